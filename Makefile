@@ -1,0 +1,69 @@
+# Every target sets up what it needs in .venv, the first time and when pyproject.toml changes.
+# PYTHON=/path/to/python chooses the interpreter, TESTS=tests/unit a part of the tests.
+
+DEMO := client/examples/demo.py
+TESTS := tests
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.set-up
+CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
+SUITABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PIP := $(PY) -m pip --quiet --quiet --no-input --disable-pip-version-check
+
+# What the caller's shell has active must not leak into .venv.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+# The stamp holds the place where .venv was made: in a copied tree .venv would still run the code of the old place.
+MADE_AT := $(shell cat $(STAMP) 2>/dev/null)
+ifneq ($(MADE_AT),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo demo-path test check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(STAMP) ## show a session between devices on a hub of this machine
+	@$(PY) $(DEMO)
+
+test: $(STAMP) ## run all tests, on a real store and real sockets
+	$(PY) -m pytest $(TESTS)
+
+check: $(STAMP) ## lint, formatting, types, and who may import whom
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy hub client protocol tests
+	$(VENV)/bin/lint-imports --no-logo
+
+demo-path: # for .ci/run, which runs the demo on an installed wheel
+	@echo $(DEMO)
+
+venv: $(STAMP) ## only set up .venv
+
+clean: ## remove builds and caches (.venv stays)
+	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find hub client protocol tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml
+	@found=; \
+	for python in $(CANDIDATES); do \
+	  if "$$python" -c '$(SUITABLE)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo 'No Python 3.11 or newer with venv and ensurepip among:' $(CANDIDATES) >&2; \
+	  echo 'Install one (on Debian: apt install python3-venv), or name it: make PYTHON=/path/to/python3' >&2; \
+	  exit 1; \
+	fi; \
+	anew=; \
+	if [ -e $(STAMP) ] && [ "$$(cat $(STAMP))" != "$$(pwd -P)" ]; then anew=--clear; fi; \
+	if [ -e $(VENV) ] && ! { $(PY) -c '$(SUITABLE)' && $(PIP) --version; } >/dev/null 2>&1; then anew=--clear; fi; \
+	echo "setting up $(VENV) with $$("$$found" --version) (first time, about a minute)"; \
+	"$$found" -m venv $$anew $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@echo 'installing musterhub[hub] and the development tools'
+	@$(PIP) install --editable '.[hub]' --group dev
+	@pwd -P > $(STAMP)
+	@echo '$(VENV) is ready'

@@ -1,0 +1,60 @@
+"""What all tests share: a home of their own, and no outcome that depends on luck or on how fast the machine is."""
+
+import os
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+IN_CI = bool(os.environ.get("CI"))
+
+settings.register_profile(
+    "muster",
+    deadline=None,  # a slow machine fails no test
+    suppress_health_check=[HealthCheck.too_slow],  # the same
+    derandomize=IN_CI,  # where nobody can try again, the same examples each time
+    print_blob=True,
+)
+settings.load_profile("muster")
+
+_PERSONAL = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_its_own() -> Iterator[None]:
+    """Keep tests, and the processes they start, away from the devices and settings of whoever runs them."""
+    # Not pytest's own folder: its long path would not fit the address of a Unix socket (104 bytes on macOS).
+    with tempfile.TemporaryDirectory(prefix="muster-") as home, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MUSTER_")]:
+            patch.delenv(name)
+        for name in _PERSONAL:
+            patch.setenv(name, str(Path(home) / name.lower()))
+        patch.setenv("HOME", home)
+        yield
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure, except the kind that pytest itself makes of an expected failure."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and in CI a missing part is a failure: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI no test may be skipped."""
+    report = yield
+    if IN_CI:
+        _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """In CI no module of tests may be skipped either."""
+    report = yield
+    if IN_CI:
+        _refuse_skip(report)
+    return report
