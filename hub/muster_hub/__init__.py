@@ -1,0 +1,1 @@
+"""Muster's hub: sockets, presence, decisions, sessions and the record of them."""

@@ -1,0 +1,351 @@
+"""One WebSocket connection: bytes to messages and back, its deadlines, its end."""
+
+import asyncio
+import random
+import time
+from enum import Enum, IntFlag, auto
+
+import structlog
+from typing_extensions import override
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event, Protocol, Side, State
+
+from muster_hub.listener.faults import fault_fields
+from muster_hub.listener.handshake import QUIET
+from muster_hub.listener.heartbeat import Heartbeat
+from muster_hub.listener.intake import Intake, Verdict
+from muster_hub.listener.peer import DropCause, Handler
+from muster_hub.listener.room import Room
+from muster_protocol.closes import CloseCode
+
+MAX_REASON_BYTES = 123
+"""What a close frame has left for its reason (RFC 6455, 5.5)."""
+
+PING_SPREAD = 0.25
+"""The part of the keep-alive interval that is drawn anew each time, so that many peers are not asked at once."""
+
+_PEER_FAULTS = (ProtocolError, PayloadTooBig, UnicodeDecodeError, EOFError)
+
+_log = structlog.get_logger(__name__)
+
+
+class _Phase(Enum):
+    UNAUTHENTICATED = auto()
+    ESTABLISHED = auto()
+    CLOSING = auto()
+
+
+class _Pause(IntFlag):
+    NONE = 0
+    HANDLER = 1
+    RATE = 2
+
+
+class Connection(asyncio.Protocol):
+    """The ``Peer`` that a handler gets, and the asyncio protocol behind it; they are one object to stay small.
+
+    There is no task and no timer of its own: everything happens in a call from the transport, the handler or the wheel.
+    """
+
+    __slots__ = (
+        "_cause",
+        "_deadline_tick",
+        "_frames",
+        "_handler",
+        "_heartbeat",
+        "_intake",
+        "_near",
+        "_partial",
+        "_pauses",
+        "_phase",
+        "_proven",
+        "_room",
+        "_transport",
+        "address",
+        "due_tick",
+    )
+
+    def __init__(self, room: Room, transport: asyncio.Transport, address: str, near: str | None) -> None:
+        settings = room.settings
+        self._room = room
+        self._transport = transport
+        self._near = near
+        # The base of ServerProtocol, without the handshake behind it: that one would keep the request alive for ever.
+        self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.max_message_bytes, logger=QUIET)
+        self._intake = Intake(settings.frame_rate, settings.byte_rate, time.monotonic())
+        self._heartbeat = Heartbeat(room.wheel.tick)
+        self._handler: Handler | None = None
+        self._phase = _Phase.UNAUTHENTICATED
+        self._proven = False
+        self._cause: DropCause | None = None
+        self._partial: bytearray | None = None
+        self._pauses = _Pause.NONE
+        self._deadline_tick = 0
+        self.address = address
+        self.due_tick: int | None = None
+
+    def start(self, rest: bytes) -> None:
+        """Begin, with the bytes that came right behind the handshake."""
+        self._room.welcome(self)
+        # Above the high mark the transport calls pause_writing: that is the whole bookkeeping of the outbox.
+        self._transport.set_write_buffer_limits(high=self._room.settings.outbox_limit_bytes)
+        self._arm(self._room.settings.auth_deadline_s)
+        try:
+            self._handler = self._room.new_handler()
+            self._handler.opened(self)
+        except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
+            self._handler_failed(exc, "opened")
+        if rest:
+            self.data_received(rest)
+
+    # The handler calls these; peer.py documents them.
+
+    @property
+    def closing(self) -> bool:
+        """Tell whether the connection has begun to close."""
+        return self._phase is _Phase.CLOSING or self._frames.state is not State.OPEN
+
+    @property
+    def ping_rtt_ms(self) -> float | None:
+        """Return the round trip of the last answered ping."""
+        return self._heartbeat.rtt_ms
+
+    def send(self, data: bytes) -> None:
+        """Send one binary message, unless ``closing``."""
+        if self.closing:
+            return
+        self._frames.send_binary(data)
+        self._flush()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake, unless ``closing``; raises ValueError if the reason is too long."""
+        if len(reason.encode()) > MAX_REASON_BYTES:
+            raise ValueError(f"a close reason has at most {MAX_REASON_BYTES} bytes")
+        if self.closing:
+            return
+        self._frames.send_close(code, reason)
+        self._wind_down()
+
+    def authenticated(self) -> None:
+        """Leave the limits and the deadline of strangers; the keep-alive begins."""
+        if self._phase is not _Phase.UNAUTHENTICATED:
+            return
+        self._phase = _Phase.ESTABLISHED
+        self._proven = True
+        self._room.gate.authenticated(self._near)
+        self._arm(self._interval_s())
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if not self.closing:
+            self._hold(_Pause.HANDLER)
+
+    def resume(self) -> None:
+        """Read again."""
+        self._release(_Pause.HANDLER)
+
+    # The transport calls these.
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._heartbeat.heard_tick = self._room.wheel.tick
+        self._frames.receive_data(data)
+        events = self._frames.events_received()
+        if self._phase is not _Phase.CLOSING:
+            self._charge(len(events), len(data))
+            self._take_all(events)
+        elif self._intake.charge(0, len(data), time.monotonic()) is Verdict.ABUSED:
+            self.abort()  # it was told to stop and does not
+            return
+        self._flush()
+
+    @override
+    def eof_received(self) -> None:
+        self._frames.receive_eof()
+        if self._phase is not _Phase.CLOSING:
+            self._wind_down()
+
+    @override
+    def pause_writing(self) -> None:
+        if self.closing:
+            return
+        _log.info("slow_reader_closed", address=self.address, waiting_bytes=self._transport.get_write_buffer_size())
+        self.close(CloseCode.SLOW_READER, "too much is waiting to be read")
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._phase = _Phase.CLOSING
+        self._room.wheel.drop(self)
+        if self._proven:
+            self._room.gate.leave()
+        else:
+            self._room.gate.leave_unauthenticated(self._near)
+        self._frames.parser.close()  # it and the protocol hold each other; apart, both are freed now
+        self._tell_closed()
+        self._room.forget(self)
+
+    # The wheel calls this, and the listener when it ends.
+
+    def on_time(self) -> None:
+        """Act on the deadline: of the rate limit, the closing handshake, the authentication or the keep-alive."""
+        if self._pauses & _Pause.RATE and self._intake.paid(time.monotonic()):
+            self._release(_Pause.RATE)
+        if self._room.wheel.tick < self._deadline_tick:
+            self._schedule()
+        elif self._phase is _Phase.CLOSING:
+            self.abort()
+        elif self._phase is _Phase.UNAUTHENTICATED:
+            self._time_out(CloseCode.HANDSHAKE_TIMEOUT, "not authenticated in time")
+        else:
+            self._keep_alive()
+
+    def abort(self) -> None:
+        """Reset the socket."""
+        self._transport.abort()
+
+    # Receiving.
+
+    def _take_all(self, events: list[Event]) -> None:
+        for event in events:
+            if self._phase is _Phase.CLOSING:
+                return
+            if isinstance(event, Frame):  # always, after the handshake
+                self._take(event)
+        if self._frames.state is not State.OPEN and self._phase is not _Phase.CLOSING:
+            self._ended_by_peer()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.BINARY and frame.fin:
+            self._deliver(bytes(frame.data))
+        elif frame.opcode is Opcode.BINARY:
+            self._partial = bytearray(frame.data)
+        elif frame.opcode is Opcode.CONT and self._partial is not None:
+            self._partial += frame.data
+            if frame.fin:
+                whole, self._partial = bytes(self._partial), None
+                self._deliver(whole)
+        elif frame.opcode is Opcode.TEXT:
+            self._fail(CloseCode.UNSUPPORTED_DATA, "binary messages only")
+        elif frame.opcode is Opcode.PONG:
+            self._heartbeat.pong(bytes(frame.data), time.monotonic())
+
+    def _deliver(self, message: bytes) -> None:
+        if self._handler is None:
+            return
+        try:
+            self._handler.message(message)
+        except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
+            self._handler_failed(exc, "message")
+
+    def _charge(self, frames: int, size: int) -> None:
+        verdict = self._intake.charge(frames, size, time.monotonic())
+        if verdict is Verdict.OWING:
+            self._hold(_Pause.RATE)
+            self._schedule()
+        elif verdict is Verdict.ABUSED:
+            _log.info("rate_abused", address=self.address, frames=frames, bytes=size)
+            self._fail(CloseCode.RATE_LIMITED, "far too much at once")
+
+    def _hold(self, why: _Pause) -> None:
+        if not self._pauses:
+            self._transport.pause_reading()
+        self._pauses |= why
+
+    def _release(self, why: _Pause) -> None:
+        if not self._pauses & why:
+            return
+        self._pauses &= ~why
+        if not self._pauses:
+            self._heartbeat.heard_tick = self._room.wheel.tick  # the silence until now was ours
+            self._transport.resume_reading()
+
+    # Sending.
+
+    def _flush(self) -> None:
+        for chunk in self._frames.data_to_send():
+            if chunk:
+                self._transport.write(chunk)
+            else:
+                self._end_writing()
+
+    def _end_writing(self) -> None:
+        # After both close frames nothing more may come. After only ours the peer may still be talking, and closing a
+        # socket with unread bytes resets it, close frame and all: so end our half, and read on until it ends its own.
+        if self._frames.close_rcvd is None and self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    # Keeping alive.
+
+    def _interval_s(self) -> float:
+        spread = PING_SPREAD * random.random()  # noqa: S311 - to spread the pings, not to hide anything
+        return self._room.settings.keepalive_interval_s * (1 - spread)
+
+    def _keep_alive(self) -> None:
+        wheel = self._room.wheel
+        if self._pauses:
+            self._heartbeat.heard_tick = wheel.tick  # whoever is not listened to cannot be heard
+        if self._heartbeat.unanswered():
+            self._time_out(CloseCode.KEEPALIVE_TIMEOUT, "no sign of life")
+            return
+        quiet_tick = self._heartbeat.heard_tick + wheel.ticks(self._interval_s())
+        if wheel.tick < quiet_tick:
+            self._deadline_tick = quiet_tick
+            self._schedule()
+            return
+        self._frames.send_ping(self._heartbeat.ping(wheel.tick, time.monotonic()))
+        self._arm(self._room.settings.keepalive_timeout_s)
+        self._flush()
+
+    def _arm(self, delay_s: float) -> None:
+        self._deadline_tick = self._room.wheel.tick + self._room.wheel.ticks(delay_s)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        # A debtor is looked at on every turn; its real deadline stands meanwhile.
+        wheel = self._room.wheel
+        wheel.set(self, wheel.tick + 1 if self._pauses & _Pause.RATE else self._deadline_tick)
+
+    # Ending.
+
+    def _time_out(self, code: CloseCode, reason: str) -> None:
+        self._cause = DropCause.TIMEOUT
+        self.close(code, reason)
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        if self.closing:
+            return
+        self._frames.fail(code, reason)  # unlike close, listens to nothing any more
+        self._wind_down()
+
+    def _ended_by_peer(self) -> None:
+        fault = self._frames.parser_exc
+        if isinstance(fault, _PEER_FAULTS):
+            _log.info("frame_refused", address=self.address, error=type(fault).__name__)
+        elif fault is not None:
+            _log.error("parser_failed", address=self.address, **fault_fields(fault))
+        self._wind_down()
+
+    def _wind_down(self) -> None:
+        self._phase = _Phase.CLOSING
+        self._partial = None
+        self._release(_Pause.HANDLER | _Pause.RATE)  # the peer's close frame must be read
+        self._arm(self._room.settings.close_timeout_s)
+        self._flush()
+
+    def _handler_failed(self, exc: Exception, during: str) -> None:
+        _log.error("handler_failed", address=self.address, during=during, **fault_fields(exc))
+        self.close(CloseCode.INTERNAL, "internal error")
+
+    def _tell_closed(self) -> None:
+        handler, self._handler = self._handler, None
+        if handler is None:
+            return
+        said = self._frames.close_sent is not None or self._frames.close_rcvd is not None
+        cause = self._cause or (DropCause.CLOSED if said else DropCause.LOST)
+        try:
+            handler.closed(cause)
+        except Exception as exc:  # noqa: BLE001 - there is nothing left to close; the log says why
+            _log.error("handler_failed", address=self.address, during="closed", **fault_fields(exc))

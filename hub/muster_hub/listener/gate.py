@@ -1,0 +1,96 @@
+"""Who may come in: how many connections in all, how many without a name, and how many of these from one address."""
+
+import ipaddress
+from enum import Enum, auto
+
+from muster_hub.listener.settings import ListenerSettings
+
+IPV6_PREFIX_BITS = 64
+"""One subscriber usually holds a /64, so its 2^64 addresses count as one."""
+
+
+class Entry(Enum):
+    """What becomes of a new socket."""
+
+    ADMITTED = auto()
+    REFUSED = auto()
+    """Over a limit: its request, once read, is answered with 503."""
+    DROPPED = auto()
+    """Far over it: reset at once."""
+
+
+def neighbourhood(host: str) -> str | None:
+    """Return what addresses are counted by: the IPv4 address, the IPv6 /64, or None for what is no IP address."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, IPV6_PREFIX_BITS), strict=False))
+
+
+class Gate:
+    """Counts of who is inside. Every ``enter`` that was not DROPPED is followed by one ``leave``."""
+
+    __slots__ = ("_limits", "_nearby", "_refused", "_turned_away", "_unauthenticated", "inside")
+
+    def __init__(self, limits: ListenerSettings) -> None:
+        self._limits = limits
+        self._nearby: dict[str, int] = {}  # one entry per address of an unauthenticated peer, so bounded by their limit
+        self._unauthenticated = 0
+        self._refused = 0
+        self._turned_away = 0
+        self.inside = 0
+
+    def enter(self, near: str | None) -> Entry:
+        """Count a new socket from ``near`` (see ``neighbourhood``) and say what becomes of it."""
+        if self._has_room(near):
+            self.inside += 1
+            self._unauthenticated += 1
+            if near is not None:
+                self._nearby[near] = self._nearby.get(near, 0) + 1
+            return Entry.ADMITTED
+        self._turned_away += 1
+        if self._refused < self._limits.max_refusals_at_once:
+            self._refused += 1
+            return Entry.REFUSED
+        return Entry.DROPPED
+
+    def authenticated(self, near: str | None) -> None:
+        """Count an admitted socket no longer among the unauthenticated ones."""
+        self._unauthenticated -= 1
+        if near is None:
+            return
+        self._nearby[near] -= 1
+        if not self._nearby[near]:
+            del self._nearby[near]
+
+    def leave(self) -> None:
+        """Count out an authenticated socket."""
+        self.inside -= 1
+
+    def leave_unauthenticated(self, near: str | None) -> None:
+        """Count out an admitted socket that never proved anything."""
+        self.authenticated(near)
+        self.leave()
+
+    def leave_refused(self) -> None:
+        """Count out a socket that was over a limit."""
+        self._refused -= 1
+
+    def take_turned_away(self) -> int:
+        """Return how many were refused or dropped since the last call."""
+        count, self._turned_away = self._turned_away, 0
+        return count
+
+    def _has_room(self, near: str | None) -> bool:
+        limits = self._limits
+        per_address = limits.max_unauthenticated_per_address
+        return (
+            self.inside < limits.max_connections
+            and self._unauthenticated < limits.max_unauthenticated
+            and (near is None or per_address is None or self._nearby.get(near, 0) < per_address)
+        )

@@ -1,0 +1,142 @@
+"""The HTTP half of a connection, as pure functions: reading a request head, judging it, writing the answer."""
+
+import email.utils
+import logging
+from collections.abc import Callable, Generator
+from http import HTTPStatus
+
+from websockets.exceptions import (
+    HeaderLineTooLong,
+    InvalidOrigin,
+    NegotiationError,
+    RequestLineTooLong,
+    TooManyHeaders,
+)
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
+from websockets.typing import Origin, Subprotocol
+
+from muster_hub.listener.peer import HttpAnswer
+from muster_hub.listener.settings import ListenerSettings
+
+HTTP_PATHS = frozenset({"/healthz", "/readyz"})
+READING_METHODS = frozenset({"GET", "HEAD"})
+
+QUIET = logging.Logger("muster_hub.listener.websockets")  # noqa: LOG001 - so that no logging configuration reaches it
+"""For the protocol library, which would log headers and payloads."""
+QUIET.disabled = True
+
+
+class RequestHead:
+    """Collects the bytes of one request head, ``max_bytes`` at most."""
+
+    __slots__ = ("_left", "_method", "_parser", "_reader")
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+        self._method = ""
+        self._reader = StreamReader()
+        self._parser = Request.parse(self._read_line)
+
+    def feed(self, data: bytes) -> Request | HttpAnswer | None:
+        """Take bytes; return the request once it is whole, an answer if it never will be, else None."""
+        self._left -= len(data)
+        self._reader.feed_data(data)
+        try:
+            next(self._parser)
+        except StopIteration as done:
+            request: Request = done.value
+            return request
+        except RequestLineTooLong:
+            return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")
+        except (HeaderLineTooLong, TooManyHeaders):
+            return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+        except (ValueError, EOFError, NotImplementedError):  # malformed, a line without CRLF, a body
+            return self._nonsense()
+        if self._left < 0:
+            return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+        return None
+
+    def rest(self) -> bytes:
+        """Return what came behind the head."""
+        return bytes(self._reader.buffer)
+
+    def _nonsense(self) -> HttpAnswer:
+        # The parser knows no bodies, so a well-formed POST ends here too, and should hear what is really wrong.
+        if self._method.isalpha() and self._method.isupper() and self._method not in READING_METHODS:
+            return method_not_allowed()
+        return refusal(HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
+
+    def _read_line(self, limit: int, too_long: type[Exception]) -> Generator[None, None, bytes | bytearray]:
+        line = yield from self._reader.read_line(limit, too_long)
+        if not self._method and line.endswith((b" HTTP/1.1\r\n", b" HTTP/1.0\r\n")):
+            self._method = line.partition(b" ")[0].decode("ascii", "replace")
+        return line
+
+
+def refusal(status: HTTPStatus, words: str, *headers: tuple[str, str]) -> HttpAnswer:
+    """Return an answer in plain words."""
+    return HttpAnswer(status, f"{words}\n".encode(), headers=headers)
+
+
+def method_not_allowed() -> HttpAnswer:
+    """Return the answer to a method that reads nothing."""
+    return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.", ("Allow", "GET, HEAD"))
+
+
+def busy(retry_after_s: int) -> HttpAnswer:
+    """Return the answer to a handshake for which there is no room; a retry may help after the seconds given."""
+    words = "No room for another connection now; please come back later."
+    return refusal(HTTPStatus.SERVICE_UNAVAILABLE, words, ("Retry-After", str(retry_after_s)))
+
+
+def wants_websocket(request: Request) -> bool:
+    """Tell whether the request asks for WebSocket, well or badly."""
+    return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
+
+
+def answer_plain(request: Request, http: Callable[[str], HttpAnswer]) -> HttpAnswer:
+    """Answer a request that wants no WebSocket: the two paths that ``http`` serves, else 404 or 405."""
+    path = request.path.partition("?")[0]
+    if request.method not in READING_METHODS:
+        return method_not_allowed()
+    if path not in HTTP_PATHS:
+        return refusal(HTTPStatus.NOT_FOUND, "There is nothing here; this port speaks WebSocket.")
+    return http(path)
+
+
+def negotiate(request: Request, settings: ListenerSettings, subprotocol: str | None) -> Response | HttpAnswer:
+    """Judge a WebSocket handshake: the 101 response, or the refusal. No extension is ever agreed to."""
+    origins = None if settings.origins is None else [None if o is None else Origin(o) for o in settings.origins]
+    protocol = ServerProtocol(
+        origins=origins,
+        subprotocols=None if subprotocol is None else [Subprotocol(subprotocol)],
+        logger=QUIET,
+    )
+    response = protocol.accept(request)
+    protocol.parser.close()  # unused, and the two hold each other: without this each handshake would leave a cycle
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        return response
+    if isinstance(protocol.handshake_exc, NegotiationError):
+        return refusal(HTTPStatus.BAD_REQUEST, f"Please offer the WebSocket subprotocol {subprotocol}.")
+    if isinstance(protocol.handshake_exc, InvalidOrigin):
+        return refusal(HTTPStatus.FORBIDDEN, "Pages of this origin may not connect here.")
+    kept = tuple((name, value) for name, value in response.headers.raw_items() if name in {"Upgrade", "Allow"})
+    return HttpAnswer(response.status_code, bytes(response.body), headers=kept)
+
+
+def serialize(answer: HttpAnswer, *, with_body: bool) -> bytes:
+    """Return the bytes of an answer after which the connection ends."""
+    headers = (
+        ("Date", email.utils.formatdate(usegmt=True)),
+        ("Connection", "close"),
+        ("Cache-Control", "no-store"),
+        ("Content-Type", answer.content_type),
+        ("Content-Length", str(len(answer.body))),
+        *answer.headers,
+    )
+    lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join((*lines, "", "")).encode("iso-8859-1")
+    return head + answer.body if with_body else head

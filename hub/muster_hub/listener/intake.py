@@ -1,0 +1,40 @@
+"""How fast one connection may talk, in frames and in bytes together."""
+
+from enum import Enum, auto
+
+from muster_hub.listener.rate_limit import Rate, TokenBucket
+
+
+class Verdict(Enum):
+    """What a read that has just happened means for the next one."""
+
+    FREE = auto()
+    OWING = auto()
+    """Read no more until the debt is paid."""
+    ABUSED = auto()
+    """The debt is above the limit: this is no eager peer."""
+
+
+class Intake:
+    """The two allowances of a connection. A rate of None means no limit of that kind."""
+
+    __slots__ = ("_bytes", "_frames")
+
+    def __init__(self, frame_rate: Rate | None, byte_rate: Rate | None, now_s: float) -> None:
+        self._frames = None if frame_rate is None else TokenBucket(frame_rate, now_s)
+        self._bytes = None if byte_rate is None else TokenBucket(byte_rate, now_s)
+
+    def charge(self, frames: int, size: int, now_s: float) -> Verdict:
+        """Count one read of ``size`` bytes in which ``frames`` frames were completed, control frames too."""
+        verdict = Verdict.FREE
+        for bucket, units in ((self._frames, frames), (self._bytes, size)):
+            if bucket is None or not units or bucket.charge(units, now_s) >= 0:
+                continue
+            if bucket.abused():
+                return Verdict.ABUSED
+            verdict = Verdict.OWING
+        return verdict
+
+    def paid(self, now_s: float) -> bool:
+        """Tell whether there is no debt left."""
+        return all(bucket is None or bucket.wait_s(now_s) == 0 for bucket in (self._frames, self._bytes))

@@ -1,0 +1,118 @@
+"""The accepting side: the sweep over all deadlines, and the orderly end."""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from muster_hub.listener.gate import Gate
+from muster_hub.listener.opening import Opening
+from muster_hub.listener.peer import Handler, HttpAnswer
+from muster_hub.listener.room import Room
+from muster_hub.listener.settings import ListenerSettings
+from muster_hub.listener.sockets import UnixSocketFile, bind, shown
+from muster_hub.listener.wheel import Wheel
+from muster_protocol.closes import CloseCode
+
+SUBPROTOCOL = "muster.v1"
+"""What both sides agree to speak (SPEC.md, transport)."""
+
+DRAIN_BATCH = 200
+"""How many connections are told to go at once, and so may come back elsewhere at once."""
+
+DRAIN_PAUSE_S = 0.1
+"""What lies between two such batches."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Listener:
+    """Accepts connections while its ``async with`` block runs, and serves each by a handler of its own.
+
+    ``new_handler`` is called once per WebSocket connection; ``http`` answers ``/healthz`` and ``/readyz``, at once.
+    With ``subprotocol`` None a connection needs none. Entering raises OSError if the address cannot be bound. Leaving
+    closes what is still connected with ``GOING_AWAY``.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _server: asyncio.Server
+    _socket_file: UnixSocketFile
+    _sweeper: asyncio.TimerHandle
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        new_handler: Callable[[], Handler],
+        http: Callable[[str], HttpAnswer],
+        subprotocol: str | None = SUBPROTOCOL,
+    ) -> None:
+        self._settings = settings
+        self._room = Room(settings, subprotocol, new_handler, http, Gate(settings), Wheel(settings.sweep_interval_s))
+        self._sweep_at_s = 0.0
+        self.addresses: tuple[str, ...] = ()
+        self.port = 0
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._server = await bind(self._settings, lambda: Opening(self._room))
+        self._socket_file = UnixSocketFile(self._settings)
+        names = [sock.getsockname() for sock in self._server.sockets]
+        self.addresses = tuple(shown(name) for name in names)
+        self.port = names[0][1] if isinstance(names[0], tuple) else 0
+        self._sweep_at_s = self._loop.time() + self._settings.sweep_interval_s
+        self._sweeper = self._loop.call_at(self._sweep_at_s, self._sweep)
+        _log.info("listening", addresses=self.addresses)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.drain(CloseCode.GOING_AWAY)
+        finally:
+            self._sweeper.cancel()
+            self._socket_file.remove()
+            self._room.abort_all()
+        await self._server.wait_closed()
+
+    @property
+    def connections(self) -> int:
+        """Return how many WebSocket connections there are, those that are closing included."""
+        return len(self._room.connections)
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets, and refuse handshakes that are still under way with 503; idempotent."""
+        self._room.accepting = False
+        self._server.close()
+
+    async def drain(
+        self, code: int, reason: str = "", *, batch: int = DRAIN_BATCH, pause_s: float = DRAIN_PAUSE_S
+    ) -> None:
+        """Stop accepting, close all connections, ``batch`` of them every ``pause_s``, and wait until all have ended.
+
+        A peer that does not answer is reset after ``close_timeout_s``.
+        """
+        self.stop_accepting()
+        leaving = tuple(self._room.connections)
+        for start in range(0, len(leaving), batch):
+            if start:
+                await asyncio.sleep(pause_s)
+            for connection in leaving[start : start + batch]:
+                connection.close(code, reason)
+        if self._room.connections:
+            await self._room.nobody_left.wait()
+        _log.info("drained", connections=len(leaving))
+
+    def _sweep(self) -> None:
+        interval_s = self._settings.sweep_interval_s
+        now_s = self._loop.time()
+        # A little late is made up for. Very late means that this process was frozen, and then nobody else was silent.
+        late = now_s - self._sweep_at_s > interval_s
+        self._sweep_at_s = (now_s if late else self._sweep_at_s) + interval_s
+        self._sweeper = self._loop.call_at(self._sweep_at_s, self._sweep)
+        self._room.wheel.turn()
+        turned_away = self._room.gate.take_turned_away()
+        if turned_away:
+            _log.warning("connections_refused", count=turned_away, inside=self._room.gate.inside)

@@ -1,0 +1,145 @@
+"""A socket from its first byte to the end of its HTTP request; what becomes WebSocket is handed on."""
+
+import asyncio
+from http import HTTPStatus
+from typing import cast
+
+import structlog
+from typing_extensions import override
+from websockets.http11 import Request
+
+from muster_hub.listener.connection import Connection
+from muster_hub.listener.faults import fault_fields
+from muster_hub.listener.gate import Entry, neighbourhood
+from muster_hub.listener.handshake import (
+    RequestHead,
+    answer_plain,
+    busy,
+    negotiate,
+    refusal,
+    serialize,
+    wants_websocket,
+)
+from muster_hub.listener.peer import HttpAnswer
+from muster_hub.listener.room import Room
+
+MAX_LINGER_BYTES = 256 * 1024
+"""What is still read, and thrown away, of a peer that talks on after its answer."""
+
+_log = structlog.get_logger(__name__)
+
+
+def peer_host(transport: asyncio.BaseTransport) -> str:
+    """Return the IP address at the other end, ``unix`` for a Unix socket, ``gone`` for one that has left already."""
+    name = transport.get_extra_info("peername")
+    if isinstance(name, tuple):
+        return str(name[0])
+    return "gone" if name is None else "unix"
+
+
+class Opening(asyncio.Protocol):
+    """Reads one request and answers it. Kept only until then, so that idle connections do not carry its weight."""
+
+    __slots__ = ("_address", "_entry", "_head", "_linger_bytes", "_near", "_room", "_transport", "due_tick")
+
+    _transport: asyncio.Transport
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._head: RequestHead | None = RequestHead(room.settings.max_head_bytes)
+        self._linger_bytes = MAX_LINGER_BYTES
+        self._entry = Entry.DROPPED
+        self._near: str | None = None
+        self._address = ""
+        self.due_tick: int | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._address = peer_host(transport)
+        self._near = neighbourhood(self._address)
+        self._entry = self._room.gate.enter(self._near)
+        if self._entry is Entry.DROPPED:
+            self.abort()
+            return
+        self._room.openings.add(self)
+        self._arm(self._room.settings.handshake_deadline_s)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._head is None:
+            self._throw_away(data)
+            return
+        outcome = self._head.feed(data)
+        if isinstance(outcome, Request):
+            self._answer(outcome, self._head.rest())
+        elif outcome is not None:
+            self._reply(outcome)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._room.wheel.drop(self)
+        self._room.openings.discard(self)
+        if self._entry is Entry.ADMITTED:
+            self._room.gate.leave_unauthenticated(self._near)
+        elif self._entry is Entry.REFUSED:
+            self._room.gate.leave_refused()
+
+    def on_time(self) -> None:
+        """Tell a slow sender that its time is up; reset one that was told something and is still there."""
+        if self._head is None:
+            self.abort()
+        else:
+            self._reply(refusal(HTTPStatus.REQUEST_TIMEOUT, "No complete request came in time."))
+
+    def abort(self) -> None:
+        """Reset the socket."""
+        self._transport.abort()
+
+    def _answer(self, request: Request, rest: bytes) -> None:
+        if not wants_websocket(request):
+            self._reply(self._plain(request), with_body=request.method != "HEAD")
+            return
+        if self._entry is Entry.REFUSED or not self._room.accepting:
+            self._reply(busy(self._room.settings.retry_after_s))
+            return
+        verdict = negotiate(request, self._room.settings, self._room.subprotocol)
+        if isinstance(verdict, HttpAnswer):
+            self._reply(verdict)
+        else:
+            self._transport.write(verdict.serialize())
+            self._hand_on(rest)
+
+    def _plain(self, request: Request) -> HttpAnswer:
+        try:
+            return answer_plain(request, self._room.http)
+        except Exception as exc:  # noqa: BLE001 - whatever fails behind /readyz, the peer gets an answer and we hear of it
+            _log.error("http_answer_failed", address=self._address, **fault_fields(exc))
+            return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "This answer could not be made.")
+
+    def _hand_on(self, rest: bytes) -> None:
+        self._head = None
+        self._room.wheel.drop(self)
+        self._room.openings.discard(self)
+        connection = Connection(self._room, self._transport, self._address, self._near)
+        self._transport.set_protocol(connection)
+        connection.start(rest)
+
+    def _reply(self, answer: HttpAnswer, *, with_body: bool = True) -> None:
+        self._head = None
+        self._transport.write(serialize(answer, with_body=with_body))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+        self._arm(self._room.settings.close_timeout_s)
+
+    def _throw_away(self, data: bytes) -> None:
+        # Closing a socket with unread bytes resets it, and the peer would miss the answer: so read on, for a while.
+        self._linger_bytes -= len(data)
+        if self._linger_bytes < 0:
+            self.abort()
+
+    def _arm(self, delay_s: float) -> None:
+        wheel = self._room.wheel
+        wheel.set(self, wheel.tick + wheel.ticks(delay_s))

@@ -1,0 +1,80 @@
+"""What the room shows to whoever serves it: a peer, a handler, and an answer to plain HTTP."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+PLAIN_TEXT = "text/plain; charset=utf-8"
+
+
+class DropCause(StrEnum):
+    """How a connection ended, as the transport saw it."""
+
+    CLOSED = "closed"
+    """One of the two sides said so with a close frame."""
+
+    TIMEOUT = "timeout"
+    """The peer was silent, or not authenticated, for too long."""
+
+    LOST = "lost"
+    """The socket ended without a word."""
+
+
+class Peer(Protocol):
+    """The other end of one WebSocket connection."""
+
+    @property
+    def address(self) -> str:
+        """Return the peer's IP address, or ``unix``; for people and for counting, never a proof of anything."""
+
+    @property
+    def closing(self) -> bool:
+        """Tell whether the connection has begun to close: nothing more is sent or delivered."""
+
+    @property
+    def ping_rtt_ms(self) -> float | None:
+        """Return the round trip of the last answered keep-alive ping; None before the first."""
+
+    def send(self, data: bytes) -> None:
+        """Send one binary message; never blocks, and does nothing once ``closing``.
+
+        What a peer does not read waits in memory up to ``outbox_limit_bytes``; beyond, it is closed as a slow reader.
+        """
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake; does nothing once ``closing``.
+
+        The reason has 123 bytes of UTF-8 at most. Raises ValueError if it is longer.
+        """
+
+    def authenticated(self) -> None:
+        """Take the peer out of the limits and the deadline for those who have not yet proven who they are."""
+
+    def pause(self) -> None:
+        """Stop reading, so that the peer feels it; messages of the read in progress are still delivered."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+
+class Handler(Protocol):
+    """What serves one connection. An exception from it closes the connection with ``INTERNAL``."""
+
+    def opened(self, peer: Peer) -> None:
+        """Meet the peer; called once, before anything else."""
+
+    def message(self, data: bytes) -> None:
+        """Take one whole binary message, 64 KiB at most (``max_message_bytes``)."""
+
+    def closed(self, cause: DropCause) -> None:
+        """Hear of the end; called once, the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """An answer to a plain HTTP request: the status, the body, its type, and headers beyond the usual."""
+
+    status: int
+    body: bytes
+    content_type: str = PLAIN_TEXT
+    headers: tuple[tuple[str, str], ...] = ()

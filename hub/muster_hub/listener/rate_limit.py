@@ -1,0 +1,65 @@
+"""Token buckets: how much of something one party may do per second, and how much at once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """An allowance: ``per_s`` units a second for ever, ``burst`` units at once, ``debt_limit`` units beyond that.
+
+    The debt limit tells eagerness from abuse: see ``TokenBucket.charge``.
+    """
+
+    per_s: float
+    burst: float
+    debt_limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse an allowance that allows nothing; raises ValueError."""
+        if self.per_s <= 0 or self.burst <= 0 or self.debt_limit < 0:
+            raise ValueError("a rate needs per_s and burst above 0 and a debt_limit of at least 0")
+
+
+class TokenBucket:
+    """What is left of one party's ``Rate``. Full at first; time, in seconds of any steady clock, is an argument."""
+
+    __slots__ = ("_at_s", "_left", "_rate")
+
+    def __init__(self, rate: Rate, now_s: float) -> None:
+        self._rate = rate
+        self._left = rate.burst
+        self._at_s = now_s
+
+    def take(self, units: float, now_s: float) -> bool:
+        """Take ``units`` if they are all there, and say whether they were."""
+        self._refill(now_s)
+        if units > self._left:
+            return False
+        self._left -= units
+        return True
+
+    def charge(self, units: float, now_s: float) -> float:
+        """Take ``units`` that were spent already, and return what is left: below 0 is a debt, in units.
+
+        For what cannot be undone, such as bytes that have arrived. A debtor should be made to wait; one whose debt is
+        above ``Rate.debt_limit`` did not mean to be served (see ``abused``).
+        """
+        self._refill(now_s)
+        self._left -= units
+        return self._left
+
+    def abused(self) -> bool:
+        """Tell whether the debt is above the limit of the rate."""
+        return -self._left > self._rate.debt_limit
+
+    def wait_s(self, now_s: float, units: float = 0.0) -> float:
+        """Return the seconds until ``units`` can be taken (0: until the debt is paid); infinite above ``burst``."""
+        self._refill(now_s)
+        if units > self._rate.burst:
+            return float("inf")
+        return max(0.0, (units - self._left) / self._rate.per_s)
+
+    def _refill(self, now_s: float) -> None:
+        if now_s > self._at_s:  # a clock that went back gives nothing, and takes nothing away
+            self._left = min(self._rate.burst, self._left + (now_s - self._at_s) * self._rate.per_s)
+            self._at_s = now_s

@@ -1,0 +1,51 @@
+"""Binding a listener's sockets and naming what was bound."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from muster_hub.listener.settings import ListenerSettings
+
+
+async def bind(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
+    """Listen as the settings say; raises OSError if that is not possible."""
+    loop = asyncio.get_running_loop()
+    tls: dict[str, Any] = {"backlog": settings.backlog}
+    if settings.tls is not None:
+        tls |= {
+            "ssl": settings.tls,
+            "ssl_handshake_timeout": settings.handshake_deadline_s,
+            "ssl_shutdown_timeout": settings.close_timeout_s,
+        }
+    if settings.unix_path is not None:
+        return await loop.create_unix_server(factory, str(settings.unix_path), **tls)
+    return await loop.create_server(
+        factory, settings.host, settings.port, reuse_port=settings.reuse_port or None, **tls
+    )
+
+
+def shown(address: Any) -> str:  # noqa: ANN401 - what socket.getsockname returns depends on the family
+    """Return a socket address as ``host:port``, ``[v6]:port`` or ``unix:path``."""
+    if not isinstance(address, tuple):
+        return f"unix:{address}"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class UnixSocketFile:
+    """The file of a Unix socket, to be taken away later unless another listener has put its own in the place."""
+
+    __slots__ = ("_inode", "_path")
+
+    def __init__(self, settings: ListenerSettings) -> None:
+        self._path = settings.unix_path
+        self._inode = None if self._path is None else self._path.stat().st_ino
+
+    def remove(self) -> None:
+        """Remove the file if it is still ours; nothing to do for TCP."""
+        if self._path is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()

@@ -1,0 +1,124 @@
+"""The pure parts beside the sockets: whom the gate counts together, and how the wheel turns."""
+
+import pytest
+
+from muster_hub.listener import ListenerSettings
+from muster_hub.listener.gate import Entry, Gate, neighbourhood
+from muster_hub.listener.wheel import Wheel
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unix", None),
+        ("gone", None),
+    ],
+)
+def test_addresses_of_one_subscriber_are_counted_together(address, counted_as):
+    assert neighbourhood(address) == counted_as
+
+
+def test_the_gate_counts_each_neighbourhood_by_itself():
+    gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_refusals_at_once=1))
+    assert gate.enter("a") is Entry.ADMITTED
+    assert gate.enter("b") is Entry.ADMITTED
+    assert gate.enter("a") is Entry.REFUSED
+    assert gate.enter("a") is Entry.DROPPED
+    gate.leave_refused()
+    assert gate.enter("a") is Entry.REFUSED
+    assert gate.take_turned_away() == 3
+    assert gate.take_turned_away() == 0
+
+
+def test_who_is_nowhere_is_counted_only_in_all():
+    gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_unauthenticated=3))
+    assert [gate.enter(None) for _ in range(4)] == [Entry.ADMITTED] * 3 + [Entry.REFUSED]
+
+
+def test_the_gate_forgets_who_has_left():
+    gate = Gate(ListenerSettings())
+    for _ in range(3):
+        gate.enter("a")
+    gate.authenticated("a")
+    gate.leave()
+    gate.leave_unauthenticated("a")
+    gate.leave_unauthenticated("a")
+    assert gate.inside == 0
+    assert gate._nearby == {}
+
+
+class Item:
+    def __init__(self, log, name, then=None):
+        self.due_tick = None
+        self._log, self._name, self._then = log, name, then
+
+    def on_time(self):
+        self._log.append(self._name)
+        if self._then is not None:
+            self._then(self)
+
+
+def test_the_wheel_calls_each_once_on_its_tick():
+    wheel = Wheel(0.5)
+    log: list[str] = []
+    for name, tick in (("two", 2), ("one", 1), ("also two", 2), ("past", -5)):
+        wheel.set(Item(log, name), tick)
+    seen = []
+    for _ in range(3):
+        wheel.turn()
+        seen.append(sorted(log))
+        log.clear()
+    assert seen == [["one", "past"], ["also two", "two"], []]
+    assert wheel._slots == {}
+
+
+def test_a_deadline_can_be_moved_and_dropped():
+    wheel = Wheel(1)
+    log: list[str] = []
+    moved, dropped = Item(log, "moved"), Item(log, "dropped")
+    wheel.set(moved, 1)
+    wheel.set(dropped, 1)
+    wheel.set(moved, 2)
+    wheel.drop(dropped)
+    wheel.drop(dropped)
+    wheel.turn()
+    assert log == []
+    wheel.turn()
+    assert log == ["moved"]
+
+
+def test_whoever_sets_a_deadline_when_called_waits_for_a_later_turn():
+    wheel = Wheel(1)
+    log: list[str] = []
+    wheel.set(Item(log, "again", lambda item: wheel.set(item, 0)), 1)
+    wheel.turn()
+    assert log == ["again"]
+    wheel.turn()
+    assert log == ["again", "again"]
+
+
+def test_one_may_drop_another_that_is_due_in_the_same_turn():
+    wheel = Wheel(1)
+    log: list[str] = []
+    items: list[Item] = []
+
+    def drop_all(item):
+        for other in items:
+            wheel.drop(other)
+
+    items += [Item(log, "a", drop_all), Item(log, "b", drop_all)]
+    for item in items:
+        wheel.set(item, 1)
+    wheel.turn()
+    assert len(log) == 1
+    assert wheel._slots == {}
+
+
+@pytest.mark.parametrize(("delay_s", "ticks"), [(0, 1), (0.1, 1), (1, 2), (1.1, 3)])
+def test_a_delay_is_never_shortened_to_whole_ticks(delay_s, ticks):
+    assert Wheel(0.5).ticks(delay_s) == ticks
