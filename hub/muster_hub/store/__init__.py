@@ -1,0 +1,1 @@
+"""The store room: the only folder of the hub that talks to Valkey or Redis."""

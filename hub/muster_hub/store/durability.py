@@ -1,0 +1,141 @@
+"""What this store keeps of what the hub acknowledges, in words; and whose store it is."""
+
+import asyncio
+from dataclasses import dataclass
+
+from muster_hub.store.adapter import CALL_TIMEOUT_S, Store
+from muster_hub.store.engine import OLDEST
+from muster_hub.store.errors import Cause, StoreRefused, StoreUnavailable
+from muster_hub.store.keys import HUB
+from muster_hub.store.scripts import script
+from muster_hub.store.urls import SETTING, Address
+from muster_hub.store.wire import ErrorReply, Reply, Wire, WireLostError, pack
+
+NOEVICTION = "noeviction"
+FINGERPRINT_BYTES = 32
+_CLAIM = script("claim_hub")
+_UNKNOWN = ""  # what the store does not tell
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """What a store told about itself. `unverified` when it would not tell all of it; `sentence` says it to people."""
+
+    version: str
+    appendfsync: str
+    policy: str
+    replicas: int
+    unverified: bool
+    sentence: str
+
+
+async def durability(address: Address, *, store_replicas: int = 0) -> Durability:
+    """Ask a store what it keeps.
+
+    StoreRefused when it is older than 7.0, evicts keys when its memory is full, or spreads its keys over a cluster.
+    StoreUnavailable when it does not answer within CALL_TIMEOUT_S.
+    """
+    wire = Wire(address)
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await wire.connect()
+            info = await _info(wire)
+            config = await _config(wire)
+    except WireLostError as error:
+        raise StoreUnavailable(error.cause, outcome_unknown=False) from error
+    except TimeoutError:
+        raise StoreUnavailable(Cause.TIMEOUT, outcome_unknown=False) from None
+    finally:
+        await wire.close()
+    return judge(info, config, store_replicas=store_replicas)
+
+
+def judge(info: dict[str, str], config: dict[str, str], *, store_replicas: int) -> Durability:
+    """Judge what a store told: INFO, and CONFIG, which is empty where the store keeps that to itself."""
+    version = info.get("valkey_version") or info.get("redis_version", _UNKNOWN)
+    policy = config.get("maxmemory-policy") or info.get("maxmemory_policy", _UNKNOWN)
+    appendonly = config.get("appendonly") or {"1": "yes", "0": "no"}.get(info.get("aof_enabled", _UNKNOWN), _UNKNOWN)
+    appendfsync = "off" if appendonly == "no" else config.get("appendfsync", _UNKNOWN)
+    _refuse(version, policy, info)
+    replicas = int(info.get("connected_slaves", "0"))
+    sentences = [_disk_sentence(appendfsync), _failover_sentence(replicas, store_replicas)]
+    return Durability(
+        version=version,
+        appendfsync=appendfsync,
+        policy=policy,
+        replicas=replicas,
+        unverified=not (version and policy and appendfsync),
+        sentence=" ".join(filter(None, sentences)),
+    )
+
+
+async def claim_hub(store: Store, fingerprint: bytes) -> None:
+    """Write down that the store is this hub's, by the fingerprint of its key (32 bytes).
+
+    StoreRefused when it is another hub's; StoreUnavailable when it does not answer; ValueError for another length.
+    """
+    if len(fingerprint) != FINGERPRINT_BYTES:
+        raise ValueError(f"a fingerprint has {FINGERPRINT_BYTES} bytes")
+    if await store.run(_CLAIM, [HUB], [fingerprint, await store.not_after_ms()]) != 1:
+        raise StoreRefused(
+            SETTING, "this store belongs to a hub with another key; give this hub that key file, or a store of its own"
+        )
+
+
+def _refuse(version: str, policy: str, info: dict[str, str]) -> None:
+    if version and tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        raise StoreRefused(SETTING, f"the server is {version}; 7.0 or newer is needed")
+    if policy not in {NOEVICTION, _UNKNOWN}:
+        raise StoreRefused(SETTING, f"maxmemory-policy is {policy}, which forgets keys; set it to {NOEVICTION}")
+    if info.get("cluster_enabled") == "1":
+        raise StoreRefused(
+            SETTING, "the server is part of a cluster, and this hub speaks to one primary; name such a one"
+        )
+    if info.get("role") == "slave":
+        raise StoreRefused(SETTING, "the server is a replica; name its primary")
+
+
+def _disk_sentence(appendfsync: str) -> str:
+    match appendfsync:
+        case "always":
+            return "What is acknowledged is on the store's disk."
+        case "everysec":
+            return "If the store's machine fails, the last second of what was acknowledged can be lost."
+        case "no":
+            return "If the store's machine fails, what its system had not written yet is lost, half a minute or so."
+        case "off":
+            return "The store writes no log (appendonly no): when it ends, all since its last snapshot is lost."
+        case _:
+            return "The store does not tell how it writes to disk: unverified."
+
+
+def _failover_sentence(replicas: int, store_replicas: int) -> str:
+    if store_replicas:
+        known = f"{store_replicas} replica{'s' if store_replicas > 1 else ''}"
+        missing = (
+            "" if replicas >= store_replicas else f" Only {replicas} are connected, so nothing can be acknowledged."
+        )
+        return f"It is also known to {known} before that.{missing}"
+    if replicas:
+        return "A failover to a replica can lose what was acknowledged just before (store_replicas is 0)."
+    return ""
+
+
+async def _info(wire: Wire) -> dict[str, str]:
+    reply = await wire.ask(b"INFO")
+    if not isinstance(reply, bytes):
+        raise WireLostError(Cause.LOST, "INFO")
+    lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines())
+    return {name: value.strip() for name, colon, value in lines if colon}
+
+
+async def _config(wire: Wire) -> dict[str, str]:
+    """Return the settings that matter; none where the store's rules keep CONFIG from this user."""
+    await wire.send([pack(b"CONFIG", b"GET", b"append*", b"maxmemory-policy")])
+    reply = await wire.receive()
+    return {} if isinstance(reply, ErrorReply) else _pairs(reply)
+
+
+def _pairs(reply: Reply) -> dict[str, str]:
+    words = [word.decode() for word in reply if isinstance(word, bytes)] if isinstance(reply, list) else []
+    return dict(zip(words[::2], words[1::2], strict=True))

@@ -1,0 +1,125 @@
+"""The embedded store: a real server as a child of the hub, on a private Unix socket.
+
+Two servers on one folder lose acknowledged writes, and the server does not lock its folder. So there are two locks: the
+hub holds one, and the server inherits the other and holds it as long as it lives. A second hub is refused; a hub that
+finds the server's lock held, and no hub, ends the server that was left behind and starts its own.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from muster_hub.store.alongside import alongside
+from muster_hub.store.child import Child, Folder, private
+from muster_hub.store.engine import SETTING, Binary, check_data, find_binary, record_data
+from muster_hub.store.errors import StoreRefused
+from muster_hub.store.locks import FileLock
+
+MAX_RESTARTS = 5  # in a row; a server that then stayed up for RESTART_CALM_S has them all again
+RESTART_CALM_S = 60.0
+RESTART_MIN_S = 0.05
+RESTART_MAX_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class EmbeddedStore:
+    """A store of this hub's own: `async with EmbeddedStore(data_dir) as store`, then `store.url`.
+
+    StoreRefused when another hub uses the folder, no server is found, or the data are not this server's to open.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._folder = Folder(data_dir.absolute() / "store")
+        self._hub_lock = FileLock(self._folder.hub_lock)
+        self._socket = self._folder.path
+        self._child: Child | None = None
+        self._stack = AsyncExitStack()
+        self._died: asyncio.Future[str]
+
+    async def __aenter__(self) -> Self:
+        private(self._folder.path)
+        self._died = asyncio.get_running_loop().create_future()
+        async with AsyncExitStack() as stack:
+            self._take_hub_lock()
+            stack.callback(self._hub_lock.drop)
+            binary = await find_binary()
+            check_data(self._folder.engine, binary.engine)
+            self._socket = self._folder.socket()
+            child = await self._start(binary)
+            stack.push_async_callback(self._stop)
+            record_data(self._folder.engine, binary.engine)
+            await stack.enter_async_context(alongside(self._watch(binary, child)))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, traceback)
+
+    @property
+    def url(self) -> str:
+        """Where the store is; it stays the same when the server is started again."""
+        return f"unix://{self._socket}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, None while there is none."""
+        return self._child.pid if self._child else None
+
+    async def died(self) -> str:
+        """Wait until the server has ended for good, and return why in words."""
+        return await asyncio.shield(self._died)
+
+    def _take_hub_lock(self) -> None:
+        if not self._hub_lock.try_take():
+            raise StoreRefused(
+                SETTING, f"{self._folder.path} is already in use by process {self._hub_lock.holder()}; end it first"
+            )
+
+    async def _start(self, binary: Binary) -> Child:
+        self._child = child = await Child.start(self._folder, binary, self._socket)
+        _log.info("store_child_started", engine=binary.engine.engine, version=binary.engine.version, pid=child.pid)
+        return child
+
+    async def _stop(self) -> None:
+        if self._child is not None:
+            await self._child.stop()
+            self._child = None
+
+    async def _watch(self, binary: Binary, child: Child) -> None:
+        """Start the server again whenever it ends, until MAX_RESTARTS in a row did not help."""
+        loop = asyncio.get_running_loop()
+        restarts = 0
+        while True:
+            since_s = loop.time()
+            why = await child.ended()
+            self._child = None
+            if loop.time() - since_s > RESTART_CALM_S:
+                restarts = 0
+            _log.error("store_child_died", why=why, restarts=restarts)
+            revived, restarts, fault = await self._revive(binary, restarts)
+            if revived is None:
+                self._died.set_result(f"{why}, and could not be started again: {fault}")
+                return
+            child = revived
+
+    async def _revive(self, binary: Binary, restarts: int) -> tuple[Child | None, int, str]:
+        """Start the server after pauses that grow.
+
+        Return it, or None; how many restarts that makes in a row; and why the last one failed.
+        """
+        fault = f"it ended {restarts} times in a row"
+        for restart in range(restarts + 1, MAX_RESTARTS + 1):
+            await asyncio.sleep(min(RESTART_MIN_S * 2**restart, RESTART_MAX_S))
+            try:
+                return await self._start(binary), restart, ""
+            except StoreRefused as error:
+                fault = str(error)
+                _log.error("store_child_not_restarted", why=fault, restarts=restart)
+        return None, MAX_RESTARTS, fault

@@ -1,0 +1,58 @@
+"""What can go wrong between the hub and its store, as three exceptions and one table of causes."""
+
+from enum import StrEnum, unique
+
+
+@unique
+class Cause(StrEnum):
+    """Why a call got no answer, in one word that is safe to log and to count."""
+
+    AWAY = "away"  # no connection, and the last attempt to make one failed
+    LOST = "lost"  # the connection broke while the call was on its way
+    TIMEOUT = "timeout"  # no answer within CALL_TIMEOUT_S
+    LATE = "late"  # the store met the call after its `not_after` and did nothing
+    SLOW = "slow"  # the call waited too long for its turn and was never sent
+    OVERLOADED = "overloaded"  # too many calls wait already
+    CLOSED = "closed"  # the hub is closing its store
+    LOADING = "loading"  # the store reads its data from disk
+    READ_ONLY = "read_only"  # a replica, or a primary without enough replicas
+    REPLICAS = "replicas"  # fewer replicas than `store_replicas` have what was written
+    MEMORY_FULL = "memory_full"  # maxmemory is reached, and the script may not run then
+    DISK_FULL = "disk_full"  # the store cannot write to its disk
+    CLUSTER_DOWN = "cluster_down"  # the slot has no primary at this moment
+    MASTER_DOWN = "master_down"  # a replica that lost its primary
+    BUSY = "busy"  # another client's script does not end
+    REFUSED_LOGIN = "refused_login"  # the password or its rights are not accepted
+    UNKNOWN_SCRIPT = "unknown_script"  # scripts were flushed faster than they could be loaded
+
+
+class StoreError(Exception):
+    """Anything that the store room reports to its callers."""
+
+
+class StoreUnavailable(StoreError):
+    """The store gave no answer; the caller may send the same request again.
+
+    `outcome_unknown` is True when the call may have been carried out, now or up to its `not_after`.
+    """
+
+    def __init__(self, cause: Cause, *, outcome_unknown: bool) -> None:
+        super().__init__(f"store unavailable: {cause}")
+        self.cause = cause
+        self.outcome_unknown = outcome_unknown
+
+
+class StoreReplyError(StoreError):
+    """A script refused with a word of its own, or the store found the call wrong. `word` is safe to log."""
+
+    def __init__(self, word: str, detail: str = "") -> None:
+        super().__init__(f"store refused: {word}" + (f" ({detail})" if detail else ""))
+        self.word = word
+
+
+class StoreRefused(StoreError):
+    """The hub does not use this store. `setting` names what has to change; the sentence says how."""
+
+    def __init__(self, setting: str, sentence: str) -> None:
+        super().__init__(f"{setting}: {sentence}")
+        self.setting = setting

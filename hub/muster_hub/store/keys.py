@@ -1,0 +1,158 @@
+"""Every key that the hub keeps in its store, what each holds, and what bounds it.
+
+A key carries its bucket as a hash tag, `{b:00}` to `{b:ff}`, the first byte of the id it belongs to, so that all keys
+of one device (or one session) lie in one slot of a cluster and one script may touch them together.
+
+| key | type | holds | bound |
+|---|---|---|---|
+| `{b:xx}:d:<client>` | hash | a device: card, standing, `ver`, serial, continuity | 8 KiB; a day if nobody trusts it |
+| `{b:xx}:dp:<client>` | hash | peers: trust statements that this device made | 4,096 peers |
+| `{b:xx}:dg:<client>` | hash | grants that this device made | 4,096 grants |
+| `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
+| `{b:xx}:di:<client>` | hash | instances: the agent seat and command lines, by node and incarnation | 1 + 8 |
+| `{b:xx}:dx:<client>` | hash | inbox: invites, answers, admissions not acknowledged yet | 64; each until it expires |
+| `{b:xx}:dn:<client>` | sorted set | noted: sessions it was held for, by hard end | until that end, 7 days |
+| `{b:xx}:dw:<client>` | sorted set | watchers: who asked to be told of presence, by its end | 4,096; minutes each |
+| `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 2 KiB; 7 days |
+| `{b:xx}:sr:<session>` | hash | roster: members with fingerprints and seats | the session's limit of members |
+| `{b:xx}:sf:<session>` | hash | floors: the least `ver` at which a device may join | one per device narrowed |
+| `{b:xx}:se:<session>` | hash | epochs: number to signed statement | as many as changes of members, 7 days |
+| `{b:xx}:sx:<session>` | hash | sealed: admissions not opened yet | members; until `joined` or its limit |
+| `{b:xx}:sj:<session>` | hash | judged: joins committed or refused, by join id | 7 days |
+| `{b:xx}:out` | stream | outbox: records and effects written with what caused them | trimmed once drained |
+| `{b:xx}:due` | sorted set | due: seats that wait for their `joined`, by deadline | as many as seats, seconds each |
+| `{b:xx}:drained` | hash | the last outbox id taken into each chain, and by whom | one per bucket |
+| `{n}:leases` | hash | leases: one row per node, its incarnation and counter | nodes; a day after burial |
+| `{n:<node>}:bus` | sharded channel | what other nodes say to this one | nothing is kept |
+| `{h}:hub` | hash | this store's hub: fingerprint of its key | one |
+"""
+
+BUCKETS = 256
+LEASES = b"{n}:leases"
+HUB = b"{h}:hub"
+
+_FIRST_BYTE_LETTERS = 2
+_LETTERS = {letter: value for value, letter in enumerate("abcdefghijklmnopqrstuvwxyz234567")}
+
+
+def bucket(name: str) -> int:
+    """Return the bucket, 0 to 255, of a 32-letter base32 id; ValueError when its first letters are not base32.
+
+    The first byte of the decoded id is the first letter's five bits and the upper three of the second.
+    """
+    try:
+        first, second = (_LETTERS[letter] for letter in name[:_FIRST_BYTE_LETTERS])
+    except (KeyError, ValueError):
+        raise ValueError("not a lower-case base32 id") from None
+    return first << 3 | second >> 2
+
+
+def tag(number: int) -> bytes:
+    """Return the hash tag of a bucket, braces included; ValueError outside 0 to 255."""
+    if not 0 <= number < BUCKETS:
+        raise ValueError(f"no bucket {number}")
+    return _TAGS[number]
+
+
+_TAGS = tuple(f"{{b:{number:02x}}}".encode() for number in range(BUCKETS))
+
+
+def device(client: str) -> bytes:
+    """Return the key of a device's own hash."""
+    return _key(client, b"d")
+
+
+def peers(client: str) -> bytes:
+    """Return the key of the trust statements that a device made, by peer."""
+    return _key(client, b"dp")
+
+
+def grants(client: str) -> bytes:
+    """Return the key of the grants that a device made."""
+    return _key(client, b"dg")
+
+
+def uses(client: str) -> bytes:
+    """Return the key of what was held or spent of a device's one-shot grants."""
+    return _key(client, b"du")
+
+
+def instances(client: str) -> bytes:
+    """Return the key of a device's live instances."""
+    return _key(client, b"di")
+
+
+def inbox(client: str) -> bytes:
+    """Return the key of what waits for a device until it acknowledges it."""
+    return _key(client, b"dx")
+
+
+def noted(client: str) -> bytes:
+    """Return the key of the sessions that a device was held for."""
+    return _key(client, b"dn")
+
+
+def watchers(client: str) -> bytes:
+    """Return the key of who watches a device's presence."""
+    return _key(client, b"dw")
+
+
+def session(sid: str) -> bytes:
+    """Return the key of a session's own hash."""
+    return _key(sid, b"s")
+
+
+def roster(sid: str) -> bytes:
+    """Return the key of a session's members."""
+    return _key(sid, b"sr")
+
+
+def floors(sid: str) -> bytes:
+    """Return the key of the least `ver` of each device that a session still commits."""
+    return _key(sid, b"sf")
+
+
+def epochs(sid: str) -> bytes:
+    """Return the key of a session's epoch statements."""
+    return _key(sid, b"se")
+
+
+def sealed(sid: str) -> bytes:
+    """Return the key of a session's admissions that were not opened yet."""
+    return _key(sid, b"sx")
+
+
+def judged(sid: str) -> bytes:
+    """Return the key of a session's verdicts over joins."""
+    return _key(sid, b"sj")
+
+
+def outbox(number: int) -> bytes:
+    """Return the key of a bucket's outbox stream."""
+    return tag(number) + b":out"
+
+
+def due(number: int) -> bytes:
+    """Return the key of the seats in a bucket's sessions that wait for their `joined`."""
+    return tag(number) + b":due"
+
+
+def drained(number: int) -> bytes:
+    """Return the key of how far a bucket's outbox was drained."""
+    return tag(number) + b":drained"
+
+
+def channel(node: str) -> bytes:
+    """Return the sharded channel on which a node listens."""
+    return b"{n:" + node.encode() + b"}:bus"
+
+
+def slot_tag(key: bytes) -> bytes:
+    """Return the hash tag of a key, without braces: equal tags lie in one slot. The whole key when it has none."""
+    start = key.find(b"{")
+    end = key.find(b"}", start + 1)
+    return key[start + 1 : end] if start >= 0 and end > start + 1 else key
+
+
+def _key(name: str, kind: bytes) -> bytes:
+    return _TAGS[bucket(name)] + b":" + kind + b":" + name.encode()

@@ -1,0 +1,134 @@
+"""The task that keeps this node's lease, and tells who else lost theirs."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from muster_hub.store.adapter import Reply, Store
+from muster_hub.store.clock import boot_s
+from muster_hub.store.errors import StoreError, StoreUnavailable
+from muster_hub.store.keys import LEASES
+from muster_hub.store.leases import Bury, LeaseTable, NodeLost, Renewed, Row
+from muster_hub.store.scripts import script
+
+_LEASE = script("lease")
+_BURY = script("bury")
+_BURIED = b"buried"
+_REPLACED = b"replaced"
+
+_log = structlog.get_logger(__name__)
+
+
+class NodeReplacedError(StoreError):
+    """Another process began to use this node's name; this one has to end."""
+
+
+class LeaseKeeper:
+    """Renews one node's lease for as long as `run` runs.
+
+    `on_change` is called for every node lost, and for every incarnation that this node begins: its first one, and a
+    new one after it was away for so long that others buried it. It must register its connections anew then.
+    """
+
+    __slots__ = ("_new_incarnation", "_on_change", "_store", "_unreachable", "table")
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        *,
+        new_incarnation: Callable[[], str],
+        on_change: Callable[[NodeLost | Renewed], None],
+    ) -> None:
+        self._store = store
+        self._new_incarnation = new_incarnation
+        self._on_change = on_change
+        self._unreachable = False
+        self.table = LeaseTable(node, new_incarnation())
+
+    @property
+    def incarnation(self) -> str:
+        """The incarnation under which this node registers its connections."""
+        return self.table.incarnation
+
+    def acting(self) -> bool:
+        """Say whether this node may relay and decide at this moment; asked before every frame."""
+        return self.table.acting(boot_s())
+
+    def live(self, node: str, incarnation: str) -> bool:
+        """Say whether an incarnation of a node counts as live."""
+        return self.table.live(node, incarnation)
+
+    async def run(self) -> None:
+        """Renew until cancelled. NodeReplacedError when another process took this node's name."""
+        while True:
+            due_s = boot_s()
+            try:
+                await self.renew()
+            except StoreUnavailable as error:
+                self._note_unreachable(error)
+            else:
+                self._unreachable = False
+            # A renewal that took its time does not move the next one.
+            await asyncio.sleep(max(0.0, due_s + self.table.next_read_in_s() - boot_s()))
+
+    async def renew(self) -> None:
+        """Renew once, bury what stood still, and report what changed. StoreUnavailable when the store is away."""
+        if await self._renew():
+            await self._renew()  # what was buried just now is lost from here on, not a second later
+
+    async def leave(self) -> None:
+        """Give the lease up, so that nobody waits for it to run out. StoreUnavailable when the store is away."""
+        row = self.table.own_row()
+        if row is not None:
+            await self._bury(Bury(self.table.node, row.incarnation, row.counter))
+
+    async def _renew(self) -> bool:
+        """Renew once; say whether something was buried."""
+        asked_s = boot_s()
+        reply = await self._ask()
+        if reply == _REPLACED:
+            raise NodeReplacedError(f"another process uses the node name {self.table.node}")
+        if reply == _BURIED:
+            _log.warning("node_was_buried", node=self.table.node, incarnation=self.incarnation[:8])
+            self.table.begin(self._new_incarnation())
+            return True
+        suspects = []
+        for effect in self.table.renewed(_rows(reply), asked_s=asked_s, now_s=boot_s()):
+            if isinstance(effect, Bury):
+                suspects.append(effect)
+            else:
+                self._on_change(effect)
+        return any([await self._bury(suspect) for suspect in suspects])
+
+    async def _ask(self) -> Reply:
+        table = self.table
+        how = "begin" if table.beginning else "go on"
+        not_after_ms = await self._store.not_after_ms()
+        return await self._store.run(
+            _LEASE, [LEASES], (table.node, table.incarnation, table.next_counter(), how, not_after_ms)
+        )
+
+    async def _bury(self, lost: Bury) -> bool:
+        args = (lost.node, lost.incarnation, lost.counter, await self._store.not_after_ms())
+        buried = await self._store.run(_BURY, [LEASES], args) == _BURIED
+        _log.warning("node_stood_still", node=lost.node, incarnation=lost.incarnation[:8], buried=buried)
+        return buried
+
+    def _note_unreachable(self, error: StoreUnavailable) -> None:
+        if not self._unreachable:
+            _log.warning("lease_not_renewed", node=self.table.node, cause=error.cause)
+        self._unreachable = True
+
+
+def _rows(reply: Reply) -> dict[str, Row]:
+    if not isinstance(reply, list):
+        raise TypeError("not a table of leases")
+    words = [word.decode() for word in reply if isinstance(word, bytes)]
+    return {node: _row(text) for node, text in zip(words[::2], words[1::2], strict=True)}
+
+
+def _row(text: str) -> Row:
+    incarnation, counter, buried_at_ms = text.split(" ")
+    return Row(incarnation, int(counter), int(buried_at_ms))

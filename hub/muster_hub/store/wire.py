@@ -1,0 +1,162 @@
+"""One connection to the store: the library's own, without any of its retries.
+
+redis-py's defaults repeat calls whose reply was lost. Here nothing is repeated: `retry=None` gives a policy of no
+retry, `health_check_interval=0` sends no PING between calls, `driver_info=None` no CLIENT SETINFO, and without a
+notification config there is no handshake for maintenance. Timeouts are the caller's, so that one covers a pipeline.
+"""
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+
+from muster_hub.store.errors import Cause
+from muster_hub.store.urls import Address
+
+Reply: TypeAlias = int | bytes | list["Reply"] | None
+Word: TypeAlias = bytes | int | str
+
+READ_BYTES = 65_536
+_RESP = 2  # scripts answer with integers, bytes, nil and lists alone, and RESP2 needs no HELLO round trip
+
+
+class WireLostError(Exception):
+    """The connection is gone, or was never made; calls on it have no answer. `cause` says which way."""
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """What the store answered instead of a value: the first word of the error, and the rest for a log."""
+
+    code: str
+    text: str
+
+
+class _Connection(Protocol):
+    """The part of the library's connection that is used here, with its types."""
+
+    @property
+    def is_connected(self) -> bool: ...
+    async def connect(self) -> None: ...
+    async def disconnect(self, nowait: bool = ...) -> None: ...  # noqa: FBT001 - the library's own signature
+    async def can_read(self) -> bool: ...
+    async def send_packed_command(self, command: list[bytes], check_health: bool = ...) -> None: ...  # noqa: FBT001
+    async def read_response(
+        self,
+        disable_decoding: bool = ...,  # noqa: FBT001
+        *,
+        disconnect_on_error: bool = ...,
+    ) -> Reply: ...
+
+
+def pack(*words: Word) -> bytes:
+    """Return one command in the store's protocol; integers in decimal, text in UTF-8."""
+    # The stub of pack_command describes a tuple of one; it takes any number of words.
+    return cast("bytes", hiredis.pack_command(cast("tuple[bytes]", words)))
+
+
+class Wire:
+    """One connection. It has no limits of time of its own: callers put theirs around each use."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, address: Address) -> None:
+        self._connection = cast("_Connection", _library_connection(address))
+
+    async def connect(self) -> None:
+        """Connect, log in, choose the database; WireLostError when that fails."""
+        try:
+            await self._connection.connect()
+        except (RedisError, OSError) as error:
+            # On a Unix socket the library wraps what went wrong after connecting.
+            refused = any(isinstance(each, AuthenticationError) for each in (error, error.__cause__))
+            cause = Cause.REFUSED_LOGIN if refused else Cause.AWAY
+            raise WireLostError(cause, type(error).__name__) from error
+
+    async def is_stale(self) -> bool:
+        """Say whether the other end closed, or sent what nobody asked for: such a connection cannot be used."""
+        return not self._connection.is_connected or await self._connection.can_read()
+
+    async def send(self, chunks: list[bytes]) -> None:
+        """Send packed commands; WireLostError when the connection breaks."""
+        try:
+            await self._connection.send_packed_command(chunks, check_health=False)
+        except (RedisError, OSError) as error:
+            raise WireLostError(Cause.LOST, type(error).__name__) from error
+
+    async def receive(self) -> Reply | ErrorReply:
+        """Receive the next reply, an error reply as a value; WireLostError when the connection breaks."""
+        try:
+            return await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
+        except (ResponseError, BusyLoadingError, AuthenticationError) as error:
+            return _error_reply(error)
+        except (RedisError, OSError) as error:
+            raise WireLostError(Cause.LOST, type(error).__name__) from error
+
+    async def ask(self, *words: Word) -> Reply:
+        """Send one command and return its reply; WireLostError also when the store answers with an error."""
+        await self.send([pack(*words)])
+        reply = await self.receive()
+        if isinstance(reply, ErrorReply):
+            raise WireLostError(cause_of(reply) or Cause.AWAY, reply.code)
+        return reply
+
+    async def close(self) -> None:
+        """Close at once, without waiting for what is on its way."""
+        await self._connection.disconnect(nowait=True)
+
+
+_CAUSES = {
+    "BUSY": Cause.BUSY,
+    "CLUSTERDOWN": Cause.CLUSTER_DOWN,
+    "LOADING": Cause.LOADING,
+    "MASTERDOWN": Cause.MASTER_DOWN,
+    "MISCONF": Cause.DISK_FULL,
+    "NOAUTH": Cause.REFUSED_LOGIN,
+    "NOREPLICAS": Cause.READ_ONLY,
+    "OOM": Cause.MEMORY_FULL,
+    "READONLY": Cause.READ_ONLY,
+    "TRYAGAIN": Cause.CLUSTER_DOWN,
+    "WRONGPASS": Cause.REFUSED_LOGIN,
+}
+
+
+def cause_of(reply: ErrorReply) -> Cause | None:
+    """Return the cause when an error reply means that the store cannot serve anybody just now, else None."""
+    return _CAUSES.get(reply.code)
+
+
+def _error_reply(error: RedisError) -> ErrorReply:
+    # The library takes the first word off the errors that it knows, and keeps it apart.
+    code = getattr(error, "status_code", None)
+    if code:
+        return ErrorReply(str(code), str(error))
+    code, _, text = str(error).partition(" ")
+    return ErrorReply(code, text)
+
+
+def _library_connection(address: Address) -> AbstractConnection:
+    options: dict[str, Any] = {
+        "db": address.database,
+        "username": address.username,
+        "password": address.password,
+        "socket_timeout": None,
+        "socket_connect_timeout": None,
+        "socket_read_size": READ_BYTES,
+        "health_check_interval": 0,
+        "retry": None,
+        "driver_info": None,
+        "protocol": _RESP,
+    }
+    if address.kind == "unix":
+        return UnixDomainSocketConnection(path=address.path, **options)
+    if address.kind == "tls":
+        return SSLConnection(host=address.host, port=address.port, ssl_min_version=ssl.TLSVersion.TLSv1_2, **options)
+    return Connection(host=address.host, port=address.port, **options)

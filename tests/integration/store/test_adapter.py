@@ -1,0 +1,166 @@
+"""Calls to the store: replies, order, scripts that it forgot, callers that give up."""
+
+import asyncio
+
+import pytest
+
+from muster_hub.store.adapter import Store
+from muster_hub.store.errors import Cause, StoreReplyError, StoreUnavailable
+from muster_hub.store.scripts import Script
+from muster_hub.store.waiting import MAX_PIPELINE_BYTES, MAX_PIPELINE_CALLS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
+
+APPEND = Script.of("append", "#!lua\nredis.call('RPUSH', KEYS[1], ARGV[1])\nreturn redis.call('LLEN', KEYS[1])")
+LIST = Script.of("list", "#!lua\nreturn redis.call('LRANGE', KEYS[1], 0, -1)")
+NIL = Script.of("nil", "#!lua\nreturn redis.call('GET', KEYS[1])")
+REFUSE = Script.of("refuse", "#!lua\nreturn redis.error_reply('MUSTER ' .. ARGV[1])")
+LATE = Script.of(
+    "late",
+    "#!lua\nif redis.call('TIME')[1] * 1000 > tonumber(ARGV[1]) then\nreturn redis.error_reply('MUSTER late')\nend\n"
+    "return 1",
+)
+BROKEN = Script.of("broken", "#!lua\nthis is no Lua")
+
+
+def numbers(reply: object) -> list[int]:
+    assert isinstance(reply, list)
+    return [int(item) for item in reply]
+
+
+async def test_replies_are_integers_bytes_nil_and_lists(store: Store) -> None:
+    assert await store.run(APPEND, [b"{b:01}:l"], [b"\xff\x00"]) == 1
+    assert await store.run(APPEND, [b"{b:01}:l"], [7]) == 2
+    assert await store.run(APPEND, [b"{b:01}:l"], ["seven"]) == 3
+    assert await store.run(LIST, [b"{b:01}:l"]) == [b"\xff\x00", b"7", b"seven"]
+    assert await store.run(NIL, [b"{b:01}:none"]) is None
+
+
+async def test_an_error_reply_of_ours_is_its_word(store: Store) -> None:
+    with pytest.raises(StoreReplyError) as caught:
+        await store.run(REFUSE, [b"{b:01}:x"], ["full"])
+    assert caught.value.word == "full"
+
+
+async def test_a_script_met_too_late_was_not_carried_out(store: Store) -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.run(REFUSE, [b"{b:01}:x"], ["late"])
+    assert (caught.value.cause, caught.value.outcome_unknown) == (Cause.LATE, False)
+
+
+async def test_a_script_that_does_not_compile_says_so_and_harms_no_other_call(store: Store) -> None:
+    broken = [store.run(BROKEN, [b"{b:01}:x"]) for _ in range(3)]
+    good = [store.run(APPEND, [b"{b:01}:l"], [n]) for n in range(3)]
+    replies = await asyncio.gather(*broken, *good, return_exceptions=True)
+    assert [type(reply) for reply in replies[:3]] == [StoreReplyError] * 3
+    assert "compiling" in str(replies[0])
+    assert replies[3:] == [1, 2, 3]
+
+
+async def test_a_call_without_a_key_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="slot of its first key"):
+        await store.run(NIL, [])
+
+
+async def test_calls_to_one_bucket_are_carried_out_in_the_order_in_which_they_were_made(store: Store) -> None:
+    count = MAX_PIPELINE_CALLS * 3
+    calls = [store.run(APPEND, [b"{b:%02x}:l" % (n % 8)], [n // 8]) for n in range(count)]
+    await asyncio.gather(*calls)
+    for bucket in range(8):
+        assert numbers(await store.run(LIST, [b"{b:%02x}:l" % bucket])) == list(range(count // 8))
+
+
+async def test_flushed_scripts_are_loaded_again_and_no_call_is_lost_or_repeated(store: Store, ask, store_url) -> None:
+    rounds, writers = 60, 8
+
+    async def write(bucket: int) -> None:
+        for n in range(rounds):
+            await asyncio.gather(*(store.run(APPEND, [b"{b:%02x}:l" % bucket], [n * 4 + part]) for part in range(4)))
+
+    async def flush() -> None:
+        while True:
+            await ask(store_url, b"SCRIPT", b"FLUSH")
+
+    flushing = asyncio.create_task(flush())
+    try:
+        await asyncio.gather(*(write(bucket) for bucket in range(writers)))
+    finally:
+        flushing.cancel()
+        await asyncio.wait({flushing})
+    for bucket in range(writers):
+        assert numbers(await store.run(LIST, [b"{b:%02x}:l" % bucket])) == list(range(rounds * 4))
+
+
+async def test_a_cancelled_caller_touches_its_own_call_only(store: Store) -> None:
+    await store.now_ms()
+    callers = [asyncio.create_task(store.run(APPEND, [b"{b:01}:l"], [n])) for n in range(64)]
+    for caller in callers[::2]:
+        caller.cancel()  # before it began: never sent
+    replies = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(reply) for reply in replies[::2]] == [asyncio.CancelledError] * 32
+    assert replies[1::2] == list(range(1, 33))
+
+
+async def test_a_caller_cancelled_while_its_call_is_on_its_way_does_not_shift_the_replies(store: Store) -> None:
+    await store.now_ms()
+    answers = [store.begin(APPEND, [b"{b:01}:l"], [n]) for n in range(64)]
+    await asyncio.sleep(0)  # the pipeline is taken
+    for answer in answers[::2]:
+        answer.cancel()
+    replies = await asyncio.gather(*answers[1::2])
+    # Whether a cancelled call was carried out is open; what each other call got is its own reply.
+    listed = numbers(await store.run(LIST, [b"{b:01}:l"]))
+    assert [listed[int(reply) - 1] for reply in replies if isinstance(reply, int)] == list(range(1, 64, 2))
+
+
+async def test_more_calls_than_may_wait_are_refused_as_overload(store: Store) -> None:
+    await store.now_ms()
+    waiting = [store.begin(NIL, [b"{b:01}:x"]) for _ in range(MAX_WAITING_CALLS)]
+    with pytest.raises(StoreUnavailable) as caught:
+        await store.run(NIL, [b"{b:01}:x"])
+    assert (caught.value.cause, caught.value.outcome_unknown) == (Cause.OVERLOADED, False)
+    replies = await asyncio.gather(*waiting, return_exceptions=True)
+    shed = [reply for reply in replies if isinstance(reply, StoreUnavailable)]
+    assert {reply for reply in replies if not isinstance(reply, StoreUnavailable)} == {None}
+    assert not any(refusal.outcome_unknown for refusal in shed), "what was not sent has a known outcome"
+
+
+async def test_what_waits_is_bounded_in_bytes_too(store: Store) -> None:
+    await store.now_ms()
+    large = bytes(MAX_PIPELINE_BYTES + 1)
+    waiting = [store.begin(NIL, [b"{b:01}:x"], [large]) for _ in range(MAX_WAITING_BYTES // len(large) + 1)]
+    with pytest.raises(StoreUnavailable, match="overloaded"):
+        await store.run(NIL, [b"{b:01}:x"])
+    replies = await asyncio.gather(*waiting, return_exceptions=True)
+    assert replies[0] is None
+    assert await store.run(NIL, [b"{b:01}:x"]) is None
+
+
+async def test_calls_end_with_the_store_that_they_were_made_to(store_url: str) -> None:
+    async with Store.open(store_url) as opened:
+        await opened.now_ms()
+        answer = opened.begin(NIL, [b"{b:01}:x"])
+    with pytest.raises(StoreUnavailable) as caught:
+        await answer
+    assert caught.value.cause is Cause.CLOSED
+    with pytest.raises(StoreUnavailable):
+        await opened.run(NIL, [b"{b:01}:x"])
+
+
+async def test_an_error_of_the_body_comes_out_as_it_is(store_url: str) -> None:
+    with pytest.raises(KeyError):
+        async with Store.open(store_url):
+            raise KeyError
+
+
+async def test_the_clock_is_the_stores_and_never_ahead_of_it(store: Store, ask, store_url) -> None:
+    estimate = await store.now_ms()
+    seconds, micros = await ask(store_url, b"TIME")
+    assert int(seconds) * 1000 + int(micros) // 1000 >= estimate
+    assert await store.not_after_ms() >= estimate + 1000
+
+
+async def test_a_store_whose_clock_was_set_forward_costs_one_call(store: Store) -> None:
+    await store.now_ms()
+    store._clock._store_ms -= 3_600_000  # as far behind as after that
+    with pytest.raises(StoreUnavailable, match="late"):
+        await store.run(LATE, [b"{b:01}:x"], [await store.not_after_ms()])
+    assert await store.run(LATE, [b"{b:01}:x"], [await store.not_after_ms()]) == 1

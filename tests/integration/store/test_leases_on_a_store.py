@@ -1,0 +1,134 @@
+"""Leases on a real store: who begins, who is buried, who is replaced."""
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from muster_hub.store.adapter import Store
+from muster_hub.store.errors import StoreReplyError, StoreUnavailable
+from muster_hub.store.keys import LEASES
+from muster_hub.store.lease_keeper import LeaseKeeper, NodeReplacedError
+from muster_hub.store.leases import LOST_AFTER_S, NodeLost, Renewed
+from muster_hub.store.scripts import script
+
+
+class Node:
+    """A keeper and what it reported."""
+
+    def __init__(self, store: Store, name: str, prefix: str = "i") -> None:
+        serial = count(1)
+        self.seen: list[NodeLost | Renewed] = []
+        self.changed = asyncio.Event()
+        self.keeper = LeaseKeeper(
+            store, name, new_incarnation=lambda: f"{prefix}{next(serial)}", on_change=self._on_change
+        )
+
+    def _on_change(self, change: NodeLost | Renewed) -> None:
+        self.seen.append(change)
+        self.changed.set()
+
+
+async def bury(store: Store, node: str, incarnation: str, counter: int) -> object:
+    return await store.run(script("bury"), [LEASES], [node, incarnation, counter, await store.not_after_ms()])
+
+
+async def test_a_node_begins_and_sees_the_others(store: Store) -> None:
+    a, b = Node(store, "a"), Node(store, "b")
+    assert not a.keeper.acting()
+    await a.keeper.renew()
+    await b.keeper.renew()
+    await a.keeper.renew()
+    assert a.seen == [Renewed("i1")]
+    assert a.keeper.acting()
+    assert a.keeper.live("b", "i1")
+    assert not a.keeper.live("b", "i2")
+    assert a.keeper.table.live_nodes() == ["a", "b"]
+
+
+async def test_a_buried_node_begins_anew_and_the_others_hear_of_it(store: Store) -> None:
+    a, b = Node(store, "a"), Node(store, "b")
+    await a.keeper.renew()
+    await b.keeper.renew()
+    assert await bury(store, "a", "i1", 1) == b"buried"
+    assert await bury(store, "a", "i1", 1) == b"buried", "a repeat has the same answer"
+    await b.keeper.renew()
+    assert b.seen == [Renewed("i1"), NodeLost("a", "i1")]
+    assert not b.keeper.live("a", "i1")
+    await a.keeper.renew()
+    assert a.keeper.incarnation == "i2"
+    assert a.seen == [Renewed("i1"), Renewed("i2"), NodeLost("a", "i1")]
+    await b.keeper.renew()
+    assert b.keeper.live("a", "i2")
+
+
+async def test_a_counter_that_moved_saves_its_node(store: Store) -> None:
+    a = Node(store, "a")
+    await a.keeper.renew()
+    await a.keeper.renew()
+    assert await bury(store, "a", "i1", 1) == b"moved"
+    assert await bury(store, "a", "i0", 2) == b"moved"
+    assert await bury(store, "nobody", "i0", 2) == b"moved"
+    await a.keeper.renew()
+    assert a.seen == [Renewed("i1")]
+
+
+async def test_a_node_that_leaves_is_lost_at_once(store: Store) -> None:
+    a, b = Node(store, "a"), Node(store, "b")
+    await a.keeper.renew()
+    await b.keeper.renew()
+    await a.keeper.leave()
+    await b.keeper.renew()
+    assert NodeLost("a", "i1") in b.seen
+
+
+async def test_a_second_process_of_one_name_replaces_the_first(store: Store) -> None:
+    first, second = Node(store, "a", "x"), Node(store, "a", "y")
+    await first.keeper.renew()
+    await second.keeper.renew()
+    with pytest.raises(NodeReplacedError, match="node name a"):
+        await first.keeper.renew()
+
+
+async def test_rows_buried_for_more_than_a_day_are_forgotten(store: Store, ask, store_url) -> None:
+    now_ms = await store.now_ms()
+    day_ms = 86_400_000
+    await ask(store_url, b"HSET", LEASES, b"old", b"i1 7 %d" % (now_ms - day_ms - 1000))
+    await ask(store_url, b"HSET", LEASES, b"young", b"i1 7 %d" % (now_ms - day_ms + 60_000))
+    a = Node(store, "a")
+    await a.keeper.renew()
+    await a.keeper.renew()
+    assert sorted(await ask(store_url, b"HKEYS", LEASES)) == [b"a", b"young"]
+    assert not a.keeper.live("young", "i1")
+
+
+async def test_a_lease_after_its_time_is_not_raised(store: Store, ask, store_url) -> None:
+    before_ms = await store.now_ms() - 1000
+    with pytest.raises(StoreUnavailable, match="late"):
+        await store.run(script("lease"), [LEASES], ["a", "i1", 1, "begin", before_ms])
+    with pytest.raises(StoreUnavailable, match="late"):
+        await store.run(script("bury"), [LEASES], ["a", "i1", 1, before_ms])
+    assert await ask(store_url, b"EXISTS", LEASES) == 0
+
+
+async def test_there_is_a_limit_to_nodes(store: Store, ask, store_url) -> None:
+    for n in range(1024):
+        await store.run(script("lease"), [LEASES], [f"n{n}", "i", 1, "begin", await store.not_after_ms()])
+    with pytest.raises(StoreReplyError, match="too_many_nodes"):
+        await Node(store, "one-more").keeper.renew()
+
+
+async def test_a_dead_node_is_noticed(store: Store) -> None:
+    a, b = Node(store, "a"), Node(store, "b")
+    await a.keeper.renew()
+    running = asyncio.create_task(b.keeper.run())
+    try:
+        async with asyncio.timeout(LOST_AFTER_S * 6):
+            while NodeLost("a", "i1") not in b.seen:
+                b.changed.clear()
+                await b.changed.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+    assert b.keeper.acting()
+    assert not b.keeper.live("a", "i1")
