@@ -1,0 +1,78 @@
+"""Bytes to typed structs and back, with limits and one kind of error (SPEC.md section 2.1)."""
+
+from typing import Any, TypeVar
+
+import msgpack
+import msgspec
+from msgspec import Struct
+
+from muster_protocol.errors import Refused
+from muster_protocol.reasons import Reason
+
+MAX_MESSAGE_BYTES = 65_536
+"""The largest WebSocket message."""
+MAX_DEPTH = 16
+"""How deep arrays and maps may nest. The deepest of ours is 6; the parser's own limit is far higher."""
+VERSION = 1
+"""The value of ``v`` in every signed body."""
+
+T = TypeVar("T", bound=Struct)
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(value: Struct) -> bytes:
+    """Give the MessagePack bytes of a struct: shortest forms, fields in their declared order."""
+    return _encoder.encode(value)
+
+
+def unpack(data: bytes) -> object:
+    """Decode any MessagePack value; raises ``Refused`` with ``too_large`` or ``malformed``, and nothing else."""
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise Refused(Reason.TOO_LARGE, f"more than {MAX_MESSAGE_BYTES} bytes")
+    try:
+        value: object = msgpack.unpackb(data, raw=False, strict_map_key=True)
+    except (ValueError, RecursionError):
+        raise Refused(Reason.MALFORMED, "not MessagePack") from None
+    _check_depth(value, MAX_DEPTH)
+    return value
+
+
+def _check_depth(value: object, left: int) -> None:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        if not left:
+            raise Refused(Reason.MALFORMED, f"nested deeper than {MAX_DEPTH}")
+        for item in value:
+            _check_depth(item, left - 1)
+
+
+def convert(value: object, struct: type[T]) -> T:
+    """Turn a decoded value into ``struct``; raises ``Refused(malformed)`` that names the field."""
+    try:
+        return msgspec.convert(value, struct, builtin_types=(bytes,))
+    except msgspec.ValidationError as exc:
+        raise Refused(Reason.MALFORMED, _where(exc)) from None
+
+
+def _where(error: msgspec.ValidationError) -> str:
+    # msgspec's sentence may quote a tag from the input; only the path behind it is safe to repeat.
+    _, marker, path = str(error).rpartition(" - at `")
+    return f"{path.rstrip('`')} is not what it must be" if marker else "not of the expected shape"
+
+
+def decode_closed(body: bytes, struct: type[T]) -> T:
+    """Decode a closed body: an array that starts with ``v``, in exactly the bytes that encoding it gives.
+
+    Raises ``Refused``: ``unsupported`` for another ``v``, else ``malformed`` or ``too_large``.
+    """
+    value: Any = unpack(body)
+    if not isinstance(value, list) or not value or type(value[0]) is not int:
+        raise Refused(Reason.MALFORMED, "a body is an array that starts with its version")
+    if value[0] != VERSION:
+        raise Refused(Reason.UNSUPPORTED, "body version")
+    decoded = convert(value, struct)
+    if encode(decoded) != body:
+        raise Refused(Reason.MALFORMED, "not the shortest encoding")
+    return decoded

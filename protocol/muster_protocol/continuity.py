@@ -1,0 +1,69 @@
+"""Finding clones: a counter that only one copy of a device's data can keep up with (SPEC.md section 4.4)."""
+
+import hmac
+from enum import Enum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from muster_protocol.ids import MAX_TIME_MS, ClientId, Nonce
+from muster_protocol.labels import CONTINUITY_KEY, CONTINUITY_PROOF, CONTINUITY_TOKEN
+
+Counter = Annotated[int, Meta(ge=1, le=MAX_TIME_MS)]
+Mac = Annotated[bytes, Meta(min_length=32, max_length=32)]
+
+
+class Token(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the hub gives an agent to show next time: a counter and the hub's MAC. The device keeps it 0600."""
+
+    counter: Counter
+    mac: Mac
+
+
+class Proof(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Shows that the sender holds the token with this counter, without showing the token."""
+
+    counter: Counter
+    mac: Mac
+
+
+class Continuity(Enum):
+    """What a proof says about the device's data, or about the hub's."""
+
+    KEPT = "kept"
+    CLONE_SUSPECTED = "clone_suspected"
+    HUB_RESTORED = "hub_restored"
+
+
+def hub_secret(hub_key_secret: bytes) -> bytes:
+    """Derive the hub's MAC key from its identity secret, so that a hub keeps one secret only."""
+    return hmac.digest(hub_key_secret, CONTINUITY_KEY, "sha256")
+
+
+def issue(secret: bytes, client: ClientId, counter: int) -> Token:
+    """Make the token with this counter."""
+    return Token(
+        counter, hmac.digest(secret, CONTINUITY_TOKEN + client.encode() + counter.to_bytes(8, "big"), "sha256")
+    )
+
+
+def prove(token: Token, challenge: Nonce, hello: Nonce) -> Proof:
+    """Prove possession of a token on one connection: bound to the nonces of both sides."""
+    return Proof(token.counter, hmac.digest(token.mac, CONTINUITY_PROOF + challenge + hello, "sha256"))
+
+
+def genuine(secret: bytes, client: ClientId, proof: Proof, challenge: Nonce, hello: Nonce) -> bool:
+    """Tell whether the hub itself once issued the token behind ``proof``, to this device."""
+    return hmac.compare_digest(proof.mac, prove(issue(secret, client, proof.counter), challenge, hello).mac)
+
+
+def judge(presented: int, confirmed: int, issued: int) -> Continuity:
+    """Judge a genuine counter (0: none was shown) against the last that was confirmed and the last issued.
+
+    A token newer than the confirmed one was written by the device, and only its confirmation was lost.
+    """
+    if presented < confirmed:
+        return Continuity.CLONE_SUSPECTED
+    if presented > issued:
+        return Continuity.HUB_RESTORED
+    return Continuity.KEPT

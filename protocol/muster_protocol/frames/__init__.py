@@ -1,0 +1,209 @@
+"""The messages between a device and its hub: open maps with a type tag ``t`` (SPEC.md section 3).
+
+Unknown fields are ignored, unknown types are refused. A request carries ``id`` and gets exactly one reply with ``re``.
+A push is unasked; one that carries ``push`` waits at the hub until the device acknowledges it.
+"""
+
+from muster_protocol.codec import convert, encode, unpack
+from muster_protocol.errors import Refused
+from muster_protocol.frames.envelope import (
+    MAX_EPOCHS_SHOWN,
+    MAX_MEMBERS,
+    MAX_NAMED,
+    MAX_PAGE,
+    MAX_SESSION_MS,
+    MAX_TARGETS,
+    MAX_WAITING,
+    MAX_WATCHED,
+    Ack,
+    Count,
+    Error,
+    Frame,
+    Ok,
+    Purpose,
+    Push,
+    PushId,
+    Reply,
+    Request,
+    Sealed,
+    SessionKind,
+)
+from muster_protocol.frames.invites import (
+    AdmissionPush,
+    Admit,
+    Admitted,
+    AnswerPush,
+    CancelInvite,
+    DecisionReply,
+    InvitePush,
+    InviteResult,
+    InviteResults,
+    InviteUpdatePush,
+    SealedFor,
+    SendAnswer,
+    SendInvites,
+    TraceStep,
+    Why,
+)
+from muster_protocol.frames.opening import (
+    Challenge,
+    Goaway,
+    HelloFrame,
+    RefusedFrame,
+    WelcomeFrame,
+)
+from muster_protocol.frames.presence import (
+    DropCause,
+    Presence,
+    PresencePush,
+    PresenceReply,
+    PresenceState,
+    Watch,
+    Who,
+)
+from muster_protocol.frames.sessions import (
+    CloseSession,
+    CreateSession,
+    EpochPush,
+    GetSession,
+    JoinedPush,
+    LeavePush,
+    ListSessions,
+    Member,
+    MemberState,
+    ResumeSession,
+    SendJoined,
+    SendLeave,
+    SessionReply,
+    SessionsReply,
+    SessionSummary,
+    SessionUpdatePush,
+    UpdateState,
+)
+from muster_protocol.frames.statements import (
+    CardReply,
+    ClearSuspicion,
+    ConfirmToken,
+    GetCard,
+    KindAndStatement,
+    ListStatements,
+    PutStatement,
+    StatementPush,
+    Statements,
+)
+from muster_protocol.reasons import Reason
+
+__all__ = [
+    "FRAMES",
+    "MAX_EPOCHS_SHOWN",
+    "MAX_MEMBERS",
+    "MAX_NAMED",
+    "MAX_PAGE",
+    "MAX_SESSION_MS",
+    "MAX_TARGETS",
+    "MAX_WAITING",
+    "MAX_WATCHED",
+    "Ack",
+    "AdmissionPush",
+    "Admit",
+    "Admitted",
+    "AnswerPush",
+    "CancelInvite",
+    "CardReply",
+    "Challenge",
+    "ClearSuspicion",
+    "CloseSession",
+    "ConfirmToken",
+    "Count",
+    "CreateSession",
+    "DecisionReply",
+    "DropCause",
+    "EpochPush",
+    "Error",
+    "Frame",
+    "GetCard",
+    "GetSession",
+    "Goaway",
+    "HelloFrame",
+    "InvitePush",
+    "InviteResult",
+    "InviteResults",
+    "InviteUpdatePush",
+    "JoinedPush",
+    "KindAndStatement",
+    "LeavePush",
+    "ListSessions",
+    "ListStatements",
+    "Member",
+    "MemberState",
+    "Ok",
+    "Presence",
+    "PresencePush",
+    "PresenceReply",
+    "PresenceState",
+    "Purpose",
+    "Push",
+    "PushId",
+    "PutStatement",
+    "RefusedFrame",
+    "Reply",
+    "Request",
+    "ResumeSession",
+    "Sealed",
+    "SealedFor",
+    "SendAnswer",
+    "SendInvites",
+    "SendJoined",
+    "SendLeave",
+    "SessionKind",
+    "SessionReply",
+    "SessionSummary",
+    "SessionUpdatePush",
+    "SessionsReply",
+    "StatementPush",
+    "Statements",
+    "TraceStep",
+    "UpdateState",
+    "Watch",
+    "WelcomeFrame",
+    "Who",
+    "Why",
+    "decode_frame",
+    "encode_frame",
+]
+
+
+def _tags(base: type[Frame]) -> dict[str, type[Frame]]:
+    found: dict[str, type[Frame]] = {}
+    for cls in base.__subclasses__():
+        tag = cls.__struct_config__.tag
+        if isinstance(tag, str) and not cls.__subclasses__():
+            found[tag] = cls
+        found |= _tags(cls)
+    return found
+
+
+FRAMES: dict[str, type[Frame]] = _tags(Frame)
+"""Every message type by its tag."""
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """Give the bytes of one WebSocket message."""
+    return encode(frame)
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Decode one WebSocket message.
+
+    Raises ``Refused``: ``too_large``, ``malformed``, or ``unsupported`` for a type that this version does not know.
+    """
+    value = unpack(data)
+    if not isinstance(value, dict):
+        raise Refused(Reason.MALFORMED, "a message is a map")
+    tag = value.get("t")
+    if not isinstance(tag, str):
+        raise Refused(Reason.MALFORMED, "a message has a type, t")
+    frame = FRAMES.get(tag)
+    if frame is None:
+        raise Refused(Reason.UNSUPPORTED, "message type")
+    return convert(value, frame)

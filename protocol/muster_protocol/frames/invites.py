@@ -1,0 +1,119 @@
+"""The four messages of a join as the hub carries them, and the dry run (SPEC.md sections 6 and 7)."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from muster_protocol.cards import Mode
+from muster_protocol.frames.envelope import MAX_MEMBERS, MAX_NAMED, MAX_TARGETS, Purpose, Push, Reply, Request, Sealed
+from muster_protocol.governance import Profile
+from muster_protocol.ids import ClientId, InviteId, SessionId
+from muster_protocol.reasons import Reason
+from muster_protocol.signed import Signed
+
+
+class Why(Request, frozen=True, kw_only=True, tag="why"):
+    """Ask whether ``creator`` could call ``target``; the asker is one of the two. Reply: ``decision``."""
+
+    creator: ClientId
+    target: ClientId
+    mode: Mode
+    profile: Profile | None
+    purpose: Purpose
+
+
+class TraceStep(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One check of the decision: its name, and whether it passed (None: not checked)."""
+
+    check: str
+    passed: bool | None
+
+
+class DecisionReply(Reply, frozen=True, kw_only=True, tag="decision"):
+    """What the hub would answer to an invite now; ``reason`` None is yes."""
+
+    reason: Reason | None
+    trace: tuple[TraceStep, ...]
+
+
+class SendInvites(Request, frozen=True, kw_only=True, tag="invite.send"):
+    """Call devices in: one signed invite for each. Reply: ``invites``."""
+
+    session: SessionId
+    invites: Annotated[tuple[Signed, ...], Meta(max_length=MAX_NAMED)]
+
+
+class InviteResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What became of one invite; ``reason`` None is: delivered to the device's agent."""
+
+    client: ClientId
+    reason: Reason | None
+
+
+class InviteResults(Reply, frozen=True, kw_only=True, tag="invites"):
+    """One result for each invite, in the order sent."""
+
+    results: tuple[InviteResult, ...]
+
+
+class CancelInvite(Request, frozen=True, kw_only=True, tag="invite.cancel"):
+    """Withdraw an invite that has not led to a seat. Reply: ``ok``."""
+
+    session: SessionId
+    client: ClientId
+    invite: InviteId
+
+
+class SendAnswer(Request, frozen=True, kw_only=True, tag="answer.send"):
+    """Answer an invite. Reply: ``ok`` once it waits for the creator."""
+
+    answer: Signed
+
+
+class SealedFor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The epoch's key sealed to one member."""
+
+    client: ClientId
+    sealed: Sealed
+
+
+class Admit(Request, frozen=True, kw_only=True, tag="admit"):
+    """Commit an epoch and the joins in it. ``sealed`` is for those who are members already. Reply: ``admitted``."""
+
+    session: SessionId
+    epoch: Signed
+    sealed: Annotated[tuple[SealedFor, ...], Meta(max_length=MAX_MEMBERS)]
+    admissions: Annotated[tuple[Signed, ...], Meta(max_length=MAX_TARGETS)]
+
+
+class Admitted(Reply, frozen=True, kw_only=True, tag="admitted"):
+    """Empty ``rejected``: committed. Else nothing was, and these stand in the way."""
+
+    rejected: tuple[InviteResult, ...]
+
+
+class InvitePush(Push, frozen=True, kw_only=True, tag="invite"):
+    """Somebody calls."""
+
+    invite: Signed
+
+
+class InviteUpdatePush(Push, frozen=True, kw_only=True, tag="invite.update"):
+    """An invite ended before its seat, by the hub's word: told to the target when withdrawn, else to the creator."""
+
+    session: SessionId
+    client: ClientId
+    invite: InviteId
+    reason: Reason
+
+
+class AnswerPush(Push, frozen=True, kw_only=True, tag="answer"):
+    """A called device answered."""
+
+    answer: Signed
+
+
+class AdmissionPush(Push, frozen=True, kw_only=True, tag="admission"):
+    """The seat is committed; here is the key."""
+
+    admission: Signed

@@ -1,0 +1,67 @@
+"""Names and fixed-size values as types, with the shapes that the wire allows (SPEC.md section 1)."""
+
+import base64
+from hashlib import sha256
+from typing import Annotated, NewType
+
+from msgspec import Meta
+
+from muster_protocol.errors import Refused
+from muster_protocol.labels import CLIENT_ID, SESSION_ID
+from muster_protocol.reasons import Reason
+
+ID_BYTES = 20
+"""Bytes of a hash that a ClientId or SessionId spells out."""
+ID_CHARS = 32
+"""Characters of a ClientId or SessionId: 20 bytes in base32 without padding."""
+
+_ID_PATTERN = r"\A[a-z2-7]{32}\Z"
+MAX_TIME_MS = 2**53 - 1
+"""The latest time in ms that every language can hold exactly."""
+
+ClientId = NewType("ClientId", Annotated[str, Meta(pattern=_ID_PATTERN)])
+SessionId = NewType("SessionId", Annotated[str, Meta(pattern=_ID_PATTERN)])
+Fingerprint = NewType("Fingerprint", Annotated[bytes, Meta(min_length=32, max_length=32)])
+Hash = NewType("Hash", Annotated[bytes, Meta(min_length=32, max_length=32)])
+Nonce = NewType("Nonce", Annotated[bytes, Meta(min_length=32, max_length=32)])
+Signature = NewType("Signature", Annotated[bytes, Meta(min_length=64, max_length=64)])
+InviteId = NewType("InviteId", Annotated[bytes, Meta(min_length=16, max_length=16)])
+"""16 random bytes: the invite's name and its nonce in one."""
+InstanceId = NewType("InstanceId", Annotated[bytes, Meta(min_length=16, max_length=16)])
+GrantId = NewType("GrantId", Annotated[bytes, Meta(min_length=16, max_length=16)])
+Seed = NewType("Seed", Annotated[bytes, Meta(min_length=16, max_length=16)])
+"""16 random bytes that a session's id is made from."""
+TimeMs = NewType("TimeMs", Annotated[int, Meta(ge=0, le=MAX_TIME_MS)])
+"""Milliseconds since 1970-01-01T00:00Z by the clock of whoever wrote it."""
+Serial = NewType("Serial", Annotated[int, Meta(ge=1, le=MAX_TIME_MS)])
+"""One rising counter per device for all its durable statements (SPEC.md section 2.4)."""
+
+
+def _spell(digest: bytes) -> str:
+    return base64.b32encode(digest[:ID_BYTES]).decode("ascii").lower()
+
+
+def client_id(alg: str, genesis_public: bytes) -> ClientId:
+    """Name the device whose first public key is ``genesis_public``."""
+    return ClientId(_spell(sha256(CLIENT_ID + alg.encode() + b"\0" + genesis_public).digest()))
+
+
+def session_id(creator: ClientId, seed: Seed) -> SessionId:
+    """Name the session that ``creator`` made from 16 random bytes; every receiver computes it again."""
+    return SessionId(_spell(sha256(SESSION_ID + creator.encode() + b"\0" + seed).digest()))
+
+
+def id_bytes(text: ClientId | SessionId) -> bytes:
+    """Give the 20 bytes that an id spells out."""
+    return base64.b32decode(text.upper())
+
+
+def parse_client_id(text: str) -> ClientId:
+    """Accept a ClientId as people write it: any case, with spaces or dashes between groups.
+
+    Raises ``Refused(malformed)``.
+    """
+    plain = "".join(text.split()).replace("-", "").lower()
+    if not text.isascii() or len(plain) != ID_CHARS or not set(plain) <= set("abcdefghijklmnopqrstuvwxyz234567"):
+        raise Refused(Reason.MALFORMED, "a ClientId is 32 characters of a-z and 2-7")
+    return ClientId(plain)

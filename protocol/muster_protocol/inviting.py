@@ -1,0 +1,399 @@
+"""The creator's side of the four messages: a pure machine for one session (SPEC.md section 7).
+
+Each call returns what to send. Time, nonces and fresh keys are arguments. An epoch that ``admit`` made counts only once
+``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.epochs import Cause, CauseKind, Epoch, KnownEpoch, Seat, epoch_hash
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import (
+    JOIN_DEADLINE_MS,
+    Admission,
+    Answer,
+    Invite,
+    Joined,
+    Leave,
+    admission_info,
+    check_answer,
+    epoch_info,
+    hash_of,
+)
+from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.ids import ClientId, Hash, InviteId, Seed, SessionId, TimeMs, session_id
+from muster_protocol.keys import PublicKey, SigningKey
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import REASONS, Reason, Sayer
+from muster_protocol.sealing import EpochKey, PublicReceiveKey, commitment, parse_receive_key, seal
+from muster_protocol.signed import Signed, sign, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session is: fixed when it is made."""
+
+    creator: ClientId
+    seed: Seed
+    mode: Mode
+    profile: str | None
+    kind: SessionKind
+    protocol: ProtocolRange
+
+    @property
+    def session(self) -> SessionId:
+        """The session's name, made from creator and seed."""
+        return session_id(self.creator, self.seed)
+
+
+class TargetState(Enum):
+    """How far one called device is."""
+
+    CALLED = "called"
+    ACCEPTED = "accepted"
+    ADMITTED = "admitted"
+    JOINED = "joined"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One called device: its state and, once refused, the reason and whose word it is."""
+
+    client: ClientId
+    state: TargetState
+    deadline: TimeMs | None = None
+    reason: Reason | None = None
+    sayer: Sayer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admissions:
+    """What ``admit`` gives the hub to commit: the epoch, its key for members, and an admission for each newcomer."""
+
+    epoch: Signed
+    sealed: tuple[tuple[ClientId, bytes], ...]
+    admissions: tuple[tuple[ClientId, Signed], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A live invite and what came of it."""
+
+    peer: PublicKey
+    invite: Invite
+    invite_hash: Hash
+    answer_hash: Hash | None = None
+    version: int | None = None
+    receive_key: PublicReceiveKey | None = None
+    admission_hash: Hash | None = None
+    epoch_hash: Hash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in."""
+
+    key: PublicKey
+    receive_key: PublicReceiveKey
+    joined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """An epoch that the hub has not committed yet."""
+
+    epoch: KnownEpoch
+    key: EpochKey
+    admissions: Mapping[ClientId, Hash]
+
+
+@dataclass(slots=True)
+class Inviting:
+    """One session as its creator runs it."""
+
+    key: SigningKey
+    plan: Plan
+    _live: dict[ClientId, _Live] = field(default_factory=dict)
+    _targets: dict[ClientId, Target] = field(default_factory=dict)
+    _members: dict[ClientId, _Member] = field(default_factory=dict)
+    # Members who are to be in no later epoch, each with the statement that says why, if others have seen one.
+    _out: dict[ClientId, Cause | None] = field(default_factory=dict)
+    _numbers: dict[Hash, int] = field(default_factory=dict)
+    _known: KnownEpoch | None = None
+    _epoch_key: EpochKey | None = None
+    _pending: _Pending | None = None
+
+    @property
+    def targets(self) -> Mapping[ClientId, Target]:
+        """Every device that was called, with its state."""
+        return self._targets
+
+    @property
+    def epoch(self) -> KnownEpoch:
+        """The newest committed epoch; raises ``Refused(session_closed)`` before the first."""
+        if self._known is None:
+            raise Refused(Reason.SESSION_CLOSED, "no epoch yet")
+        return self._known
+
+    @property
+    def epoch_key(self) -> EpochKey:
+        """The key of that epoch."""
+        if self._epoch_key is None:
+            raise Refused(Reason.SESSION_CLOSED, "no epoch yet")
+        return self._epoch_key
+
+    def begin(self, key: EpochKey, now: TimeMs) -> Signed:
+        """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
+        first = self._next_epoch((Seat(self.plan.creator, self.key.fingerprint),), (), key, now)
+        self._pending = _Pending(first, key, {})
+        return first.signed
+
+    def invite(
+        self,
+        peer: ClientId,
+        peer_key: PublicKey,
+        *,
+        invite: InviteId,
+        purpose: Purpose,
+        expires_at: TimeMs,
+        now: TimeMs,
+    ) -> Signed:
+        """Call a device; an earlier invite to it is live no longer. ``peer_key`` is the key that this device pinned."""
+        body = Invite(
+            session=self.plan.session,
+            invite=invite,
+            sender=self.plan.creator,
+            recipient=peer,
+            sender_key=self.key.fingerprint,
+            recipient_key=peer_key.fingerprint,
+            purpose=purpose,
+            mode=self.plan.mode,
+            profile=self.plan.profile,
+            protocol=self.plan.protocol,
+            at=now,
+            kind=self.plan.kind,
+            seed=self.plan.seed,
+            expires_at=expires_at,
+        )
+        signed = sign(body, self.key)
+        self._live[peer] = _Live(peer_key, body, hash_of(Kind.INVITE, signed))
+        self._targets[peer] = Target(peer, TargetState.CALLED, expires_at)
+        return signed
+
+    def on_answer(self, signed: Signed, sender: ClientId, now: TimeMs) -> Target:
+        """Take the first good answer to a live invite.
+
+        Raises ``Refused``: ``mismatch`` where no live invite fits, ``expired`` by this device's clock, ``replayed`` for
+        a second answer, ``bad_signature``, ``wrong_recipient``, ``malformed``. Nothing changes then.
+        """
+        live = self._live.get(sender)
+        if live is None:
+            raise Refused(Reason.MISMATCH, "no live invite")
+        answer = verify(signed, live.peer, Answer)
+        check_answer(answer, live.invite, live.invite_hash)
+        if answer.reason is not None:
+            return self._on_refusal(live, answer.reason)
+        if live.answer_hash is not None:
+            raise Refused(Reason.REPLAYED)
+        if now >= live.invite.expires_at:
+            raise Refused(Reason.EXPIRED)
+        return self._on_acceptance(live, answer, hash_of(Kind.ANSWER, signed))
+
+    def _on_refusal(self, live: _Live, reason: Reason) -> Target:
+        if Sayer.PEER not in REASONS[reason].sayers:
+            raise Refused(Reason.MALFORMED, "not a reason that a device gives")
+        # Once a device has joined, only `leave` takes it out; a refusal that comes late says nothing.
+        if self._targets[live.invite.recipient].state is TargetState.JOINED:
+            raise Refused(Reason.REPLAYED)
+        return self.refuse(live.invite.recipient, reason, Sayer.PEER)
+
+    def _on_acceptance(self, live: _Live, answer: Answer, answer_hash: Hash) -> Target:
+        version = self.plan.protocol.highest_common(answer.protocol)
+        if answer.receive_key is None or version is None:
+            raise Refused(Reason.MALFORMED if version is not None else Reason.INCOMPATIBLE_PROTOCOL)
+        parse_receive_key(answer.receive_key)
+        peer = answer.sender
+        self._live[peer] = replace(live, answer_hash=answer_hash, version=version, receive_key=answer.receive_key)
+        self._targets[peer] = Target(peer, TargetState.ACCEPTED)
+        return self._targets[peer]
+
+    def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> Target:
+        """End the call of a device: its own refusal, the hub's, or this device's. No later epoch has it, if one had."""
+        live = self._live.pop(client, None)
+        if client in self._members:
+            failed = live.admission_hash if live is not None else None
+            self._out[client] = Cause(CauseKind.ADMISSION, client, failed) if failed is not None else None
+        self._targets[client] = Target(client, TargetState.REFUSED, reason=reason, sayer=sayer)
+        return self._targets[client]
+
+    def on_leave(self, signed: Signed, sender: ClientId) -> None:
+        """Take a member's ``leave``: no later epoch has it.
+
+        Raises ``Refused``: ``not_a_member``, ``mismatch``, ``bad_signature``, ``malformed``.
+        """
+        member = self._members.get(sender)
+        if member is None:
+            raise Refused(Reason.NOT_A_MEMBER)
+        leave = verify(signed, member.key, Leave)
+        if (leave.session, leave.member) != (self.plan.session, sender):
+            raise Refused(Reason.MISMATCH, "leave names another member or session")
+        self._live.pop(sender, None)
+        self._out[sender] = Cause(CauseKind.LEAVE, sender, hash_of(Kind.LEAVE, signed))
+
+    def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
+        """Make one epoch for all that accepted; None where nobody waits or an epoch is not committed yet."""
+        waiting = {client: live for client, live in self._live.items() if self._waits(client)}
+        if not waiting or self._pending is not None:
+            return None
+        new = {client: Seat(client, live.peer.fingerprint) for client, live in waiting.items()}
+        epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
+        admissions = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
+        hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
+        self._pending = _Pending(epoch, key, hashes)
+        return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
+
+    def _members_with(self, new: Mapping[ClientId, Seat]) -> tuple[Seat, ...]:
+        # Whoever is admitted anew keeps its place: seniority is a member's, not an admission's.
+        out = self._out.keys() - new.keys()
+        kept = {seat.client: seat for seat in self.epoch.epoch.members if seat.client not in out}
+        return tuple({**kept, **new}.values())
+
+    def _causes(self, waiting: Mapping[ClientId, _Live]) -> tuple[Cause, ...]:
+        answers = [(client, live.answer_hash) for client, live in waiting.items()]
+        came = [Cause(CauseKind.ANSWER, client, answer) for client, answer in answers if answer is not None]
+        went = [cause for client, cause in self._out.items() if cause is not None and client not in waiting]
+        return (*came, *went)
+
+    def _waits(self, client: ClientId) -> bool:
+        return self._targets[client].state is TargetState.ACCEPTED
+
+    def _next_epoch(
+        self, members: tuple[Seat, ...], causes: tuple[Cause, ...], key: EpochKey, now: TimeMs
+    ) -> KnownEpoch:
+        number = 1 if self._known is None else self._known.epoch.number + 1
+        epoch = Epoch(
+            session=self.plan.session,
+            number=number,
+            previous=None if self._known is None else self._known.hash,
+            members=members,
+            commitment=commitment(self.plan.session, number, key),
+            causes=causes,
+            at=now,
+        )
+        signed = sign(epoch, self.key)
+        return KnownEpoch(epoch, signed, epoch_hash(signed))
+
+    def _admission(self, live: _Live, epoch: KnownEpoch, key: EpochKey, now: TimeMs) -> Signed:
+        if live.answer_hash is None or live.receive_key is None:
+            raise Refused(Reason.MISMATCH, "no answer yet")
+        info = admission_info(live.invite_hash, live.answer_hash, epoch.hash)
+        body = Admission(
+            session=live.invite.session,
+            invite=live.invite.invite,
+            sender=live.invite.sender,
+            recipient=live.invite.recipient,
+            sender_key=live.invite.sender_key,
+            recipient_key=live.invite.recipient_key,
+            purpose=live.invite.purpose,
+            mode=live.invite.mode,
+            profile=live.invite.profile,
+            protocol=live.invite.protocol,
+            at=now,
+            invite_hash=live.invite_hash,
+            answer_hash=live.answer_hash,
+            epoch=epoch.signed,
+            sealed=seal(key, live.receive_key, info),
+        )
+        return sign(body, self.key)
+
+    def _seal_to_members(
+        self, epoch: KnownEpoch, key: EpochKey, new: Mapping[ClientId, Seat]
+    ) -> tuple[tuple[ClientId, bytes], ...]:
+        return tuple(
+            (client, seal(key, self._members[client].receive_key, epoch_info(epoch.hash, client)))
+            for client in epoch.epoch.clients
+            if client in self._members and client not in new
+        )
+
+    def committed(self, now: TimeMs) -> None:
+        """Take the pending epoch as the newest: the hub has it. Whoever it admits has 30 s to join."""
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
+        self._known, self._epoch_key = pending.epoch, pending.key
+        self._numbers[pending.epoch.hash] = pending.epoch.epoch.number
+        for client in self._members.keys() - set(pending.epoch.epoch.clients):
+            del self._members[client]
+            self._out.pop(client, None)
+        for client, admission in pending.admissions.items():
+            self._admitted(client, admission, pending.epoch, now)
+
+    def _admitted(self, client: ClientId, admission: Hash, epoch: KnownEpoch, now: TimeMs) -> None:
+        live = self._live.get(client)
+        if live is None or live.receive_key is None:
+            self._out.setdefault(client, None)
+            return
+        self._out.pop(client, None)
+        self._live[client] = replace(live, admission_hash=admission, epoch_hash=epoch.hash)
+        # What it said in an earlier membership counts no more.
+        self._members[client] = _Member(live.peer, live.receive_key, epoch.epoch.number - 1)
+        self._targets[client] = Target(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
+
+    def rejected(self, reasons: Mapping[ClientId, Reason]) -> None:
+        """Forget the pending epoch: the hub refused it for those named. The others still wait to be admitted.
+
+        A hub that names a member denies it the session; the next epoch goes on without it.
+        """
+        self._pending = None
+        for client, reason in reasons.items():
+            if client in self._live or client in self._members:
+                self.refuse(client, reason, Sayer.HUB)
+
+    def on_joined(self, signed: Signed, sender: ClientId) -> Target | None:
+        """Take a member's ``joined``: it holds the key of the epoch; None where it was a member before.
+
+        Raises ``Refused``: ``not_a_member``, ``mismatch``, ``replayed``, ``bad_signature``, ``malformed``.
+        """
+        member = self._members.get(sender)
+        if member is None:
+            raise Refused(Reason.NOT_A_MEMBER)
+        joined = verify(signed, member.key, Joined)
+        parse_receive_key(joined.receive_key)
+        number = self._check_joined(joined, sender, member)
+        self._members[sender] = replace(member, receive_key=joined.receive_key, joined=number)
+        if joined.admission is None:
+            return None
+        del self._live[sender]
+        self._targets[sender] = Target(sender, TargetState.JOINED)
+        return self._targets[sender]
+
+    def _check_joined(self, joined: Joined, sender: ClientId, member: _Member) -> int:
+        named = (joined.session, joined.member, joined.member_key)
+        number = self._numbers.get(joined.epoch)
+        if named != (self.plan.session, sender, member.key.fingerprint) or number is None:
+            raise Refused(Reason.MISMATCH, "joined names another member, session or epoch")
+        # An old `joined` said again would bring back a receive key that its member has dropped.
+        if number <= member.joined:
+            raise Refused(Reason.REPLAYED)
+        live = self._live.get(sender)
+        admitted = None if live is None else (live.admission_hash, live.epoch_hash)
+        if joined.admission is not None and admitted != (joined.admission, joined.epoch):
+            raise Refused(Reason.MISMATCH, "joined names another admission")
+        return number
+
+    def next_deadline(self) -> TimeMs | None:
+        """Give the time at which ``on_time`` has something to do, or None."""
+        deadlines = [target.deadline for target in self._targets.values() if target.deadline is not None]
+        return min(deadlines, default=None)
+
+    def on_time(self, now: TimeMs) -> tuple[Target, ...]:
+        """End what ran out by this device's clock: unanswered invites, and admissions that no ``joined`` followed."""
+        due = [target for target in self._targets.values() if target.deadline is not None and target.deadline <= now]
+        return tuple(self.refuse(target.client, _TOO_LATE[target.state], Sayer.DEVICE) for target in due)
+
+
+_TOO_LATE = {TargetState.CALLED: Reason.NO_ANSWER, TargetState.ADMITTED: Reason.JOIN_FAILED}

@@ -1,0 +1,241 @@
+"""The called device's side of the four messages, and its life as a member: a pure machine (SPEC.md sections 7 and 8).
+
+One machine is one membership: one invite, at most one answer that accepts, at most one admission. Time and fresh keys
+are arguments.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from muster_protocol.cards import ProtocolRange
+from muster_protocol.epochs import (
+    Epoch,
+    KnownEpoch,
+    check_follows,
+    check_key,
+    check_pins,
+    epoch_hash,
+    read_epoch,
+)
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import (
+    MAX_INVITE_MS,
+    Admission,
+    Answer,
+    Invite,
+    Joined,
+    admission_info,
+    check_admission,
+    epoch_info,
+    hash_of,
+)
+from muster_protocol.ids import ClientId, Fingerprint, Hash, TimeMs, session_id
+from muster_protocol.keys import PublicKey, SigningKey
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import REASONS, Reason, Sayer
+from muster_protocol.sealing import EpochKey, ReceiveKey
+from muster_protocol.signed import Signed, sign, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An invite that verified: from whom it says, for this device, in its own session."""
+
+    invite: Invite
+    hash: Hash
+    creator_key: PublicKey
+
+
+def read_invite(signed: Signed, creator_key: PublicKey, me: ClientId, my_key: Fingerprint) -> Received:
+    """Verify an invite by the key that this device pinned for its sender.
+
+    Raises ``Refused``: ``bad_signature``, ``mismatch``, ``wrong_recipient``, ``key_mismatch`` (it names another key of
+    this device), ``malformed``, ``unsupported``.
+    """
+    invite = verify(signed, creator_key, Invite)
+    if invite.recipient != me:
+        raise Refused(Reason.WRONG_RECIPIENT)
+    if invite.recipient_key != my_key:
+        raise Refused(Reason.KEY_MISMATCH, "this device's key")
+    if invite.sender_key != creator_key.fingerprint or invite.sender == me:
+        raise Refused(Reason.MISMATCH, "names another sender")
+    if invite.session != session_id(invite.sender, invite.seed):
+        raise Refused(Reason.MISMATCH, "the session is not the sender's")
+    if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
+        raise Refused(Reason.MALFORMED, "an invite lives a day at most")
+    return Received(invite, hash_of(Kind.INVITE, signed), creator_key)
+
+
+@dataclass(slots=True)
+class Joining:
+    """One invite, and the membership that may come of it."""
+
+    key: SigningKey
+    received: Received
+    protocol: ProtocolRange
+    _answer: Signed | None = None
+    _answer_hash: Hash | None = None
+    # At most two: the one that was sealed to last, and the one on offer. The creator goes on sealing to the former
+    # until it has heard of the latter, however many epochs that takes, so a new one is offered only after that.
+    _receive_keys: list[ReceiveKey] = field(default_factory=list)
+    _known: KnownEpoch | None = None
+    _epoch_key: EpochKey | None = None
+    _admission: Hash | None = None
+    _causes: set[Hash] = field(default_factory=set)
+
+    @property
+    def epoch(self) -> KnownEpoch:
+        """The newest epoch that this member accepted; raises ``Refused(not_a_member)`` before its admission."""
+        if self._known is None:
+            raise Refused(Reason.NOT_A_MEMBER)
+        return self._known
+
+    @property
+    def epoch_key(self) -> EpochKey:
+        """The key of that epoch."""
+        if self._epoch_key is None:
+            raise Refused(Reason.NOT_A_MEMBER)
+        return self._epoch_key
+
+    @property
+    def joined(self) -> bool:
+        """Whether this device has opened a key of the session."""
+        return self._known is not None
+
+    @property
+    def version(self) -> int | None:
+        """The protocol version of this membership: the highest that both sides speak."""
+        return self.received.invite.protocol.highest_common(self.protocol)
+
+    @property
+    def answer(self) -> Signed | None:
+        """The answer that this device gave, to be sent again if the invite comes again."""
+        return self._answer
+
+    def accept(self, receive_key: ReceiveKey, now: TimeMs) -> Signed:
+        """Answer yes with a fresh receive key; raises ``Refused``: ``replayed``, or ``incompatible_protocol``."""
+        if self._answer is not None:
+            raise Refused(Reason.REPLAYED, "answered already")
+        if self.version is None:
+            raise Refused(Reason.INCOMPATIBLE_PROTOCOL)
+        self._receive_keys = [receive_key]
+        return self._reply(receive_key, None, now)
+
+    def refuse(self, reason: Reason, now: TimeMs) -> Signed:
+        """Answer no; raises ``Refused(malformed)`` for a reason that is not a device's to give."""
+        if Sayer.PEER not in REASONS[reason].sayers:
+            raise Refused(Reason.MALFORMED, "not a reason that a device gives")
+        self._receive_keys = []
+        return self._reply(None, reason, now)
+
+    def _reply(self, receive_key: ReceiveKey | None, reason: Reason | None, now: TimeMs) -> Signed:
+        invite = self.received.invite
+        body = Answer(
+            session=invite.session,
+            invite=invite.invite,
+            sender=invite.recipient,
+            recipient=invite.sender,
+            sender_key=invite.recipient_key,
+            recipient_key=invite.sender_key,
+            purpose=invite.purpose,
+            mode=invite.mode,
+            profile=invite.profile,
+            protocol=self.protocol,
+            at=now,
+            invite_hash=self.received.hash,
+            receive_key=None if receive_key is None else receive_key.public,
+            reason=reason,
+        )
+        self._answer = sign(body, self.key)
+        self._answer_hash = hash_of(Kind.ANSWER, self._answer)
+        return self._answer
+
+    def on_admission(self, signed: Signed, pins: Mapping[ClientId, Fingerprint]) -> KnownEpoch:
+        """Open the session: everything is checked before the key is taken, and nothing changes where it fails.
+
+        Raises ``Refused``: ``bad_signature``, ``wrong_recipient``, ``mismatch``, ``replayed``, ``not_trusted`` or
+        ``key_mismatch`` (a member that this device did not pin so), ``cannot_open``, ``malformed``.
+        """
+        if self._known is not None:
+            raise Refused(Reason.REPLAYED)
+        if self._answer_hash is None or not self._receive_keys:
+            raise Refused(Reason.CANNOT_OPEN)
+        received = self.received
+        admission = verify(signed, received.creator_key, Admission)
+        check_admission(admission, received.invite, received.hash, self._answer_hash)
+        known = read_epoch(admission.epoch, received.creator_key)
+        self._check_epoch(known.epoch, pins)
+        info = admission_info(received.hash, self._answer_hash, known.hash)
+        epoch_key = self._receive_keys[0].open(admission.sealed, info)
+        check_key(known.epoch, epoch_key)
+        self._known, self._epoch_key = known, epoch_key
+        self._admission = hash_of(Kind.ADMISSION, signed)
+        return known
+
+    def _check_epoch(self, epoch: Epoch, pins: Mapping[ClientId, Fingerprint]) -> None:
+        invite = self.received.invite
+        if epoch.session != invite.session or epoch.key_of(invite.recipient) != self.key.fingerprint:
+            raise Refused(Reason.MISMATCH, "an epoch of another session, or without this device")
+        if epoch.key_of(invite.sender) != invite.sender_key:
+            raise Refused(Reason.MISMATCH, "an epoch without its creator")
+        check_pins(epoch, invite.kind, invite.sender, invite.recipient, pins)
+
+    def on_cause(self, statement: Hash) -> None:
+        """Remember a verified cause (a ``leave``, say) for which an epoch may take a member out."""
+        self._causes.add(statement)
+
+    def on_epoch(self, signed: Signed, sealed: bytes, pins: Mapping[ClientId, Fingerprint]) -> KnownEpoch:
+        """Move on to the next epoch, made by the creator; raises ``Refused`` and stays where it was.
+
+        ``epoch_forked``, ``replayed``, ``mismatch``, ``not_a_member``, ``not_trusted``, ``key_mismatch``,
+        ``cannot_open``, ``bad_signature``, ``malformed``.
+        """
+        invite = self.received.invite
+        known = read_epoch(signed, self.received.creator_key)
+        check_follows(known, self.epoch, invite.sender, frozenset(self._causes))
+        self._check_epoch(known.epoch, pins)
+        used, epoch_key = self._open(sealed, epoch_info(known.hash, invite.recipient))
+        check_key(known.epoch, epoch_key)
+        self._known, self._epoch_key, self._admission = known, epoch_key, None
+        # The creator knows this key now; an older one can serve nobody but a thief.
+        self._receive_keys = self._receive_keys[used:]
+        return known
+
+    def on_skipped(self, signed: Signed) -> None:
+        """Follow an epoch whose key this member never got, because it was away when the next one came.
+
+        Only the hash and the members move on; ``on_epoch`` must bring the key of the newest.
+        """
+        known = read_epoch(signed, self.received.creator_key)
+        check_follows(known, self.epoch, self.received.invite.sender, frozenset(self._causes))
+        self._known, self._epoch_key = known, None
+
+    def _open(self, sealed: bytes, info: bytes) -> tuple[int, EpochKey]:
+        for index, key in enumerate(self._receive_keys):
+            try:
+                return index, key.open(sealed, info)
+            except Refused:
+                continue
+        raise Refused(Reason.CANNOT_OPEN)
+
+    def joined_statement(self, fresh: ReceiveKey, now: TimeMs) -> Signed:
+        """Say to all members that this one holds the epoch's key, with the receive key for the next epoch.
+
+        That is ``fresh``, unless the one on offer was not used yet. Raises ``Refused(not_a_member)`` where the epoch's
+        key is not here: before the admission, and after ``on_skipped``.
+        """
+        if self._epoch_key is None:
+            raise Refused(Reason.NOT_A_MEMBER)
+        invite = self.received.invite
+        if len(self._receive_keys) == 1:
+            self._receive_keys.append(fresh)
+        body = Joined(
+            session=invite.session,
+            member=invite.recipient,
+            member_key=self.key.fingerprint,
+            epoch=epoch_hash(self.epoch.signed),
+            admission=self._admission,
+            receive_key=self._receive_keys[-1].public,
+            at=now,
+        )
+        return sign(body, self.key)

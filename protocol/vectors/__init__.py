@@ -1,0 +1,1 @@
+"""The test vectors of SPEC.md, and the program that makes them."""

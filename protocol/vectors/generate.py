@@ -1,0 +1,93 @@
+"""Make the files of test vectors, or with ``--into FOLDER`` make them elsewhere, to compare.
+
+Run it as ``python protocol/vectors/generate.py``. What is sealed cannot be made twice in the same bytes: it is taken
+from the sealed.json that is there as long as it still opens.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from vectors.topics import story
+from vectors.topics.cards import cards
+from vectors.topics.connecting import connect
+from vectors.topics.continuity import continuity
+from vectors.topics.decision import decision
+from vectors.topics.encoding import encoding
+from vectors.topics.epochs import epochs
+from vectors.topics.exchange import exchange
+from vectors.topics.forms import Vector
+from vectors.topics.messages import messages
+from vectors.topics.names import fingerprints, ids
+from vectors.topics.sealed import Sealer, sealed
+from vectors.topics.statements import statements
+from vectors.topics.tables import closes, reasons, serials
+
+FOLDER = Path(__file__).resolve().parent
+SECTIONS = {
+    "ids": "1.1",
+    "fingerprints": "1.2, 1.3",
+    "cards": "1.4, 2.5",
+    "encoding": "2.1",
+    "statements": "2.2, 2.3, 2.6",
+    "serials": "2.4",
+    "frames": "3.2",
+    "closes": "3.4",
+    "connect": "4",
+    "continuity": "4.4",
+    "decision": "6",
+    "exchange": "7",
+    "sealed": "7.5",
+    "epochs": "8",
+    "reasons": "9",
+}
+
+
+def make(kept: Path) -> dict[str, list[Vector]]:
+    """Give the vectors of each file; ``kept`` holds what was sealed before."""
+    sealer = Sealer(kept)
+    told = story.tell(sealer)
+    made = {
+        "ids": ids(),
+        "fingerprints": fingerprints(),
+        "cards": cards(),
+        "encoding": encoding(),
+        "statements": statements(told),
+        "serials": serials(),
+        "frames": messages(told),
+        "closes": closes(),
+        "connect": connect(),
+        "continuity": continuity(),
+        "decision": decision(),
+        "exchange": exchange(told, sealer),
+        "epochs": epochs(told),
+        "reasons": reasons(),
+    }
+    return made | {"sealed": sealed(sealer)}
+
+
+def write(into: Path) -> None:
+    """Write every file into a folder."""
+    for topic, vectors in make(FOLDER / "sealed.json").items():
+        names = [vector["name"] for vector in vectors]
+        if len(set(names)) != len(names):
+            raise SystemExit(f"{topic}: two vectors have one name")
+        (into / f"{topic}.json").write_text(_document(topic, vectors), "utf-8")
+
+
+def _document(topic: str, vectors: list[Vector]) -> str:
+    """Give a file's text, with one vector a line, so that a change shows as the vectors that changed."""
+    lines = ",\n".join(json.dumps(vector) for vector in vectors)
+    head = f'"topic": {json.dumps(topic)}, "section": {json.dumps(SECTIONS[topic])}'
+    return f'{{{head}, "vectors": [\n{lines}\n]}}\n'
+
+
+def main() -> None:
+    """Read the options and write the files."""
+    options = argparse.ArgumentParser(description="Make the files of test vectors.")
+    options.add_argument("--into", type=Path, default=FOLDER, help="the folder to write to (default: this one)")
+    write(options.parse_args().into)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What each file of vectors holds, one module for a subject."""

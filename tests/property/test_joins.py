@@ -1,0 +1,193 @@
+"""Joins under a hub that is the attacker: what both sides agree on, who can read, and who may be in a session."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.property.attacker import INSIDER_AND_RETIRED, Act, Step, World, schedules
+from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, Actor, B, C, M, epoch_key, receive_key
+from tests.property.devices import Opened
+
+from muster_protocol.epochs import Epoch, epoch_hash
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import Admission, Answer, admission_info, epoch_info
+from muster_protocol.frames import SessionKind
+from muster_protocol.ids import ClientId
+from muster_protocol.inviting import TargetState
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.signed import read
+
+kinds = st.sampled_from(SessionKind)
+HONESTLY: list[Step] = [(Act.HONEST, 0, 0, 0)] * 60
+HONEST_TARGETS = (B, C)
+
+
+def _opened(world: World, actor: Actor) -> list[Opened]:
+    return world.devices[actor.client].opened
+
+
+@given(kinds)
+@settings(max_examples=2)
+def test_without_an_attack_everybody_joins(kind: SessionKind) -> None:
+    """The attacker's keys lie idle. If this fails, the properties below would hold of nothing."""
+    world = World(kind).play(HONESTLY)
+    assert {target.state for target in world.creator.machine.targets.values()} == {TargetState.JOINED}
+    assert {heard.joined.epoch for heard in world.creator.heard} >= {world.creator.machine.epoch.hash}
+    for actor in (B, C, M):
+        assert _opened(world, actor)[-1].epoch.hash == world.creator.machine.epoch.hash
+
+
+def _check_agreement(world: World) -> None:
+    creator = world.creator
+    for heard in creator.heard:
+        if heard.client == M.client:
+            continue
+        epoch, key = creator.keys[heard.joined.epoch]
+        actor = BY_CLIENT[heard.client]
+        own = [opened for opened in _opened(world, actor) if opened.epoch.hash == heard.joined.epoch]
+        assert own, "joined was heard from a device that did not open this epoch"
+        for opened in own:
+            assert opened.key == key
+            assert opened.epoch.epoch == epoch
+            assert opened.invite in creator.invited.values()
+            assert (opened.invite.recipient, opened.invite.recipient_key) == (actor.client, actor.fingerprint)
+            assert epoch.key_of(actor.client) == actor.fingerprint
+        if heard.version is not None:
+            assert {opened.machine.version for opened in own} == {heard.version}
+    for opened in _opened(world, B) + _opened(world, C):
+        if opened.admission is not None and opened.invite.sender == A.client:
+            assert opened.admission in creator.admitted.values()
+            assert opened.admission.answer_hash == opened.answer
+
+
+@given(kinds, schedules)
+def test_p01_agreement(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds the insider M's key, the stranger E's, and all retired keys; A, B and C are honest."""
+    _check_agreement(World(kind).play(steps))
+
+
+_skews = st.fixed_dictionaries({actor.client: st.integers(-DAY_MS, DAY_MS) for actor in (A, B, C, M)})
+
+
+@given(kinds, _skews)
+@settings(max_examples=20)
+def test_p25_clocks_change_no_honest_join(kind: SessionKind, skews: dict[ClientId, int]) -> None:
+    """No attack, and every clock up to a day wrong: all join as if they were right."""
+    world = World(kind, skews=skews).play(HONESTLY)
+    assert {target.state for target in world.creator.machine.targets.values()} == {TargetState.JOINED}
+
+
+@given(kinds, schedules, _skews)
+@settings(max_examples=50)
+def test_p25_clocks_change_no_security(kind: SessionKind, steps: list[Step], skews: dict[ClientId, int]) -> None:
+    """The attacker holds M's and E's keys and all retired ones, and every clock is up to a day wrong.
+
+    What is decided is what it would have been with right clocks: the same schedule leads to the same statements.
+    """
+    world, right = World(kind, skews=skews).play(steps), World(kind).play(steps)
+    _check_agreement(world)
+    assert [heard.client for heard in world.creator.heard] == [heard.client for heard in right.creator.heard]
+    assert world.creator.machine.targets.keys() == right.creator.machine.targets.keys()
+    for client, target in world.creator.machine.targets.items():
+        other = right.creator.machine.targets[client]
+        assert (target.state, target.reason, target.sayer) == (other.state, other.reason, other.sayer)
+
+
+@given(kinds, schedules)
+def test_p02_injectivity(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds the insider M's key, the stranger E's, and all retired keys.
+
+    An admission that the hub is said to have rejected does not count: A forgets it and its epoch.
+    """
+    creator = (world := World(kind).play(steps)).creator
+    invites = [invite for invite, _ in creator.accepted]
+    assert len(invites) == len(set(invites)), "two answers to one invite"
+    counted = [creator.admitted[admission] for admission in creator.counted]
+    assert len({admission.invite for admission in counted}) == len(counted), "two admissions to one invite"
+    for actor in HONEST_TARGETS:
+        answers = [opened.answer for opened in _opened(world, actor) if opened.admission is not None]
+        assert len(answers) == len(set(answers)), "two keys opened for one answer"
+
+
+def _sealed_on_the_wire(world: World) -> list[tuple[Epoch, bytes, bytes]]:
+    """Give every key that A sealed: the epoch, the sealed bytes, and the HPKE info that belongs to them."""
+    found: list[tuple[Epoch, bytes, bytes]] = []
+    for message in world.wire:
+        if message.signed.signer != A.fingerprint:
+            continue
+        if message.kind is Kind.ADMISSION:
+            body = read(message.signed, Admission)
+            info = admission_info(body.invite_hash, body.answer_hash, epoch_hash(body.epoch))
+            found.append((read(body.epoch, Epoch), body.sealed, info))
+        elif message.kind is Kind.EPOCH and message.sealed:
+            epoch = read(message.signed, Epoch)
+            found += [(epoch, message.sealed, epoch_info(epoch_hash(message.signed), to)) for to in epoch.clients]
+    return found
+
+
+@given(kinds, schedules)
+@settings(max_examples=40)
+def test_p03_secrecy(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds M's and E's keys and all retired keys; afterwards all long-term keys are revealed.
+
+    Long-term keys only sign, so what can open anything is a receive key: each that anybody ever made is tried on all
+    that was sealed, those that the attacker put into forged answers included. An epoch that lists M is M's to read.
+    """
+    world = World(kind).play(steps)
+    for epoch, sealed, info in _sealed_on_the_wire(world):
+        for number, owner in enumerate(world.fresh.owners):
+            try:
+                receive_key(number).open(sealed, info)
+            except Refused:
+                continue
+            assert epoch.key_of(owner.client) == owner.fingerprint, "opened by one who is not listed"
+    wire = b"".join(message.signed.body + message.sealed for message in world.wire)
+    assert not any(bytes(epoch_key(number)) in wire for number in range(world.fresh.epoch_keys + 1))
+
+
+@given(kinds, schedules)
+def test_p06_key_compromise(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds A's own identity key too, with M's, E's and all retired ones, but not B's or C's."""
+    world = World(kind, (A.key, *INSIDER_AND_RETIRED)).play(steps)
+    said = {
+        (actor.client, read(message.signed, Answer).invite)
+        for message in world.wire
+        for actor in HONEST_TARGETS
+        if message.kind is Kind.ANSWER and message.signed.signer == actor.fingerprint
+    }
+    for invite, _ in world.creator.accepted:
+        target = world.creator.invited[invite].recipient
+        assert target == M.client or (target, invite) in said
+    for heard in world.creator.heard:
+        if heard.client != M.client:
+            assert heard.joined.epoch in {opened.epoch.hash for opened in _opened(world, BY_CLIENT[heard.client])}
+
+
+@given(schedules)
+def test_p12_mesh(steps: list[Step]) -> None:
+    """The attacker holds the insider M's key, the stranger E's, and all retired keys; every session is a mesh."""
+    world = World(SessionKind.MESH).play(steps)
+    for actor in HONEST_TARGETS:
+        for opened in _opened(world, actor):
+            others = [seat for seat in opened.epoch.epoch.members if seat.client != actor.client]
+            assert all(PINS.get(seat.client) == seat.key for seat in others)
+            assert opened.epoch.epoch.key_of(actor.client) == actor.fingerprint
+
+
+def test_p22_is_not_vacuous() -> None:
+    """B's person declines, and A shows it as B's word."""
+    world = World(SessionKind.STAR).play([(Act.HONEST, 0, 0, 0), (Act.DECLINE, 0, 0, 0), *HONESTLY])
+    target = world.creator.machine.targets[B.client]
+    assert (target.sayer, target.reason) == (Sayer.PEER, Reason.DECLINED)
+
+
+@given(kinds, schedules)
+def test_p22_provenance(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds the insider M's key, the stranger E's, and all retired keys, but not B's or C's."""
+    world = World(kind)
+    for step in steps:
+        world.play([step])
+        for actor in HONEST_TARGETS:
+            target = world.creator.machine.targets[actor.client]
+            if target.sayer is Sayer.PEER:
+                words = world.devices[actor.client].refused
+                assert {(invite, target.reason) for invite in world.creator.invited} & words

@@ -1,0 +1,243 @@
+"""Revoking while a join is under way, and grants for one use, over every interleaving.
+
+The hub here is honest as far as it is modelled: it decides over what was acknowledged when it commits. That the store's
+steps amount to this is shown in tests/integration/hub_sessions (4); the device's own store, and that a use is on disk
+before the answer leaves, in tests/unit/client (26).
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.property.cast import NOON, A, Actor, B, C
+from tests.property.devices import Callee, Creator, Fresh, Message
+from tests.property.facts import call_of, grant_to, party
+
+from muster_protocol.decision import Party, decide
+from muster_protocol.errors import Refused
+from muster_protocol.frames import SessionKind
+from muster_protocol.inviting import TargetState
+from muster_protocol.joining import Joining, read_invite
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason, Sayer
+
+PAIRS = {A: B, B: A}
+
+
+class Do(Enum):
+    STEP = auto()
+    REPEAT = auto()
+    REVOKE_A = auto()
+    REVOKE_B = auto()
+    UNTRUST_A = auto()
+    UNTRUST_B = auto()
+
+
+_schedules = st.lists(st.one_of(st.just(Do.STEP), st.just(Do.STEP), st.sampled_from(Do)), min_size=4, max_size=16)
+
+
+@dataclass(slots=True)
+class Joins:
+    """A calls B once, and again whenever that failed; each narrows as the schedule says."""
+
+    honest: bool
+    fresh: Fresh = field(default_factory=Fresh)
+    said: dict[Actor, Party] = field(default_factory=lambda: {actor: party(actor, PAIRS[actor]) for actor in PAIRS})
+    waiting: list[Message] = field(default_factory=list)
+    uncommitted: list[Message] = field(default_factory=list)
+    narrowed: set[Actor] = field(default_factory=set)
+    creator: Creator = field(init=False)
+    device: Callee = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.creator = Creator(A, self.fresh, SessionKind.MESH)
+        self.creator.begin(NOON)
+        self.device = Callee(B, self.fresh)
+
+    def narrow(self, actor: Actor, *, trust: bool) -> None:
+        said, revoked = self.said[actor], {PAIRS[actor].client: grant_to(PAIRS[actor], revoked=True)}
+        self.said[actor] = replace(said, pins={}) if trust else replace(said, grants=revoked)
+        self.narrowed.add(actor)
+
+    def permits(self, *deciders: Actor) -> bool:
+        """Decide over what ``deciders`` said; of the other the decider knows only the key."""
+        known = {actor.client: Party(actor.client, actor.fingerprint) for actor in PAIRS}
+        known |= {actor.client: self.said[actor] for actor in deciders}
+        return decide(call_of(A, B), known, NOON).reason is None
+
+    def step(self) -> None:
+        """Go on where the join is: commit, deliver, admit or call."""
+        if self.uncommitted:
+            self._commit()
+        elif self.waiting:
+            self._deliver(self.waiting.pop(0))
+        else:
+            self._next()
+
+    def _commit(self) -> None:
+        made, self.uncommitted = self.uncommitted, []
+        if self.honest and not self.permits(A, B):
+            self.creator.machine.rejected({B.client: Reason.GRANT_REVOKED})
+            return
+        self.creator.commit()
+        self.waiting += made
+
+    def _deliver(self, message: Message) -> None:
+        match message.kind:
+            case Kind.INVITE if self.permits(B):
+                answer = self.device.on_invite(message.signed, NOON)
+                self.waiting += [answer] if answer else []
+            case Kind.ANSWER:
+                self.creator.on_answer(message.signed, B.client)
+            case Kind.ADMISSION if self.permits(B):
+                for machine in self.device.machines:
+                    with suppress(Refused):
+                        self.waiting.append(self.device.on_admission(machine, message.signed, NOON))
+            case Kind.JOINED:
+                self.creator.on_joined(message.signed, B.client)
+
+    def _next(self) -> None:
+        target = self.creator.machine.targets.get(B.client)
+        if target is not None and not self.permits(A):
+            self.creator.machine.refuse(B.client, Reason.GRANT_REVOKED, Sayer.DEVICE)
+        elif target is not None and target.state is TargetState.ACCEPTED:
+            self.uncommitted = self.creator.admit()
+        elif target is None or target.state is TargetState.REFUSED:
+            self.waiting.append(self.creator.invite(B))
+
+
+def _play(joins: Joins, schedule: list[Do]) -> Iterator[Do]:
+    last: Message | None = None
+    for do in schedule:
+        last = joins.waiting[0] if joins.waiting else last
+        match do:
+            case Do.STEP:
+                with suppress(Refused):
+                    joins.step()
+            case Do.REPEAT if last is not None:
+                joins.waiting.insert(0, last)
+            case Do.REVOKE_A | Do.UNTRUST_A:
+                joins.narrow(A, trust=do is Do.UNTRUST_A)
+            case Do.REVOKE_B | Do.UNTRUST_B:
+                joins.narrow(B, trust=do is Do.UNTRUST_B)
+        yield do
+
+
+def test_p04_commit_before_key_without_a_narrowing() -> None:
+    """Nothing is narrowed: B opens the key that was committed."""
+    joins = Joins(honest=True)
+    assert list(_play(joins, [Do.STEP] * 8))
+    assert joins.creator.machine.targets[B.client].state is TargetState.JOINED
+
+
+@given(_schedules)
+def test_p04_commit_before_key(schedule: list[Do]) -> None:
+    """The hub is honest and nobody attacks: revocations and untrusts of both sides fall between any two steps."""
+    joins = Joins(honest=True)
+    committed_before_narrowing: set[bytes] = set()
+    for _ in _play(joins, schedule):
+        if not joins.narrowed:
+            committed_before_narrowing = set(joins.creator.keys)
+    assert {opened.epoch.hash for opened in joins.device.opened} <= committed_before_narrowing
+
+
+@given(_schedules)
+def test_p04_commit_before_key_under_a_dishonest_hub(schedule: list[Do]) -> None:
+    """The hub commits and relays whatever it likes; it holds neither A's key nor B's.
+
+    What A revoked before it sealed, or B before it opened, stays shut: each asks its own store.
+    """
+    joins = Joins(honest=False)
+    sealed_before: set[bytes] = set()
+    opened_before = 0
+    for _ in _play(joins, schedule):
+        if A not in joins.narrowed:
+            sealed_before = {admission.answer_hash for admission in joins.creator.admitted.values()}
+        if B not in joins.narrowed:
+            opened_before = len(joins.device.opened)
+    assert len(joins.device.opened) == opened_before or B not in joins.narrowed
+    assert {opened.answer for opened in joins.device.opened} <= sealed_before or A not in joins.narrowed
+
+
+def test_p04_commit_before_key_of_later_epochs() -> None:
+    """The hub is dishonest; A itself ended its trust in B, who is a member: no later key is sealed to B."""
+    joins = Joins(honest=False)
+    assert list(_play(joins, [Do.STEP] * 8))
+    joins.creator.machine.refuse(B.client, Reason.NOT_TRUSTED, Sayer.DEVICE)
+    other = Callee(C, joins.fresh)
+    answer = other.on_invite(joins.creator.invite(C).signed, NOON)
+    assert answer is not None
+    joins.creator.on_answer(answer.signed, C.client)
+    machine, (_, *pushes) = joins.device.machines[0], joins.creator.admit()
+    assert not [push for push in pushes if _opens(joins.device, machine, push)]
+
+
+def _opens(device: Callee, machine: Joining, push: Message) -> bool:
+    with suppress(Refused):
+        device.on_epoch(machine, push.signed, push.sealed, NOON)
+        return True
+    return False
+
+
+@dataclass(slots=True)
+class OneShot:
+    """B gave A one grant for one use. ``spent`` is on disk; a task that answers lives in memory."""
+
+    invites: list[Message]
+    spent: bool = False
+    tasks: list[Iterator[None]] = field(default_factory=list)
+    answers: list[Message] = field(default_factory=list)
+    machines: dict[bytes, Joining] = field(default_factory=dict)
+
+    def take(self, message: Message) -> Iterator[None]:
+        """Answer an invite: in one step ask the store and spend the use, in the next send."""
+        received = read_invite(message.signed, A.key.public, B.client, B.fingerprint)
+        machine = self.machines.setdefault(received.hash, Joining(B.key, received, B.protocol))
+        yield
+        grants = {A.client: grant_to(A, used=self.spent)}
+        own = replace(party(B, A), grants=grants)
+        known = {B.client: own, A.client: Party(A.client, A.fingerprint)}
+        if decide(call_of(A, B), known, NOON).reason is None:
+            self.spent = True
+            yield
+            self.answers.append(Message(Kind.ANSWER, machine.accept(Fresh().receive_key(B), NOON)))
+
+    def advance(self, choice: int) -> None:
+        if self.tasks:
+            task = self.tasks[choice % len(self.tasks)]
+            with suppress(StopIteration, Refused):
+                next(task)
+
+    def kill(self) -> None:
+        self.tasks, self.machines = [], {}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["invite", "advance", "advance", "kill"]), st.integers(0, 9)), max_size=30))
+def test_p26_one_use(steps: list[tuple[str, int]]) -> None:
+    """The hub does not count: it delivers each of A's invites as often as it likes; B's process is killed anywhere."""
+    creator = Creator(A, Fresh(), SessionKind.MESH)
+    creator.begin(NOON)
+    one = OneShot([creator.invite(B) for _ in range(3)])
+    for what, choice in steps:
+        match what:
+            case "invite":
+                one.tasks.append(one.take(one.invites[choice % len(one.invites)]))
+            case "advance":
+                one.advance(choice)
+            case _:
+                one.kill()
+    assert len(one.answers) <= 1
+
+
+def test_p26_one_use_is_a_use() -> None:
+    """No attack: the first invite is answered."""
+    creator = Creator(A, Fresh(), SessionKind.MESH)
+    creator.begin(NOON)
+    one = OneShot([creator.invite(B)])
+    one.tasks.append(one.take(one.invites[0]))
+    for _ in range(3):
+        one.advance(0)
+    assert len(one.answers) == 1

@@ -1,0 +1,46 @@
+"""Durable statements in any order and any number: the merge that hub and devices both make."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.property.statements import Said, merged, statements
+
+from muster_protocol.ids import TimeMs
+from muster_protocol.serials import Verdict, Version, compare, next_serial, wins
+
+
+@given(st.lists(statements, max_size=12), st.data())
+def test_p14_serials(said: list[Said], order: st.DataObject) -> None:
+    """The attacker delivers a device's statements in any order and as often as it likes; it holds no key of A's."""
+    shuffled = order.draw(st.permutations(said + order.draw(st.lists(st.sampled_from(said)) if said else st.just([]))))
+    assert merged(shuffled) == merged(said)
+
+
+@given(st.lists(statements, max_size=8), st.lists(statements, max_size=8))
+def test_p14_serials_of_two_who_meet(one: list[Said], other: list[Said]) -> None:
+    """Two stores that exchange what they hold end alike, and once more changes nothing."""
+    union = merged(one + other)
+    assert merged([*merged(one).values(), *merged(other).values()]) == union
+    assert merged([*union.values(), *union.values()]) == union
+
+
+@given(st.lists(statements, min_size=1))
+def test_p14_serials_never_go_back(said: list[Said]) -> None:
+    """Whatever was held is only ever replaced by what is newer; one serial over two bodies is named."""
+    held: Version | None = None
+    for statement in said:
+        verdict = compare(held, statement.version)
+        assert wins(held, statement.version) == (held is None or statement.version > held)
+        if held is not None:
+            same_serial = statement.version.serial == held.serial
+            assert (verdict is Verdict.MISMATCH) == (same_serial and statement.version.hash != held.hash)
+            assert (verdict is Verdict.KNOWN) == (statement.version == held)
+            assert (verdict is Verdict.TAKEN) == (statement.version.serial > held.serial)
+        held = statement.version if wins(held, statement.version) else held
+
+
+@given(st.integers(0, 2**53 - 2), st.integers(0, 2**53 - 1))
+def test_p14_serials_rise_whatever_the_clock_says(last: int, now: int) -> None:
+    """The clock stands still, runs back, or leaps: the next serial is larger than the last."""
+    serial = next_serial(last, TimeMs(now))
+    assert serial > last
+    assert serial >= now

@@ -1,0 +1,415 @@
+"""Both machines of a join beyond the straight way: what is said twice, late, or by those who may not."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pytest
+
+from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.epochs import Cause, CauseKind, Epoch, KnownEpoch, Seat, check_follows, epoch_hash, read_epoch
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import JOIN_DEADLINE_MS, Admission, Answer, Invite, admission_info, epoch_info
+from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, TimeMs, client_id, session_id
+from muster_protocol.inviting import Inviting, Plan, Target, TargetState
+from muster_protocol.joining import Joining, read_invite
+from muster_protocol.keys import SigningKey
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.sealing import EpochKey, ReceiveKey, commitment, seal
+from muster_protocol.signed import Signed, read, sign
+
+NOW = TimeMs(1_000_000)
+LATER = TimeMs(NOW + 60_000)
+RANGE = ProtocolRange(1, 1)
+
+
+def _key(name: str) -> SigningKey:
+    return SigningKey.from_secret(sha256(name.encode()).digest())
+
+
+A, B, C = (_key(name) for name in "ABC")
+NAMES = {key: client_id(key.public.alg, key.public.public) for key in (A, B, C)}
+PINS: dict[ClientId, Fingerprint] = {client: key.fingerprint for key, client in NAMES.items()}
+
+
+def _receive(number: int) -> ReceiveKey:
+    return ReceiveKey.from_seed(sha256(b"%d" % number).digest() * 3)
+
+
+def _epoch_key(number: int) -> EpochKey:
+    return EpochKey(sha256(b"epoch %d" % number).digest())
+
+
+@dataclass(slots=True)
+class Table:
+    """A's session, with what is needed to bring others in."""
+
+    creator: Inviting
+    count: int = 0
+
+    def next(self) -> int:
+        self.count += 1
+        return self.count
+
+    def call(self, key: SigningKey) -> Signed:
+        name = InviteId(bytes([self.next()]) * 16)
+        return self.creator.invite(NAMES[key], key.public, invite=name, purpose=Purpose.AUTO, expires_at=LATER, now=NOW)
+
+    def answered(self, key: SigningKey) -> Joining:
+        machine = _joining(self.call(key), key)
+        self.creator.on_answer(machine.accept(_receive(self.next()), NOW), NAMES[key], NOW)
+        return machine
+
+    def joined(self, key: SigningKey) -> tuple[Joining, Signed]:
+        """Bring a device in; give its machine and the ``joined`` that it said."""
+        machine = self.answered(key)
+        made = self.creator.admit(_epoch_key(self.next()), NOW)
+        assert made is not None
+        self.creator.committed(NOW)
+        machine.on_admission(dict(made.admissions)[NAMES[key]], PINS)
+        said = machine.joined_statement(_receive(self.next()), NOW)
+        self.creator.on_joined(said, NAMES[key])
+        return machine, said
+
+
+def _joining(invite: Signed, key: SigningKey) -> Joining:
+    return Joining(key, read_invite(invite, A.public, NAMES[key], key.fingerprint), RANGE)
+
+
+@pytest.fixture
+def table() -> Table:
+    plan = Plan(NAMES[A], Seed(bytes(16)), Mode.JOIN, None, SessionKind.MESH, RANGE)
+    made = Table(Inviting(A, plan))
+    made.creator.begin(_epoch_key(0), NOW)
+    made.creator.committed(NOW)
+    return made
+
+
+def _reason(call: Any, *args: Any) -> Reason:
+    with pytest.raises(Refused) as refused:
+        call(*args)
+    return refused.value.reason
+
+
+def _state(table: Table, key: SigningKey) -> Target:
+    return table.creator.targets[NAMES[key]]
+
+
+# -- the invite ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"recipient": NAMES[C]}, Reason.WRONG_RECIPIENT),
+        ({"recipient_key": C.fingerprint}, Reason.KEY_MISMATCH),
+        ({"sender_key": C.fingerprint}, Reason.MISMATCH),
+        ({"sender": NAMES[C]}, Reason.MISMATCH),
+        ({"sender": NAMES[B], "session": session_id(NAMES[B], Seed(bytes(16)))}, Reason.MISMATCH),
+        ({"seed": Seed(b"x" * 16)}, Reason.MISMATCH),
+        ({"session": session_id(NAMES[C], Seed(bytes(16)))}, Reason.MISMATCH),
+        ({"expires_at": NOW}, Reason.MALFORMED),
+        ({"expires_at": TimeMs(NOW + 24 * 3600 * 1000 + 1)}, Reason.MALFORMED),
+    ],
+)
+def test_an_invite_says_who_calls_whom_into_what(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+    invite = msgspec.structs.replace(read(table.call(B), Invite), **changes)
+    assert _reason(_joining, sign(invite, A), B) is reason
+    assert _reason(_joining, sign(invite, C), B) is Reason.MISMATCH
+
+
+def test_an_invite_without_a_common_version_is_not_accepted(table: Table) -> None:
+    machine = Joining(B, _joining(table.call(B), B).received, ProtocolRange(2, 3))
+    assert _reason(machine.accept, _receive(1), NOW) is Reason.INCOMPATIBLE_PROTOCOL
+
+
+# -- the answer ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"recipient": NAMES[C]}, Reason.WRONG_RECIPIENT),
+        ({"invite_hash": Hash(bytes(32))}, Reason.MISMATCH),
+        ({"mode": Mode.SYNCHRONIZE}, Reason.MISMATCH),
+        ({"profile": "photos"}, Reason.MISMATCH),
+        ({"purpose": Purpose.ASK}, Reason.MISMATCH),
+        ({"sender": NAMES[C]}, Reason.MISMATCH),
+        ({"sender_key": C.fingerprint}, Reason.MISMATCH),
+        ({"recipient_key": C.fingerprint}, Reason.MISMATCH),
+        ({"invite": InviteId(b"x" * 16)}, Reason.MISMATCH),
+        ({"receive_key": None}, Reason.MALFORMED),
+        ({"protocol": ProtocolRange(2, 3)}, Reason.INCOMPATIBLE_PROTOCOL),
+        ({"receive_key": None, "reason": Reason.OFFLINE}, Reason.MALFORMED),
+    ],
+)
+def test_an_answer_goes_with_its_invite(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+    answer = msgspec.structs.replace(read(_joining(table.call(B), B).accept(_receive(1), NOW), Answer), **changes)
+    before = _state(table, B)
+    assert _reason(table.creator.on_answer, sign(answer, B), NAMES[B], NOW) is reason
+    assert _state(table, B) == before
+
+
+def test_an_answer_is_taken_once_and_in_time(table: Table) -> None:
+    machine = _joining(table.call(B), B)
+    answer = machine.accept(_receive(1), NOW)
+    assert machine.answer == answer
+    assert _reason(machine.accept, _receive(2), NOW) is Reason.REPLAYED
+    assert _reason(table.creator.on_answer, answer, NAMES[C], NOW) is Reason.MISMATCH
+    assert _reason(table.creator.on_answer, answer, NAMES[B], LATER) is Reason.EXPIRED
+    assert table.creator.on_answer(answer, NAMES[B], NOW).state is TargetState.ACCEPTED
+    assert _reason(table.creator.on_answer, answer, NAMES[B], NOW) is Reason.REPLAYED
+
+
+def test_a_refusal_is_the_peers_word_and_only_its_own_reasons(table: Table) -> None:
+    machine = _joining(table.call(B), B)
+    assert _reason(machine.refuse, Reason.OFFLINE, NOW) is Reason.MALFORMED
+    target = table.creator.on_answer(machine.refuse(Reason.DECLINED, NOW), NAMES[B], NOW)
+    assert (target.state, target.reason, target.sayer) == (TargetState.REFUSED, Reason.DECLINED, Sayer.PEER)
+
+
+def test_times_end_what_waits(table: Table) -> None:
+    table.call(B)
+    table.answered(C)
+    assert table.creator.next_deadline() == LATER
+    assert table.creator.on_time(TimeMs(LATER - 1)) == ()
+    (ended,) = table.creator.on_time(LATER)
+    assert (ended.client, ended.reason, ended.sayer) == (NAMES[B], Reason.NO_ANSWER, Sayer.DEVICE)
+    assert table.creator.admit(_epoch_key(1), NOW) is not None
+    table.creator.committed(NOW)
+    assert table.creator.next_deadline() == NOW + JOIN_DEADLINE_MS
+    (ended,) = table.creator.on_time(TimeMs(NOW + JOIN_DEADLINE_MS))
+    assert (ended.client, ended.reason, ended.sayer) == (NAMES[C], Reason.JOIN_FAILED, Sayer.DEVICE)
+    assert table.creator.next_deadline() is None
+
+
+# -- the admission ---------------------------------------------------------------------------------------------------
+
+
+def _admitted(table: Table) -> tuple[Joining, Admission]:
+    machine = table.answered(B)
+    made = table.creator.admit(_epoch_key(1), NOW)
+    assert made is not None
+    return machine, read(made.admissions[0][1], Admission)
+
+
+def _resealed(machine: Joining, admission: Admission, key: EpochKey, **changes: Any) -> Signed:
+    """Give an admission with another epoch in it, all else as it must be: the creator itself misbehaves."""
+    epoch = msgspec.structs.replace(read(admission.epoch, Epoch), **changes)
+    signed = sign(epoch, A)
+    info = admission_info(admission.invite_hash, admission.answer_hash, epoch_hash(signed))
+    sealed = seal(key, machine._receive_keys[0].public, info)
+    return sign(msgspec.structs.replace(admission, epoch=signed, sealed=sealed), A)
+
+
+_A, _B, _C = (Seat(NAMES[key], key.fingerprint) for key in (A, B, C))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"session": session_id(NAMES[A], Seed(b"x" * 16))}, Reason.MISMATCH),
+        ({"members": (_A,)}, Reason.MISMATCH),
+        ({"members": (_A, Seat(NAMES[B], C.fingerprint))}, Reason.MISMATCH),
+        ({"members": (_B,)}, Reason.MISMATCH),
+        ({"members": (Seat(NAMES[A], C.fingerprint), _B)}, Reason.MISMATCH),
+        ({"members": (_A, _B, _B)}, Reason.MALFORMED),
+        ({"members": (_A, _B, Seat(NAMES[C], A.fingerprint))}, Reason.KEY_MISMATCH),
+        ({"members": (_A, _B, Seat(ClientId("z" * 32), C.fingerprint))}, Reason.NOT_TRUSTED),
+        ({"number": 1}, Reason.MALFORMED),
+        ({"previous": None}, Reason.MALFORMED),
+        ({"commitment": Hash(bytes(32))}, Reason.MISMATCH),
+        ({"number": 3}, Reason.MISMATCH),
+    ],
+)
+def test_an_admission_brings_a_good_epoch(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+    machine, admission = _admitted(table)
+    assert _reason(machine.on_admission, _resealed(machine, admission, _epoch_key(1), **changes), PINS) is reason
+    assert not machine.joined
+    assert _reason(machine.on_admission, _resealed(machine, admission, _epoch_key(2)), PINS) is Reason.MISMATCH
+    machine.on_admission(_resealed(machine, admission, _epoch_key(1)), PINS)
+    assert machine.epoch_key == _epoch_key(1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"recipient": NAMES[C]}, Reason.WRONG_RECIPIENT),
+        ({"invite_hash": Hash(bytes(32))}, Reason.MISMATCH),
+        ({"answer_hash": Hash(bytes(32))}, Reason.MISMATCH),
+        ({"session": session_id(NAMES[A], Seed(b"x" * 16))}, Reason.MISMATCH),
+        ({"mode": Mode.SYNCHRONIZE}, Reason.MISMATCH),
+        ({"sender_key": C.fingerprint}, Reason.MISMATCH),
+        ({"sealed": bytes(1168)}, Reason.CANNOT_OPEN),
+        ({"sealed": bytes(1167)}, Reason.MALFORMED),
+    ],
+)
+def test_an_admission_goes_with_the_answer(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+    machine, admission = _admitted(table)
+    assert _reason(machine.on_admission, sign(msgspec.structs.replace(admission, **changes), A), PINS) is reason
+    machine.on_admission(sign(admission, A), PINS)
+    assert _reason(machine.on_admission, sign(admission, A), PINS) is Reason.REPLAYED
+
+
+def test_a_device_that_refused_opens_nothing(table: Table) -> None:
+    machine, admission = _admitted(table)
+    machine.refuse(Reason.CANNOT_OPEN, NOW)
+    assert _reason(machine.on_admission, sign(admission, A), PINS) is Reason.CANNOT_OPEN
+
+
+# -- members ---------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_speaks_for_an_epoch_without_its_key(table: Table) -> None:
+    machine, _ = table.joined(B)
+    assert _reason(Joining(B, machine.received, RANGE).joined_statement, _receive(90), NOW) is Reason.NOT_A_MEMBER
+    table.answered(C)
+    made = table.creator.admit(_epoch_key(50), NOW)
+    assert made is not None
+    machine.on_skipped(made.epoch)
+    assert machine.epoch.hash == epoch_hash(made.epoch)
+    assert _reason(lambda: machine.epoch_key) is Reason.NOT_A_MEMBER
+    assert _reason(machine.joined_statement, _receive(91), NOW) is Reason.NOT_A_MEMBER
+
+
+def test_what_was_said_in_an_earlier_membership_says_nothing_in_the_next(table: Table) -> None:
+    """The hub keeps an old ``joined`` back: taken later, it would name a receive key that is gone."""
+    machine, _ = table.joined(B)
+    other = table.answered(C)
+    made = table.creator.admit(_epoch_key(60), NOW)
+    assert made is not None
+    table.creator.committed(NOW)
+    other.on_admission(made.admissions[0][1], PINS)
+    machine.on_epoch(made.epoch, made.sealed[0][1], PINS)
+    withheld = machine.joined_statement(_receive(61), NOW)
+    again = table.answered(B)
+    made = table.creator.admit(_epoch_key(62), NOW)
+    assert made is not None
+    table.creator.committed(NOW)
+    again.on_admission(made.admissions[0][1], PINS)
+    assert _reason(table.creator.on_joined, withheld, NAMES[B]) is Reason.REPLAYED
+    table.creator.on_joined(again.joined_statement(_receive(63), NOW), NAMES[B])
+    assert _state(table, B).state is TargetState.JOINED
+
+
+def test_joined_is_heard_once_and_from_members_alone(table: Table) -> None:
+    _, said = table.joined(B)
+    assert _state(table, B).state is TargetState.JOINED
+    assert _reason(table.creator.on_joined, said, NAMES[B]) is Reason.REPLAYED
+    assert _reason(table.creator.on_joined, said, NAMES[C]) is Reason.NOT_A_MEMBER
+
+
+def test_whoever_left_is_in_no_later_epoch(table: Table) -> None:
+    """The hub commits no epoch with a member who is out: an epoch that keeps it would be refused for ever."""
+    table.joined(B)
+    table.creator.refuse(NAMES[B], Reason.NOT_A_MEMBER, Sayer.HUB)
+    table.answered(C)
+    made = table.creator.admit(_epoch_key(70), NOW)
+    assert made is not None
+    assert read(made.epoch, Epoch).clients == (NAMES[A], NAMES[C])
+    assert made.sealed == ()
+
+
+def test_whoever_never_joined_is_in_no_later_epoch(table: Table) -> None:
+    table.answered(B)
+    assert table.creator.admit(_epoch_key(80), NOW) is not None
+    table.creator.committed(NOW)
+    table.creator.on_time(TimeMs(NOW + JOIN_DEADLINE_MS))
+    table.answered(C)
+    made = table.creator.admit(_epoch_key(81), NOW)
+    assert made is not None
+    assert read(made.epoch, Epoch).clients == (NAMES[A], NAMES[C])
+
+
+# -- later epochs ----------------------------------------------------------------------------------------------------
+
+
+def _next(machine: Joining, key: EpochKey, **changes: Any) -> tuple[Signed, bytes]:
+    known = machine.epoch
+    body = Epoch(
+        session=known.epoch.session,
+        number=known.epoch.number + 1,
+        previous=known.hash,
+        members=known.epoch.members,
+        commitment=commitment(known.epoch.session, known.epoch.number + 1, key),
+        causes=(),
+        at=NOW,
+    )
+    signed = sign(msgspec.structs.replace(body, **changes), A)
+    sealed = seal(key, machine._receive_keys[-1].public, epoch_info(epoch_hash(signed), NAMES[B]))
+    return signed, sealed
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"number": 2}, Reason.EPOCH_FORKED),
+        ({"number": 1, "previous": None}, Reason.REPLAYED),
+        ({"previous": Hash(bytes(32))}, Reason.MISMATCH),
+        ({"session": session_id(NAMES[C], Seed(bytes(16)))}, Reason.MISMATCH),
+        ({"members": (_B, _A)}, Reason.MISMATCH),
+        ({"members": (_B,)}, Reason.MISMATCH),
+        ({"members": (_A,)}, Reason.MISMATCH),
+        ({"members": (_A, _B, Seat(NAMES[C], B.fingerprint))}, Reason.KEY_MISMATCH),
+        ({"commitment": Hash(bytes(32))}, Reason.MISMATCH),
+    ],
+)
+def test_an_epoch_follows_the_one_before(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+    machine, _ = table.joined(B)
+    before = machine.epoch
+    assert _reason(machine.on_epoch, *_next(machine, _epoch_key(99), **changes), PINS) is reason
+    assert machine.epoch == before
+    good = _next(machine, _epoch_key(99))
+    machine.on_epoch(*good, PINS)
+    assert machine.epoch_key == _epoch_key(99)
+    assert _reason(machine.on_epoch, *good, PINS) is Reason.REPLAYED
+
+
+_D = Seat(ClientId("d" * 32), Fingerprint(b"d" * 32))
+_LEFT = Hash(b"left" * 8)
+
+
+def _known(signer: SigningKey, number: int, previous: Hash | None, *members: Seat, causes: Any = ()) -> KnownEpoch:
+    body = Epoch(
+        session=session_id(NAMES[A], Seed(bytes(16))),
+        number=number,
+        previous=previous,
+        members=members,
+        commitment=Hash(bytes(32)),
+        causes=causes,
+        at=NOW,
+    )
+    return read_epoch(sign(body, signer), signer.public)
+
+
+@pytest.mark.parametrize(
+    ("signer", "members", "causes", "reason"),
+    [
+        (A, (_A, _B), (), None),
+        (A, (_A, _B, _C, _D), (), None),
+        (A, (_A, Seat(NAMES[B], C.fingerprint), _C), (), None),
+        (A, (_A, _C, _B), (), Reason.MISMATCH),
+        (A, (_D, _A, _B, _C), (), Reason.MISMATCH),
+        (B, (_A, _B, _C), (), None),
+        (B, (_A, _B), (), Reason.NOT_A_MEMBER),
+        (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[C], _LEFT),), None),
+        (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[C], Hash(bytes(32))),), Reason.NOT_A_MEMBER),
+        (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[A], _LEFT),), Reason.NOT_A_MEMBER),
+        (B, (_A, _B, _C, _D), (), Reason.NOT_A_MEMBER),
+        (B, (_A, _B, Seat(NAMES[C], B.fingerprint)), (), Reason.NOT_A_MEMBER),
+        (_key("stranger"), (_A, _B, _C), (), Reason.NOT_A_MEMBER),
+    ],
+)
+def test_who_may_change_what(
+    signer: SigningKey, members: tuple[Seat, ...], causes: tuple[Cause, ...], reason: Reason | None
+) -> None:
+    """The creator adds, takes out and changes keys; any other member takes out whoever left by its own word."""
+    known = _known(A, 1, None, _A, _B, _C)
+    new = _known(signer, 2, known.hash, *members, causes=causes)
+    arguments = (new, known, NAMES[A], frozenset({_LEFT}))
+    if reason is None:
+        check_follows(*arguments)
+    else:
+        assert _reason(check_follows, *arguments) is reason

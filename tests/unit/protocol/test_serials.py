@@ -1,0 +1,34 @@
+"""Which of two statements counts, and what the next serial is."""
+
+import pytest
+
+from muster_protocol.ids import Hash, Serial, TimeMs
+from muster_protocol.serials import Verdict, Version, compare, next_serial, wins
+
+
+def _version(serial: int, first: int) -> Version:
+    return Version(Serial(serial), Hash(bytes([first]) * 32))
+
+
+HELD = _version(5, 5)
+
+
+@pytest.mark.parametrize(
+    ("held", "new", "verdict", "taken"),
+    [
+        (None, _version(1, 0), Verdict.TAKEN, True),
+        (HELD, _version(6, 0), Verdict.TAKEN, True),
+        (HELD, _version(4, 9), Verdict.OLDER, False),
+        (HELD, HELD, Verdict.KNOWN, False),
+        (HELD, _version(5, 9), Verdict.MISMATCH, True),
+        (HELD, _version(5, 1), Verdict.MISMATCH, False),
+    ],
+)
+def test_verdicts(held: Version | None, new: Version, verdict: Verdict, taken: bool) -> None:
+    assert compare(held, new) is verdict
+    assert wins(held, new) == taken
+
+
+@pytest.mark.parametrize(("last", "now", "expected"), [(0, 0, 1), (0, 7, 7), (7, 7, 8), (9, 7, 10), (6, 7, 7)])
+def test_the_next_serial_is_larger_and_not_behind_the_clock(last: int, now: int, expected: int) -> None:
+    assert next_serial(last, TimeMs(now)) == expected

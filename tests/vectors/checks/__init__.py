@@ -1,0 +1,1 @@
+"""How each file of vectors is checked against the code: its input goes in, what comes out is compared."""

@@ -1,0 +1,94 @@
+"""ids.json, fingerprints.json, and the small tables: serials.json, closes.json, reasons.json, continuity.json."""
+
+from hashlib import sha256
+
+from tests.vectors.checks.forms import Json
+
+from muster_protocol.closes import CloseCode, is_stop
+from muster_protocol.codec import convert
+from muster_protocol.continuity import Proof, genuine, hub_secret, issue, judge, prove
+from muster_protocol.ids import (
+    ClientId,
+    Fingerprint,
+    Hash,
+    Nonce,
+    Seed,
+    Serial,
+    TimeMs,
+    client_id,
+    parse_client_id,
+    session_id,
+)
+from muster_protocol.keys import PublicKey
+from muster_protocol.reasons import REASONS, Reason
+from muster_protocol.serials import Version, compare, next_serial, wins
+from muster_protocol.words import word_list, words
+
+
+def check_ids(given: Json) -> Json:
+    match given["op"]:
+        case "client_id":
+            return {"client_id": client_id(given["alg"], bytes.fromhex(given["genesis_public"]))}
+        case "session_id":
+            seed = Seed(bytes.fromhex(given["seed"]))
+            return {"session_id": session_id(ClientId(given["creator"]), seed)}
+        case "spelled":
+            return {"client_id": parse_client_id(given["text"])}
+    raise KeyError(given["op"])
+
+
+def check_fingerprints(given: Json) -> Json:
+    match given["op"]:
+        case "words":
+            listed = "".join(f"{word}\n" for word in word_list()).encode()
+            return {"count": len(word_list()), "sha256": sha256(listed).hexdigest()}
+        case "spell":
+            return {"words": list(words(Fingerprint(bytes.fromhex(given["fingerprint"]))))}
+        case "fingerprint":
+            key = convert([given["alg"], bytes.fromhex(given["public"])], PublicKey).check()
+            return {"fingerprint": key.fingerprint.hex(), "words": list(words(key.fingerprint))}
+    raise KeyError(given["op"])
+
+
+def _version(form: Json | None) -> Version | None:
+    return None if form is None else Version(Serial(form["serial"]), Hash(bytes.fromhex(form["hash"])))
+
+
+def check_serials(given: Json) -> Json:
+    if given["op"] == "next":
+        return {"serial": next_serial(given["last"], TimeMs(given["now"]))}
+    held, new = _version(given["held"]), _version(given["new"])
+    if new is None:
+        raise KeyError("new")
+    return {"verdict": compare(held, new).value, "wins": wins(held, new)}
+
+
+def check_closes(given: Json) -> Json:
+    known = {code.value: code.name.lower() for code in CloseCode}
+    return {"name": known.get(given["code"]), "stop": is_stop(given["code"])}
+
+
+def check_reasons(given: Json) -> Json:
+    info = REASONS[Reason(given["reason"])]
+    return {
+        "code": info.code,
+        "category": info.category.value,
+        "sayers": sorted(sayer.value for sayer in info.sayers),
+        "retry": info.retry,
+        "sentence": info.sentence,
+        "next_step": info.next_step,
+    }
+
+
+def check_continuity(given: Json) -> Json:
+    if given["op"] == "judge":
+        return {"verdict": judge(given["presented"], given["confirmed"], given["issued"]).value}
+    secret = hub_secret(bytes.fromhex(given["hub_key_secret"]))
+    client = ClientId(given["client"])
+    challenge, hello = (Nonce(bytes.fromhex(given[name])) for name in ("challenge", "hello"))
+    if given["op"] == "genuine":
+        proof = Proof(given["counter"], bytes.fromhex(given["proof"]))
+        return {"genuine": genuine(secret, client, proof, challenge, hello)}
+    token = issue(secret, client, given["counter"])
+    shown = prove(token, challenge, hello)
+    return {"mac_key": secret.hex(), "token": token.mac.hex(), "proof": shown.mac.hex()}

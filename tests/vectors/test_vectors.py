@@ -1,0 +1,86 @@
+"""Every test vector against the code, and the files themselves against the program that makes them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.vectors.checks import connecting, decision, exchange, names, statements
+from tests.vectors.checks.layers import layer_of
+
+from muster_protocol.errors import Refused
+
+FOLDER = Path(__file__).resolve().parents[2] / "protocol/vectors"
+CHECKS = {
+    "cards": statements.check_cards,
+    "closes": names.check_closes,
+    "connect": connecting.check_connect,
+    "continuity": names.check_continuity,
+    "decision": decision.check_decision,
+    "encoding": statements.check_encoding,
+    "epochs": exchange.check_epochs,
+    "exchange": exchange.check_exchange,
+    "fingerprints": names.check_fingerprints,
+    "frames": statements.check_frames,
+    "ids": names.check_ids,
+    "reasons": names.check_reasons,
+    "sealed": exchange.check_sealed,
+    "serials": names.check_serials,
+    "statements": statements.check_statements,
+}
+LAYERS = {"encoding", "shape", "key", "signature", "rule", "sealing"}
+
+
+def _files() -> list[Path]:
+    return sorted(FOLDER.glob("*.json"))
+
+
+def _vectors(path: Path) -> list[dict[str, Any]]:
+    document = json.loads(path.read_text("utf-8"))
+    assert document["topic"] == path.stem
+    vectors: list[dict[str, Any]] = document["vectors"]
+    return vectors
+
+
+def _all() -> list[Any]:
+    return [
+        pytest.param(path.stem, vector, id=f"{path.stem}: {vector['name']}")
+        for path in _files()
+        for vector in _vectors(path)
+    ]
+
+
+def test_there_is_a_check_for_each_file_and_a_file_for_each_check() -> None:
+    assert {path.stem for path in _files()} == set(CHECKS)
+
+
+@pytest.mark.parametrize("topic", CHECKS)
+def test_a_file_has_vectors_of_the_agreed_form(topic: str) -> None:
+    vectors = _vectors(FOLDER / f"{topic}.json")
+    assert vectors
+    assert len({vector["name"] for vector in vectors}) == len(vectors)
+    for vector in vectors:
+        outcome = set(vector) - {"name", "input"}
+        assert outcome in ({"expect"}, {"refused"}), vector["name"]
+        assert outcome == {"expect"} or vector["refused"]["layer"] in LAYERS, vector["name"]
+
+
+@pytest.mark.parametrize(("topic", "vector"), _all())
+def test_vector(topic: str, vector: dict[str, Any]) -> None:
+    check = CHECKS[topic]
+    if "expect" in vector:
+        assert check(vector["input"]) == vector["expect"]
+        return
+    with pytest.raises(Refused) as caught:
+        check(vector["input"])
+    assert {"reason": caught.value.reason.value, "layer": layer_of(caught.value)} == vector["refused"]
+
+
+def test_the_generator_makes_the_same_files_again(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "generate.py"), "--into", str(tmp_path)]
+    subprocess.run(command, check=True, timeout=120)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in _files()}
+    different = [path.name for path in _files() if (tmp_path / path.name).read_bytes() != path.read_bytes()]
+    assert not different
