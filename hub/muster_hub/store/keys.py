@@ -10,16 +10,16 @@ of one device (or one session) lie in one slot of a cluster and one script may t
 | `{b:xx}:dg:<client>` | hash | grants that this device made | 4,096 grants |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: the agent seat and command lines, by node and incarnation | 1 + 8 |
-| `{b:xx}:dx:<client>` | hash | inbox: invites, answers, admissions not acknowledged yet | 64; each until it expires |
-| `{b:xx}:dn:<client>` | sorted set | noted: sessions it was held for, by hard end | until that end, 7 days |
+| `{b:xx}:dx:<client>` | hash | inbox: pushes that wait for an acknowledgement | 64; each until it expires, a day |
+| `{b:xx}:dn:<client>` | sorted set | noted: sessions it was held for, by hard end | 256; until that end, 7 days |
 | `{b:xx}:dw:<client>` | sorted set | watchers: who asked to be told of presence, by its end | 4,096; minutes each |
-| `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 2 KiB; 7 days |
-| `{b:xx}:sr:<session>` | hash | roster: members with fingerprints and seats | the session's limit of members |
-| `{b:xx}:sf:<session>` | hash | floors: the least `ver` at which a device may join | one per device narrowed |
-| `{b:xx}:se:<session>` | hash | epochs: number to signed statement | as many as changes of members, 7 days |
-| `{b:xx}:sx:<session>` | hash | sealed: admissions not opened yet | members; until `joined` or its limit |
-| `{b:xx}:sj:<session>` | hash | judged: joins committed or refused, by join id | 7 days |
-| `{b:xx}:out` | stream | outbox: records and effects written with what caused them | trimmed once drained |
+| `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
+| `{b:xx}:sr:<session>` | hash | roster: all who were ever seated, with their keys | 256; with the session |
+| `{b:xx}:sf:<session>` | hash | floors: the least `ver` to join at, the cuts made | devices noted; with the session |
+| `{b:xx}:se:<session>` | hash | epochs: number to signed statement, and hashes | the newest 256; with the session |
+| `{b:xx}:sx:<session>` | hash | sealed: keys, admissions, newest `joined` | members, 8 KiB each; with the session |
+| `{b:xx}:sj:<session>` | hash | judged: live invites by device, and how the others ended | 256; with the session |
+| `{b:xx}:out` | stream | outbox: effects until they are drained, and records | the newest 1,000 records |
 | `{b:xx}:due` | sorted set | due: seats that wait for their `joined`, by deadline | as many as seats, seconds each |
 | `{b:xx}:drained` | hash | the last outbox id taken into each chain, and by whom | one per bucket |
 | `{n}:leases` | hash | leases: one row per node, its incarnation and counter | nodes; a day after burial |

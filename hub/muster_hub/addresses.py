@@ -1,0 +1,116 @@
+"""Where the hub listens, and what devices may dial to get there: the settings that have to fit together."""
+
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from muster_hub.settings import SettingError, Settings
+
+MAX_PORT = 65_535
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Where to listen; ``host`` without brackets, ``port`` 0 for any."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+    @property
+    def scheme(self) -> str:
+        """``wss`` where this hub ends TLS itself, else ``ws``."""
+        return "ws" if self.tls is None else "wss"
+
+    def url(self, port: int) -> str:
+        """Return what a device on this machine, or one that sees this address, dials."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - the name of it
+        return f"{self.scheme}://{_bracketed(host)}:{port}"
+
+
+def binding(settings: Settings) -> Binding:
+    """Read where to listen, and load the certificate. Raises ``SettingError``."""
+    host, _, port = settings.listen.rpartition(":")
+    if int(port) > MAX_PORT:
+        raise SettingError("listen", f"has no port {port}; 65535 is the last")
+    found = Binding(host.strip("[]"), int(port), _tls(settings.tls_cert, settings.tls_key))
+    _check(settings, found)
+    return found
+
+
+def origins(settings: Settings, found: Binding, port: int) -> frozenset[str]:
+    """Return what devices may dial, each spelled with and without a port that goes without saying."""
+    named = settings.origin or _derived(found, port)
+    return frozenset(spelling for origin in named for spelling in _spellings(origin))
+
+
+def _check(settings: Settings, found: Binding) -> None:
+    if not settings.origin and _is_any(found.host):
+        raise SettingError("origin", f"has to be named where the hub listens on every address ({settings.listen})")
+    plain = [origin for origin in settings.origin or _derived(found, found.port) if _plain_and_far(origin)]
+    if plain and not settings.insecure:
+        raise SettingError(
+            "origin",
+            f"{plain[0]} is open to whoever is on the way; use wss:// (tls_cert and tls_key, or a proxy that ends TLS),"
+            " or set insecure",
+        )
+
+
+def _derived(found: Binding, port: int) -> list[str]:
+    hosts = _LOCAL if _is_loopback(found.host) else (_bracketed(found.host),)
+    return [f"{found.scheme}://{host}:{port}" for host in dict.fromkeys((*hosts, _bracketed(found.host)))]
+
+
+def _spellings(origin: str) -> set[str]:
+    parts = urlsplit(origin.lower())
+    host = _bracketed(parts.hostname or "")
+    port = parts.port or _DEFAULT_PORTS[parts.scheme]
+    spellings = {f"{parts.scheme}://{host}:{port}"}
+    if port == _DEFAULT_PORTS[parts.scheme]:
+        spellings.add(f"{parts.scheme}://{host}")
+    return spellings
+
+
+def _plain_and_far(origin: str) -> bool:
+    parts = urlsplit(origin)
+    return parts.scheme == "ws" and not _is_loopback(parts.hostname or "")
+
+
+def _is_any(host: str) -> bool:
+    address = _address(host)
+    return address is not None and address.is_unspecified
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        missing = "tls_cert" if cert is None else "tls_key"
+        raise SettingError(missing, "is missing: tls_cert and tls_key belong together")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert, key)
+    except OSError as error:  # ssl.SSLError is one of them
+        raise SettingError("tls_cert", f"{cert} and {key} cannot be used: {error.strerror or error}") from error
+    return context

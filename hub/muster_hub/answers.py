@@ -1,0 +1,78 @@
+"""Answers: a called device accepts or refuses, and its word waits for the creator (SPEC.md section 7.3)."""
+
+from muster_hub import inbox
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.fence import check_current
+from muster_hub.notices import tell_out
+from muster_hub.packed import text
+from muster_hub.records import Outcome, RecordKind, record
+from muster_hub.roster import SessionState, read_state
+from muster_hub.store import keys
+from muster_hub.store.scripts import script
+from muster_hub.verdicts import change, reason_of
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import Answer, hash_of
+from muster_protocol.frames import Ok, SendAnswer
+from muster_protocol.ids import Hash
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.signed import read
+
+_ANSWER = script("invite_answer")
+
+
+async def send_answer(hub: Hub, caller: Caller, request: SendAnswer) -> Ok:
+    """Take an answer to a live invite and let it wait for the creator; a refusal ends the invite.
+
+    Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
+    ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first), ``malformed``,
+    ``overloaded`` (too much waits for the creator: send it again), ``superseded``.
+    """
+    answer = read(request.answer, Answer)
+    await check_current(hub, caller)
+    state = await read_state(hub, answer.session)
+    if state is None:
+        raise Refused(Reason.MISMATCH, "no such invite")
+    _check(caller, answer, state)
+    word = await _take(hub, answer, hash_of(Kind.ANSWER, request.answer))
+    if word not in ("ok", "seated", "out"):
+        raise Refused(reason_of(word))
+    if word == "seated":
+        return Ok(re=request.id)
+    await inbox.put_answer(hub, state.creator, request.answer)
+    if word == "out":
+        await tell_out(hub, answer.session, caller.client, Reason.CANNOT_OPEN, state.members)
+    return Ok(re=request.id)
+
+
+def _check(caller: Caller, answer: Answer, state: SessionState) -> None:
+    if answer.recipient != state.creator:
+        raise Refused(Reason.WRONG_RECIPIENT)
+    if (answer.sender, answer.sender_key) != (caller.client, caller.fingerprint):
+        raise Refused(Reason.MISMATCH, "an answer of another device or key")
+    if (answer.receive_key is None) == (answer.reason is None):
+        raise Refused(Reason.MALFORMED, "an answer accepts or refuses")
+
+
+async def _take(hub: Hub, answer: Answer, answer_hash: Hash) -> str:
+    session, bucket = answer.session, keys.bucket(answer.session)
+    touched = [
+        keys.session(session),
+        keys.judged(session),
+        keys.roster(session),
+        keys.sealed(session),
+        keys.due(bucket),
+        keys.outbox(bucket),
+    ]
+    row = record(
+        RecordKind.INVITE_REFUSED,
+        actor=answer.sender,
+        subject=answer.recipient,
+        session=session,
+        outcome=Outcome.REFUSED,
+        reason=answer.reason or "",
+        statement=answer_hash,
+    )
+    verdict = answer.reason or "accept"
+    return text(await change(hub, _ANSWER, touched, answer.sender, answer.invite, verdict, answer_hash, row, session))

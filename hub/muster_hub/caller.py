@@ -1,0 +1,24 @@
+"""Who asks: a device that proved itself on one connection."""
+
+from dataclasses import dataclass
+
+from muster_protocol.cards import VerifiedCard
+from muster_protocol.connect import Role
+from muster_protocol.ids import ClientId, Fingerprint, InstanceId
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A connected device, as its handshake left it (SPEC.md section 4).
+
+    ``fingerprints`` are those of all its keys, genesis first; ``fingerprint`` is the last of them. ``connection`` goes
+    into the store with every call on this connection's behalf, and is refused there once another one took its place.
+    """
+
+    client: ClientId
+    fingerprint: Fingerprint
+    fingerprints: tuple[Fingerprint, ...]
+    connection: int
+    role: Role
+    instance: InstanceId
+    card: VerifiedCard

@@ -1,0 +1,119 @@
+"""``muster hub``: run a node of a hub on this machine."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from platformdirs import user_data_dir
+
+from muster_hub.effective import checked
+from muster_hub.hub_key import HubKeyError
+from muster_hub.service import run
+from muster_hub.settings import ENVIRONMENT, SettingError, Settings, load
+from muster_hub.store.errors import StoreRefused
+
+REFUSED: Final = 2
+"""The exit code when a setting cannot be used; nothing was started."""
+DONE: Final = 0
+
+app = typer.Typer(name="hub", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+
+
+def default_data_dir() -> Path:
+    """Return where a hub keeps its data unless told otherwise."""
+    return Path(user_data_dir("muster", appauthor=False)) / "hub"
+
+
+def _option(text: str, metavar: str) -> Any:  # noqa: ANN401 - what the framework takes as a default
+    return typer.Option(help=text, metavar=metavar, show_default=False)
+
+
+@app.callback(invoke_without_command=True)
+def hub(
+    context: typer.Context,
+    *,
+    listen: Annotated[
+        str | None, _option("Where to listen: 127.0.0.1:7627; port 0 takes a free one.", "HOST:PORT")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, _option("What devices may dial, if not what --listen says; repeatable.", "URL")
+    ] = None,
+    store: Annotated[
+        str | None,
+        _option("A Valkey or Redis to keep everything in: redis://..., unix:///... Default: its own.", "URL"),
+    ] = None,
+    store_replicas: Annotated[str | None, _option("Replicas that must have what is acknowledged: 0.", "N")] = None,
+    data_dir: Annotated[str | None, _option("Where the hub's key and its own store are.", "PATH")] = None,
+    key_file: Annotated[str | None, _option("The hub's key, the same for all its nodes: DATA/hub.key.", "PATH")] = None,
+    tls_cert: Annotated[str | None, _option("End TLS here: the certificate chain, PEM.", "PATH")] = None,
+    tls_key: Annotated[str | None, _option("The certificate's key, PEM.", "PATH")] = None,
+    insecure: Annotated[
+        bool | None,
+        typer.Option("--insecure/--no-insecure", help="Let devices of other machines dial ws://.", show_default=False),
+    ] = None,
+    enrolment: Annotated[str | None, _option("Who may connect: open.", "open")] = None,
+    log_format: Annotated[str | None, _option("auto (text on a terminal, else JSON), json or text.", "FORMAT")] = None,
+    log_level: Annotated[str | None, _option("debug, info, warning or error.", "LEVEL")] = None,
+    config: Annotated[str | None, _option('A TOML file with the same names: log_level = "info".', "FILE")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the settings, show what they amount to, and end.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Say one JSON line when ready: url, fingerprint, pid.")
+    ] = False,
+) -> None:
+    """Run a hub: with nothing configured, on this machine alone, with a store of its own. Ctrl-C ends it.
+
+    Every option is also an environment variable, MUSTER_HUB_LISTEN for --listen, and a line of the --config file. An
+    option counts before the environment, and that before the file. Exit codes: 0 ended as asked, 1 it had to end,
+    2 a setting cannot be used, 130 ended by a second Ctrl-C.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    flags = {
+        "listen": listen,
+        "origin": tuple(origin or ()),
+        "store": store,
+        "store_replicas": store_replicas,
+        "data_dir": data_dir,
+        "key_file": key_file,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "insecure": insecure,
+        "enrolment": enrolment,
+        "log_format": log_format,
+        "log_level": log_level,
+        "config": config,
+    }
+    raise typer.Exit(_run(flags, check=check, as_json=as_json))
+
+
+def _run(flags: Mapping[str, object], *, check: bool, as_json: bool) -> int:
+    try:
+        settings = load(flags, os.environ, data_dir=default_data_dir())
+        shown = checked(settings)
+        if check:
+            typer.echo(shown.json() if as_json else shown.text())
+            return DONE
+        return run(settings, as_json=as_json)
+    except SettingError as error:
+        return _refused(_where_set(error.setting), str(error))
+    except StoreRefused as error:
+        return _refused(_where_set(error.setting), str(error))
+    except HubKeyError as error:
+        return _refused(_where_set("key_file"), f"key_file: {error}")
+
+
+def _where_set(setting: str) -> str:
+    if setting not in {*Settings.__struct_fields__, "config"}:
+        return ""
+    return f"  Set by --{setting.replace('_', '-')}, {ENVIRONMENT}{setting.upper()}, or in the --config file."
+
+
+def _refused(hint: str, sentence: str) -> int:
+    typer.echo(f"The hub was not started. {sentence}", err=True)
+    if hint:
+        typer.echo(hint, err=True)
+    return REFUSED

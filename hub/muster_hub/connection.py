@@ -1,0 +1,237 @@
+"""One device's connection: the handshake, then its requests, one at a time and in their order.
+
+    greeted ---hello---> entering ---welcome---> open ---the transport's end---> closed
+                             |
+                             +---refused, then a close
+
+An idle connection has no task. One is started when a request comes, and ends when none is left.
+"""
+
+from collections import deque
+from enum import Enum, auto
+
+import structlog
+
+from muster_hub import listener
+from muster_hub.caller import Caller
+from muster_hub.entry import Entered, Greeting, TurnedAway
+from muster_hub.listener.faults import fault_fields
+from muster_hub.listener.peer import Peer
+from muster_hub.lobby import Lobby
+from muster_hub.store.errors import StoreUnavailable
+from muster_protocol.closes import CloseCode
+from muster_protocol.connect import Role
+from muster_protocol.frames import DropCause, Reply, encode_frame
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import Reason
+
+MAX_QUEUED_REQUESTS = 32
+"""Requests of one connection that wait their turn before reading is paused."""
+RESUME_AT = MAX_QUEUED_REQUESTS // 2
+
+_log = structlog.get_logger(__name__)
+
+_CAUSES = {
+    listener.DropCause.CLOSED: DropCause.CLOSED,
+    listener.DropCause.TIMEOUT: DropCause.TIMEOUT,
+    listener.DropCause.LOST: DropCause.CLOSED,
+}
+_CLOSE_CAUSES = {CloseCode.SUPERSEDED: DropCause.SUPERSEDED, CloseCode.REVOKED: DropCause.REVOKED}
+
+
+class _Phase(Enum):
+    GREETED = auto()
+    ENTERING = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+class _Inbox(Enum):
+    QUIET = auto()
+    DELIVERING = auto()
+    NUDGED = auto()
+
+
+class Connection:
+    """What serves one WebSocket connection (a ``listener.Handler``), and what use cases reach it by."""
+
+    __slots__ = ("_caller", "_cause", "_greeting", "_inbox", "_lobby", "_peer", "_phase", "_queue", "_working")
+
+    _peer: Peer
+
+    def __init__(self, lobby: Lobby) -> None:
+        self._lobby = lobby
+        self._phase = _Phase.GREETED
+        self._greeting: Greeting | None = None
+        self._caller: Caller | None = None
+        self._queue: deque[bytes] | None = None
+        self._working = False
+        self._inbox = _Inbox.QUIET
+        self._cause: DropCause | None = None
+
+    # The listener calls these.
+
+    def opened(self, peer: Peer) -> None:
+        """Greet the peer with a challenge."""
+        self._peer = peer
+        self._greeting = self._lobby.entry.greet()
+        peer.send(self._greeting.handshake.message)
+
+    def message(self, data: bytes) -> None:
+        """Take a ``hello``, or a request."""
+        if self._phase is _Phase.GREETED and self._greeting is not None:
+            self._phase = _Phase.ENTERING
+            self._lobby.spawn(self._enter(self._greeting, data))
+        elif self._phase is _Phase.OPEN:
+            self._take(data)
+        elif self._phase is _Phase.ENTERING:
+            self._peer.close(CloseCode.PROTOCOL_VIOLATION, "nothing comes between hello and welcome")
+
+    def closed(self, cause: listener.DropCause) -> None:
+        """Leave the node and the store."""
+        self._phase = _Phase.CLOSED
+        self._queue = None
+        self._greeting = None
+        if self._caller is not None:
+            self._leave(self._cause or _CAUSES[cause])
+
+    # Use cases call these, through `reach`.
+
+    @property
+    def caller(self) -> Caller:
+        """The device, once it is in; RuntimeError before."""
+        if self._caller is None:
+            raise RuntimeError("nobody is in yet")
+        return self._caller
+
+    @property
+    def client(self) -> ClientId:
+        """Whose connection it is."""
+        return self.caller.client
+
+    @property
+    def number(self) -> int:
+        """The connection's number in the store."""
+        return self.caller.connection
+
+    @property
+    def role(self) -> Role:
+        """What the process on the other end does."""
+        return self.caller.role
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being served."""
+        return self._working
+
+    def send(self, frame: bytes) -> None:
+        """Send an encoded frame."""
+        self._peer.send(frame)
+
+    def close(self, code: CloseCode) -> None:
+        """Close the connection; nothing that still waits in it is served."""
+        self._cause = self._cause or _CLOSE_CAUSES.get(code)
+        self._queue = None
+        if self._phase is _Phase.OPEN:
+            self._lobby.hub.reach.remove(self)
+        self._peer.close(code)
+
+    def deliver_inbox(self) -> None:
+        """Send what waits for the device; a nudge in the middle of it makes it look once more."""
+        if self._inbox is _Inbox.QUIET:
+            self._inbox = _Inbox.DELIVERING
+            self._lobby.spawn(self._deliver())
+        else:
+            self._inbox = _Inbox.NUDGED
+
+    # Coming in.
+
+    async def _enter(self, greeting: Greeting, hello: bytes) -> None:
+        try:
+            entered = await self._lobby.entry.enter(greeting, hello, acting=await self._lobby.until_acting())
+        except TurnedAway as away:
+            self._refuse(greeting, hello, away)
+        except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
+            _log.error("entry_failed", address=self._peer.address, **fault_fields(exc))
+            self._refuse(greeting, hello, TurnedAway(CloseCode.INTERNAL, Reason.INTERNAL))
+        else:
+            self._come_in(entered)
+        finally:
+            self._greeting = None
+
+    def _refuse(self, greeting: Greeting, hello: bytes, away: TurnedAway) -> None:
+        self._lobby.hub.counters.add("entries_refused")
+        _log.info("device_refused", reason=away.reason, code=int(away.code), address=self._peer.address)
+        self._peer.send(self._lobby.entry.refusal(greeting, hello, away))
+        self._peer.close(away.code, away.reason)
+
+    def _come_in(self, entered: Entered) -> None:
+        hub, caller = self._lobby.hub, entered.caller
+        self._caller = caller
+        if self._phase is _Phase.CLOSED or self._peer.closing:
+            self._leave(DropCause.CLOSED)
+            return
+        self._phase = _Phase.OPEN
+        self._peer.authenticated()
+        before = hub.reach.add(self)
+        if before is not None:
+            before.close(CloseCode.SUPERSEDED)
+        self._peer.send(entered.welcome)
+        hub.counters.add("entries")
+        _log.info("device_entered", client=caller.client[:8], role=caller.role, connection=caller.connection)
+        if caller.role is Role.AGENT:
+            self.deliver_inbox()
+
+    def _leave(self, cause: DropCause) -> None:
+        lobby, caller = self._lobby, self.caller
+        lobby.hub.reach.remove(self)
+        lobby.watches.forget(caller.client, caller.connection)
+        lobby.departures.note(caller.client, caller.connection, cause)
+        _log.info("device_left", client=caller.client[:8], connection=caller.connection, cause=cause)
+
+    # Requests.
+
+    def _take(self, data: bytes) -> None:
+        if self._peer.closing:
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(data)
+        if len(self._queue) >= MAX_QUEUED_REQUESTS:
+            self._peer.pause()
+        if not self._working:
+            self._working = True
+            self._lobby.spawn(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                acting = await self._lobby.until_acting()
+                if not self._queue:  # closed meanwhile
+                    return
+                data = self._queue.popleft()
+                if len(self._queue) == RESUME_AT:
+                    self._peer.resume()
+                self._peer.send(encode_frame(await self._answer(data, acting=acting)))
+        finally:
+            self._working = False
+            self._queue = None
+
+    async def _answer(self, data: bytes, *, acting: bool) -> Reply:
+        if acting:
+            return await self._lobby.answer(self.caller, data)
+        return self._lobby.answer_without_store(self.caller, data)
+
+    async def _deliver(self) -> None:
+        while self._inbox is not _Inbox.QUIET and self._phase is _Phase.OPEN:
+            self._inbox = _Inbox.DELIVERING
+            try:
+                if await self._lobby.until_acting():
+                    await self._lobby.deliver(self._lobby.hub, self.client, self)
+            except StoreUnavailable as error:
+                # The pass over the store finds what still waits, and nudges again.
+                _log.info("inbox_not_delivered", client=self.client[:8], cause=error.cause)
+            except Exception as exc:  # noqa: BLE001 - what waits is still there; the log says why it stays
+                _log.error("inbox_failed", client=self.client[:8], **fault_fields(exc))
+            if self._inbox is _Inbox.DELIVERING:
+                self._inbox = _Inbox.QUIET

@@ -1,0 +1,64 @@
+"""What every use case is given, and nothing more: the store, the ways to other devices, the nodes, a clock, the key."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from muster_hub.counters import Counters
+from muster_hub.reach import Reach
+from muster_hub.settings import Settings
+from muster_hub.store.adapter import Store
+from muster_protocol.ids import TimeMs
+from muster_protocol.keys import SigningKey
+
+
+class Clock(Protocol):
+    """The wall clock, as an argument, so that a test may set it."""
+
+    def now_ms(self) -> TimeMs:
+        """Return the time in ms since 1970-01-01T00:00Z."""
+
+
+class WallClock:
+    """This machine's clock."""
+
+    __slots__ = ()
+
+    def now_ms(self) -> TimeMs:
+        """Return the time in ms since 1970-01-01T00:00Z."""
+        return TimeMs(time.time_ns() // 1_000_000)
+
+
+class Nodes(Protocol):
+    """The nodes of this hub, as their leases tell."""
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+
+    @property
+    def incarnation(self) -> str:
+        """The incarnation under which this node registers its connections."""
+
+    def live(self, node: str, incarnation: str) -> bool:
+        """Tell whether what an incarnation holds still counts."""
+
+    def live_nodes(self) -> Sequence[str]:
+        """Return the names of the nodes that count as live, in order."""
+
+    def acting(self) -> bool:
+        """Tell whether this node may relay and decide at this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """One node's means. Use cases take it first: ``async def name(hub, caller, request) -> Reply``."""
+
+    store: Store
+    reach: Reach
+    nodes: Nodes
+    clock: Clock
+    counters: Counters
+    settings: Settings
+    key: SigningKey

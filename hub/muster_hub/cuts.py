@@ -1,0 +1,78 @@
+"""Cuts: what narrowed a device is carried into every session that it was held for (SPEC.md section 8).
+
+The script that narrows raises the device's ``ver`` and writes, in the same step, one outbox entry per noted session:
+kind ``cut``, data a packed row of device, session, ver, why, about. ``apply`` then makes the cuts and returns once the
+last is made; what it could not finish, a node finishes from the outbox.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from muster_hub.context import Hub
+from muster_hub.notices import tell_out
+from muster_hub.packed import items, pairs, text
+from muster_hub.records import RecordKind, record
+from muster_hub.roster import read_members
+from muster_hub.store import keys
+from muster_hub.store.scripts import script
+from muster_hub.together import together
+from muster_hub.verdicts import change
+from muster_protocol.ids import ClientId, Fingerprint, SessionId
+from muster_protocol.reasons import Reason
+
+_CUT = script("cut")
+
+
+class CutCause(StrEnum):
+    """What narrowed the device."""
+
+    TRUST = "trust"
+    UNTRUST = "untrust"
+    GRANT = "grant"
+    REVOCATION = "revocation"
+    ROTATION = "rotation"
+    CLONE_SUSPECTED = "clone_suspected"
+
+
+class Cut(NamedTuple):
+    """One narrowing: whose, its ``ver`` after it, why, and what it is about."""
+
+    device: ClientId
+    ver: int
+    why: CutCause
+    about: ClientId | Fingerprint | bytes
+
+
+async def apply(  # noqa: PLR0917 - what a script that narrows returns, in its order
+    hub: Hub,
+    device: ClientId,
+    ver: int,
+    why: CutCause,
+    about: ClientId | Fingerprint | None,
+    sessions: Sequence[SessionId],
+) -> None:
+    """Cut every session, then tell the members who is out.
+
+    ``about`` is the peer of a statement, or the device's new fingerprint after a rotation. Raises ``StoreUnavailable``
+    when a cut could not be made: the narrowing stands all the same and must not be acknowledged yet.
+    """
+    await together(*(cut(hub, session, Cut(device, ver, why, about or b"")) for session in sessions))
+
+
+async def cut(hub: Hub, session: SessionId, narrowing: Cut) -> None:
+    """Make one cut; again is harmless. Raises ``StoreUnavailable``."""
+    bucket = keys.bucket(session)
+    touched = [
+        keys.session(session),
+        keys.roster(session),
+        keys.floors(session),
+        keys.sealed(session),
+        keys.due(bucket),
+        keys.outbox(bucket),
+    ]
+    row = record(RecordKind.MEMBER_OUT, actor=narrowing.device, session=session)
+    out, rows = items(await change(hub, _CUT, touched, session, *narrowing, row))
+    members = read_members(rows)
+    for client, reason in pairs(out):
+        await tell_out(hub, session, ClientId(text(client)), Reason(text(reason)), members)

@@ -1,0 +1,118 @@
+"""Telling the store who left: in the background, in batches, and again until the store has heard it."""
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+import structlog
+
+from muster_hub.reach import Reach
+from muster_hub.seats import depart, look
+from muster_hub.store.adapter import Store
+from muster_hub.store.errors import StoreError
+from muster_hub.together import together
+from muster_protocol.frames import DropCause
+from muster_protocol.ids import ClientId, Fingerprint
+
+BATCH = 256
+"""Departures told at once."""
+RETRY_S = 1.0
+MAX_SUSPECTS = 20_000
+"""Devices whose entry may be one that nobody here holds; beyond, the entry stands until this node ends."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _Departed(NamedTuple):
+    client: ClientId
+    number: int
+
+
+class Departures:
+    """Connections of this node that ended, and those that may stand in the store though nobody holds them."""
+
+    __slots__ = ("_entering", "_identity", "_left", "_reach", "_settled", "_store", "_suspects", "_wake")
+
+    def __init__(self, store: Store, reach: Reach, identity: Callable[[], tuple[str, str]]) -> None:
+        self._store = store
+        self._reach = reach
+        self._identity = identity
+        self._left: dict[_Departed, DropCause] = {}
+        self._suspects: set[ClientId] = set()
+        self._entering: dict[ClientId, int] = {}
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    def note(self, client: ClientId, number: int, cause: DropCause) -> None:
+        """Have a connection taken out of the store. Each was counted when it came in, so these are bounded too."""
+        self._left[_Departed(client, number)] = cause
+        self._work_is_there()
+
+    def suspect(self, client: ClientId) -> None:
+        """Look for an entry of this node that nobody here holds, after a call whose outcome is unknown."""
+        if len(self._suspects) < MAX_SUSPECTS:
+            self._suspects.add(client)
+            self._work_is_there()
+
+    def entering(self, client: ClientId, step: int) -> None:
+        """Count those of a device who are on their way in (+1, later -1): their entry is nobody's yet."""
+        count = self._entering.get(client, 0) + step
+        if count:
+            self._entering[client] = count
+        else:
+            self._entering.pop(client, None)
+
+    async def settled(self) -> None:
+        """Wait until the store has heard everything."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Tell the store, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._tell_all()
+            except StoreError as error:
+                _log.info("departures_wait", left=len(self._left), suspects=len(self._suspects), error=str(error))
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
+            else:
+                self._settle()
+
+    def _work_is_there(self) -> None:
+        self._settled.clear()
+        self._wake.set()
+
+    def _settle(self) -> None:
+        if not self._left and not self._suspects:
+            self._settled.set()
+
+    async def _tell_all(self) -> None:
+        while self._left:
+            batch = dict(islice(self._left.items(), BATCH))
+            await together(*(self._tell(departed, cause) for departed, cause in batch.items()))
+        for client in tuple(self._suspects):
+            if client in self._entering:
+                continue
+            self._suspects.discard(client)
+            await self._check(client)
+
+    async def _tell(self, departed: _Departed, cause: DropCause) -> None:
+        watching = await depart(self._store, departed.client, [departed.number], cause)
+        self._left.pop(departed, None)
+        if watching:
+            self._reach.nudge_presence(departed.client, watching)
+
+    async def _check(self, client: ClientId) -> None:
+        try:
+            sighting = await look(self._store, client, client, Fingerprint(b""))
+        except StoreError:
+            self._suspects.add(client)
+            raise
+        for number, row in sighting.instances:
+            ours = (row.node, row.incarnation) == self._identity()
+            if ours and client not in self._entering and self._reach.local(client, number) is None:
+                self.note(client, number, DropCause.CLOSED)

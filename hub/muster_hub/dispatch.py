@@ -1,0 +1,94 @@
+"""From a message's bytes to the use case that answers it, and from whatever happens there to exactly one reply."""
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
+
+import structlog
+
+from muster_hub.allowances import Allowances, cost
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.listener.faults import fault_fields
+from muster_hub.store.errors import StoreUnavailable
+from muster_protocol.codec import unpack
+from muster_protocol.errors import Refused
+from muster_protocol.frames import Error, Reply, Request, Who, decode_frame
+from muster_protocol.ids import MAX_TIME_MS
+from muster_protocol.reasons import Reason
+
+STORE_RETRY_AFTER_MS = 1_000
+
+UseCase: TypeAlias = Callable[[Hub, Caller, Any], Coroutine[None, None, Reply]]
+"""A use case takes its own kind of request; the table pairs the two."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Dispatch:
+    """The use cases by the request that they serve."""
+
+    __slots__ = ("_allowances", "_hub", "_last_known", "_use_cases")
+
+    def __init__(
+        self,
+        hub: Hub,
+        use_cases: Mapping[type[Request], UseCase],
+        allowances: Allowances,
+        last_known: Callable[[Caller, Who], Reply],
+    ) -> None:
+        self._hub = hub
+        self._last_known = last_known
+        self._use_cases = use_cases
+        self._allowances = allowances
+
+    async def answer(self, caller: Caller, data: bytes) -> Reply:
+        """Answer one message; never raises but for a cancellation."""
+        self._hub.counters.add("requests")
+        try:
+            return await self._serve(caller, self._read(data))
+        except Refused as refused:
+            return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
+        except StoreUnavailable as error:
+            _log.info("request_without_store", client=caller.client[:8], cause=error.cause)
+            return self._without_store(data)
+        except Exception as exc:  # noqa: BLE001 - one request must not end the others; the log says what happened
+            self._hub.counters.add("requests_failed")
+            _log.error("request_failed", client=caller.client[:8], **fault_fields(exc))
+            return Error(re=_number(data), reason=Reason.INTERNAL)
+
+    def answer_without_store(self, caller: Caller, data: bytes) -> Reply:
+        """Answer one message while the store has been away for long: what was known stands, as unknown."""
+        self._hub.counters.add("requests")
+        try:
+            request = self._read(data)
+        except Refused as refused:
+            return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
+        return self._last_known(caller, request) if isinstance(request, Who) else self._without_store(data)
+
+    def _without_store(self, data: bytes) -> Reply:
+        self._hub.counters.add("requests_without_store")
+        return Error(re=_number(data), reason=Reason.STORE_UNAVAILABLE, retry_after_ms=STORE_RETRY_AFTER_MS)
+
+    def _read(self, data: bytes) -> Request:
+        frame = decode_frame(data)
+        if not isinstance(frame, Request) or type(frame) not in self._use_cases:
+            raise Refused(Reason.UNSUPPORTED, "not a request")
+        return frame
+
+    async def _serve(self, caller: Caller, request: Request) -> Reply:
+        wait_ms = self._allowances.wait_ms(caller.client, cost(request), time.monotonic())
+        if wait_ms:
+            self._hub.counters.add("requests_rate_limited")
+            return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
+        return await self._use_cases[type(request)](self._hub, caller, request)
+
+
+def _number(data: bytes) -> int:
+    """Return the number of a request that was not served, as far as it can be read; else 0."""
+    try:
+        value = unpack(data)
+    except Refused:
+        return 0
+    number = value.get("id") if isinstance(value, dict) else None
+    return number if type(number) is int and 0 <= number <= MAX_TIME_MS else 0

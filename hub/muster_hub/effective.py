@@ -1,0 +1,38 @@
+"""What the settings amount to, checked as far as that is possible before anything starts."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from muster_hub.addresses import binding, origins
+from muster_hub.settings import Settings
+from muster_hub.store.urls import describe
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """Every setting with its value, as people and scripts may see it: a store's password is left out."""
+
+    values: dict[str, object]
+
+    def text(self) -> str:
+        """Return lines of ``name = value``, as a configuration file has them."""
+        return "\n".join(f"{name} = {msgspec.json.encode(value).decode()}" for name, value in self.values.items())
+
+    def json(self) -> str:
+        """Return one JSON object."""
+        return msgspec.json.encode(self.values).decode()
+
+
+def checked(settings: Settings) -> Effective:
+    """Check what the settings mean together. Raises ``SettingError`` or ``StoreRefused``."""
+    found = binding(settings)
+    values: dict[str, object] = {name: _plain(getattr(settings, name)) for name in Settings.__struct_fields__}
+    values["store"] = "embedded" if settings.store is None else describe(settings.store)
+    values["key_file"] = str(settings.key_file or settings.data_dir / "hub.key")
+    values["origin"] = sorted(origins(settings, found, found.port))
+    return Effective({name: value for name, value in values.items() if value is not None})
+
+
+def _plain(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | str | tuple) else str(value)

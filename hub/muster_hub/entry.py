@@ -1,0 +1,229 @@
+"""How a device gets in: the handshake is checked, the store gives it a number, and the hub signs its answer."""
+
+import os
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import structlog
+
+from muster_hub import cuts
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.cuts import CutCause
+from muster_hub.departures import Departures
+from muster_hub.hub_key import HubKey
+from muster_hub.presence import lapsed
+from muster_hub.rows import InstanceRow
+from muster_hub.seats import Connected, Newcomer, NotConnected, confirm, connect
+from muster_hub.store.errors import StoreUnavailable
+from muster_protocol.cards import ProtocolRange
+from muster_protocol.closes import CloseCode
+from muster_protocol.codec import MAX_MESSAGE_BYTES
+from muster_protocol.connect import HubHandshake, Introduced, Limits, Role
+from muster_protocol.continuity import genuine, issue
+from muster_protocol.errors import Refused
+from muster_protocol.frames import (
+    MAX_MEMBERS,
+    MAX_TARGETS,
+    MAX_WAITING,
+    MAX_WATCHED,
+    Challenge,
+    ConfirmToken,
+    DropCause,
+    Ok,
+)
+from muster_protocol.ids import ClientId, Nonce, SessionId, TimeMs
+from muster_protocol.reasons import Reason
+
+PROTOCOL = ProtocolRange(1, 1)
+NONCE_BYTES = 32
+KEEP_ALIVE_MS = 20_000
+"""What the hub promises: after this long without a sign of life it asks for one."""
+RETRY_AFTER_MS = 2_000
+LIMITS = Limits(
+    message_bytes=MAX_MESSAGE_BYTES,
+    targets=MAX_TARGETS,
+    members=MAX_MEMBERS,
+    watched=MAX_WATCHED,
+    waiting=MAX_WAITING,
+)
+
+_log = structlog.get_logger(__name__)
+
+_CLOSE_CODES = {
+    Reason.INCOMPATIBLE_PROTOCOL: CloseCode.INCOMPATIBLE,
+    Reason.UNSUPPORTED: CloseCode.INCOMPATIBLE,
+    Reason.HUB_KEY_CHANGED: CloseCode.KEY_MISMATCH,
+}
+"""The close code of a refused ``hello``; any other reason is a violation of the protocol."""
+
+
+class TurnedAway(Exception):
+    """A device is not let in: the close code, the reason, and when to come back if at all."""
+
+    def __init__(self, code: CloseCode, reason: Reason, retry_after_ms: int | None = None) -> None:
+        super().__init__(f"{reason} ({code.name})")
+        self.code = code
+        self.reason = reason
+        self.retry_after_ms = retry_after_ms
+
+
+class Greeting(NamedTuple):
+    """One connection's handshake, and the nonce in its challenge."""
+
+    handshake: HubHandshake
+    nonce: Nonce
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A device that is in: who it is, and the ``welcome`` to send."""
+
+    caller: Caller
+    welcome: bytes
+
+
+class Entry:
+    """The door of one node."""
+
+    __slots__ = ("_departures", "_hub", "_key", "origins")
+
+    def __init__(self, hub: Hub, key: HubKey, departures: Departures, origins: frozenset[str]) -> None:
+        self._hub = hub
+        self._key = key
+        self._departures = departures
+        self.origins = origins
+
+    def greet(self) -> Greeting:
+        """Begin a handshake."""
+        nonce = Nonce(os.urandom(NONCE_BYTES))
+        challenge = Challenge(
+            nonce=nonce,
+            hub_key=self._key.signing.public,
+            hub_rotations=(),
+            protocol=PROTOCOL,
+            at=self._hub.clock.now_ms(),
+        )
+        return Greeting(HubHandshake(self._key.signing, challenge, self.origins), nonce)
+
+    def refusal(self, greeting: Greeting, hello: bytes, away: TurnedAway) -> bytes:
+        """Give the signed ``refused`` message."""
+        now = self._hub.clock.now_ms()
+        return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
+
+    async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Entered:
+        """Check a ``hello`` and let its device in, if this node may act. Raises ``TurnedAway``.
+
+        What the newcomer narrows, by a new key or as a suspected clone, is carried into its sessions first.
+        """
+        device = _introduce(greeting, hello)
+        if not acting:
+            raise _store_away()
+        newcomer = Newcomer(
+            device.card, device.hello.role, device.hello.instance, self._token_counter(greeting, device)
+        )
+        self._departures.entering(newcomer.client, +1)
+        try:
+            connected = await self._connect(newcomer)
+            return self._entered(greeting, device, connected)
+        except StoreUnavailable as error:
+            if error.outcome_unknown:
+                self._departures.suspect(newcomer.client)
+            _log.info("device_not_entered", client=newcomer.client[:8], error=str(error))
+            raise _store_away() from error
+        finally:
+            self._departures.entering(newcomer.client, -1)
+
+    def _token_counter(self, greeting: Greeting, device: Introduced) -> int:
+        """Return the counter of the token that the agent holds; a proof that is not genuine shows no token."""
+        proof, client = device.hello.continuity, device.card.card.client
+        if proof is None or device.hello.role is not Role.AGENT:
+            return 0
+        if not genuine(self._key.token_secret, client, proof, greeting.nonce, device.hello.nonce):
+            self._hub.counters.add("continuity_proofs_not_genuine")
+            return 0
+        return proof.counter
+
+    async def _connect(self, newcomer: Newcomer) -> Connected:
+        hub = self._hub
+        since = TimeMs(await hub.store.now_ms())
+        row = InstanceRow(newcomer.instance, newcomer.role, hub.nodes.node, hub.nodes.incarnation, since)
+        outcome = await connect(hub.store, newcomer, row)
+        if isinstance(outcome, NotConnected) and outcome.word == "full":
+            lost = [number for number, taken in outcome.taken if lapsed(hub, taken, since)]
+            outcome = await connect(hub.store, newcomer, row, lost) if lost else outcome
+        if isinstance(outcome, NotConnected):
+            hub.counters.add(f"entries_{outcome.word}")
+            raise _turned_away(outcome)
+        try:
+            await self._cut(newcomer.client, outcome)
+        except BaseException:
+            self._departures.note(newcomer.client, outcome.number, DropCause.CLOSED)
+            raise
+        for seat in outcome.superseded:
+            hub.reach.close(newcomer.client, seat, CloseCode.SUPERSEDED)
+        hub.reach.nudge_presence(newcomer.client, outcome.watching)
+        return outcome
+
+    async def _cut(self, client: ClientId, connected: Connected) -> None:
+        sessions = [SessionId(session) for session in connected.sessions]
+        for cut in connected.cuts:
+            _log.warning("device_narrowed", client=client[:8], why=cut.why, sessions=len(sessions))
+            await cuts.apply(self._hub, client, cut.ver, CutCause(cut.why), cut.about, sessions)
+
+    def _entered(self, greeting: Greeting, device: Introduced, connected: Connected) -> Entered:
+        card = device.card
+        client = card.card.client
+        token = issue(self._key.token_secret, client, connected.issued) if connected.issued else None
+        welcome = greeting.handshake.welcome(
+            device,
+            connection=connected.number,
+            keep_alive_ms=KEEP_ALIVE_MS,
+            limits=LIMITS,
+            token=token,
+            newest_serial=connected.newest_serial,
+            standing=connected.standing,
+            now=self._hub.clock.now_ms(),
+        )
+        caller = Caller(
+            client=client,
+            fingerprint=card.fingerprint,
+            fingerprints=card.fingerprints,
+            connection=connected.number,
+            role=device.hello.role,
+            instance=device.hello.instance,
+            card=card,
+        )
+        return Entered(caller, welcome)
+
+
+async def confirm_token(hub: Hub, caller: Caller, request: ConfirmToken) -> Ok:
+    """Take the agent's word that its token is on its disk. Refuses ``superseded``, and ``mismatch``."""
+    word = await confirm(hub.store, caller.client, caller.connection, request.counter)
+    if word == "superseded":
+        raise Refused(Reason.SUPERSEDED, "not the agent's connection of now")
+    if word == "unknown":
+        raise Refused(Reason.MISMATCH, "no token with this counter was issued")
+    return Ok(re=request.id)
+
+
+def _introduce(greeting: Greeting, hello: bytes) -> Introduced:
+    try:
+        return greeting.handshake.on_hello(hello)
+    except Refused as refused:
+        code = _CLOSE_CODES.get(refused.reason, CloseCode.PROTOCOL_VIOLATION)
+        raise TurnedAway(code, refused.reason) from refused
+
+
+def _store_away() -> TurnedAway:
+    return TurnedAway(CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
+
+
+def _turned_away(refused: NotConnected) -> TurnedAway:
+    match refused.word:
+        case "full":
+            return TurnedAway(CloseCode.OVERLOADED, Reason.OVERLOADED, RETRY_AFTER_MS)
+        case "revoked":
+            return TurnedAway(CloseCode.REVOKED, Reason.DEVICE_REVOKED)
+        case _:  # retired, forked: another chain than the hub's
+            return TurnedAway(CloseCode.KEY_MISMATCH, Reason.KEY_MISMATCH)

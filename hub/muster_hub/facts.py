@@ -1,0 +1,154 @@
+"""What the hub knows of a device when it decides, read in one step from the device's slot (SPEC.md section 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from muster_hub import rows
+from muster_hub.context import Hub
+from muster_hub.packed import data, items, number, pairs, text, unpack
+from muster_hub.reach import Seat
+from muster_hub.store import keys
+from muster_hub.store.adapter import Reply
+from muster_hub.store.scripts import script
+from muster_protocol.cards import Mode
+from muster_protocol.decision import Compatibility, GrantFacts, Party
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs
+from muster_protocol.reasons import Reason
+
+FACT_KEYS_CACHED = 4096
+"""Devices whose keys are not spelled out again, half a KiB each."""
+
+_FACTS = script("facts")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What became of a one-shot grant: for which join it is held or spent."""
+
+    session: SessionId
+    invite: InviteId
+    spent: bool
+    since: TimeMs
+
+    def is_for(self, session: SessionId | None, invite: InviteId | None) -> bool:
+        """Tell whether it is this join's own."""
+        return (self.session, self.invite) == (session, invite)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The newest that a device said about automatic joins with one peer, and the use of it."""
+
+    row: rows.GrantRow
+    use: Use | None
+
+    @property
+    def grant(self) -> GrantId:
+        """The grant's name."""
+        return GrantId(self.row.grant_id)
+
+    def facts(self, session: SessionId | None, invite: InviteId | None) -> GrantFacts:
+        """Give what the decision takes, for one join: a use that is held for it does not count as used."""
+        return GrantFacts(
+            revoked=self.row.kind == "revocation",
+            peer_key=Fingerprint(self.row.peer_fp),
+            mode=self.row.mode or Mode.JOIN,
+            profiles=self.row.profiles,
+            used=self.use is not None and not self.use.is_for(session, invite),
+            not_before=self.row.not_before,
+            expires_at=self.row.expires_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """One device, and what it says about the peers asked for; ``fingerprint`` None: the hub does not know it."""
+
+    client: ClientId
+    ver: int
+    standing: Reason | None
+    fingerprint: Fingerprint | None
+    compatibility: Compatibility | None
+    seat: Seat | None
+    connections: frozenset[int]
+    acquainted: bool
+    pins: Mapping[ClientId, Fingerprint]
+    given: Mapping[ClientId, Given]
+
+    def party(
+        self,
+        *,
+        online: bool | None,
+        session: SessionId | None = None,
+        invites: Mapping[ClientId, InviteId] | None = None,
+    ) -> Party:
+        """Give the device as the decision takes it; ``invites`` names, by peer, the join that a use may be held for."""
+        held = invites or {}
+        return Party(
+            client=self.client,
+            fingerprint=self.fingerprint,
+            standing=self.standing,
+            pins=self.pins,
+            grants={peer: given.facts(session, held.get(peer)) for peer, given in self.given.items()},
+            compatibility=self.compatibility,
+            online=online,
+        )
+
+
+def is_online(hub: Hub, facts: DeviceFacts) -> bool:
+    """Tell whether a device's agent seat is taken by a connection of a live node."""
+    return facts.seat is not None and hub.nodes.live(facts.seat.node, facts.seat.incarnation)
+
+
+@lru_cache(maxsize=FACT_KEYS_CACHED)
+def fact_keys(client: ClientId) -> tuple[bytes, ...]:
+    """Give the keys that the scripts ``facts`` and ``hold`` read, in their order."""
+    return (
+        keys.device(client),
+        keys.instances(client),
+        keys.peers(client),
+        keys.grants(client),
+        keys.uses(client),
+    )
+
+
+async def read_facts(hub: Hub, client: ClientId, peers: Sequence[ClientId]) -> DeviceFacts:
+    """Read a device and what it says about ``peers``; the same work whether it exists or not.
+
+    Raises ``StoreUnavailable``.
+    """
+    return parse(client, peers, await hub.store.run(_FACTS, fact_keys(client), peers))
+
+
+def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFacts:
+    """Read the reply of ``facts`` or ``hold``."""
+    ver, standing, fingerprint, compatibility, seat, acquainted, instances, said = items(reply)
+    connections = {number(name): data(row) for name, row in pairs(instances)}
+    agent = connections.get(number(seat))
+    triples = [[data(cell) for cell in items(said)[i : i + 3]] for i in range(0, 3 * len(peers), 3)]
+    about = dict(zip(peers, triples, strict=True))
+    return DeviceFacts(
+        client=client,
+        ver=number(ver),
+        standing=Reason(text(standing)) if standing else None,
+        fingerprint=Fingerprint(data(fingerprint)) if fingerprint else None,
+        compatibility=_compatibility(data(compatibility)) if compatibility else None,
+        seat=rows.seat(number(seat), rows.instance_row(agent)) if agent else None,
+        connections=frozenset(connections),
+        acquainted=number(acquainted) > 0,
+        pins={peer: Fingerprint(pin) for peer, (pin, _, _) in about.items() if pin},
+        given={peer: Given(rows.grant_row(grant), _use(use)) for peer, (_, grant, use) in about.items() if grant},
+    )
+
+
+def _compatibility(packed: bytes) -> Compatibility:
+    row = rows.compatibility_row(packed)
+    return Compatibility(row.protocol, row.app, row.modes)
+
+
+def _use(packed: bytes) -> Use | None:
+    if not packed:
+        return None
+    session, invite, state, since = unpack(packed)
+    return Use(SessionId(text(session)), InviteId(data(invite)), state == b"spent", TimeMs(number(since)))

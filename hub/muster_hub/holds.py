@@ -1,0 +1,115 @@
+"""Holds: what a join takes in each party's slot before the session's slot decides, and gives back after it.
+
+        free --hold--> held --settle: committed--> spent
+          ^             |
+          +--settle: not-+
+
+A hold that nobody settled, since its node died, is settled by whoever meets it: the session's slot says how it ended.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from muster_hub.context import Hub
+from muster_hub.facts import DeviceFacts, Use, fact_keys, parse
+from muster_hub.store import keys
+from muster_hub.store.adapter import Word
+from muster_hub.store.scripts import script
+from muster_hub.together import together
+from muster_hub.verdicts import change
+from muster_protocol.ids import ClientId, GrantId, InviteId, SessionId, TimeMs
+
+HOLD_MS = 60_000
+"""How old a hold is before another join settles it. No commit goes out over a hold older than half of that."""
+
+_HOLD = script("hold")
+_SETTLE = script("settle")
+_OUTCOME = script("invite_outcome")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to hold of one device: its view of ``peers``, and its one-shot grants to those that ``invites`` names.
+
+    ``connection`` is the one that must be current, 0 for any.
+    """
+
+    client: ClientId
+    peers: tuple[ClientId, ...]
+    invites: Mapping[ClientId, InviteId]
+    connection: int = 0
+
+
+async def hold(hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]) -> dict[ClientId, DeviceFacts]:
+    """Hold every party for a join, one round trip, and return what the hub knows of each.
+
+    Stale holds of other joins are settled first, which takes further round trips. Raises ``Refused``: ``superseded``,
+    ``overloaded`` (a device is in too many sessions); ``StoreUnavailable``.
+    """
+    held = await _hold_all(hub, session, ends_at, wanted)
+    met = [(held[each.client], peer) for each in wanted for peer in each.invites]
+    return await _hold_all(hub, session, ends_at, wanted) if await settle_left_behind(hub, met) else held
+
+
+async def settle_left_behind(hub: Hub, met: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
+    """Settle the holds on grants to these peers that are so old that their joins left them behind.
+
+    Returns whether there were any, so that the facts are to be read again. Raises ``StoreUnavailable``.
+    """
+    oldest = await hub.store.now_ms() - HOLD_MS
+    found = [(facts.client, facts.given[peer]) for facts, peer in met if peer in facts.given]
+    stale = [
+        (client, given.grant, given.use)
+        for client, given in found
+        if given.use and not given.use.spent and given.use.since < oldest
+    ]
+    await together(*(_settle_stale(hub, client, grant, use) for client, grant, use in stale))
+    return bool(stale)
+
+
+async def settle(
+    hub: Hub, session: SessionId, wanted: Sequence[Wanted], held: Mapping[ClientId, DeviceFacts], *, spent: bool
+) -> None:
+    """End the holds of a join. Raises ``StoreUnavailable``: whoever meets them a minute later settles them."""
+    word = "spent" if spent else "free"
+    calls = [(each.client, _own(session, each, held[each.client])) for each in wanted]
+    settled = [
+        change(
+            hub,
+            _SETTLE,
+            [keys.uses(client)],
+            *(arg for grant, use in ours for arg in (grant, session, use.invite, use.since, word)),
+        )
+        for client, ours in calls
+        if ours
+    ]
+    await together(*settled)
+
+
+def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts) -> list[tuple[GrantId, Use]]:
+    found = [(facts.given.get(peer), invite) for peer, invite in wanted.invites.items()]
+    return [
+        (given.grant, given.use) for given, invite in found if given and given.use and given.use.is_for(session, invite)
+    ]
+
+
+async def _hold_all(
+    hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
+) -> dict[ClientId, DeviceFacts]:
+    held = await together(*(_hold_one(hub, session, ends_at, each) for each in wanted))
+    return {facts.client: facts for facts in held}
+
+
+async def _hold_one(hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Wanted) -> DeviceFacts:
+    named: list[Word] = [word for peer in wanted.peers for word in (peer, wanted.invites.get(peer, b""))]
+    touched = [*fact_keys(wanted.client), keys.noted(wanted.client)]
+    reply = await change(hub, _HOLD, touched, session, ends_at, wanted.connection, *named)
+    return parse(wanted.client, wanted.peers, reply)
+
+
+async def _settle_stale(hub: Hub, client: ClientId, grant: GrantId, use: Use) -> None:
+    touched = [keys.session(use.session), keys.judged(use.session)]
+    outcome = await hub.store.run(_OUTCOME, touched, [use.invite])
+    # A session that is gone leaves no word on how it ended; what may have been used counts as used.
+    word = "spent" if outcome in (b"seated", b"gone") else "free"
+    await change(hub, _SETTLE, [keys.uses(client)], grant, use.session, use.invite, use.since, word)

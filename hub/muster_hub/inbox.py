@@ -1,0 +1,127 @@
+"""What waits for a device until it acknowledges it: invites, answers, admissions, and the ends of invites.
+
+A push has an id made from what it carries, so that putting it twice leaves it there once, and a device that gets it
+twice knows it. Nothing but a nudge goes between nodes; the node that has the device reads the inbox and sends.
+"""
+
+from collections.abc import Sequence
+
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.packed import data, items, number, pairs, unpack
+from muster_hub.reach import LocalConnection
+from muster_hub.rows import instance_row, seat
+from muster_hub.store import keys
+from muster_hub.store.scripts import script
+from muster_hub.verdicts import change
+from muster_protocol.connect import Role
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import MAX_INVITE_MS, hash_of
+from muster_protocol.frames import (
+    Ack,
+    AdmissionPush,
+    AnswerPush,
+    InvitePush,
+    InviteUpdatePush,
+    Ok,
+    Push,
+    PushId,
+    encode_frame,
+)
+from muster_protocol.ids import ClientId, InviteId, SessionId
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.signed import Signed
+
+KEPT_MS = MAX_INVITE_MS
+"""How long an answer, an admission or the end of an invite waits at most: as long as an invite can."""
+
+_PUT = script("inbox_put")
+_READ = script("inbox_read")
+_ACK = script("inbox_ack")
+
+
+async def put(
+    hub: Hub, client: ClientId, push: PushId, expires_ms: int, frame: Push, *, replaces: Sequence[PushId] = ()
+) -> None:
+    """Let a push wait for a device, and have it delivered now if the device is connected.
+
+    Raises ``Refused(overloaded)`` when MAX_WAITING pushes wait already, ``StoreUnavailable``.
+    """
+    touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
+    reply = await change(hub, _PUT, touched, client, push, expires_ms, encode_frame(frame), *replaces)
+    if reply is None:
+        raise Refused(Reason.OVERLOADED, "too much waits for that device")
+    _nudge(hub, client, reply)
+
+
+def _nudge(hub: Hub, client: ClientId, instances: object) -> None:
+    rows = [(number(name), instance_row(data(row))) for name, row in pairs(instances)]
+    agents = [seat(name, row) for name, row in rows if row.role is Role.AGENT]
+    hub.reach.nudge_inbox(client, [at for at in agents if hub.nodes.live(at.node, at.incarnation)])
+
+
+async def put_invite(hub: Hub, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
+    """Let an invite wait; see ``put``."""
+    push = invite_push(invite)
+    await put(hub, client, push, expires_ms, InvitePush(push=push, invite=signed))
+
+
+async def put_answer(hub: Hub, client: ClientId, signed: Signed) -> None:
+    """Let an answer wait; see ``put``."""
+    push = _named(Kind.ANSWER, signed)
+    await put(hub, client, push, await _until(hub), AnswerPush(push=push, answer=signed))
+
+
+async def put_admission(hub: Hub, client: ClientId, signed: Signed) -> None:
+    """Let an admission wait; see ``put``."""
+    push = _named(Kind.ADMISSION, signed)
+    await put(hub, client, push, await _until(hub), AdmissionPush(push=push, admission=signed))
+
+
+async def put_invite_end(hub: Hub, client: ClientId, session: SessionId, invite: InviteId, reason: Reason) -> None:
+    """Let the end of an invite wait for its target, in the place of the invite itself; see ``put``."""
+    push = f"invite.update.{invite.hex()}"
+    frame = InviteUpdatePush(push=push, session=session, client=client, invite=invite, reason=reason)
+    await put(hub, client, push, await _until(hub), frame, replaces=[invite_push(invite)])
+
+
+def invite_push(invite: InviteId) -> PushId:
+    """Name the push of an invite."""
+    return f"invite.{invite.hex()}"
+
+
+def _named(kind: Kind, signed: Signed) -> PushId:
+    return f"{kind}.{hash_of(kind, signed).hex()[:16]}"
+
+
+async def _until(hub: Hub) -> int:
+    return await hub.store.now_ms() + KEPT_MS
+
+
+async def ack(hub: Hub, caller: Caller, request: Ack) -> Ok:
+    """Take pushes that the device has handled out of its inbox. Raises ``Refused(superseded)``."""
+    touched = [keys.inbox(caller.client), keys.instances(caller.client)]
+    await change(hub, _ACK, touched, caller.connection, *request.pushes)
+    return Ok(re=request.id)
+
+
+async def deliver(hub: Hub, client: ClientId, connection: LocalConnection) -> None:
+    """Send all that waits, oldest first, to the device's agent. Raises ``StoreUnavailable``."""
+    waiting, _ = await _read(hub, client)
+    for frame in waiting:
+        connection.send(frame)
+
+
+async def nudge_again(hub: Hub, client: ClientId) -> None:
+    """Nudge a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
+    waiting, instances = await _read(hub, client)
+    if waiting:
+        _nudge(hub, client, instances)
+
+
+async def _read(hub: Hub, client: ClientId) -> tuple[list[bytes], object]:
+    now = await hub.store.now_ms()
+    rows, instances = items(await hub.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
+    waiting = sorted((unpack(data(row)) for _, row in pairs(rows)), key=lambda row: number(row[0]))
+    return [data(frame) for _, expires, frame in waiting if number(expires) > now], instances

@@ -1,0 +1,35 @@
+"""What all connections of one node share: the door, the use cases, and a place for their tasks."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.departures import Departures
+from muster_hub.entry import Entry
+from muster_hub.reach import LocalConnection
+from muster_protocol.frames import Reply
+from muster_protocol.ids import ClientId
+
+
+class Watches(Protocol):
+    """Whoever keeps what connections watch."""
+
+    def forget(self, client: ClientId, number: int) -> None:
+        """Forget what a connection watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lobby:
+    """The node, as a connection sees it."""
+
+    hub: Hub
+    entry: Entry
+    departures: Departures
+    watches: Watches
+    until_acting: Callable[[], Coroutine[None, None, bool]]
+    answer: Callable[[Caller, bytes], Coroutine[None, None, Reply]]
+    answer_without_store: Callable[[Caller, bytes], Reply]
+    deliver: Callable[[Hub, ClientId, LocalConnection], Coroutine[None, None, None]]
+    spawn: Callable[[Coroutine[None, None, None]], object]

@@ -1,0 +1,295 @@
+"""One node of the hub, put together: store, lease, bus, use cases, listener; and taken apart in the reverse order.
+
+This is the one place that names every room.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import structlog
+
+from muster_hub import inbox, outbox
+from muster_hub.addresses import Binding, binding, origins
+from muster_hub.allowances import REQUEST_RATE, Allowances
+from muster_hub.bus_messages import decode_bus_message
+from muster_hub.connection import Connection
+from muster_hub.context import Clock, Hub, WallClock
+from muster_hub.counters import Counters
+from muster_hub.data_folder import data_folder, note
+from muster_hub.departures import Departures
+from muster_hub.dispatch import Dispatch
+from muster_hub.entry import Entry
+from muster_hub.hub_key import HubKey, load_or_create
+from muster_hub.listener import Listener, ListenerSettings, Rate
+from muster_hub.lobby import Lobby
+from muster_hub.nodes import LeasedNodes
+from muster_hub.reach import Reach, Seat
+from muster_hub.readiness import Readiness
+from muster_hub.registration import refresh, register_all
+from muster_hub.seats import agent_seat
+from muster_hub.settings import Settings
+from muster_hub.store.adapter import Store
+from muster_hub.store.alongside import alongside
+from muster_hub.store.bus import Bus
+from muster_hub.store.durability import Durability, claim_hub, durability
+from muster_hub.store.embedded import EmbeddedStore
+from muster_hub.store.errors import StoreError
+from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
+from muster_hub.tasks import Tasks
+from muster_hub.use_cases import use_cases
+from muster_hub.watching import Watching
+from muster_protocol.closes import CloseCode
+from muster_protocol.frames import Goaway, encode_frame
+from muster_protocol.ids import ClientId, Fingerprint
+
+GOAWAY_SPREAD_MS = 5_000
+"""Devices that are told to go come back within this time, each at a moment of its own."""
+IDLE_WAIT_S = 1.0
+"""How long a node that ends waits for requests that are being served."""
+IDLE_POLL_S = 0.02
+SETTLE_LIMIT_S = 5.0
+"""How long a node that ends waits for the store to hear who left."""
+INCARNATION_BYTES = 8
+KNOWN_AFTER_S = 1.5 * RENEW_EVERY_S
+"""By then every other node has read of a new lease; a device that came earlier would seem offline to them."""
+DELIVER_BATCH = 256
+DELIVER_PAUSE_S = 0.05
+
+_log = structlog.get_logger(__name__)
+
+
+class StoreEndedError(Exception):
+    """The embedded store ended for good; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What is fixed in service and a test may set: the clock, the listener's limits, the rate of requests."""
+
+    clock: Clock = field(default_factory=WallClock)
+    limits: ListenerSettings = field(default_factory=ListenerSettings)
+    request_rate: Rate = REQUEST_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a node stands on: its name, its store and what that keeps, and the hub's key."""
+
+    name: str
+    store: Store
+    kept: Durability
+    key: HubKey
+
+
+class Node:
+    """A node that serves devices: see ``open_node``."""
+
+    def __init__(self, settings: Settings, tuning: Tuning, means: Means) -> None:
+        store, key = means.store, means.key
+        self._tuning = tuning
+        self._binding: Binding = binding(settings)
+        self._tasks = Tasks()
+        self._bus: Bus
+        self._listener: Listener
+        self._nodes = LeasedNodes(store, means.name, _new_incarnation, self._lease_changed)
+        self._watching = Watching()
+        self._reach = Reach(means.name, self._publish, self._find_seat, self._watching.changed)
+        self._departures = Departures(store, self._reach, self._nodes.identity)
+        self.kept = means.kept
+        self.hub = Hub(
+            store=store,
+            reach=self._reach,
+            nodes=self._nodes,
+            clock=tuning.clock,
+            counters=Counters(),
+            settings=settings,
+            key=key.signing,
+        )
+        self._entry = Entry(self.hub, key, self._departures, frozenset())
+        watching = self._watching
+        dispatch = Dispatch(self.hub, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)
+        self._lobby = Lobby(
+            hub=self.hub,
+            entry=self._entry,
+            departures=self._departures,
+            watches=self._watching,
+            until_acting=self._nodes.until_acting,
+            answer=dispatch.answer,
+            answer_without_store=dispatch.answer_without_store,
+            deliver=inbox.deliver,
+            spawn=self._tasks.spawn,
+        )
+        self.readiness: Readiness
+
+    @property
+    def url(self) -> str:
+        """What a device on this machine dials."""
+        return self._binding.url(self._listener.port)
+
+    @property
+    def pid(self) -> int:
+        """The process that the node runs in."""
+        return os.getpid()
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The fingerprint of the hub's key."""
+        return self.hub.key.fingerprint
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncIterator[None]:
+        """Serve devices for the body's time, then let them go and tell the store, before anything else ends."""
+        hub, store = self.hub, self.hub.store
+        async with AsyncExitStack() as stack:
+            await self._nodes.keeper.renew()
+            stack.push_async_callback(self._give_up_lease)
+            if len(self._nodes.live_nodes()) > 1:
+                await asyncio.sleep(KNOWN_AFTER_S)
+            self._bus = await stack.enter_async_context(Bus.open(store, hub.nodes.node, self._heard, self._recovered))
+            await stack.enter_async_context(
+                alongside(
+                    self._nodes.keeper.run(),
+                    self._departures.run(),
+                    self._watching.run(hub),
+                    outbox.run(hub),
+                    refresh(hub),
+                )
+            )
+            stack.push_async_callback(self._tell_departures)
+            await stack.enter_async_context(self._tasks)
+            await self._listen(stack)
+            yield
+
+    async def _listen(self, stack: AsyncExitStack) -> None:
+        found = self._binding
+        self.readiness = Readiness(self.hub, self._bus, self.kept)
+        settings = replace(self._tuning.limits, host=found.host, port=found.port, tls=found.tls)
+        listener = Listener(settings, lambda: Connection(self._lobby), self.readiness.answer)
+        self._entry.origins = origins(self.hub.settings, found, found.port)
+        self._listener = await stack.enter_async_context(listener)
+        self._entry.origins = origins(self.hub.settings, found, listener.port)
+        stack.push_async_callback(self._let_go)
+
+    # The end.
+
+    async def _let_go(self) -> None:
+        self.readiness.stopping = True
+        self._listener.stop_accepting()
+        _log.info("stopping", connections=len(self._reach))
+        for connection in self._reach:
+            retry_after_ms = random.randint(0, GOAWAY_SPREAD_MS)  # noqa: S311 - spreads load, guards nothing
+            connection.send(encode_frame(Goaway(retry_after_ms=retry_after_ms)))
+        await self._until_idle()
+        await self._listener.drain(CloseCode.GOING_AWAY)
+
+    async def _until_idle(self) -> None:
+        """Wait a little for what is being served, so that fewer devices have to ask again."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + IDLE_WAIT_S
+        while self._busy() and loop.time() < until_s:  # noqa: ASYNC110 - once in a process's life
+            await asyncio.sleep(IDLE_POLL_S)
+
+    def _busy(self) -> bool:
+        return any(connection.busy for connection in self._reach)
+
+    async def _tell_departures(self) -> None:
+        try:
+            async with asyncio.timeout(SETTLE_LIMIT_S):
+                await self._departures.settled()
+        except TimeoutError:
+            _log.warning("departures_not_told")  # the end of the lease takes these entries with it
+
+    async def _give_up_lease(self) -> None:
+        try:
+            await self._nodes.keeper.leave()
+        except StoreError as error:
+            _log.warning("lease_not_given_up", error=str(error))
+
+    # What others say.
+
+    def _publish(self, node: str, payload: bytes) -> None:
+        self._bus.publish(node, payload)
+
+    async def _find_seat(self, client: ClientId) -> Seat | None:
+        return await agent_seat(self.hub.store, client)
+
+    async def _heard(self, payload: bytes) -> None:
+        if not self._nodes.acting():
+            return  # a node that may not act relays nothing; the sender's pass mends what had to arrive
+        try:
+            self._reach.heard(decode_bus_message(payload))
+        except msgspec.DecodeError:
+            self.hub.counters.add("bus_messages_unknown")
+
+    def _recovered(self) -> None:
+        self._watching.look_at_all()
+        self._tasks.spawn(self._deliver_all())
+
+    async def _deliver_all(self) -> None:
+        """Look into the inbox of every agent here, since a nudge may have been missed."""
+        agents = [connection for connection in self._reach if connection is self._reach.local_agent(connection.client)]
+        for start in range(0, len(agents), DELIVER_BATCH):
+            for connection in agents[start : start + DELIVER_BATCH]:
+                connection.deliver_inbox()
+            await asyncio.sleep(DELIVER_PAUSE_S)
+
+    def _lease_changed(self, effect: NodeLost | Renewed) -> None:
+        if isinstance(effect, NodeLost):
+            _log.warning("node_lost", node=effect.node, incarnation=effect.incarnation[:8])
+            self.hub.counters.add("nodes_lost")
+            self._watching.node_lost(effect.node, effect.incarnation)
+        elif len(self._reach):
+            self._nodes.registrations += 1
+            self._tasks.spawn(self._register())
+
+    async def _register(self) -> None:
+        try:
+            await asyncio.sleep(KNOWN_AFTER_S)
+            await register_all(self.hub)
+        finally:
+            self._nodes.registrations -= 1
+
+
+@asynccontextmanager
+async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIterator[Node]:
+    """Serve devices as the settings say, for the body's time.
+
+    Raises ``SettingError`` or ``StoreRefused`` for settings that cannot be used, ``HubKeyError``, ``StoreUnavailable``
+    when the store is not there at the start, ``OSError`` when the address cannot be bound; and in an ``ExceptionGroup``
+    ``StoreEndedError`` or ``NodeReplacedError`` when it had to end.
+    """
+    binding(settings)  # refused before anything is started
+    async with AsyncExitStack() as stack:
+        name = stack.enter_context(data_folder(settings.data_dir))
+        key = load_or_create(settings.key_file or settings.data_dir / "hub.key")
+        store = await _open_store(settings, stack)
+        kept = await durability(store.address, store_replicas=settings.store_replicas)
+        await claim_hub(store, key.signing.fingerprint)
+        node = Node(settings, tuning or Tuning(), Means(name, store, kept, key))
+        await stack.enter_async_context(node.serve())
+        told = {"url": node.url, "fingerprint": node.fingerprint.hex(), "pid": node.pid}
+        stack.enter_context(note(settings.data_dir, told))
+        yield node
+
+
+async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:
+    url = settings.store
+    if url is None:
+        embedded = await stack.enter_async_context(EmbeddedStore(settings.data_dir))
+        await stack.enter_async_context(alongside(_until_it_ends(embedded)))
+        url = embedded.url
+    return await stack.enter_async_context(Store.open(url, store_replicas=settings.store_replicas))
+
+
+async def _until_it_ends(embedded: EmbeddedStore) -> None:
+    raise StoreEndedError(await embedded.died())
+
+
+def _new_incarnation() -> str:
+    return secrets.token_hex(INCARNATION_BYTES)

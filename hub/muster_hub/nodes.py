@@ -1,0 +1,68 @@
+"""This node among the others: its lease, and whether it may act."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from muster_hub.store.adapter import Store
+from muster_hub.store.clock import boot_s
+from muster_hub.store.lease_keeper import LeaseKeeper
+from muster_hub.store.leases import NodeLost, Renewed
+
+ACTING_WAIT_S = 1.0
+"""How long a device waits for a node that does not act, before it is told to come back."""
+ACTING_POLL_S = 0.05
+
+
+class LeasedNodes:
+    """What ``context.Nodes`` asks for. A node acts while its lease is fresh and its devices stand under it."""
+
+    __slots__ = ("keeper", "registrations")
+
+    def __init__(
+        self,
+        store: Store,
+        node: str,
+        new_incarnation: Callable[[], str],
+        on_change: Callable[[NodeLost | Renewed], None],
+    ) -> None:
+        self.keeper = LeaseKeeper(store, node, new_incarnation=new_incarnation, on_change=on_change)
+        self.registrations = 0
+        """How often connections are being entered under a new incarnation: nothing is decided before that is done."""
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+        return self.keeper.table.node
+
+    @property
+    def incarnation(self) -> str:
+        """The incarnation under which this node registers its connections."""
+        return self.keeper.incarnation
+
+    def identity(self) -> tuple[str, str]:
+        """Return name and incarnation."""
+        return self.node, self.incarnation
+
+    def live(self, node: str, incarnation: str) -> bool:
+        """Tell whether what an incarnation holds still counts."""
+        return self.keeper.live(node, incarnation)
+
+    def live_nodes(self) -> Sequence[str]:
+        """Return the names of the nodes that count as live, in order."""
+        return self.keeper.table.live_nodes()
+
+    def acting(self) -> bool:
+        """Tell whether this node may relay and decide at this moment."""
+        return not self.registrations and self.keeper.acting()
+
+    async def until_acting(self) -> bool:
+        """Wait until this node may act; give up, with False, once its store has been away for too long to wait.
+
+        Devices that are entered anew are waited for: then the store is there.
+        """
+        give_up_s = boot_s() + ACTING_WAIT_S
+        while not self.acting():  # it depends on a clock, and a clock sets no event
+            if boot_s() >= give_up_s and not self.registrations:
+                return False
+            await asyncio.sleep(ACTING_POLL_S)
+        return True

@@ -1,0 +1,103 @@
+"""The outbox of each bucket, drained by the node that the bucket falls to: what a node that died left half done.
+
+Every effect is carried out at once by whoever caused it. A pass every PASS_EVERY_S does again, from the outbox, what is
+older than MIN_AGE_MS: cuts, admissions and nudges, all harmless to repeat. Records stay, bounded, for whoever keeps the
+chains.
+The same pass takes back seats whose ``joined`` did not come in time.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+
+import structlog
+
+from muster_hub import inbox
+from muster_hub.context import Hub
+from muster_hub.cuts import Cut, CutCause, cut
+from muster_hub.packed import data, items, number, text, unpack
+from muster_hub.sessions import read_admission, take_back_seat
+from muster_hub.store import keys
+from muster_hub.store.errors import StoreUnavailable
+from muster_hub.store.scripts import script
+from muster_hub.verdicts import change
+from muster_protocol.errors import Refused
+from muster_protocol.ids import ClientId, InviteId, SessionId
+
+PASS_EVERY_S = 5.0
+MIN_AGE_MS = 2_000
+"""How old an entry is before a pass repeats it: whoever caused it had its time."""
+MAX_ENTRIES = 64
+"""Entries, and overdue joins, of one bucket in one pass; the next pass goes on."""
+
+_CONSUMER = "effects"
+_RECORD = b"record"
+_DRAIN = script("drain")
+_DRAINED = script("drained")
+_log = structlog.get_logger(__name__)
+
+
+async def run(hub: Hub) -> None:
+    """Pass over this node's buckets until cancelled."""
+    while True:
+        await asyncio.sleep(PASS_EVERY_S)
+        if hub.nodes.acting():
+            await run_once(hub)
+
+
+async def run_once(hub: Hub, *, min_age_ms: int = MIN_AGE_MS, now_ms: int | None = None) -> None:
+    """Pass once over all buckets that fall to this node; what cannot be done now is done by a later pass.
+
+    ``now_ms`` is the time by which joins are overdue, the store's own unless told otherwise.
+    """
+    live = hub.nodes.live_nodes()
+    mine = [bucket for bucket in range(keys.BUCKETS) if owner(bucket, live) == hub.nodes.node]
+    try:
+        at_ms = await hub.store.now_ms() if now_ms is None else now_ms
+        async with asyncio.TaskGroup() as group:
+            for bucket in mine:
+                group.create_task(_drain(hub, bucket, min_age_ms, at_ms))
+    except* StoreUnavailable as errors:
+        _log.warning("pass_not_finished", failed=len(errors.exceptions))
+
+
+def owner(bucket: int, nodes: Sequence[str]) -> str | None:
+    """Name the node that a bucket falls to among the live ones: rendezvous hashing, so that few move with each node."""
+    return max(nodes, key=lambda node: (sha256(f"{bucket} {node}".encode()).digest(), node), default=None)
+
+
+async def _drain(hub: Hub, bucket: int, min_age_ms: int, now_ms: int) -> None:
+    touched = [keys.outbox(bucket), keys.drained(bucket), keys.due(bucket)]
+    entries, overdue = items(await hub.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
+    for packed in items(overdue):
+        session, client, invite = unpack(data(packed))
+        await take_back_seat(hub, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
+    done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
+    for _, kind, row in done:
+        await _finish(hub, kind.decode(), row)
+    if done:
+        effects = [entry for entry, kind, _ in done if kind != _RECORD]
+        await change(hub, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *effects)
+
+
+async def _finish(hub: Hub, kind: str, row: bytes) -> None:
+    match kind, unpack(row):
+        case "cut", [device, session, ver, why, about]:
+            narrowing = Cut(ClientId(text(device)), number(ver), CutCause(text(why)), data(about))
+            await cut(hub, SessionId(text(session)), narrowing)
+        case "admission", [session, client, _]:
+            await _put_admission(hub, SessionId(text(session)), ClientId(text(client)))
+        case "nudge", [client]:
+            await inbox.nudge_again(hub, ClientId(text(client)))
+
+
+async def _put_admission(hub: Hub, session: SessionId, client: ClientId) -> None:
+    """Put an admission again that its device has not used yet."""
+    admission = await read_admission(hub, session, client)
+    if admission is None:
+        return
+    try:
+        await inbox.put_admission(hub, client, admission)
+    except Refused:
+        # Its inbox is full. The device reads the admission from the session, or the seat is taken back.
+        _log.info("admission_not_put", client=client[:8])

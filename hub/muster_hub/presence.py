@@ -1,0 +1,92 @@
+"""Looking at a device for somebody who asks whether it is online (SPEC.md section 5).
+
+A device shows itself to those whom it trusts and nobody else. Whoever may not know sees ``hidden``, from the same calls
+to the store and in the same bytes.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muster_hub.context import Hub
+from muster_hub.rows import InstanceRow
+from muster_hub.seats import Sighting, depart, look
+from muster_hub.store.errors import StoreUnavailable
+from muster_protocol.frames import DropCause, Presence, PresenceState
+from muster_protocol.ids import ClientId, Fingerprint, TimeMs
+
+LAPSE_AFTER_MS = 10_000
+"""How old an entry is at least before it may count as a lost node's: by then every other node knows a new one."""
+WATCH_LEASE_MS = 90_000
+"""How long a node is told of changes, unless it says again that it watches."""
+MAX_LOOKS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who wants to know."""
+
+    client: ClientId
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an asker may know of a device; ``holders`` are the nodes, with incarnation, that hold it online."""
+
+    presence: Presence
+    holders: frozenset[tuple[str, str]] = frozenset()
+
+
+async def observe_all(hub: Hub, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False) -> list[Seen]:
+    """Look at devices for askers, in their order."""
+    found: list[Seen] = []
+    for start in range(0, len(pairs), MAX_LOOKS_AT_ONCE):
+        batch = pairs[start : start + MAX_LOOKS_AT_ONCE]
+        found += await asyncio.gather(*(observe(hub, asker, client, watching=watching) for asker, client in batch))
+    return found
+
+
+async def observe(hub: Hub, asker: Asker, client: ClientId, *, watching: bool = False) -> Seen:
+    """Look at one device for one asker; ``unknown`` while the store is away."""
+    node = hub.nodes.node if watching else ""
+    try:
+        sighting = await look(
+            hub.store, client, asker.client, asker.fingerprint, watching_node=node, watch_ms=WATCH_LEASE_MS
+        )
+        if not sighting.trusts(asker.fingerprint):
+            return Seen(Presence(client, PresenceState.HIDDEN, None, None))
+        return await _visible(hub, client, sighting)
+    except StoreUnavailable:
+        return Seen(unknown(client, None))
+
+
+def unknown(client: ClientId, since: TimeMs | None) -> Presence:
+    """Give what is said of a device while nothing can be known."""
+    return Presence(client, PresenceState.UNKNOWN, since, None)
+
+
+def lapsed(hub: Hub, row: InstanceRow, now_ms: int) -> bool:
+    """Tell whether an entry is that of a lost node, for certain."""
+    old = now_ms - row.since_ms > LAPSE_AFTER_MS
+    return old and hub.nodes.acting() and not hub.nodes.live(row.node, row.incarnation)
+
+
+async def _visible(hub: Hub, client: ClientId, sighting: Sighting) -> Seen:
+    live = [row for _, row in sighting.instances if hub.nodes.live(row.node, row.incarnation)]
+    if live:
+        since = TimeMs(min(row.since_ms for row in live))
+        holders = frozenset((row.node, row.incarnation) for row in live)
+        return Seen(Presence(client, PresenceState.ONLINE, since, None), holders)
+    if sighting.instances:
+        return Seen(Presence(client, PresenceState.OFFLINE, await _lose(hub, client, sighting), DropCause.NODE_LOST))
+    return Seen(Presence(client, PresenceState.OFFLINE, sighting.last_seen, sighting.cause))
+
+
+async def _lose(hub: Hub, client: ClientId, sighting: Sighting) -> TimeMs:
+    """Take the entries of lost nodes out, which writes down when and why the device went; return that time."""
+    now_ms = await hub.store.now_ms()
+    lost = [number for number, row in sighting.instances if lapsed(hub, row, now_ms)]
+    if lost:
+        await depart(hub.store, client, lost, DropCause.NODE_LOST)
+    return TimeMs(now_ms)

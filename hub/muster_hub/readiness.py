@@ -1,0 +1,63 @@
+"""What the hub answers to ``/healthz`` (the process runs) and ``/readyz`` (it takes devices, and what it keeps)."""
+
+from typing import Any
+
+import msgspec
+
+from muster_hub.context import Hub
+from muster_hub.listener import HttpAnswer
+from muster_hub.store.bus import Bus
+from muster_hub.store.durability import Durability
+
+JSON = "application/json"
+READY = 200
+NOT_READY = 503
+
+
+class Readiness:
+    """Whether this node takes devices, asked anew each time; nothing here waits for anything."""
+
+    __slots__ = ("_bus", "_hub", "_kept", "stopping")
+
+    def __init__(self, hub: Hub, bus: Bus, kept: Durability) -> None:
+        self._hub = hub
+        self._bus = bus
+        self._kept = kept
+        self.stopping = False
+
+    def reasons(self) -> list[str]:
+        """Say why the node is not ready; nothing if it is."""
+        checks = {
+            "stopping": self.stopping,
+            "the store is away": not self._hub.store.connected,
+            "the node's lease is not fresh": not self._hub.nodes.acting(),
+            "the node does not hear the bus": self._bus.deaf,
+        }
+        return [reason for reason, holds in checks.items() if holds]
+
+    def answer(self, path: str) -> HttpAnswer:
+        """Answer a plain HTTP request for one of the two paths."""
+        if path == "/healthz":
+            return HttpAnswer(READY, b"ok\n")
+        reasons = self.reasons()
+        return HttpAnswer(NOT_READY if reasons else READY, _json(self._report(reasons)), JSON)
+
+    def _report(self, reasons: list[str]) -> dict[str, Any]:
+        kept = self._kept
+        return {
+            "ready": not reasons,
+            "reasons": reasons,
+            "node": self._hub.nodes.node,
+            "connections": len(self._hub.reach),
+            "store": {
+                "version": kept.version,
+                "appendfsync": kept.appendfsync,
+                "replicas": kept.replicas,
+                "verified": not kept.unverified,
+                "keeps": kept.sentence,
+            },
+        }
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

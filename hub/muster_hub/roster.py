@@ -1,0 +1,119 @@
+"""A session as the store has it: what it is, who is in it, which invites are live."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from muster_hub.context import Hub
+from muster_hub.packed import data, items, number, pairs, text, unpack
+from muster_hub.store import keys
+from muster_hub.store.scripts import script
+from muster_protocol.cards import Mode
+from muster_protocol.frames import Member, MemberState, SessionKind
+from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, SessionId, TimeMs
+from muster_protocol.reasons import Reason
+
+_STATE = script("session_state")
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """One row of the roster. ``invite`` is None for the creator; ``order`` is the epoch in which it came in."""
+
+    client: ClientId
+    state: MemberState
+    fingerprint: Fingerprint
+    since: TimeMs
+    reason: Reason | None
+    invite: InviteId | None
+    order: int
+
+    @property
+    def present(self) -> bool:
+        """Tell whether it is a member now, seated or joined."""
+        return self.state is not MemberState.OUT
+
+    def shown(self) -> Member:
+        """Give what the wire shows of it."""
+        return Member(self.client, self.state, self.since, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInvite:
+    """An invite that has led to nothing yet."""
+
+    invite: InviteId
+    answered: bool
+    expires_at: TimeMs
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A session at one moment: ``members`` has all who ever were, most senior first; ``live`` who was asked for."""
+
+    session: SessionId
+    creator: ClientId
+    seed: Seed
+    mode: Mode
+    profile: str | None
+    kind: SessionKind
+    open: bool
+    created_at: TimeMs
+    ends_at: TimeMs
+    epoch: int
+    epoch_hash: Hash
+    members: Mapping[ClientId, Seated]
+    live: Mapping[ClientId, LiveInvite]
+
+    @property
+    def present(self) -> tuple[ClientId, ...]:
+        """The members now, most senior first."""
+        return tuple(client for client, row in self.members.items() if row.present)
+
+
+async def read_state(hub: Hub, session: SessionId, clients: Sequence[ClientId] = ()) -> SessionState | None:
+    """Read a session, with the live invites of these clients; None when there is none. Raises ``StoreUnavailable``."""
+    touched = [keys.session(session), keys.roster(session), keys.judged(session)]
+    reply = await hub.store.run(_STATE, touched, clients)
+    if reply is None:
+        return None
+    fields, rows, live = items(reply)
+    creator, seed, mode, profile, kind, is_open, created, ends, epoch, epoch_hash = items(fields)
+    return SessionState(
+        session=session,
+        creator=ClientId(text(creator)),
+        seed=Seed(data(seed)),
+        mode=Mode(text(mode)),
+        profile=text(profile) or None,
+        kind=SessionKind(text(kind)),
+        open=is_open == b"1" and number(ends) > await hub.store.now_ms(),
+        created_at=TimeMs(number(created)),
+        ends_at=TimeMs(number(ends)),
+        epoch=number(epoch),
+        epoch_hash=Hash(data(epoch_hash)),
+        members=read_members(rows),
+        live={client: _live(data(row)) for client, row in zip(clients, items(live), strict=True) if row},
+    )
+
+
+def read_members(rows: object) -> dict[ClientId, Seated]:
+    """Read a roster as the scripts return it: most senior first."""
+    seated = [_seated(ClientId(text(client)), data(row)) for client, row in pairs(rows)]
+    return {row.client: row for row in sorted(seated, key=lambda row: (row.order, row.client))}
+
+
+def _seated(client: ClientId, packed: bytes) -> Seated:
+    state, fingerprint, since, reason, invite, order, _ = unpack(packed)
+    return Seated(
+        client=client,
+        state=MemberState(text(state)),
+        fingerprint=Fingerprint(data(fingerprint)),
+        since=TimeMs(number(since)),
+        reason=Reason(text(reason)) if reason else None,
+        invite=InviteId(data(invite)) if invite else None,
+        order=number(order),
+    )
+
+
+def _live(packed: bytes) -> LiveInvite:
+    invite, state, expires, _ = unpack(packed)
+    return LiveInvite(InviteId(data(invite)), state == b"answered", TimeMs(number(expires)))

@@ -1,0 +1,126 @@
+"""What a hub can be told, each setting's default, and what each may be. Flag before environment before file.
+
+A setting has one name everywhere: ``log_format`` in the file is ``--log-format`` and ``MUSTER_HUB_LOG_FORMAT``.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+ENVIRONMENT = "MUSTER_HUB_"
+DEFAULT_PORT = 7627
+DEFAULT_LISTEN = f"127.0.0.1:{DEFAULT_PORT}"
+MAX_ORIGINS = 64
+
+LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Origin = Annotated[str, Meta(pattern=r"\Awss?://[^/?#@\s]{1,240}\Z")]
+Listen = Annotated[str, Meta(pattern=r"\A([^:\s\[\]/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}\Z")]
+
+
+class SettingError(Exception):
+    """A setting cannot be used; ``setting`` names it and the sentence says what it may be."""
+
+    def __init__(self, setting: str, sentence: str) -> None:
+        super().__init__(f"{setting}: {sentence}")
+        self.setting = setting
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A hub's settings, checked one by one; ``addresses`` checks what they mean together."""
+
+    data_dir: Path
+    store: str | None = None
+    """None: the embedded store, in ``data_dir``."""
+    store_replicas: Annotated[int, Meta(ge=0, le=8)] = 0
+    listen: Listen = DEFAULT_LISTEN
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    key_file: Path | None = None
+    """None: ``hub.key`` in ``data_dir``. All nodes of one hub use one key."""
+    origin: Annotated[tuple[Origin, ...], Meta(max_length=MAX_ORIGINS)] = ()
+    """What devices may dial; empty: what ``listen`` says."""
+    insecure: bool = False
+    """Whether devices may dial ``ws://`` from other machines."""
+    enrolment: Literal["open"] = "open"
+    log_format: LogFormat = "auto"
+    log_level: LogLevel = "info"
+
+
+MAY_BE: dict[str, str] = {
+    "config": "the path of a TOML file",
+    "data_dir": "a folder",
+    "store": "redis://host:port/db, rediss:// for TLS, valkey://, or unix:///path; left out for the embedded store",
+    "store_replicas": "a number from 0 to 8",
+    "listen": "HOST:PORT, an IPv6 address in brackets, the port 0 to 65535",
+    "tls_cert": "the path of a PEM file, together with tls_key",
+    "tls_key": "the path of a PEM file, together with tls_cert",
+    "key_file": "the path of the hub's key",
+    "origin": f"ws://HOST[:PORT] or wss://HOST[:PORT], {MAX_ORIGINS} of them at most",
+    "insecure": "true or false",
+    "enrolment": "open",
+    "log_format": "auto, json or text",
+    "log_level": "debug, info, warning or error",
+}
+"""What each setting may be, in words."""
+
+
+def load(flags: Mapping[str, object], environ: Mapping[str, str], *, data_dir: Path) -> Settings:
+    """Put the settings together; ``data_dir`` is the default one. A flag that was not given is None or empty.
+
+    Raises ``SettingError``.
+    """
+    given = {name: value for name, value in flags.items() if value is not None and value != ()}
+    from_environment = _environment(environ)
+    config = given.pop("config", None) or from_environment.pop("config", None)
+    merged = {"data_dir": str(data_dir)} | (_file(Path(str(config))) if config else {}) | from_environment | given
+    return _convert(merged)
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, object]:
+    found = {name.removeprefix(ENVIRONMENT).lower(): value for name, value in environ.items() if _ours(name, value)}
+    values: dict[str, object] = dict(found)
+    if "origin" in found:
+        values["origin"] = [origin.strip() for origin in found["origin"].split(",") if origin.strip()]
+    return values
+
+
+def _ours(name: str, value: str) -> bool:
+    return name.startswith(ENVIRONMENT) and value != ""
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise SettingError("config", f"{path} cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingError("config", f"{path} is not TOML: {error}") from error
+
+
+def _convert(values: Mapping[str, object]) -> Settings:
+    # One at a time, so that a refusal names its setting and nothing else.
+    known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    converted: dict[str, object] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise SettingError(name, f"is no setting of the hub; there are {', '.join(sorted([*known, 'config']))}")
+        try:
+            # Text from the environment may stand for a number or a yes; a path comes as text from everywhere.
+            converted[name] = _one(value, known[name])
+        except (msgspec.ValidationError, ValueError):
+            raise SettingError(name, f"has to be {MAY_BE[name]}") from None
+    return Settings(**converted)  # type: ignore[arg-type]  # each was converted to its field's type
+
+
+def _one(value: object, kind: Any) -> object:  # noqa: ANN401 - the annotation of a field
+    if kind in {Path, Path | None}:
+        if not isinstance(value, str | Path) or not str(value):
+            raise ValueError(kind)
+        return Path(value).expanduser().absolute()
+    return msgspec.convert(value, kind, strict=not isinstance(value, str))

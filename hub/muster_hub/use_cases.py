@@ -1,0 +1,60 @@
+"""Every request of the protocol, and the use case that serves it."""
+
+from muster_hub import inbox, sessions
+from muster_hub.answers import send_answer
+from muster_hub.dispatch import UseCase
+from muster_hub.entry import confirm_token
+from muster_hub.invites import cancel_invite, send_invites
+from muster_hub.joins import admit
+from muster_hub.statements import clear_suspicion, get_card, list_statements, put_statement
+from muster_hub.watching import Watching
+from muster_hub.why import why
+from muster_protocol.frames import (
+    Ack,
+    Admit,
+    CancelInvite,
+    ClearSuspicion,
+    CloseSession,
+    ConfirmToken,
+    CreateSession,
+    GetCard,
+    GetSession,
+    ListSessions,
+    ListStatements,
+    PutStatement,
+    Request,
+    ResumeSession,
+    SendAnswer,
+    SendInvites,
+    SendJoined,
+    SendLeave,
+    Watch,
+    Who,
+    Why,
+)
+
+
+def use_cases(watching: Watching) -> dict[type[Request], UseCase]:
+    """Return the table; ``watch`` is kept by the node that the connection is on."""
+    return {
+        PutStatement: put_statement,
+        ListStatements: list_statements,
+        GetCard: get_card,
+        ClearSuspicion: clear_suspicion,
+        ConfirmToken: confirm_token,
+        Who: watching.who,
+        Watch: watching.watch,
+        Why: why,
+        CreateSession: sessions.create_session,
+        GetSession: sessions.get_session,
+        ListSessions: sessions.list_sessions,
+        SendJoined: sessions.send_joined,
+        SendLeave: sessions.send_leave,
+        CloseSession: sessions.close_session,
+        ResumeSession: sessions.resume_session,
+        SendInvites: send_invites,
+        CancelInvite: cancel_invite,
+        SendAnswer: send_answer,
+        Admit: admit,
+        Ack: inbox.ack,
+    }

@@ -1,0 +1,44 @@
+"""The dry run of an invite: what the hub would answer now, check by check."""
+
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.facts import DeviceFacts, is_online, read_facts
+from muster_hub.together import together
+from muster_protocol.decision import Call, Party, decide
+from muster_protocol.errors import Refused
+from muster_protocol.frames import MAX_TARGETS, DecisionReply, SessionKind, TraceStep, Why
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import Reason
+
+
+async def why(hub: Hub, caller: Caller, request: Why) -> DecisionReply:
+    """Answer whether ``creator`` could call ``target``; the asker is one of them, else ``Refused(mismatch)``.
+
+    Of a device that does not trust the asker, nothing but that enters the answer.
+    """
+    if caller.client not in (request.creator, request.target):
+        raise Refused(Reason.MISMATCH, "the asker is one of the two")
+    creator, target = await together(
+        read_facts(hub, request.creator, [request.target]), read_facts(hub, request.target, [request.creator])
+    )
+    call = Call(
+        creator=request.creator,
+        target=request.target,
+        targets=(request.target,),
+        members=(),
+        kind=SessionKind.STAR,
+        mode=request.mode,
+        profile=request.profile,
+        purpose=request.purpose,
+        room=MAX_TARGETS,
+    )
+    parties = {facts.client: _seen_by(hub, caller.client, facts) for facts in (creator, target)}
+    decision = decide(call, parties, hub.clock.now_ms())
+    trace = tuple(TraceStep(step.check, step.passed) for step in decision.trace)
+    return DecisionReply(re=request.id, reason=decision.reason, trace=trace)
+
+
+def _seen_by(hub: Hub, asker: ClientId, facts: DeviceFacts) -> Party:
+    if facts.client != asker and asker not in facts.pins:
+        return Party(facts.client, pins={}, grants={}, online=False)
+    return facts.party(online=is_online(hub, facts))

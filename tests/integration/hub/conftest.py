@@ -1,0 +1,129 @@
+"""Nodes in this process, on the test store, each with a folder of its own and the hub's one key."""
+
+import asyncio
+import inspect
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import msgpack
+import msgspec
+import pytest
+import pytest_asyncio
+from tests.integration.hub.device import WAIT_S, Device
+
+from muster_hub.hub_key import load_or_create
+from muster_hub.node import Node, Tuning, open_node
+from muster_hub.settings import Settings
+from muster_hub.store import keys
+from muster_hub.store.embedded import EmbeddedStore
+from muster_hub.store.wire import Wire
+
+StartNode = Callable[..., Awaitable[Node]]
+NodeSettings = Callable[[str], Settings]
+
+
+@pytest.fixture
+def hub_settings(store_url: str, tmp_path: Path) -> NodeSettings:
+    """Settings for a node by its name; all of them are nodes of one hub."""
+    load_or_create(tmp_path / "hub.key")
+    return lambda name: Settings(
+        data_dir=tmp_path / name, store=store_url, listen="127.0.0.1:0", key_file=tmp_path / "hub.key"
+    )
+
+
+@pytest_asyncio.fixture
+async def start_node(hub_settings: NodeSettings) -> AsyncIterator[StartNode]:
+    """Start nodes by name; they end with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def start(name: str = "one", tuning: Tuning | None = None, store: str | None = None) -> Node:
+            settings = hub_settings(name)
+            if store is not None:
+                settings = msgspec.structs.replace(settings, store=store)
+            return await stack.enter_async_context(open_node(settings, tuning))
+
+        yield start
+
+
+@pytest_asyncio.fixture
+async def node(start_node: StartNode) -> Node:
+    return await start_node()
+
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+Links = AsyncExitStack
+Records = Callable[[Node, Device], Awaitable[list[list[object]]]]
+
+
+async def _eventually(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            held = holds()
+            if await held if inspect.isawaitable(held) else held:
+                return
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait until something holds of the hub that nobody is told of."""
+    return _eventually
+
+
+@pytest_asyncio.fixture
+async def links(node: Node) -> AsyncIterator[Links]:
+    """Connections that end with the test, before the node does."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture
+async def own_store(tmp_path: Path) -> AsyncIterator[EmbeddedStore]:
+    """A store that the test may freeze."""
+    async with EmbeddedStore(tmp_path / "own") as embedded:
+        yield embedded
+
+
+@contextmanager
+def frozen(embedded: EmbeddedStore) -> Iterator[None]:
+    """Stop a store's process for the body's time."""
+    assert embedded.pid is not None
+    os.kill(embedded.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(embedded.pid, signal.SIGCONT)
+
+
+Ask = Callable[..., Awaitable[object]]
+
+
+@pytest.fixture
+def ask_store() -> Ask:
+    """Say one command to a node's store, behind the hub's back."""
+
+    async def ask(node: Node, *words: bytes) -> object:
+        wire = Wire(node.hub.store.address)
+        await wire.connect()
+        reply = await wire.ask(*words)
+        await wire.close()
+        return reply
+
+    return ask
+
+
+@pytest.fixture
+def records(ask_store: Ask) -> Records:
+    """Return the records in the outbox of a device's bucket that name the device, oldest first."""
+
+    async def read(node: Node, device: Device) -> list[list[object]]:
+        entries = await ask_store(node, b"XRANGE", keys.outbox(keys.bucket(device.client)), b"-", b"+")
+        assert isinstance(entries, list)
+        fields = [dict(zip(entry[1][::2], entry[1][1::2], strict=True)) for entry in entries]
+        rows = [msgpack.unpackb(field[b"data"], raw=True) for field in fields if field[b"kind"] == b"record"]
+        return [row for row in rows if row[1] == device.client.encode()]
+
+    return read

@@ -1,0 +1,90 @@
+"""Connecting: who is let in, under which number, and who makes place."""
+
+import os
+
+import pytest
+from tests.integration.hub.conftest import Eventually, Links, StartNode
+from tests.integration.hub.device import Device, RefusedByHubError
+
+from muster_hub.node import Node
+from muster_hub.seats import MAX_CLI_INSTANCES, look
+from muster_protocol.closes import CloseCode
+from muster_protocol.connect import Role
+from muster_protocol.frames import DropCause, ListStatements, Statements
+from muster_protocol.ids import Fingerprint, InstanceId
+from muster_protocol.reasons import Reason
+
+
+async def test_a_device_is_welcomed_by_the_hub_that_it_pinned(node: Node) -> None:
+    async with Device().connect(node.url, pinned_hub=node.fingerprint) as link:
+        welcome = link.welcome
+        assert welcome.connection > 0
+        assert welcome.protocol == 1
+        assert welcome.newest_serial == 0
+        assert welcome.standing is None
+        assert welcome.token is not None
+
+
+async def test_every_connection_has_a_larger_number_than_the_ones_before(node: Node) -> None:
+    device = Device()
+    numbers = []
+    for role in (Role.AGENT, Role.CLI, Role.AGENT):
+        async with device.connect(node.url, role=role) as link:
+            numbers.append(link.welcome.connection)
+    assert numbers == sorted(set(numbers))
+
+
+async def test_the_newest_agent_takes_the_seat_at_once(node: Node) -> None:
+    device = Device()
+    async with device.connect(node.url) as older, device.connect(node.url) as newer:
+        assert await older.closed() == CloseCode.SUPERSEDED
+        assert isinstance(await newer.ask_any(ListStatements(id=0, after=0)), Statements)
+
+
+async def test_the_newest_agent_takes_the_seat_from_another_node(start_node: StartNode) -> None:
+    one, two = await start_node("one"), await start_node("two")
+    device = Device()
+    async with device.connect(one.url) as older, device.connect(two.url):
+        assert await older.closed() == CloseCode.SUPERSEDED
+
+
+async def test_a_superseded_connection_takes_only_its_own_entry_with_it(node: Node, eventually: Eventually) -> None:
+    device = Device()
+    async with device.connect(node.url) as older, device.connect(node.url) as newer:
+        await older.closed()
+        await eventually(lambda: len(node.hub.reach) == 1)
+        sighting = await look(node.hub.store, device.client, device.client, Fingerprint(b""))
+        assert [number for number, _ in sighting.instances] == [newer.welcome.connection]
+        assert sighting.cause is None
+
+
+async def test_command_lines_beyond_the_limit_are_overloaded(node: Node, links: Links) -> None:
+    device = Device()
+    for _ in range(MAX_CLI_INSTANCES):
+        await links.enter_async_context(device.connect(node.url, role=Role.CLI))
+    with pytest.raises(RefusedByHubError) as caught:
+        await links.enter_async_context(device.connect(node.url, role=Role.CLI))
+    refused = caught.value.refused
+    assert (refused.reason, refused.code) == (Reason.OVERLOADED, CloseCode.OVERLOADED)
+    assert refused.retry_after_ms is not None
+    # The agent has a seat of its own.
+    await links.enter_async_context(device.connect(node.url, role=Role.AGENT))
+
+
+async def test_the_same_process_takes_its_own_place(node: Node, links: Links) -> None:
+    device, instance = Device(), InstanceId(os.urandom(16))
+    first = await links.enter_async_context(device.connect(node.url, role=Role.CLI, instance=instance))
+    await links.enter_async_context(device.connect(node.url, role=Role.CLI, instance=instance))
+    assert await first.closed() == CloseCode.SUPERSEDED
+
+
+async def test_a_leave_leaves_time_and_cause(node: Node, eventually: Eventually) -> None:
+    device = Device()
+    async with device.connect(node.url) as link:
+        number = link.welcome.connection
+
+    async def gone() -> bool:
+        sighting = await look(node.hub.store, device.client, device.client, Fingerprint(b""))
+        return not sighting.instances and sighting.cause is DropCause.CLOSED and (sighting.last_seen or 0) >= number
+
+    await eventually(gone)

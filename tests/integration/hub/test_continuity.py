@@ -1,0 +1,153 @@
+"""The counter that only one copy of a device's data can keep up with."""
+
+import pytest
+from tests.integration.hub.conftest import Ask, Links, Records
+from tests.integration.hub.device import Device, Link
+
+from muster_hub.node import Node
+from muster_hub.store import keys
+from muster_protocol.connect import Role
+from muster_protocol.continuity import Token
+from muster_protocol.frames import ClearSuspicion, ConfirmToken, Error, Ok
+from muster_protocol.reasons import Reason
+
+
+async def keep(link: Link) -> Token:
+    """Do what an agent does: write the token down, then say so."""
+    token = link.welcome.token
+    assert token is not None
+    link.device.token = token
+    assert isinstance(await link.ask_any(ConfirmToken(id=0, counter=token.counter)), Ok)
+    return token
+
+
+async def come_and_go(device: Device, node: Node) -> Token:
+    async with device.connect(node.url) as link:
+        assert link.welcome.standing is None
+        return await keep(link)
+
+
+async def test_an_agent_that_keeps_its_token_is_never_suspected(node: Node) -> None:
+    device = Device()
+    counters = [(await come_and_go(device, node)).counter for _ in range(4)]
+    assert counters == sorted(set(counters))
+
+
+async def test_a_token_whose_confirmation_got_lost_is_good(node: Node) -> None:
+    device = Device()
+    await come_and_go(device, node)
+    async with device.connect(node.url) as link:
+        device.token = link.welcome.token  # on disk, and then the process dies
+    async with device.connect(node.url) as link:
+        assert link.welcome.standing is None
+
+
+async def test_a_token_that_never_reached_the_disk_is_not_missed(node: Node) -> None:
+    device = Device()
+    await come_and_go(device, node)
+    for _ in range(3):
+        async with device.connect(node.url) as link:
+            assert link.welcome.standing is None
+
+
+async def test_an_older_copy_of_a_devices_data_is_suspected(node: Node, records: Records) -> None:
+    device = Device()
+    old = await come_and_go(device, node)
+    await come_and_go(device, node)
+    async with device.connect(node.url, token=old) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED  # and the connection stays
+        assert isinstance(await link.put(device.trust(Device())), Ok)
+    # Neither copy is blamed: it stands, whoever of them comes.
+    async with device.connect(node.url) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+    assert [row[0] for row in await records(node, device)].count(b"clone_suspected") == 1
+
+
+async def test_two_copies_that_both_connect_twice_are_suspected(node: Node) -> None:
+    """Whichever of them comes first, and though the first to come confirms nothing."""
+    device = Device()
+    copied = await come_and_go(device, node)
+    tokens = {"original": copied, "copy": copied}
+    standings = []
+    for name in ("copy", "original", "copy", "original"):
+        async with device.connect(node.url, token=tokens[name]) as link:
+            standings.append(link.welcome.standing)
+            tokens[name] = await keep(link)
+    assert Reason.CLONE_SUSPECTED in standings
+
+
+async def test_a_copy_without_its_token_is_suspected(node: Node) -> None:
+    device = Device()
+    await come_and_go(device, node)
+    device.token = None
+    async with device.connect(node.url) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+
+
+async def test_a_forged_proof_shows_no_token(node: Node) -> None:
+    device = Device()
+    token = await come_and_go(device, node)
+    async with device.connect(node.url, token=Token(token.counter + 100, token.mac)) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+
+
+async def test_command_lines_have_no_part_in_it(node: Node, links: Links) -> None:
+    device = Device()
+    await come_and_go(device, node)
+    link = await links.enter_async_context(device.connect(node.url, role=Role.CLI))
+    assert link.welcome.token is None
+    assert link.welcome.standing is None
+    refused = await link.ask_any(ConfirmToken(id=0, counter=1))
+    assert isinstance(refused, Error)
+    assert refused.reason is Reason.SUPERSEDED
+    await come_and_go(device, node)
+
+
+async def test_a_hub_that_was_restored_accepts_and_records_it(node: Node, ask_store: Ask, records: Records) -> None:
+    device = Device()
+    first = await come_and_go(device, node)
+    await come_and_go(device, node)
+    # What a backup taken after the first connection holds.
+    counter = str(first.counter).encode()
+    await ask_store(node, b"HSET", keys.device(device.client), b"confirmed", counter, b"issued", counter)
+    later = await come_and_go(device, node)
+    assert later.counter > first.counter + 1
+    assert b"hub_restored" in [row[0] for row in await records(node, device)]
+
+
+async def test_a_counter_that_was_never_issued_is_not_confirmed(node: Node) -> None:
+    device = Device()
+    async with device.connect(node.url) as link:
+        token = await keep(link)
+        refused = await link.ask_any(ConfirmToken(id=0, counter=token.counter + 1))
+        assert isinstance(refused, Error)
+        assert refused.reason is Reason.MISMATCH
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_the_person_decides(node: Node, records: Records, role: Role) -> None:
+    device = Device()
+    await come_and_go(device, node)
+    device.token = None
+    async with device.connect(node.url) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+        await keep(link)
+    async with device.connect(node.url, role=role) as link:
+        assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
+        assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
+    await come_and_go(device, node)
+    assert [row[0] for row in await records(node, device)].count(b"suspicion_cleared") == 1
+
+
+async def test_a_suspicion_narrows(node: Node, ask_store: Ask) -> None:
+    """Automatic joins that were checked before it are checked again: `ver` has risen."""
+    device = Device()
+    await come_and_go(device, node)
+    before = await ask_store(node, b"HGET", keys.device(device.client), b"ver")
+    device.token = None
+    async with device.connect(node.url):
+        pass
+    after = await ask_store(node, b"HGET", keys.device(device.client), b"ver")
+    assert isinstance(before, bytes)
+    assert isinstance(after, bytes)
+    assert int(after) > int(before)

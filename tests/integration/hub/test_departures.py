@@ -1,0 +1,93 @@
+"""Leaving: the store hears of it, however long it takes; and of those whom nobody holds."""
+
+import os
+
+from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
+from tests.integration.hub.device import Device
+
+from muster_hub.node import Node
+from muster_hub.rows import InstanceRow
+from muster_hub.seats import Connected, Newcomer, connect, look
+from muster_hub.store.embedded import EmbeddedStore
+from muster_protocol.cards import verify_card
+from muster_protocol.connect import Role
+from muster_protocol.ids import Fingerprint, InstanceId, TimeMs
+from muster_protocol.reasons import Reason
+
+
+async def entries(node: Node, device: Device) -> list[int]:
+    sighting = await look(node.hub.store, device.client, device.client, Fingerprint(b""))
+    return [number for number, _ in sighting.instances]
+
+
+async def enter_unheld(node: Node, device: Device) -> Connected:
+    """Do in the store what a connect does whose answer got lost: an entry of this node that nobody holds."""
+    nodes = node.hub.nodes
+    newcomer = Newcomer(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
+    row = InstanceRow(newcomer.instance, Role.AGENT, nodes.node, nodes.incarnation, TimeMs(1))
+    connected = await connect(node.hub.store, newcomer, row)
+    assert isinstance(connected, Connected)
+    return connected
+
+
+async def test_whoever_left_while_the_store_was_away_is_gone_when_it_is_back(
+    own_store: EmbeddedStore, start_node: StartNode, eventually: Eventually
+) -> None:
+    node = await start_node(store=own_store.url)
+    device = Device()
+    async with device.connect(node.url) as link:
+        assert await entries(node, device) == [link.welcome.connection]
+        with frozen(own_store):
+            await link.socket.close()
+            await eventually(lambda: len(node.hub.reach) == 0)
+
+    async def gone() -> bool:
+        return await entries(node, device) == []
+
+    await eventually(gone)
+
+
+async def test_an_entry_that_nobody_holds_is_found_and_taken_out(node: Node, eventually: Eventually) -> None:
+    device = Device()
+    await enter_unheld(node, device)
+    node._departures.suspect(device.client)
+
+    async def gone() -> bool:
+        return await entries(node, device) == []
+
+    await eventually(gone)
+
+
+async def test_whoever_is_held_is_not_taken_out_by_a_suspicion(node: Node) -> None:
+    device = Device()
+    async with device.connect(node.url) as link:
+        node._departures.suspect(device.client)
+        await node._departures.settled()
+        assert await entries(node, device) == [link.welcome.connection]
+
+
+async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
+    """Eight entries of an incarnation that nobody knows do not lock a device out."""
+    device = Device()
+    for _ in range(8):
+        newcomer = Newcomer(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)
+        row = InstanceRow(newcomer.instance, Role.CLI, "lost", "lost", TimeMs(1))
+        assert isinstance(await connect(node.hub.store, newcomer, row), Connected)
+    async with device.connect(node.url, role=Role.CLI) as link:
+        assert await entries(node, device) == [link.welcome.connection]
+
+
+async def test_what_narrows_is_taken_also_when_memory_is_full(
+    own_store: EmbeddedStore, start_node: StartNode, ask_store: Ask
+) -> None:
+    node = await start_node(store=own_store.url)
+    device, peer, other = Device(), Device(), Device()
+    async with device.connect(node.url) as link:
+        trust, grant = device.trust(peer), device.grant(peer)
+        for statement in (trust, grant):
+            await link.put(statement)
+        await ask_store(node, b"CONFIG", b"SET", b"maxmemory", b"1")
+        refused = await link.put(device.trust(other))
+        assert getattr(refused, "reason", None) is Reason.STORE_UNAVAILABLE
+        assert getattr(await link.put(device.untrust(peer)), "reason", None) is None
+        await ask_store(node, b"CONFIG", b"SET", b"maxmemory", b"0")

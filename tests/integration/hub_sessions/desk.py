@@ -1,0 +1,249 @@
+"""A node without its sockets: the use cases over a real store, and seats whose requests go straight into them."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from tests.integration.hub.device import WAIT_S, Device, now_ms
+from typing_extensions import override
+
+from muster_hub import answers, inbox, invites, joins, sessions, statements, why
+from muster_hub.bus_messages import decode_bus_message
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.counters import Counters
+from muster_hub.reach import LocalConnection, Reach, Seat
+from muster_hub.rows import InstanceRow
+from muster_hub.seats import Connected, Newcomer, agent_seat, connect, depart
+from muster_hub.settings import Settings
+from muster_hub.store.adapter import Reply as StoreReply
+from muster_hub.store.adapter import Store, Word
+from muster_hub.store.scripts import Script
+from muster_hub.store.urls import Address
+from muster_protocol.cards import verify_card
+from muster_protocol.closes import CloseCode
+from muster_protocol.connect import Role
+from muster_protocol.errors import Refused
+from muster_protocol.frames import (
+    Ack,
+    Admit,
+    CancelInvite,
+    CloseSession,
+    CreateSession,
+    DropCause,
+    Error,
+    GetSession,
+    ListSessions,
+    Push,
+    PutStatement,
+    Reply,
+    Request,
+    ResumeSession,
+    SendAnswer,
+    SendInvites,
+    SendJoined,
+    SendLeave,
+    Why,
+    decode_frame,
+)
+from muster_protocol.ids import ClientId, InstanceId, TimeMs
+from muster_protocol.keys import SigningKey
+
+P = TypeVar("P", bound=Push)
+
+USE_CASES: dict[type[Request], Callable[..., Awaitable[Reply]]] = {
+    PutStatement: statements.put_statement,
+    CreateSession: sessions.create_session,
+    GetSession: sessions.get_session,
+    ListSessions: sessions.list_sessions,
+    SendJoined: sessions.send_joined,
+    SendLeave: sessions.send_leave,
+    CloseSession: sessions.close_session,
+    ResumeSession: sessions.resume_session,
+    SendInvites: invites.send_invites,
+    CancelInvite: invites.cancel_invite,
+    SendAnswer: answers.send_answer,
+    Admit: joins.admit,
+    Ack: inbox.ack,
+    Why: why.why,
+}
+
+
+_SETTINGS = Settings(data_dir=Path("unused"))
+
+
+class Line(Protocol):
+    """A device's way to the hub: a real link, or a seat at a desk."""
+
+    async def ask_any(self, request: Request) -> Reply: ...
+
+    async def next_push(self, expected: type[P]) -> P: ...
+
+    def waiting(self, expected: type[P]) -> list[P]: ...
+
+
+class WatchedStore(Store):
+    """A store that counts its calls and can be told to fail or pause before one."""
+
+    def __init__(self, address: Address, *, store_replicas: int = 0) -> None:
+        super().__init__(address, store_replicas=store_replicas)
+        self.calls: list[str] = []
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    @override
+    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> StoreReply:
+        self.calls.append(script.name)
+        step = self.before.pop(script.name, None)
+        if step is not None:
+            await step()
+        return await super().run(script, keys, args)
+
+
+class AllLive:
+    """Nodes of which every one counts as live, save those named lost."""
+
+    def __init__(self, node: str, nodes: Sequence[str]) -> None:
+        self.node = node
+        self.incarnation = f"{node}-1"
+        self.lost: set[str] = set()
+        self._nodes = nodes
+
+    def live(self, node: str, incarnation: str) -> bool:
+        return node not in self.lost
+
+    def live_nodes(self) -> Sequence[str]:
+        return [node for node in self._nodes if node not in self.lost]
+
+    def acting(self) -> bool:
+        return True
+
+
+class SetClock:
+    """The wall clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> TimeMs:
+        return TimeMs(now_ms() + self.ahead_ms)
+
+
+class DeskSeat:
+    """A connection at a desk: what was sent to it, and requests carried straight into the use cases."""
+
+    def __init__(self, desk: "Desk", caller: Caller) -> None:
+        self.desk = desk
+        self.caller = caller
+        self.close_code: CloseCode | None = None
+        self._pushes: list[Push] = []
+        self._seen: set[str] = set()
+        self._moved = asyncio.Event()
+
+    @property
+    def client(self) -> ClientId:
+        return self.caller.client
+
+    @property
+    def number(self) -> int:
+        return self.caller.connection
+
+    @property
+    def role(self) -> Role:
+        return self.caller.role
+
+    @property
+    def busy(self) -> bool:
+        return False
+
+    def send(self, frame: bytes) -> None:
+        push = decode_frame(frame)
+        assert isinstance(push, Push)
+        if push.push is None or push.push not in self._seen:
+            self._pushes.append(push)
+        if push.push is not None:
+            self._seen.add(push.push)
+        self._moved.set()
+
+    def close(self, code: CloseCode) -> None:
+        self.close_code = code
+
+    def deliver_inbox(self) -> None:
+        self.desk.start(inbox.deliver(self.desk.hub, self.client, self))
+
+    async def ask_any(self, request: Request) -> Reply:
+        try:
+            return await USE_CASES[type(request)](self.desk.hub, self.caller, request)
+        except Refused as refused:
+            return Error(re=request.id, reason=refused.reason, detail=refused.detail)
+
+    async def next_push(self, expected: type[P]) -> P:
+        async with asyncio.timeout(WAIT_S):
+            while not (found := self.waiting(expected)):
+                self._moved.clear()
+                await self._moved.wait()
+        self._pushes.remove(found[0])
+        return found[0]
+
+    def waiting(self, expected: type[P]) -> list[P]:
+        return [push for push in self._pushes if isinstance(push, expected)]
+
+
+class Desk:
+    """One node without its sockets: the use cases over a real store, and a bus that reaches the other desks."""
+
+    def __init__(self, store: WatchedStore, group: asyncio.TaskGroup, node: str, desks: "dict[str, Desk]") -> None:
+        self._group = group
+        self._desks = desks
+        self.store = store
+        self.nodes = AllLive(node, list(desks) or [node])
+        self.clock = SetClock()
+        self.reach = Reach(node, self._publish, self._find, lambda client: None)
+        self.hub = Hub(
+            store=store,
+            reach=self.reach,
+            nodes=self.nodes,
+            clock=self.clock,
+            counters=Counters(),
+            settings=_SETTINGS,
+            key=SigningKey.from_secret(os.urandom(32)),
+        )
+
+    async def seat(self, device: Device, role: Role = Role.AGENT) -> DeskSeat:
+        """Connect a device; its agent's older seat is superseded, as the store says."""
+        card = verify_card(device.card())
+        instance = InstanceId(os.urandom(16))
+        row = InstanceRow(instance, role, self.nodes.node, self.nodes.incarnation, now_ms())
+        connected = await connect(self.store, Newcomer(card, role, instance, 0), row)
+        assert isinstance(connected, Connected), connected
+        caller = Caller(
+            client=device.client,
+            fingerprint=device.fingerprint,
+            fingerprints=card.fingerprints,
+            connection=connected.number,
+            role=role,
+            instance=instance,
+            card=card,
+        )
+        seat = DeskSeat(self, caller)
+        connection: LocalConnection = seat
+        self.reach.add(connection)
+        seat.deliver_inbox()
+        return seat
+
+    async def unseat(self, seat: DeskSeat) -> None:
+        """Disconnect a device."""
+        self.reach.remove(seat)
+        await depart(self.store, seat.client, [seat.number], DropCause.CLOSED)
+
+    def start(self, work: Any) -> None:
+        self._group.create_task(work)
+
+    async def _find(self, client: ClientId) -> Seat | None:
+        return await agent_seat(self.store, client)
+
+    def _publish(self, node: str, data: bytes) -> None:
+        desk = self._desks.get(node)
+        if desk is not None:
+            desk.reach.heard(decode_bus_message(data))

@@ -1,0 +1,246 @@
+"""Devices that call each other by the protocol's own machines, over a link to a hub or a seat at a desk."""
+
+import os
+from typing import Any, TypeVar
+
+from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub_sessions.desk import Desk, Line
+
+from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.errors import Refused
+from muster_protocol.frames import (
+    Ack,
+    AdmissionPush,
+    Admit,
+    Admitted,
+    AnswerPush,
+    CreateSession,
+    Error,
+    GetSession,
+    InvitePush,
+    InviteResults,
+    JoinedPush,
+    Ok,
+    Purpose,
+    Push,
+    PutStatement,
+    Reply,
+    Request,
+    SealedFor,
+    SendAnswer,
+    SendInvites,
+    SendJoined,
+    SessionKind,
+    SessionReply,
+)
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, Seed, SessionId, TimeMs
+from muster_protocol.inviting import Inviting, Plan
+from muster_protocol.joining import Joining, read_invite
+from muster_protocol.sealing import EpochKey, ReceiveKey
+from muster_protocol.signed import Signed
+
+P = TypeVar("P", bound=Push)
+R = TypeVar("R", bound=Reply)
+
+
+class Actor:
+    """A device with a line to the hub, as creator of one session and as member of others."""
+
+    def __init__(self, device: Device, line: Line) -> None:
+        self.device = device
+        self.line = line
+        self.inviting: Inviting
+        self.joining: dict[SessionId, Joining] = {}
+        self.peers: dict[ClientId, Device] = {device.client: device}
+        self._handled: set[str] = set()
+
+    @property
+    def client(self) -> ClientId:
+        return self.device.client
+
+    @property
+    def session(self) -> SessionId:
+        return self.inviting.plan.session
+
+    def pins(self) -> dict[ClientId, Fingerprint]:
+        return {client: peer.fingerprint for client, peer in self.peers.items()}
+
+    async def ask(self, request: Request, expected: type[R]) -> R:
+        reply = await self.line.ask_any(request)
+        assert isinstance(reply, expected), f"expected {expected.__name__}, got {reply}"
+        return reply
+
+    async def refused(self, request: Request) -> Error:
+        return await self.ask(request, Error)
+
+    async def say(self, *said: tuple[Any, Signed]) -> None:
+        """Publish statements."""
+        for kind, signed in said:
+            await self.ask(PutStatement(id=0, kind=kind, statement=signed), Ok)
+
+    async def trust(self, *peers: "Actor") -> None:
+        for peer in peers:
+            self.peers[peer.client] = peer.device
+            await self.say(self.device.trust(peer.device))
+
+    # -- as the creator -------------------------------------------------------------------------------------------
+
+    def plan(
+        self, mode: Mode = Mode.JOIN, profile: str | None = None, kind: SessionKind = SessionKind.STAR
+    ) -> CreateSession:
+        plan = Plan(self.client, Seed(os.urandom(16)), mode, profile, kind, ProtocolRange(1, 1))
+        self.inviting = Inviting(self.device.key, plan)
+        epoch = self.inviting.begin(EpochKey(os.urandom(32)), now_ms())
+        return CreateSession(
+            id=1,
+            session=plan.session,
+            seed=plan.seed,
+            mode=mode,
+            profile=profile,
+            kind=kind,
+            lasts_ms=3_600_000,
+            epoch=epoch,
+        )
+
+    async def create(
+        self, mode: Mode = Mode.JOIN, profile: str | None = None, kind: SessionKind = SessionKind.STAR
+    ) -> SessionId:
+        request = self.plan(mode, profile, kind)
+        await self.ask(request, Ok)
+        self.inviting.committed(now_ms())
+        return request.session
+
+    def invite(
+        self, peer: "Actor | Device", purpose: Purpose = Purpose.AUTO, lasts_ms: int = 300_000, invite: bytes = b""
+    ) -> Signed:
+        device = peer.device if isinstance(peer, Actor) else peer
+        now = now_ms()
+        name = InviteId(invite or os.urandom(16))
+        return self.inviting.invite(
+            device.client,
+            device.key.public,
+            invite=name,
+            purpose=purpose,
+            expires_at=TimeMs(now + lasts_ms),
+            now=now,
+        )
+
+    async def call(self, *peers: "Actor", purpose: Purpose = Purpose.AUTO) -> InviteResults:
+        signed = tuple(self.invite(peer, purpose) for peer in peers)
+        return await self.ask(SendInvites(id=2, session=self.session, invites=signed), InviteResults)
+
+    async def take_answer(self) -> None:
+        push = await self.next_push(AnswerPush)
+        by_key = {device.fingerprint: client for client, device in self.peers.items()}
+        self.inviting.on_answer(push.answer, by_key[push.answer.signer], now_ms())
+
+    def admission(self) -> Admit:
+        made = self.inviting.admit(EpochKey(os.urandom(32)), now_ms())
+        assert made is not None
+        return Admit(
+            id=3,
+            session=self.session,
+            epoch=made.epoch,
+            sealed=tuple(SealedFor(client, sealed) for client, sealed in made.sealed),
+            admissions=tuple(signed for _, signed in made.admissions),
+        )
+
+    async def admit(self) -> Admitted:
+        admitted = await self.ask(self.admission(), Admitted)
+        if admitted.rejected:
+            self.inviting.rejected({each.client: each.reason for each in admitted.rejected if each.reason})
+        else:
+            self.inviting.committed(now_ms())
+        return admitted
+
+    async def take_joined(self) -> None:
+        push = await self.next_push(JoinedPush)
+        by_key = {device.fingerprint: client for client, device in self.peers.items()}
+        self.inviting.on_joined(push.joined, by_key[push.joined.signer])
+
+    # -- as a called device ---------------------------------------------------------------------------------------
+
+    async def take_invite(self) -> Joining:
+        push = await self.next_push(InvitePush)
+        creator = next(peer for peer in self.peers.values() if peer.fingerprint == push.invite.signer)
+        received = read_invite(push.invite, creator.key.public, self.client, self.device.fingerprint)
+        joining = Joining(self.device.key, received, self.device.protocol)
+        self.joining[received.invite.session] = joining
+        return joining
+
+    async def accept(self) -> Joining:
+        joining = await self.take_invite()
+        await self.ask(SendAnswer(id=4, answer=joining.accept(_receive_key(), now_ms())), Ok)
+        return joining
+
+    async def take_admission(self) -> Joining:
+        push = await self.next_push(AdmissionPush)
+        for joining in self.joining.values():
+            try:
+                joining.on_admission(push.admission, self.pins())
+            except Refused:
+                continue
+            return joining
+        raise AssertionError("no invite fits the admission")
+
+    async def say_joined(self, joining: Joining) -> None:
+        statement = joining.joined_statement(_receive_key(), now_ms())
+        await self.ask(SendJoined(id=5, joined=statement), Ok)
+
+    async def join(self) -> Joining:
+        joining = await self.take_admission()
+        await self.say_joined(joining)
+        return joining
+
+    # -- as anybody -----------------------------------------------------------------------------------------------
+
+    async def next_push(self, expected: type[P]) -> P:
+        """Wait for a push that was not handled yet, and acknowledge it; the hub may deliver one more than once."""
+        while True:
+            push = await self.line.next_push(expected)
+            if push.push is None:
+                return push
+            known = push.push in self._handled
+            self._handled.add(push.push)
+            await self.acknowledge(push)
+            if not known:
+                return push
+
+    async def acknowledge(self, push: Push) -> None:
+        assert push.push is not None
+        await self.ask(Ack(id=6, pushes=(push.push,)), Ok)
+
+    async def show(self, session: SessionId, after: int = 0) -> SessionReply:
+        return await self.ask(GetSession(id=7, session=session, after=after), SessionReply)
+
+
+def _receive_key() -> ReceiveKey:
+    return ReceiveKey.from_seed(os.urandom(96))
+
+
+async def befriend(*actors: Actor, grants: bool = True) -> None:
+    """Let all trust each other, and grant each other automatic joins in every mode."""
+    for one in actors:
+        others = [other for other in actors if other is not one]
+        await one.trust(*others)
+        if grants:
+            await one.say(*(one.device.grant(other.device) for other in others))
+
+
+async def call_in(creator: Actor, *targets: Actor) -> None:
+    """Go the whole way: invite, answer, admission, joined."""
+    results = await creator.call(*targets)
+    assert [result.reason for result in results.results] == [None] * len(targets)
+    for target in targets:
+        await target.accept()
+        await creator.take_answer()
+    assert not (await creator.admit()).rejected
+    for target in targets:
+        await target.join()
+        await creator.take_joined()
+
+
+async def actor(desk: Desk, name: str = "") -> Actor:
+    """Seat a new device."""
+    device = Device(name)
+    return Actor(device, await desk.seat(device))

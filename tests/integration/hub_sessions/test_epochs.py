@@ -1,0 +1,132 @@
+"""Changes of members: who may make an epoch, and what the hub holds it against."""
+
+import os
+
+import pytest
+from tests.integration.hub.device import now_ms
+from tests.integration.hub_sessions.desk import Desk
+from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+
+from muster_protocol.epochs import Cause, CauseKind, Epoch, Seat, epoch_hash
+from muster_protocol.exchange import Leave, hash_of
+from muster_protocol.frames import (
+    Admit,
+    Admitted,
+    EpochPush,
+    MemberState,
+    Ok,
+    SealedFor,
+    SendLeave,
+    SessionUpdatePush,
+)
+from muster_protocol.ids import Hash
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.sealing import SEALED_BYTES
+
+
+async def three(desk: Desk) -> tuple[Actor, Actor, Actor]:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    await ann.create()
+    await call_in(ann, bob, dan)
+    return ann, bob, dan
+
+
+async def next_epoch(maker: Actor, session_of: Actor, *members: Actor, **changes: object) -> Admit:
+    """Make an epoch by hand; the keys in it are sealed to nobody who could open them."""
+    shown = await maker.show(session_of.session)
+    body = {
+        "session": session_of.session,
+        "number": shown.epoch + 1,
+        "previous": epoch_hash(shown.epochs[-1]),
+        "members": tuple(Seat(member.client, member.device.fingerprint) for member in members),
+        "commitment": Hash(os.urandom(32)),
+        "causes": (),
+        "at": now_ms(),
+    } | {name: value for name, value in changes.items() if name in Epoch.__struct_fields__}
+    sealed = tuple(SealedFor(member.client, bytes(SEALED_BYTES)) for member in members if member is not maker)
+    return Admit(
+        id=1,
+        session=session_of.session,
+        epoch=maker.device.sign(Epoch(**body)),  # type: ignore[arg-type]
+        sealed=changes.get("sealed", sealed),  # type: ignore[arg-type]
+        admissions=(),
+    )
+
+
+async def test_the_creator_takes_a_member_out(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    assert not (await ann.ask(await next_epoch(ann, ann, ann, dan), Admitted)).rejected
+    states = {member.client: member.state for member in (await ann.show(ann.session)).members}
+    assert states == {ann.client: MemberState.JOINED, bob.client: MemberState.OUT, dan.client: MemberState.JOINED}
+    update = await bob.line.next_push(SessionUpdatePush)
+    assert (update.client, update.state) == (bob.client, MemberState.OUT)
+    assert (await dan.line.next_push(EpochPush)).sealed == bytes(SEALED_BYTES)
+    assert not bob.line.waiting(EpochPush)
+    assert (await bob.refused(await next_epoch(bob, ann, ann, bob, dan))).reason is Reason.NOT_A_MEMBER
+
+
+async def test_after_a_leave_the_next_member_may_make_the_epoch(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    said = ann.device.sign(
+        Leave(session=ann.session, member=ann.client, member_key=ann.device.fingerprint, at=now_ms())
+    )
+    await ann.ask(SendLeave(id=1, leave=said), Ok)
+    cause = Cause(CauseKind.LEAVE, ann.client, hash_of(Kind.LEAVE, said))
+    request = await next_epoch(bob, ann, bob, dan, causes=(cause,))
+    assert not (await bob.ask(request, Admitted)).rejected
+    assert (await dan.line.next_push(EpochPush)).epoch == request.epoch
+
+
+async def test_a_member_who_is_out_stands_in_the_way_of_an_epoch(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    await bob.say(bob.device.untrust(ann.device))
+    rejected = (await ann.ask(await next_epoch(ann, ann, ann, bob, dan), Admitted)).rejected
+    assert [(each.client, each.reason) for each in rejected] == [(bob.client, Reason.NOT_A_MEMBER)]
+    assert not (await ann.ask(await next_epoch(ann, ann, ann, dan), Admitted)).rejected
+
+
+@pytest.mark.parametrize(
+    ("reason", "changes"),
+    [
+        (Reason.MISMATCH, {"number": 9}),
+        (Reason.MISMATCH, {"previous": Hash(bytes(32))}),
+        (Reason.MISMATCH, {"session": "a" * 32}),
+        (Reason.MISMATCH, {"sealed": ()}),
+    ],
+    ids=str,
+)
+async def test_an_epoch_must_follow_and_name_all(desk: Desk, reason: Reason, changes: dict[str, object]) -> None:
+    ann, bob, dan = await three(desk)
+    request = await next_epoch(ann, ann, ann, bob, dan, **changes)
+    assert (await ann.refused(request)).reason is reason
+
+
+async def test_a_member_may_not_take_another_out(desk: Desk) -> None:
+    ann, bob, _ = await three(desk)
+    assert (await bob.refused(await next_epoch(bob, ann, ann, bob))).reason is Reason.NOT_A_MEMBER
+
+
+async def test_an_epoch_that_nobody_invited_is_refused(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    eve = await actor(desk)
+    rejected = (await ann.ask(await next_epoch(ann, ann, ann, bob, dan, eve), Admitted)).rejected
+    assert [(each.client, each.reason) for each in rejected] == [(eve.client, Reason.NOT_A_MEMBER)]
+
+
+async def test_epochs_come_in_pages(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    for _ in range(20):
+        assert not (await ann.ask(await next_epoch_after(ann, ann, bob, dan), Admitted)).rejected
+    first = await bob.show(ann.session, after=0)
+    assert (first.epoch, len(first.epochs)) == (22, 16)
+    rest = await bob.show(ann.session, after=16)
+    assert len(rest.epochs) == 6
+
+
+async def next_epoch_after(maker: Actor, *members: Actor) -> Admit:
+    """Make the epoch behind the newest, however many there are."""
+    number = (await maker.show(maker.session)).epoch
+    newest = (await maker.show(maker.session, after=number - 1)).epochs[-1]
+    return await next_epoch(maker, maker, *members, number=number + 1, previous=epoch_hash(newest))

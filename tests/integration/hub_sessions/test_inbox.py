@@ -1,0 +1,173 @@
+"""What waits for a device is delivered until it is acknowledged, and no longer than it may wait."""
+
+import os
+
+import pytest
+from tests.integration.hub.device import now_ms
+from tests.integration.hub_sessions.desk import Desk, DeskSeat
+from tests.integration.hub_sessions.stage import Actor, actor, befriend
+
+from muster_hub import inbox, outbox
+from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_protocol.errors import Refused
+from muster_protocol.frames import (
+    MAX_WAITING,
+    AdmissionPush,
+    AnswerPush,
+    CancelInvite,
+    InvitePush,
+    InviteUpdatePush,
+    Ok,
+    SendAnswer,
+)
+from muster_protocol.ids import InviteId, SessionId
+from muster_protocol.reasons import Reason
+
+
+async def test_what_was_not_acknowledged_comes_again_when_the_device_reconnects(
+    pair: tuple[Actor, Actor], desks: dict[str, Desk]
+) -> None:
+    ann, bob = pair
+    await ann.create()
+    await ann.call(bob)
+    first = await bob.line.next_push(InvitePush)
+    bob.line = await desks["two"].seat(bob.device)
+    assert await bob.line.next_push(InvitePush) == first
+    await bob.acknowledge(first)
+    await ann.create()
+    await ann.call(bob)
+    bob.line = await desks["one"].seat(bob.device)
+    assert await bob.line.next_push(InvitePush) != first
+    assert not bob.line.waiting(InvitePush)
+
+
+async def test_an_answer_and_an_admission_wait_for_whoever_is_away(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    await ann.create()
+    await ann.call(bob)
+    assert isinstance(ann.line, DeskSeat)
+    await desk.unseat(ann.line)
+    joining = await bob.accept()
+    ann.line = await desk.seat(ann.device)
+    await ann.take_answer()
+    assert isinstance(bob.line, DeskSeat)
+    await desk.unseat(bob.line)
+    assert not (await ann.admit()).rejected
+    bob.line = await desk.seat(bob.device)
+    assert await bob.join() is joining
+    await ann.take_joined()
+
+
+async def test_pushes_come_in_the_order_in_which_they_were_put(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    assert isinstance(bob.line, DeskSeat)
+    sessions = []
+    for _ in range(5):
+        sessions.append(await ann.create())
+        await ann.call(bob)
+    bob.line = await desk.seat(bob.device)
+    for session in sessions:
+        assert (await bob.take_invite()).received.invite.session == session
+
+
+async def test_an_inbox_holds_so_many_and_no_more(desk: Desk) -> None:
+    bob = await actor(desk)
+    later = now_ms() + 60_000
+    for number in range(MAX_WAITING):
+        await _put(desk, bob, number, later)
+    with pytest.raises(Refused) as refused:
+        await _put(desk, bob, MAX_WAITING, later)
+    assert refused.value.reason is Reason.OVERLOADED
+    await _put(desk, bob, 7, later)
+
+
+async def test_what_expired_makes_room_and_is_not_delivered(desk: Desk) -> None:
+    bob = await actor(desk)
+    for number in range(MAX_WAITING):
+        await _put(desk, bob, number, now_ms() - 1)
+    await _put(desk, bob, MAX_WAITING, now_ms() + 60_000)
+    bob.line = await desk.seat(bob.device)
+    assert (await bob.line.next_push(InviteUpdatePush)).invite == _invite(MAX_WAITING)
+    assert not bob.line.waiting(InviteUpdatePush)
+
+
+async def test_what_expired_while_it_waited_is_not_delivered(desk: Desk) -> None:
+    bob = await actor(desk)
+    assert isinstance(bob.line, DeskSeat)
+    await desk.unseat(bob.line)
+    await _put(desk, bob, 2, now_ms() + 60_000)
+    await _put(desk, bob, 1, now_ms() - 1)
+    bob.line = await desk.seat(bob.device)
+    assert (await bob.line.next_push(InviteUpdatePush)).invite == _invite(2)
+    assert not bob.line.waiting(InviteUpdatePush)
+
+
+def _invite(number: int) -> InviteId:
+    return InviteId(number.to_bytes(16, "big"))
+
+
+async def _put(desk: Desk, bob: Actor, number: int, expires_ms: int) -> None:
+    push = f"test.{number}"
+    frame = InviteUpdatePush(
+        push=push,
+        session=SessionId("a" * 32),
+        client=bob.client,
+        invite=_invite(number),
+        reason=Reason.CANCELLED,
+    )
+    await inbox.put(desk.hub, bob.client, push, expires_ms, frame)
+
+
+async def test_a_withdrawn_invite_leaves_the_inbox_and_its_end_takes_its_place(
+    pair: tuple[Actor, Actor], desk: Desk
+) -> None:
+    ann, bob = pair
+    await ann.create()
+    await ann.call(bob)
+    invite = (await bob.take_invite()).received.invite.invite
+    await ann.call(bob)
+    second = (await bob.line.next_push(InvitePush)).push
+    assert second is not None
+    name = InviteId(bytes.fromhex(second.removeprefix("invite.")))
+    assert name != invite
+    await ann.ask(CancelInvite(id=1, session=ann.session, client=bob.client, invite=name), Ok)
+    bob.line = await desk.seat(bob.device)
+    update = await bob.line.next_push(InviteUpdatePush)
+    assert (update.invite, update.reason) == (name, Reason.CANCELLED)
+    assert not bob.line.waiting(InvitePush)
+
+
+async def test_an_answer_sent_twice_waits_once(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    await ann.create()
+    await ann.call(bob)
+    joining = await bob.accept()
+    assert joining.answer is not None
+    await bob.ask(SendAnswer(id=1, answer=joining.answer), Ok)
+    ann.line = await desk.seat(ann.device)
+    await ann.line.next_push(AnswerPush)
+    assert not ann.line.waiting(AnswerPush)
+
+
+async def test_an_admission_that_was_not_put_is_put_from_the_outbox(desks: dict[str, Desk]) -> None:
+    ann, bob = await actor(desks["one"]), await actor(desks["one"])
+    await befriend(ann, bob)
+    await ann.create()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+
+    async def crash() -> None:
+        raise StoreUnavailable(Cause.LOST, outcome_unknown=False)
+
+    desks["one"].store.before["inbox_put"] = crash
+    assert not (await ann.admit()).rejected
+    assert not bob.line.waiting(AdmissionPush)
+    for desk in desks.values():
+        await outbox.run_once(desk.hub, min_age_ms=0)
+    await bob.join()
+    await ann.take_joined()
+
+
+async def test_a_push_id_is_short_enough_for_an_acknowledgement() -> None:
+    assert len(inbox.invite_push(InviteId(os.urandom(16)))) <= 64

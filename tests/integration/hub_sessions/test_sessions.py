@@ -1,0 +1,322 @@
+"""A session from its making to its end: read, repeated, left, closed, and carried over the loss of every node."""
+
+import asyncio
+import os
+
+import pytest
+from tests.integration.hub.device import now_ms
+from tests.integration.hub_sessions.desk import Desk, WatchedStore
+from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+
+from muster_hub import outbox
+from muster_hub.sessions import MAX_SESSIONS_LISTED
+from muster_hub.store import keys
+from muster_hub.store.scripts import script
+from muster_hub.store.urls import parse
+from muster_hub.store.wire import Wire
+from muster_protocol.exchange import JOIN_DEADLINE_MS, Leave
+from muster_protocol.frames import (
+    AdmissionPush,
+    Admitted,
+    CloseSession,
+    EpochPush,
+    Error,
+    GetSession,
+    InvitePush,
+    InviteUpdatePush,
+    LeavePush,
+    ListSessions,
+    MemberState,
+    Ok,
+    ResumeSession,
+    SendAnswer,
+    SendJoined,
+    SendLeave,
+    SessionKind,
+    SessionsReply,
+    SessionUpdatePush,
+)
+from muster_protocol.ids import SessionId
+from muster_protocol.reasons import Reason
+from muster_protocol.sealing import ReceiveKey
+
+
+def leave(who: Actor, session: SessionId) -> SendLeave:
+    body = Leave(session=session, member=who.client, member_key=who.device.fingerprint, at=now_ms())
+    return SendLeave(id=1, leave=who.device.sign(body))
+
+
+async def test_making_a_session_again_makes_it_once(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    request = ann.plan()
+    await ann.ask(request, Ok)
+    await ann.ask(request, Ok)
+    shown = await ann.show(request.session)
+    assert (shown.epoch, shown.creator, [member.client for member in shown.members]) == (1, ann.client, [ann.client])
+    assert (await bob.refused(request)).reason is Reason.MISMATCH
+    other = ann.plan()
+    assert other.session != request.session
+
+
+async def test_a_stranger_is_shown_nothing_not_even_that_there_is_a_session(
+    pair: tuple[Actor, Actor], desk: Desk
+) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    there = await bob.line.ask_any(GetSession(id=1, session=session, after=0))
+    none = await bob.line.ask_any(GetSession(id=1, session=SessionId("a" * 32), after=0))
+    assert there == none == Error(re=1, reason=Reason.NOT_A_MEMBER)
+
+
+async def test_the_same_admission_again_is_committed_once(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    await ann.create()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    request = ann.admission()
+    assert not (await ann.ask(request, Admitted)).rejected
+    assert not (await ann.ask(request, Admitted)).rejected
+    ann.inviting.committed(now_ms())
+    await bob.join()
+    await ann.take_joined()
+    assert not (await ann.ask(request, Admitted)).rejected
+    shown = await ann.show(ann.session)
+    assert (shown.epoch, [member.state for member in shown.members]) == (2, [MemberState.JOINED] * 2)
+
+
+async def test_of_two_epochs_of_one_number_the_first_counts(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    await ann.create()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    one = ann.admission()
+    ann.inviting.rejected({})
+    other = ann.admission()
+    assert not (await ann.ask(one, Admitted)).rejected
+    assert (await ann.refused(other)).reason is Reason.MISMATCH
+
+
+async def test_members_get_the_next_epoch_with_its_key(desk: Desk) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    session = await ann.create(kind=SessionKind.MESH)
+    await call_in(ann, bob)
+    await ann.call(dan)
+    await dan.accept()
+    await ann.take_answer()
+    assert not (await ann.admit()).rejected
+    push = await bob.line.next_push(EpochPush)
+    bob.joining[session].on_epoch(push.epoch, push.sealed, bob.pins())
+    assert bob.joining[session].epoch_key == ann.inviting.epoch_key
+    shown = await bob.show(session, after=2)
+    assert (shown.epochs, shown.sealed) == ((push.epoch,), push.sealed)
+
+
+async def test_a_member_leaves_by_its_own_word(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await call_in(ann, bob)
+    request = leave(bob, session)
+    await bob.ask(request, Ok)
+    assert (await ann.line.next_push(LeavePush)).leave == request.leave
+    await bob.ask(request, Ok)
+    shown = await ann.show(session)
+    assert [member.state for member in shown.members] == [MemberState.JOINED, MemberState.OUT]
+    listed = await bob.ask(ListSessions(id=1), SessionsReply)
+    assert listed.sessions == ()
+    assert (await bob.show(session)).sealed is None
+
+
+async def test_nobody_leaves_for_another(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    eve = await actor(desk)
+    session = await ann.create()
+    await call_in(ann, bob)
+    assert (await eve.refused(leave(bob, session))).reason is Reason.MISMATCH
+    assert (await eve.refused(leave(eve, session))).reason is Reason.NOT_A_MEMBER
+
+
+async def test_a_session_without_members_is_closed(pair: tuple[Actor, Actor]) -> None:
+    ann, _ = pair
+    session = await ann.create()
+    await ann.ask(leave(ann, session), Ok)
+    assert not (await ann.show(session)).open
+
+
+async def test_a_closed_session_is_over_for_all(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    dan = await actor(desk)
+    await befriend(ann, dan)
+    session = await ann.create()
+    await call_in(ann, bob)
+    await ann.call(dan)
+    await dan.line.next_push(InvitePush)
+    assert (await bob.refused(CloseSession(id=1, session=session))).reason is Reason.NOT_A_MEMBER
+    await ann.ask(CloseSession(id=1, session=session), Ok)
+    update = await bob.line.next_push(SessionUpdatePush)
+    assert (update.client, update.state) == (None, "closed")
+    assert (await dan.line.next_push(InviteUpdatePush)).reason is Reason.SESSION_CLOSED
+    assert not (await bob.show(session)).open
+    statement = bob.joining[session].joined_statement(_receive_key(), now_ms())
+    assert (await bob.refused(SendJoined(id=1, joined=statement))).reason is Reason.SESSION_CLOSED
+    await ann.ask(CloseSession(id=1, session=session), Ok)
+
+
+def _receive_key() -> ReceiveKey:
+    return ReceiveKey.from_seed(os.urandom(96))
+
+
+async def test_the_sessions_that_a_device_is_in_are_listed(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    sessions = {await ann.create() for _ in range(3)}
+    await call_in(ann, bob)
+    listed = await ann.ask(ListSessions(id=1), SessionsReply)
+    assert {line.session for line in listed.sessions} == sessions
+    listed = await bob.ask(ListSessions(id=1), SessionsReply)
+    assert [(line.session, line.members) for line in listed.sessions] == [(ann.session, (ann.client, bob.client))]
+    assert MAX_SESSIONS_LISTED >= 64
+
+
+async def test_joined_must_name_the_admission_and_an_epoch_of_the_session(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    assert not (await ann.admit()).rejected
+    joining = await bob.take_admission()
+    good, joining._admission = joining._admission, None
+    statement = joining.joined_statement(_receive_key(), now_ms())
+    assert (await bob.refused(SendJoined(id=1, joined=statement))).reason is Reason.MISMATCH
+    joining._admission = good
+    statement = joining.joined_statement(_receive_key(), now_ms())
+    assert (await ann.refused(SendJoined(id=1, joined=statement))).reason is Reason.MISMATCH
+    await bob.ask(SendJoined(id=1, joined=statement), Ok)
+    await bob.ask(SendJoined(id=1, joined=statement), Ok)
+    assert (await ann.show(session)).joined == (statement,)
+
+
+async def test_a_new_process_asks_to_be_admitted_anew(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await call_in(ann, bob)
+    bob.line = await desk.seat(bob.device)
+    await bob.ask(ResumeSession(id=1, session=session), Ok)
+    update = await ann.line.next_push(SessionUpdatePush)
+    assert (update.client, update.state) == (bob.client, "resume")
+    await call_in(ann, bob)
+    shown = await ann.show(session)
+    assert (shown.epoch, [member.state for member in shown.members]) == (3, [MemberState.JOINED] * 2)
+
+
+async def test_a_device_that_cannot_open_gives_its_seat_back(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await ann.call(bob)
+    joining = await bob.accept()
+    await ann.take_answer()
+    assert not (await ann.admit()).rejected
+    await bob.line.next_push(AdmissionPush)
+    refusal = joining.refuse(Reason.CANNOT_OPEN, now_ms())
+    await bob.ask(SendAnswer(id=1, answer=refusal), Ok)
+    await bob.ask(SendAnswer(id=1, answer=refusal), Ok)
+    await ann.take_answer()
+    assert ann.inviting.targets[bob.client].reason is Reason.CANNOT_OPEN
+    [_, member] = (await ann.show(session)).members
+    assert (member.state, member.reason) == (MemberState.OUT, Reason.CANNOT_OPEN)
+
+
+@pytest.mark.parametrize("joins", [True, False])
+async def test_a_seat_without_joined_is_taken_back_after_its_time(
+    pair: tuple[Actor, Actor], desks: dict[str, Desk], joins: bool
+) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    assert not (await ann.admit()).rejected
+    if joins:
+        await bob.join()
+    early, late = (now_ms() + shift for shift in (JOIN_DEADLINE_MS - 5_000, JOIN_DEADLINE_MS + 5_000))
+    for at_ms in (early, late, late):
+        state = (await ann.show(session)).members[1].state
+        assert state is (MemberState.JOINED if joins else MemberState.SEATED) or at_ms == late
+        for desk in desks.values():
+            await outbox.run_once(desk.hub, now_ms=at_ms)
+    [_, member] = (await ann.show(session)).members
+    if joins:
+        assert member.state is MemberState.JOINED
+        return
+    assert (member.state, member.reason) == (MemberState.OUT, Reason.JOIN_FAILED)
+    update = await ann.line.next_push(SessionUpdatePush)
+    assert (update.client, update.reason) == (bob.client, Reason.JOIN_FAILED)
+    assert not ann.line.waiting(SessionUpdatePush)
+
+
+async def test_the_deadline_of_a_seat_that_was_given_anew_takes_nobody_out(
+    pair: tuple[Actor, Actor], desks: dict[str, Desk]
+) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    assert not (await ann.admit()).rejected
+    await bob.line.next_push(AdmissionPush)
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    assert not (await ann.admit()).rejected
+    await bob.join()
+    for desk in desks.values():
+        await outbox.run_once(desk.hub, now_ms=now_ms() + 2 * JOIN_DEADLINE_MS)
+    assert [member.state for member in (await ann.show(session)).members] == [MemberState.JOINED] * 2
+
+
+async def test_a_session_survives_the_loss_of_every_node(pair: tuple[Actor, Actor], store_url: str) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await call_in(ann, bob)
+    async with WatchedStore.open(store_url) as store, asyncio.TaskGroup() as group:
+        assert isinstance(store, WatchedStore)
+        anew = Desk(store, group, "three", {})
+        ann.line, bob.line = await anew.seat(ann.device), await anew.seat(bob.device)
+        shown = await bob.show(session)
+        assert [member.state for member in shown.members] == [MemberState.JOINED] * 2
+        await call_in(ann, bob)
+
+
+async def test_every_key_of_a_session_ends_with_it(pair: tuple[Actor, Actor], store_url: str) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await call_in(ann, bob)
+    await bob.say(bob.device.grant(ann.device))
+    wire = Wire(parse(store_url))
+    await wire.connect()
+    held = [key(session) for key in (keys.session, keys.roster, keys.floors, keys.epochs, keys.sealed, keys.judged)]
+    held += [keys.noted(ann.client), keys.noted(bob.client)]
+    lasts = [await wire.ask(b"PTTL", key) for key in held]
+    await wire.close()
+    assert all(isinstance(ms, int) and 0 < ms <= 25 * 3_600_000 for ms in lasts)
+
+
+async def test_the_outbox_is_trimmed_behind_its_cursor_only(desks: dict[str, Desk], store_url: str) -> None:
+    desk = desks["one"]
+    bucket = 7
+    for _ in range(1100):
+        await desk.store.run(script("record"), [keys.outbox(bucket)], [await desk.store.not_after_ms(), b"\x90"])
+    wire = Wire(parse(store_url))
+    await wire.connect()
+    assert await wire.ask(b"XLEN", keys.outbox(bucket)) == 1100
+    for each in desks.values():
+        await outbox.run_once(each.hub, min_age_ms=0)
+    assert await wire.ask(b"XLEN", keys.outbox(bucket)) == 1100 - outbox.MAX_ENTRIES
+    for _ in range(17):
+        for each in desks.values():
+            await outbox.run_once(each.hub, min_age_ms=0)
+    left = await wire.ask(b"XLEN", keys.outbox(bucket))
+    await wire.close()
+    assert left == 1000

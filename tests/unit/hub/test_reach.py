@@ -1,0 +1,151 @@
+"""The table of a node's connections, and what goes to which of them."""
+
+import os
+from typing import cast
+
+import pytest
+
+from muster_hub.bus_messages import CloseSeat, NudgeInbox, NudgePresence, PushToSeat, decode_bus_message
+from muster_hub.caller import Caller
+from muster_hub.reach import MAX_CLOSED_EARLY, Reach, Seat
+from muster_protocol.cards import VerifiedCard
+from muster_protocol.closes import CloseCode
+from muster_protocol.connect import Role
+from muster_protocol.frames import PresencePush, encode_frame
+from muster_protocol.ids import ClientId, Fingerprint, InstanceId
+
+ANN = ClientId("a" * 32)
+PUSH = PresencePush(devices=())
+
+
+class Link:
+    """A connection that writes down what is done with it."""
+
+    busy = False
+
+    def __init__(self, number: int, role: Role = Role.AGENT, client: ClientId = ANN) -> None:
+        self.client, self.number, self.role = client, number, role
+        self.done: list[object] = []
+
+    @property
+    def caller(self) -> Caller:
+        key = Fingerprint(bytes(32))
+        card = cast("VerifiedCard", None)  # nothing here looks at a card
+        return Caller(self.client, key, (key,), self.number, self.role, InstanceId(os.urandom(16)), card)
+
+    def send(self, frame: bytes) -> None:
+        self.done.append(frame)
+
+    def close(self, code: CloseCode) -> None:
+        self.done.append(code)
+
+    def deliver_inbox(self) -> None:
+        self.done.append("inbox")
+
+
+@pytest.fixture
+def said() -> list[tuple[str, object]]:
+    return []
+
+
+@pytest.fixture
+def watched() -> list[ClientId]:
+    return []
+
+
+@pytest.fixture
+def reach(said: list[tuple[str, object]], watched: list[ClientId]) -> Reach:
+    async def nowhere(_: ClientId) -> Seat | None:
+        return Seat("other", "i", 7)
+
+    return Reach("here", lambda node, data: said.append((node, decode_bus_message(data))), nowhere, watched.append)
+
+
+def here(number: int) -> Seat:
+    return Seat("here", "i", number)
+
+
+def test_the_newer_agent_takes_the_place_of_the_older(reach: Reach) -> None:
+    older, newer = Link(1), Link(2)
+    assert reach.add(older) is None
+    assert reach.add(newer) is older
+    assert reach.local_agent(ANN) is newer
+    reach.remove(older)
+    assert reach.local_agent(ANN) is newer
+
+
+def test_an_older_agent_that_comes_late_is_the_one_to_close(reach: Reach) -> None:
+    newer, older = Link(2), Link(1)
+    reach.add(newer)
+    assert reach.add(older) is older
+    assert reach.local_agent(ANN) is newer
+
+
+def test_command_lines_take_nobodys_place(reach: Reach) -> None:
+    agent = Link(1)
+    reach.add(agent)
+    assert reach.add(Link(2, Role.CLI)) is None
+    assert reach.local_agent(ANN) is agent
+    assert len(reach) == 2
+
+
+def test_a_close_that_comes_before_its_connection_is_not_lost(reach: Reach) -> None:
+    """The store told another node of this connection before it told this one."""
+    reach.heard(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
+    late = Link(5)
+    assert reach.add(late) is late
+
+
+def test_closes_that_came_early_are_bounded(reach: Reach) -> None:
+    for number in range(MAX_CLOSED_EARLY + 1):
+        reach.heard(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
+    assert reach.add(Link(0)) is None
+    last = Link(MAX_CLOSED_EARLY)
+    assert reach.add(last) is last
+
+
+def test_a_push_goes_to_the_seat_wherever_it_is(reach: Reach, said: list[tuple[str, object]]) -> None:
+    link = Link(1)
+    reach.add(link)
+    reach.push(ANN, [here(1), here(9), Seat("other", "i", 3)], PUSH)
+    assert link.done == [encode_frame(PUSH)]
+    assert said == [("other", PushToSeat(ANN, 3, encode_frame(PUSH)))]
+
+
+async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
+    reach: Reach, said: list[tuple[str, object]]
+) -> None:
+    await reach.push_live(ANN, PUSH)
+    assert said == [("other", PushToSeat(ANN, 7, encode_frame(PUSH)))]
+    link = Link(1)
+    reach.add(link)
+    await reach.push_live(ANN, PUSH)
+    assert link.done == [encode_frame(PUSH)]
+    assert len(said) == 1
+
+
+def test_nudges_and_closes(reach: Reach, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
+    link = Link(1)
+    reach.add(link)
+    there = Seat("other", "i", 3)
+    reach.nudge_inbox(ANN, [here(1), there])
+    reach.close(ANN, here(1), CloseCode.REVOKED)
+    reach.close(ANN, there, CloseCode.REVOKED)
+    reach.nudge_presence(ANN, ["here", "other"])
+    assert link.done == ["inbox", CloseCode.REVOKED]
+    assert watched == [ANN]
+    assert said == [
+        ("other", NudgeInbox(ANN, 3)),
+        ("other", CloseSeat(ANN, 3, CloseCode.REVOKED)),
+        ("other", NudgePresence(ANN)),
+    ]
+
+
+def test_what_others_say_is_done_once_the_connection_is_here(reach: Reach, watched: list[ClientId]) -> None:
+    link = Link(1)
+    reach.add(link)
+    for message in (PushToSeat(ANN, 1, b"frame"), NudgeInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
+        reach.heard(message)
+    reach.heard(NudgePresence(ANN))
+    assert link.done == [b"frame", "inbox"]
+    assert watched == [ANN]

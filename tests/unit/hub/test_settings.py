@@ -1,0 +1,133 @@
+"""Settings: which of several sources counts, and what is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from muster_hub.addresses import binding, origins
+from muster_hub.effective import checked
+from muster_hub.settings import MAY_BE, SettingError, Settings, load
+
+
+def loaded(tmp_path: Path, flags: dict[str, object], environ: dict[str, str], file: str | None = None) -> Settings:
+    if file is not None:
+        path = tmp_path / "hub.toml"
+        path.write_text(file)
+        flags = flags | {"config": str(path)}
+    return load(flags, environ, data_dir=tmp_path)
+
+
+def test_a_flag_counts_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+    file = 'log_level = "error"\nlog_format = "json"\nlisten = "127.0.0.1:1"\n'
+    environ = {"MUSTER_HUB_LOG_LEVEL": "warning", "MUSTER_HUB_LOG_FORMAT": "text"}
+    settings = loaded(tmp_path, {"log_level": "debug"}, environ, file)
+    assert (settings.log_level, settings.log_format, settings.listen) == ("debug", "text", "127.0.0.1:1")
+    assert settings.enrolment == "open"
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "hub.toml").write_text("store_replicas = 2\ninsecure = true\n")
+    settings = loaded(tmp_path, {}, {"MUSTER_HUB_CONFIG": str(tmp_path / "hub.toml")})
+    assert (settings.store_replicas, settings.insecure) == (2, True)
+
+
+def test_what_was_not_given_does_not_count(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, {"log_level": None, "origin": ()}, {"MUSTER_HUB_LOG_LEVEL": "error"})
+    assert settings.log_level == "error"
+
+
+def test_text_of_the_environment_stands_for_numbers_yes_and_lists(tmp_path: Path) -> None:
+    environ = {
+        "MUSTER_HUB_STORE_REPLICAS": "3",
+        "MUSTER_HUB_INSECURE": "true",
+        "MUSTER_HUB_ORIGIN": "ws://one.example, wss://two.example",
+        "MUSTER_HUB_DATA_DIR": str(tmp_path / "there"),
+        "MUSTER": "nothing of the hub's",
+    }
+    settings = loaded(tmp_path, {}, environ)
+    assert settings.store_replicas == 3
+    assert settings.insecure is True
+    assert settings.origin == ("ws://one.example", "wss://two.example")
+    assert settings.data_dir == tmp_path / "there"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("listen", "8080"),
+        ("listen", "::1:80"),
+        ("store_replicas", "-1"),
+        ("log_format", "xml"),
+        ("log_level", ""),
+        ("insecure", "perhaps"),
+        ("origin", ["hub.example"]),
+        ("origin", ["wss://hub.example/path"]),
+        ("enrolment", "closed"),
+        ("data_dir", ""),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_settings_name_and_what_it_may_be(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    with pytest.raises(SettingError) as caught:
+        loaded(tmp_path, {name: value}, {})
+    assert caught.value.setting == name
+    assert MAY_BE[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ['colour = "blue"\n', '[hub]\nlisten = "x"\n'])
+def test_an_unknown_setting_is_refused_by_name(tmp_path: Path, file: str) -> None:
+    with pytest.raises(SettingError, match="is no setting of the hub"):
+        loaded(tmp_path, {}, {}, file)
+
+
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="is not TOML"):
+        loaded(tmp_path, {}, {}, "listen: nowhere")
+
+
+def test_every_setting_says_what_it_may_be() -> None:
+    assert set(MAY_BE) == {*Settings.__struct_fields__, "config"}
+
+
+def test_the_default_takes_devices_of_this_machine_alone(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, {}, {})
+    found = binding(settings)
+    assert (found.host, found.port, found.scheme) == ("127.0.0.1", 7627, "ws")
+    assert origins(settings, found, 7627) == {"ws://127.0.0.1:7627", "ws://localhost:7627", "ws://[::1]:7627"}
+
+
+def test_an_origin_is_known_with_and_without_the_usual_port(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, {"origin": ["wss://Hub.Example", "wss://other.example:8443"]}, {})
+    found = binding(settings)
+    assert origins(settings, found, 7627) == {
+        "wss://hub.example",
+        "wss://hub.example:443",
+        "wss://other.example:8443",
+    }
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"listen": "0.0.0.0:7627"},
+        {"listen": "[::]:7627"},
+        {"listen": "192.0.2.7:7627"},
+        {"origin": ["ws://hub.example"]},
+    ],
+)
+def test_what_is_open_to_others_on_the_way_has_to_be_asked_for(tmp_path: Path, flags: dict[str, object]) -> None:
+    with pytest.raises(SettingError, match="origin: "):
+        binding(loaded(tmp_path, flags, {}))
+
+
+def test_insecure_asks_for_it(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, {"listen": "192.0.2.7:7627", "insecure": True}, {})
+    assert origins(settings, binding(settings), 7627) == {"ws://192.0.2.7:7627"}
+
+
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, {"store": "redis://hub:secret@store.example/1"}, {})
+    shown = checked(settings)
+    assert "secret" not in shown.text() + shown.json() + repr(shown)
+    assert "store.example" in shown.text()
