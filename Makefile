@@ -1,7 +1,7 @@
 # Every target sets up what it needs in .venv, the first time and when pyproject.toml changes.
 # PYTHON=/path/to/python chooses the interpreter, TESTS=tests/unit a part of the tests.
 
-DEMO := client/examples/demo.py
+DEMO := client/examples/demo
 TESTS := tests
 
 VENV := .venv

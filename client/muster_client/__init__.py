@@ -1,0 +1,33 @@
+"""A device of Muster: identity, trust, policy, and the agent that answers for it.
+
+The names here are the library's. They are loaded when first used, since a command line that only reads its own data
+should not wait for sockets and ciphers that it does not need.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from muster_client.agent import Agent, Asked, Policy
+    from muster_client.control import ControlClient
+    from muster_client.device import Device
+    from muster_client.hub import Hub
+    from muster_client.session import Session
+
+_HOMES = {
+    "Agent": "muster_client.agent",
+    "Asked": "muster_client.agent",
+    "ControlClient": "muster_client.control",
+    "Device": "muster_client.device",
+    "Hub": "muster_client.hub",
+    "Policy": "muster_client.agent",
+    "Session": "muster_client.session",
+}
+
+__all__ = ["Agent", "Asked", "ControlClient", "Device", "Hub", "Policy", "Session"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

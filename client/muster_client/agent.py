@@ -1,0 +1,320 @@
+"""The agent: one process of a device that answers invites and holds its sessions (SPEC.md section 7)."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from ssl import SSLContext
+
+import structlog
+from msgspec import structs
+
+from muster_client.agent_lock import agent_lock
+from muster_client.alongside import Companions, companions
+from muster_client.answering import Answering, Asked, Policy
+from muster_client.broadcast import Broadcast, Stream
+from muster_client.clock import now_ms
+from muster_client.connection import Connection
+from muster_client.control_messages import AgentStatus
+from muster_client.control_server import ControlServer, socket_path
+from muster_client.device import Device
+from muster_client.errors import HubRefused, HubUnreachable, UnknownSession
+from muster_client.events import (
+    CloneSuspected,
+    Event,
+    InboxEntry,
+    NotPublished,
+    PresenceChanged,
+    Published,
+)
+from muster_client.link import Link
+from muster_client.means import Means
+from muster_client.membership import Membership
+from muster_client.paths import LOCK_FILE
+from muster_client.pushes import Pushes
+from muster_client.session import Session
+from muster_client.starting import DEFAULT_SESSION_MS, create_session
+from muster_client.synchronising import PublishResult, fetch_own, publish
+from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.frames import ConfirmToken, Ok, Presence, PresenceReply, Purpose, Push, SessionKind, Watch, Who
+from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.reasons import Reason
+
+LOOK_EVERY_S = 1.0
+"""How often the agent looks for statements that a command line made."""
+
+_log = structlog.get_logger("muster.agent")
+
+__all__ = ["Agent", "Asked", "Policy", "Session"]
+
+OnSession = Callable[[Session], Awaitable[None]]
+
+
+class Agent:
+    """A running agent. Made by ``open``."""
+
+    def __init__(self, device: Device, policy: Policy, beside: Companions, ssl: SSLContext | None) -> None:
+        self.device = device
+        self._beside = beside
+        self._events: Broadcast[Event] = Broadcast()
+        self._changed = asyncio.Event()
+        self._link = Link(device, on_welcome=self._on_welcome, on_push=self._on_push, tell=self._tell, ssl=ssl)
+        self._means = Means(device, self._link, now_ms, self._tell)
+        self._answering = Answering(self._means, policy)
+        self._membership = Membership(self._means, self._answering, self._on_session)
+        self._pushes = Pushes(self._means, self._answering, self._membership)
+        self._callback: OnSession | None = None
+        self._watched: tuple[ClientId, ...] = ()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        device: Device | Path,
+        *,
+        hub_url: str | None = None,
+        policy: Policy | None = None,
+        protocol: ProtocolRange | None = None,
+        app: str | None = None,
+        app_version: str | None = None,
+        modes: Sequence[Mode] | None = None,
+        on_session: OnSession | None = None,
+        control: bool = True,
+        ssl: SSLContext | None = None,
+    ) -> AsyncIterator["Agent"]:
+        """Take the device's agent lock, and stay connected to its hub for as long as the block runs.
+
+        What is named here is written into the device's settings; what is not stays as it was. ``on_session`` runs in a
+        task of its own for each session that this device made or joined. ``ssl`` None trusts what the system trusts.
+        Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``. A hub that is away is no error: it is tried again, and
+        ``events`` tells. Where the hub says with proof that coming back is no use, the block is left with
+        ``HubRefused``.
+        """
+        async with AsyncExitStack() as stack:
+            opened = device if isinstance(device, Device) else stack.enter_context(Device.open(device))
+            socket = socket_path(opened.path) if control else None
+            stack.enter_context(agent_lock(opened.path / LOCK_FILE, socket))
+            _configure(opened, hub_url=hub_url, protocol=protocol, app=app, app_version=app_version, modes=modes)
+            beside = await stack.enter_async_context(companions())
+            agent = cls(opened, policy or Policy(), beside, ssl)
+            agent._callback = on_session
+            stack.callback(agent._end)
+            if socket is not None:
+                await stack.enter_async_context(ControlServer(agent, beside).listening(socket))
+            beside.start(agent._link.run())
+            beside.start(agent._publish_changes())
+            yield agent
+
+    def _end(self) -> None:
+        self._membership.end()
+        self._events.end()
+
+    # -- the hub ------------------------------------------------------------------------------------------------------
+
+    async def connected(self) -> None:
+        """Wait until the hub has said welcome and both hold the same statements."""
+        await self._link.ready()
+
+    async def _on_welcome(self, connection: Connection) -> None:
+        if connection.welcome.token is not None:
+            # Written down before it is confirmed: the hub never expects a token that could be lost with this process.
+            self.device.keep_token(connection.welcome.token)
+            await connection.ask(ConfirmToken(id=0, counter=connection.welcome.token.counter), Ok)
+        if connection.welcome.standing is Reason.CLONE_SUSPECTED:
+            self._tell(CloneSuspected())
+        await fetch_own(connection, self.device)
+        self._tell_published(await publish(connection, self.device))
+        await self._answering.flush()
+        await self._membership.on_welcome(connection)
+        if self._watched:
+            reply = await connection.ask(Watch(id=0, clients=self._watched), PresenceReply)
+            self._tell(PresenceChanged(devices=reply.devices))
+
+    async def _on_push(self, connection: Connection, push: Push) -> None:
+        await self._pushes.handle(connection, push)
+
+    def nudge(self) -> None:
+        """Look now for what another process of the device did: publish its statements, try the hub again."""
+        self._changed.set()
+
+    async def publish(self) -> tuple[PublishResult, ...]:
+        """Offer the hub every statement that it has not acknowledged; raises ``HubUnreachable``, ``HubRefused``."""
+        await self._link.ready()
+        connection = self._link.connection
+        if connection is None:
+            raise HubUnreachable("no connection to the hub")
+        results = await publish(connection, self.device)
+        self._tell_published(results)
+        return results
+
+    async def _publish_changes(self) -> None:
+        seen = self.device.changes_by_others()
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+            now = self.device.changes_by_others()
+            if not self._changed.is_set() and now == seen:
+                continue
+            self._changed.clear()
+            seen = now
+            self._link.wake()
+            if self._link.standing is not None:
+                # The person may have answered for these data; the next welcome tells.
+                await self._link.refresh()
+                continue
+            try:
+                await self.publish()
+            except (HubUnreachable, HubRefused) as error:
+                # The next connect publishes what waits.
+                _log.info("not_published", cause=str(error))
+
+    def _tell_published(self, results: Sequence[PublishResult]) -> None:
+        for one in results:
+            if one.reason is None:
+                self._tell(Published(kind=one.kind, serial=one.serial))
+            else:
+                self._tell(NotPublished(kind=one.kind, serial=one.serial, reason=one.reason))
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def events(self) -> Stream[Event]:
+        """Give what happens from now on, until the agent ends. Each reader has a queue of its own, with a limit."""
+        return self._events.listen()
+
+    def _tell(self, event: Event) -> None:
+        self._events.tell(event)
+
+    def _on_session(self, session: Session) -> None:
+        if self._callback is not None:
+            self._beside.start(self._call_back(self._callback, session))
+
+    async def _call_back(self, callback: OnSession, session: Session) -> None:
+        try:
+            await callback(session)
+        except Exception:  # noqa: BLE001 - the application's own fault must not take other sessions down
+            _log.exception("on_session_failed", session=session.id[:8])
+
+    # -- sessions -----------------------------------------------------------------------------------------------------
+
+    async def start_session(
+        self,
+        targets: Sequence[ClientId],
+        *,
+        mode: Mode = Mode.JOIN,
+        profile: str | None = None,
+        kind: SessionKind = SessionKind.MESH,
+        purpose: Purpose = Purpose.AUTO,
+        lasts_ms: int = DEFAULT_SESSION_MS,
+    ) -> Session:
+        """Create a session and call devices into it; returns once the hub has said what became of each call.
+
+        All targets are checked over this device's own store before anything is created. Raises ``InvalidRequest``,
+        ``NotTrusted``, ``SessionRefused``, ``HubUnreachable``.
+        """
+        session = await self.create_session(
+            targets, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
+        )
+        await session.invite(targets, purpose=purpose)
+        return session
+
+    async def create_session(
+        self,
+        targets: Sequence[ClientId],
+        *,
+        mode: Mode,
+        profile: str | None,
+        kind: SessionKind,
+        purpose: Purpose,
+        lasts_ms: int = DEFAULT_SESSION_MS,
+    ) -> Session:
+        """Do the first half of ``start_session``: check the targets and make the session; ``invite`` then calls them.
+
+        Whoever wants to see each step of the calls listens to ``updates`` in between.
+        """
+        session = await create_session(
+            self._means, targets, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
+        )
+        self._membership.add(session)
+        self._beside.start(session.run())
+        session.begun()
+        self._on_session(session)
+        return session
+
+    def sessions(self) -> tuple[Session, ...]:
+        """List the sessions of this process."""
+        return self._membership.sessions()
+
+    def session(self, session: SessionId) -> Session:
+        """Give one session of this process; raises ``UnknownSession``."""
+        for one in self.sessions():
+            if one.id == session:
+                return one
+        raise UnknownSession(session)
+
+    # -- presence -----------------------------------------------------------------------------------------------------
+
+    async def who(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:
+        """Ask who is online, in the order asked; raises ``HubUnreachable``, ``HubRefused``."""
+        return (await self._link.ask(Who(id=0, clients=tuple(peers)), PresenceReply)).devices
+
+    async def watch(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:
+        """As ``who``, and ``events`` tells of changes from now on; replaces what was watched before."""
+        reply = await self._link.ask(Watch(id=0, clients=tuple(peers)), PresenceReply)
+        self._watched = tuple(peers)
+        return reply.devices
+
+    # -- the person ---------------------------------------------------------------------------------------------------
+
+    def inbox(self) -> tuple[InboxEntry, ...]:
+        """List the invites that wait for the person."""
+        return self._answering.inbox()
+
+    async def accept(self, invite: str) -> InboxEntry:
+        """Accept an invite by its id or a unique beginning. Without a connection the answer is sent at the next one.
+
+        Raises ``UnknownInvite``; ``NotTrusted`` where the peer is trusted no longer.
+        """
+        return await self._answering.accept(invite)
+
+    async def decline(self, invite: str) -> InboxEntry:
+        """Decline an invite by its id or a unique beginning; raises ``UnknownInvite``."""
+        return await self._answering.decline(invite)
+
+    def status(self) -> AgentStatus:
+        """Say how the agent is."""
+        return AgentStatus(
+            client=self.device.client,
+            pid=os.getpid(),
+            hub_url=self.device.hub_url,
+            hub=self.device.pinned_hub,
+            connected=self._link.connection is not None,
+            standing=self._link.standing,
+            sessions=len(self.sessions()),
+            inbox=len(self.inbox()),
+        )
+
+
+def _configure(
+    device: Device,
+    *,
+    hub_url: str | None,
+    protocol: ProtocolRange | None,
+    app: str | None,
+    app_version: str | None,
+    modes: Sequence[Mode] | None,
+) -> None:
+    named = {
+        "hub_url": hub_url,
+        "protocol": protocol,
+        "app": app,
+        "app_version": app_version,
+        "modes": None if modes is None else tuple(mode for mode in Mode if mode in modes),
+    }
+    settings = device.settings
+    wanted = structs.replace(settings, **{name: value for name, value in named.items() if value is not None})
+    if wanted != settings:
+        device.configure(wanted)

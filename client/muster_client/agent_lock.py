@@ -1,0 +1,52 @@
+"""The lock that makes a device have one agent at a time; it ends with its process, however that ends."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from muster_client.errors import AgentRunning
+from muster_client.private_files import PRIVATE_FILE
+
+MAX_LOCK_BYTES = 4096
+
+
+class Holder(Struct, frozen=True):
+    """Who holds the lock, and where its control socket is; written into the lock file for command lines to read."""
+
+    pid: int
+    socket: str | None = None
+
+
+@contextmanager
+def agent_lock(path: Path, socket: Path | None) -> Iterator[None]:
+    """Hold the lock on this file; raises ``AgentRunning`` where another process does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        _take(descriptor, path)
+        holder = Holder(os.getpid(), None if socket is None else str(socket))
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = read_holder(path)
+        raise AgentRunning(None if holder is None else holder.pid) from None
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Give who wrote into the lock file last, whether it still runs or not; None where nobody did."""
+    try:
+        return msgspec.json.decode(path.read_bytes()[:MAX_LOCK_BYTES], type=Holder)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,41 @@
+"""Tasks that live as long as a block: none survives it, and errors come out as themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+
+class Companions:
+    """A task group whose tasks are cancelled when its block ends."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run ``work`` beside the block; its error ends the block."""
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel(self) -> None:
+        """Cancel all that still runs."""
+        for task in self._tasks:
+            task.cancel()
+
+
+@asynccontextmanager
+async def companions() -> AsyncIterator[Companions]:
+    """Open a block with tasks beside it. A single error comes out bare, several in an ``ExceptionGroup``."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            beside = Companions(group)
+            try:
+                yield beside
+            finally:
+                beside.cancel()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) == 1:
+            raise errors.exceptions[0] from None
+        raise

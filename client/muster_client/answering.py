@@ -1,0 +1,240 @@
+"""Answering invites: by this device's own grants, by its person, or not at all (SPEC.md section 7)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import structlog
+
+from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
+from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
+from muster_client.invites import ACCEPTED, Remembered
+from muster_client.means import Means, fresh_receive_key
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import Admission, Invite
+from muster_protocol.frames import Ok, Purpose, SendAnswer
+from muster_protocol.ids import InviteId
+from muster_protocol.joining import Joining, Received, read_invite
+from muster_protocol.reasons import REASONS, Reason, Sayer
+from muster_protocol.signed import Signed, read
+
+MAX_JOININGS = 256
+"""Answers whose admission may still come; the oldest is forgotten first."""
+
+_log = structlog.get_logger("muster.invite")
+
+
+class Asked(StrEnum):
+    """What becomes of an invite that asks this device's person."""
+
+    ASK = "ask"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the agent answers beyond what its grants say."""
+
+    asked: Asked = Asked.ASK
+    """``ask``: into the inbox; ``refuse``: declined at once."""
+    auto: bool = True
+    """False: automatic invites are declined, whatever the grants say."""
+
+
+class Answering:
+    """The invites of one agent, and the answers that it gave in this process."""
+
+    def __init__(self, means: Means, policy: Policy) -> None:
+        self._means = means
+        self._policy = policy
+        self._joinings: dict[InviteId, Joining] = {}
+        self._unsent: dict[InviteId, Signed] = {}
+
+    # -- invites ------------------------------------------------------------------------------------------------------
+
+    async def on_invite(self, signed: Signed) -> None:
+        """Handle an invite, the first time or again; raises ``HubUnreachable``. What does not verify is ignored."""
+        received = await self._verify(signed)
+        if received is None:
+            return
+        invite = received.invite
+        given = self._joinings.get(invite.invite)
+        if given is not None and given.answer is not None:
+            await self._send(invite.invite, given.answer)
+            return
+        await self._decide(signed, received)
+
+    async def _verify(self, signed: Signed) -> Received | None:
+        device = self._means.device
+        try:
+            sender = read(signed, Invite).sender
+            if sender not in device.pins():
+                _log.info("invite_ignored", reason=Reason.NOT_TRUSTED)
+                return None
+            key = await self._means.key_of(sender)
+            if isinstance(key, Obstacle):
+                _log.info("invite_ignored", peer=sender[:8], reason=key.reason)
+                return None
+            return read_invite(signed, key, device.client, device.fingerprint)
+        except Refused as refused:
+            _log.info("invite_ignored", reason=refused.reason)
+            return None
+
+    async def _decide(self, signed: Signed, received: Received) -> None:
+        invite = received.invite
+        remembered = self._means.device.invites.get(invite.invite)
+        if remembered is not None and remembered.refused is not None:
+            await self._answer(received, signed, remembered.refused)
+        elif invite.purpose is Purpose.AUTO:
+            await self._answer(received, signed, self._judge(received))
+        elif remembered is None or remembered.outcome is None:
+            await self._ask_person(signed, received, known=remembered is not None)
+        else:
+            # A person said yes in a process that is gone; its receive key is gone too, so yes is said anew.
+            await self._answer(received, signed, self._allowed(received))
+
+    def _judge(self, received: Received) -> Reason | None:
+        """Judge an automatic invite over own data; a one-time grant is spent, durably, before any yes leaves."""
+        if not self._policy.auto:
+            return Reason.DECLINED
+        version = received.invite.protocol.highest_common(self._means.device.settings.protocol)
+        if version is None:
+            return Reason.INCOMPATIBLE_PROTOCOL
+        return self._means.device.spend(received.invite, self._means.link.standing)
+
+    def _allowed(self, received: Received) -> Reason | None:
+        return self._means.device.decide_incoming(received.invite, self._means.link.standing).reason
+
+    async def _ask_person(self, signed: Signed, received: Received, *, known: bool) -> None:
+        invite, device = received.invite, self._means.device
+        reason = self._allowed(received)
+        if reason is None and self._policy.asked is Asked.REFUSE:
+            reason = Reason.DECLINED
+        if reason is None and not known and not device.invites.remember(signed, invite, None):
+            reason = Reason.OVERLOADED
+        if reason is not None:
+            await self._answer(received, signed, reason)
+        elif not known:
+            remembered = device.invites.get(invite.invite)
+            if remembered is not None:
+                self._means.tell(Invited(invite=remembered.entry))
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    async def _answer(self, received: Received, signed: Signed, reason: Reason | None) -> None:
+        """Give an answer: written down first, so that another process of this device gives no other."""
+        invite, now = received.invite, self._means.now()
+        joining = self._joining(received)
+        said = reason if reason is None or Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
+        answer = joining.accept(fresh_receive_key(), now) if said is None else joining.refuse(said, now)
+        self._means.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
+        self._joinings[invite.invite] = joining
+        if len(self._joinings) > MAX_JOININGS:
+            del self._joinings[next(iter(self._joinings))]
+        self._means.tell(
+            InviteAnswered(
+                creator=invite.sender, session=invite.session, mode=invite.mode, purpose=invite.purpose, reason=said
+            )
+        )
+        await self._send(invite.invite, answer)
+
+    async def _send(self, invite: InviteId, answer: Signed) -> None:
+        self._unsent[invite] = answer
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Send what is not known to have arrived; what the hub cannot be told now is sent at the next connect."""
+        for invite, answer in list(self._unsent.items()):
+            try:
+                await self._means.link.ask(SendAnswer(id=0, answer=answer), Ok)
+            except HubUnreachable:
+                return
+            except HubRefused as refused:
+                _log.info("answer_refused", reason=refused.reason)
+            if self._unsent.get(invite) is answer:
+                del self._unsent[invite]
+
+    # -- the person ---------------------------------------------------------------------------------------------------
+
+    def inbox(self) -> tuple[InboxEntry, ...]:
+        """List the invites that wait for the person."""
+        return tuple(remembered.entry for remembered in self._means.device.invites.waiting())
+
+    async def accept(self, beginning: str) -> InboxEntry:
+        """Say yes for the person; raises ``UnknownInvite``, and ``NotTrusted`` where it is not allowed any longer."""
+        remembered = self._means.device.invites.find(beginning)
+        received = await self._verify(remembered.signed)
+        # Trust may have ended while the invite waited.
+        reason = Reason.NOT_TRUSTED if received is None else self._allowed(received)
+        if received is None or reason is not None:
+            raise NotTrusted([Obstacle(remembered.invite.sender, reason or Reason.NOT_TRUSTED, Sayer.DEVICE)])
+        await self._say(remembered, received, None)
+        return remembered.entry
+
+    async def decline(self, beginning: str) -> InboxEntry:
+        """Say no for the person; raises ``UnknownInvite``."""
+        remembered = self._means.device.invites.find(beginning)
+        received = await self._verify(remembered.signed)
+        if received is None:
+            self._means.device.invites.settle(remembered.invite.invite, Reason.DECLINED)
+        else:
+            await self._say(remembered, received, Reason.DECLINED)
+        return remembered.entry
+
+    async def _say(self, remembered: Remembered, received: Received, reason: Reason | None) -> None:
+        if self._means.device.invites.settle(remembered.invite.invite, reason or ACCEPTED):
+            await self._answer(received, remembered.signed, reason)
+
+    def on_ended(self, invite: InviteId, reason: Reason) -> None:
+        """Hear from the hub that an invite is over."""
+        self._joinings.pop(invite, None)
+        self._unsent.pop(invite, None)
+        remembered = self._means.device.invites.get(invite)
+        if remembered is not None and self._means.device.invites.settle(invite, reason):
+            entry = remembered.entry
+            self._means.tell(InviteEnded(id=entry.id, creator=entry.creator, reason=reason))
+
+    # -- admissions ---------------------------------------------------------------------------------------------------
+
+    async def on_admission(self, signed: Signed) -> Joining | None:
+        """Open an admission to an answer of this process; give the membership that it opened.
+
+        Where it cannot be opened, its creator is told in an answer. Raises ``HubUnreachable``.
+        """
+        try:
+            invite = read(signed, Admission).invite
+        except Refused as refused:
+            _log.info("admission_ignored", reason=refused.reason)
+            return None
+        joining = self._joinings.get(invite) or await self._lost(invite)
+        if joining is None:
+            return None
+        try:
+            joining.on_admission(signed, self._means.device.pins())
+        except Refused as refused:
+            await self._on_bad_admission(invite, joining, refused.reason)
+            return None
+        # It is kept: should the same admission come again, it is known as opened, and not taken for one to a lost key.
+        self._joinings[invite] = joining
+        return joining
+
+    async def _lost(self, invite: InviteId) -> Joining | None:
+        """Give the invite that an earlier process of this device accepted: its key is gone, but not its name."""
+        remembered = self._means.device.invites.get(invite)
+        if remembered is None or remembered.outcome != ACCEPTED:
+            return None
+        received = await self._verify(remembered.signed)
+        return (
+            None
+            if received is None
+            else Joining(self._means.device.key, received, self._means.device.settings.protocol)
+        )
+
+    def _joining(self, received: Received) -> Joining:
+        return Joining(self._means.device.key, received, self._means.device.settings.protocol)
+
+    async def _on_bad_admission(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
+        _log.info("admission_refused", reason=reason)
+        if reason in {Reason.CANNOT_OPEN, Reason.NOT_TRUSTED, Reason.KEY_MISMATCH}:
+            # The creator's own doing, or this process is new. Anything else may be a forgery and gets no answer.
+            self._joinings.pop(invite, None)
+            await self._send(invite, joining.refuse(reason, self._means.now()))

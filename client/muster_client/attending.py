@@ -1,0 +1,188 @@
+"""A session that this device was called into: it opens each epoch's key and says so to the others (SPEC.md 7 and 8)."""
+
+import structlog
+from typing_extensions import override
+
+from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
+from muster_client.means import Means, fresh_receive_key
+from muster_client.session import Session
+from muster_protocol.epochs import KnownEpoch
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import Joined, Leave, hash_of
+from muster_protocol.frames import (
+    EpochPush,
+    MemberState,
+    Ok,
+    ResumeSession,
+    SendJoined,
+    SendLeave,
+    SessionReply,
+    SessionUpdatePush,
+)
+from muster_protocol.ids import ClientId, Fingerprint
+from muster_protocol.joining import Joining
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.sealing import EpochKey
+from muster_protocol.signed import Signed, sign, verify
+
+_log = structlog.get_logger("muster.session")
+
+DISHONEST = frozenset({Reason.EPOCH_FORKED, Reason.KEY_MISMATCH, Reason.NOT_TRUSTED})
+"""What an epoch can be refused for that no later one mends: this member leaves."""
+
+
+class AttendedSession(Session):
+    """A session as a member lives it."""
+
+    def __init__(self, means: Means, machine: Joining) -> None:
+        invite = machine.received.invite
+        super().__init__(
+            means,
+            session=invite.session,
+            creator=invite.sender,
+            mode=invite.mode,
+            profile=invite.profile,
+            kind=invite.kind,
+        )
+        self._machine = machine
+        self._unsaid: Signed | None = None
+        self._others: dict[ClientId, Fingerprint] = {}
+
+    @property
+    @override
+    def _known(self) -> KnownEpoch:
+        return self._machine.epoch
+
+    @property
+    @override
+    def _epoch_key(self) -> EpochKey:
+        return self._machine.epoch_key
+
+    @override
+    def _has_joined(self, member: ClientId) -> bool:
+        return self._others.get(member) == self._known.epoch.key_of(member)
+
+    # -- becoming and staying a member --------------------------------------------------------------------------------
+
+    async def enter(self, machine: Joining) -> None:
+        """Say ``joined`` for the admission that ``machine`` opened; also where this member was admitted anew."""
+        self._machine = machine
+        self._left.clear()
+        self._unsaid = machine.joined_statement(fresh_receive_key(), self._means.now())
+        await self.say_joined()
+        self._tell_joined()
+        self._tell_members()
+
+    async def say_joined(self) -> None:
+        """Send the newest ``joined`` where it is not known to have arrived; the next connect sends it again."""
+        saying = self._unsaid
+        if saying is None:
+            return
+        try:
+            await self._means.link.ask(SendJoined(id=0, joined=saying), Ok)
+        except HubUnreachable:
+            return
+        except HubRefused as refused:
+            _log.info("joined_refused", session=self.id[:8], reason=refused.reason)
+        if self._unsaid is saying:
+            self._unsaid = None
+
+    async def on_epoch(self, push: EpochPush) -> None:
+        """Move on to the next epoch; one that was missed in between is fetched by the caller of ``behind``."""
+        self._machine.on_epoch(push.epoch, push.sealed, self._means.device.pins())
+        self._left = {client: why for client, why in self._left.items() if self._known.epoch.key_of(client)}
+        self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._means.now())
+        await self.say_joined()
+        self._tell_members()
+
+    async def on_reply(self, reply: SessionReply) -> None:
+        """Come in step with the hub, which shows the epochs that came meanwhile."""
+        self.created_at, self.ends_at = reply.created_at, reply.ends_at
+        mine = next((member for member in reply.members if member.client == self._means.device.client), None)
+        if not reply.open or mine is None or mine.state is MemberState.OUT:
+            self.end((mine.reason if mine is not None else None) or Reason.SESSION_CLOSED, Sayer.HUB)
+            return
+        await self._catch_up(reply)
+        for signed in reply.joined:
+            await self.on_joined(signed)
+        for member in reply.members:
+            if member.state is MemberState.OUT:
+                self._went_out(member.client, member.reason)
+        await self.say_joined()
+
+    async def _catch_up(self, reply: SessionReply) -> None:
+        if not reply.epochs:
+            return
+        for skipped in reply.epochs[:-1]:
+            self._machine.on_skipped(skipped)
+        if reply.sealed is None:
+            raise Refused(Reason.CANNOT_OPEN, "no key for this member")
+        await self.on_epoch(EpochPush(session=self.id, epoch=reply.epochs[-1], sealed=reply.sealed))
+
+    async def resume(self) -> None:
+        """Ask the creator to admit this device anew: it holds no key of the newest epoch."""
+        try:
+            await self._means.link.ask(ResumeSession(id=0, session=self.id), Ok)
+        except (HubRefused, HubUnreachable) as error:
+            _log.info("resume_failed", session=self.id[:8], cause=str(error))
+
+    # -- hearing ------------------------------------------------------------------------------------------------------
+
+    async def on_joined(self, signed: Signed) -> None:
+        """Note that another member joined, where its key is known and the statement holds.
+
+        In a star this device trusts its creator alone, and has nothing to check the others' words by.
+        """
+        sender = next((seat for seat in self._known.epoch.members if seat.key == signed.signer), None)
+        if sender is None or sender.client not in self._means.device.pins():
+            return
+        key = await self._means.key_of(sender.client)
+        if isinstance(key, Obstacle):
+            return
+        try:
+            joined = verify(signed, key, Joined)
+        except Refused:
+            return
+        if (joined.session, joined.member) == (self.id, sender.client):
+            self._others[sender.client] = sender.key
+            self._tell_members()
+
+    def on_leave(self, signed: Signed, leave: Leave) -> None:
+        """Note that a member left, by its own verified word."""
+        self._machine.on_cause(hash_of(Kind.LEAVE, signed))
+        self._went_out(leave.member, None)
+
+    def on_update(self, push: SessionUpdatePush) -> None:
+        """Hear the hub's word on the session or a member."""
+        if push.state == "closed":
+            self.end(push.reason or Reason.SESSION_CLOSED, Sayer.HUB)
+        elif push.state == MemberState.OUT and push.client == self._means.device.client:
+            self.end(push.reason or Reason.NOT_A_MEMBER, Sayer.HUB)
+        elif push.state == MemberState.OUT and push.client is not None:
+            self._went_out(push.client, push.reason)
+
+    # -- ending -------------------------------------------------------------------------------------------------------
+
+    @override
+    async def leave(self) -> None:
+        """Leave; raises ``HubUnreachable`` where the hub could not be told, and then this member is still in."""
+        try:
+            await self._means.link.ask(self._leaving(), Ok)
+        except HubRefused as refused:
+            # The hub has this member out already, for whatever reason.
+            _log.info("leave_refused", session=self.id[:8], reason=refused.reason)
+        self.end(None, Sayer.DEVICE)
+
+    async def tell_leave(self) -> None:
+        """Say that this member leaves, over the connection that is up; raises ``HubRefused``, ``HubUnreachable``."""
+        await self._means.link.ask(self._leaving(), Ok)
+
+    def _leaving(self) -> SendLeave:
+        device = self._means.device
+        body = Leave(session=self.id, member=device.client, member_key=device.fingerprint, at=self._means.now())
+        return SendLeave(id=0, leave=sign(body, device.key))
+
+    @override
+    async def close(self) -> None:
+        raise UnknownSession(self.id)

@@ -1,0 +1,40 @@
+"""When to try again: full jitter from the first try on, and no quick return to it (SPEC.md section 3.4)."""
+
+from dataclasses import dataclass
+
+BASE_S = 1.0
+"""The first wait is anything from nothing to this; each further one may be twice as long."""
+CAP_S = 60.0
+STABLE_S = 60.0
+"""A connection that lasted this long makes the next wait short again."""
+MAX_RETRY_AFTER_S = 600.0
+"""The longest wait that a hub can ask for."""
+
+
+@dataclass(slots=True)
+class Backoff:
+    """The waits of one link. Times are by a monotonic clock, in seconds; ``roll`` is a random number from 0 to 1."""
+
+    _failures: int = 0
+    _up_since: float | None = None
+
+    def connected(self, now: float) -> None:
+        """Note that the hub said welcome."""
+        self._up_since = now
+
+    def lost(self, now: float) -> None:
+        """Note that the connection ended, or that a try failed."""
+        if self._up_since is not None and now - self._up_since >= STABLE_S:
+            self._failures = 0
+        self._up_since = None
+        self._failures += 1
+
+    def delay_s(self, roll: float, *, at_least_s: float = 0.0) -> float:
+        """Give the next wait: what the hub asked for, within its limit, and then anything up to the ceiling."""
+        doublings = min(self._failures - 1, 16) if self._failures else 0
+        ceiling = min(CAP_S, BASE_S * (1 << doublings))
+        return min(at_least_s, MAX_RETRY_AFTER_S) + roll * ceiling
+
+    def longest(self) -> None:
+        """Let the next waits be the longest: trying soon would do harm or cannot help."""
+        self._failures = 16

@@ -1,0 +1,1 @@
+"""The command line: ``muster``, for people on a terminal and for scripts."""

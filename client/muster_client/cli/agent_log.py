@@ -1,0 +1,149 @@
+"""What an agent tells while it runs: calm lines for a terminal, JSON lines for a service's log."""
+
+import logging
+import sys
+import time
+from functools import singledispatchmethod
+from typing import Any
+
+import msgspec
+import structlog
+
+from muster_client import events
+from muster_client.cli.failures import for_people
+from muster_client.cli.nicknames import Nicknames, short
+from muster_client.cli.output import Output
+from muster_client.device import Device
+from muster_protocol.frames import Purpose
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import REASONS, Reason
+from muster_protocol.words import words
+
+
+class AgentLog:
+    """Tells events of one device's agent."""
+
+    def __init__(self, device: Device, output: Output) -> None:
+        self._device = device
+        self._output = output
+        self._json = output.as_json or not output.terminal
+        self._log = structlog.get_logger("muster.agent")
+
+    def started(self) -> None:
+        """Tell that the agent is there, and how it ends."""
+        if self._json:
+            self._log.info("agent_started", client=short(self._device.client), hub=self._device.hub_url)
+        else:
+            self._output.line(f"The agent of this device runs, until Ctrl-C. Hub: {self._device.hub_url}")
+
+    def tell(self, event: events.Event) -> None:
+        """Tell one event."""
+        if self._json:
+            name, fields = _record(event)
+            self._log.info(name, **fields)
+            return
+        said = self._say(event)
+        if said:
+            self._output.line(f"{self._output.quiet(time.strftime('%H:%M:%S'))}  {said}")
+
+    def program_ended(self, session: str, code: int) -> None:
+        """Tell that the program of ``--on-session`` ended."""
+        if self._json:
+            self._log.info("program_ended", session=short(session), code=code)
+        else:
+            self._output.line(f"{time.strftime('%H:%M:%S')}  program of session {short(session)} ended with {code}")
+
+    @singledispatchmethod
+    def _say(self, event: events.Event) -> str:
+        """Say an event in words; nothing for those that only a log is interested in."""
+        del event
+        return ""
+
+    @_say.register
+    def _(self, event: events.Connected) -> str:
+        held = "" if event.standing is None else f"; but the hub says: {_sentence(event.standing)}"
+        return f"connected to {self._device.hub_url}{held}"
+
+    @_say.register
+    def _(self, event: events.HubPinned) -> str:
+        how = "its old key certified the new one" if event.followed else "first meeting"
+        return f"trusting the hub's key ({how}): {' '.join(words(event.hub))}"
+
+    @_say.register
+    def _(self, event: events.Disconnected) -> str:
+        return f"not connected ({event.cause}); next try in {event.retry_in_s:.0f}s"
+
+    @_say.register
+    def _(self, event: events.CloneSuspected) -> str:
+        del event
+        return "the hub suspects two copies of this device's data: see `muster id confirm --help`"
+
+    @_say.register
+    def _(self, event: events.NotPublished) -> str:
+        return f"the hub did not take a {event.kind}: {_sentence(event.reason)}"
+
+    @_say.register
+    def _(self, event: events.Invited) -> str:
+        return (
+            f"{self._call(event.invite.creator)} asks you into a session ({event.invite.mode}): "
+            f"muster accept {short(event.invite.id)}, or muster decline {short(event.invite.id)}"
+        )
+
+    @_say.register
+    def _(self, event: events.InviteAnswered) -> str:
+        how = "called in by" if event.purpose is Purpose.AUTO else "asked by"
+        if event.reason is None:
+            return f"{how} {self._call(event.creator)} ({event.mode}): accepted"
+        return f"{how} {self._call(event.creator)} ({event.mode}): {event.reason}"
+
+    @_say.register
+    def _(self, event: events.InviteEnded) -> str:
+        return f"the invite {short(event.id)} of {self._call(event.creator)} is over: {event.reason}"
+
+    @_say.register
+    def _(self, event: events.SessionJoined) -> str:
+        return f"joined session {short(event.session)} of {self._call(event.creator)} ({event.mode})"
+
+    @_say.register
+    def _(self, event: events.TargetChanged) -> str:
+        why = "" if event.target.reason is None else f" ({event.target.reason})"
+        return f"session {short(event.session)}: {self._call(event.target.client)} {event.target.state}{why}"
+
+    @_say.register
+    def _(self, event: events.SessionEnded) -> str:
+        why = "" if event.reason is None else f": {_sentence(event.reason)}"
+        return f"session {short(event.session)} is over for this device{why}"
+
+    @_say.register
+    def _(self, event: events.Missed) -> str:
+        return f"{event.count} lines were left out here"
+
+    def _call(self, client: ClientId) -> str:
+        # Read each time: a nickname may have been given since.
+        return Nicknames(self._device).call(client)
+
+
+def configure_logs(*, as_json: bool) -> None:
+    """Send the library's own records where the agent's go: JSON lines to the output, else warnings to the terminal."""
+    level = logging.INFO if as_json else logging.WARNING
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout if as_json else sys.stderr),
+    )
+
+
+def _record(event: events.Event) -> tuple[str, dict[str, Any]]:
+    """Give an event's constant name and its fields."""
+    fields: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
+    readable = {name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()}
+    return readable.pop("event"), readable
+
+
+def _sentence(reason: Reason) -> str:
+    return for_people(REASONS[reason].sentence, "the other device")

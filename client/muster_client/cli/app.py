@@ -1,0 +1,106 @@
+"""All commands of ``muster``, and the options that stand before them."""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from muster_client.cli import (
+    agent,
+    grants,
+    hub_key,
+    identity,
+    inbox,
+    presence,
+    session_start,
+    sessions,
+    setting_up,
+    trusting,
+    why,
+)
+from muster_client.cli.help_pages import Group, GroupedCommands, examples
+from muster_client.cli.invocation import Invocation, invocation
+from muster_client.cli.mounted import MountedCommands
+from muster_client.errors import DeviceError
+
+DISTRIBUTION = "musterhub"
+
+app = typer.Typer(
+    name="muster",
+    cls=MountedCommands,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=examples(
+        "muster init                          once on each machine",
+        "muster id                            its id text, for the other machine",
+        "muster trust add nas ID-TEXT         on both, each with the other's id text",
+        "muster grant add nas --for 30d       on both: no question from now on",
+        "muster agent                         on both, as long as they shall be callable",
+        "muster session start nas --wait      on one of them",
+    ),
+)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        found = version(DISTRIBUTION)
+    except PackageNotFoundError:
+        found = "(not installed: run from a source tree)"
+    typer.echo(f"muster {found}")
+    raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def muster(
+    context: typer.Context,
+    *,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(envvar="MUSTER_DATA_DIR", metavar="PATH", help="Where the device's data are.", show_default=False),
+    ] = None,
+    show_version: Annotated[  # noqa: ARG001 - the callback has done it
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Call your trusted devices into a session: proven by keys that people compared once, with no copied codes."""
+    found = invocation(context)
+    found.data_dir = data_dir
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        _point_to_the_start(found)
+
+
+def _point_to_the_start(found: Invocation) -> None:
+    """Tell a newcomer who typed only ``muster`` what comes first."""
+    try:
+        with found.device():
+            return
+    except DeviceError as error:
+        typer.echo(f"\nThis machine: {error}. Next: muster init", err=True)
+
+
+session = typer.Typer(
+    name="session",
+    cls=GroupedCommands,
+    help="Start, list, show, leave and close sessions.",
+    epilog=examples("muster session start nas --wait", "muster session list", "muster session close 4kq7"),
+)
+session.add_typer(session_start.commands)
+session.add_typer(sessions.commands)
+
+for commands, group in (
+    (setting_up.commands, Group.FIRST),
+    (identity.commands, Group.FIRST),
+    (agent.commands, Group.DAILY),
+    (session, Group.DAILY),
+    (presence.commands, Group.DAILY),
+    (why.commands, Group.DAILY),
+    (inbox.commands, Group.DAILY),
+    (trusting.commands, Group.TRUST),
+    (grants.commands, Group.TRUST),
+    (hub_key.commands, Group.HUB),
+):
+    app.add_typer(commands, rich_help_panel=group)

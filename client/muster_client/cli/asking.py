@@ -1,0 +1,39 @@
+"""One question to the hub, on a connection of its own."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from muster_client.cli.output import Output
+from muster_client.device import Device
+from muster_protocol.words import words
+
+if TYPE_CHECKING:
+    from muster_client.hub import Hub
+
+Answer = TypeVar("Answer")
+
+CONNECT_TIMEOUT_S = 10.0
+
+
+def ask_hub(
+    device: Device, question: Callable[["Hub"], Awaitable[Answer]], *, timeout_s: float = CONNECT_TIMEOUT_S
+) -> Answer:
+    """Connect, ask, and close. Raises ``HubUnreachable``, ``HubKeyChanged``, ``HubRefused``."""
+    # The event loop and the transport are slow to import, and most commands need neither.
+    import asyncio  # noqa: PLC0415
+
+    from muster_client.hub import Hub  # noqa: PLC0415
+
+    async def ask() -> Answer:
+        async with Hub.connect(device, timeout_s=timeout_s) as hub:
+            if hub.newly_pinned:
+                _tell_pinned(device, hub)
+            return await question(hub)
+
+    return asyncio.run(ask())
+
+
+def _tell_pinned(device: Device, hub: "Hub") -> None:
+    """Tell a person at the first meeting which key this device speaks to from now on."""
+    said = f"note:  This device trusts the key of {device.hub_url} from now on: {' '.join(words(hub.fingerprint))}"
+    Output().note(said)

@@ -1,0 +1,226 @@
+"""The documents that ``--json`` gives, one for each command; client/README.md explains every field.
+
+Times are ms since 1970. Names of states and reasons are those of SPEC.md. Fields are added, never changed.
+"""
+
+from msgspec import Struct
+
+
+class GrantFields(Struct, frozen=True, kw_only=True):
+    """A grant that this device gave. ``state``: live, expired, used, revoked or not_yet."""
+
+    mode: str
+    profiles: tuple[str, ...] | None
+    once: bool
+    not_before_ms: int
+    expires_at_ms: int
+    state: str
+
+
+class PeerFields(Struct, frozen=True, kw_only=True):
+    """A device that this one knows."""
+
+    nickname: str | None
+    client: str
+    fingerprint: str | None
+    words: tuple[str, ...] | None
+    trusted: bool
+    grant: GrantFields | None
+
+
+class IdDocument(Struct, frozen=True, kw_only=True):
+    """``init`` and ``id``: who this device is."""
+
+    client: str
+    fingerprint: str
+    words: tuple[str, ...]
+    id_text: str
+    name: str | None
+    hub_url: str
+    hub_fingerprint: str | None
+    data_dir: str
+
+
+class PublicationFields(Struct, frozen=True, kw_only=True):
+    """Whether the hub acknowledged what was changed; ``reason`` says why not."""
+
+    published: bool
+    reason: str | None
+
+
+class ChangeDocument(Struct, frozen=True, kw_only=True):
+    """``trust add``, ``trust remove``, ``grant add``, ``grant renew``, ``grant revoke``: the peer as it is now."""
+
+    peer: PeerFields
+    hub: PublicationFields
+
+
+class PeersDocument(Struct, frozen=True, kw_only=True):
+    """``trust list``."""
+
+    peers: tuple[PeerFields, ...]
+
+
+class GrantedFields(Struct, frozen=True, kw_only=True):
+    """One line of ``grant list``."""
+
+    nickname: str | None
+    client: str
+    grant: GrantFields
+
+
+class GrantsDocument(Struct, frozen=True, kw_only=True):
+    """``grant list``."""
+
+    grants: tuple[GrantedFields, ...]
+
+
+class PresenceFields(Struct, frozen=True, kw_only=True):
+    """A device's presence, by the hub's word."""
+
+    nickname: str | None
+    client: str
+    state: str
+    since_ms: int | None
+    cause: str | None
+
+
+class PresenceDocument(Struct, frozen=True, kw_only=True):
+    """``who``; with ``--watch`` one such document a line, of those that changed."""
+
+    devices: tuple[PresenceFields, ...]
+
+
+class CheckFields(Struct, frozen=True, kw_only=True):
+    """One check of a decision: its outcome here and at the hub. None: not reached, or not knowable there."""
+
+    check: str
+    device: bool | None
+    hub: bool | None
+
+
+class WhyDocument(Struct, frozen=True, kw_only=True):
+    """``why``: ``reason`` None is yes."""
+
+    creator: str
+    target: str
+    mode: str
+    profile: str | None
+    purpose: str
+    reason: str | None
+    said_by: str | None
+    sentence: str | None
+    next_step: str | None
+    checks: tuple[CheckFields, ...]
+
+
+class InviteFields(Struct, frozen=True, kw_only=True):
+    """An invite that waits for this device's person."""
+
+    id: str
+    nickname: str | None
+    creator: str
+    session: str
+    mode: str
+    profile: str | None
+    received_at_ms: int
+    expires_at_ms: int
+
+
+class InboxDocument(Struct, frozen=True, kw_only=True):
+    """``inbox``."""
+
+    invites: tuple[InviteFields, ...]
+
+
+class AnsweredDocument(Struct, frozen=True, kw_only=True):
+    """``accept`` and ``decline``."""
+
+    accepted: bool
+    invite: InviteFields
+
+
+class TargetFields(Struct, frozen=True, kw_only=True):
+    """A called device. ``said_by``: whose word the state is, hub, peer or device; ``after_ms`` counts from the call."""
+
+    nickname: str | None
+    client: str
+    state: str
+    said_by: str
+    reason: str | None
+    sentence: str | None
+    next_step: str | None
+    after_ms: int
+
+
+class StartDocument(Struct, frozen=True, kw_only=True):
+    """``session start``. ``session`` None: none was created. ``exit_code`` is the command's own."""
+
+    session: str | None
+    mode: str
+    profile: str | None
+    kind: str
+    purpose: str
+    exit_code: int
+    targets: tuple[TargetFields, ...]
+
+
+class MemberFields(Struct, frozen=True, kw_only=True):
+    """A member of a session: seated, joined or out. ``state`` None: a list does not tell."""
+
+    nickname: str | None
+    client: str
+    state: str | None
+    reason: str | None
+
+
+class SessionFields(Struct, frozen=True, kw_only=True):
+    """A session. ``held``: this device's agent has its key. ``epoch`` None: only the hub knows the session."""
+
+    session: str
+    nickname: str | None
+    creator: str
+    mode: str
+    profile: str | None
+    kind: str | None
+    open: bool
+    held: bool
+    epoch: int | None
+    created_at_ms: int
+    ends_at_ms: int
+    members: tuple[MemberFields, ...]
+
+
+class SessionsDocument(Struct, frozen=True, kw_only=True):
+    """``session list``."""
+
+    sessions: tuple[SessionFields, ...]
+
+
+class SessionDocument(Struct, frozen=True, kw_only=True):
+    """``session show``."""
+
+    session: SessionFields
+
+
+class SessionEndDocument(Struct, frozen=True, kw_only=True):
+    """``session leave`` and ``session close``: ``state`` is left or closed."""
+
+    session: str
+    state: str
+
+
+class HubKeyDocument(Struct, frozen=True, kw_only=True):
+    """``hub trust``: the key that is pinned now; ``changed`` tells whether it was another before."""
+
+    hub_url: str
+    fingerprint: str
+    words: tuple[str, ...]
+    changed: bool
+
+
+class ConfirmedDocument(Struct, frozen=True, kw_only=True):
+    """``id confirm``: the hub's suspicion is cleared."""
+
+    client: str
+    cleared: bool

@@ -1,0 +1,99 @@
+"""One form for everything that goes wrong: what happened, whose word that is, and the one next step."""
+
+from enum import StrEnum
+
+from muster_client.cli.exit_codes import ExitCode
+from muster_protocol.reasons import REASONS, Reason, Sayer
+
+NAMELESS = "the other device"
+"""Stands for a peer where a sentence is not about one that this device gave a nickname."""
+
+
+class Word(StrEnum):
+    """What can go wrong on this side of the wire: the command line's own words beside the protocol's reasons."""
+
+    AGENT_FAILED = "agent_failed"
+    AGENT_RUNNING = "agent_running"
+    AMBIGUOUS_NAME = "ambiguous_name"
+    BAD_NICKNAME = "bad_nickname"
+    DEVICE_EXISTS = "device_exists"
+    HUB_NOT_INSTALLED = "hub_not_installed"
+    HUB_UNREACHABLE = "hub_unreachable"
+    INVALID_REQUEST = "invalid_request"
+    NEWER_DATA = "newer_data"
+    NO_AGENT = "no_agent"
+    NO_DEVICE = "no_device"
+    NO_INVITE = "no_invite"
+    NO_TERMINAL = "no_terminal"
+    NOT_CONFIRMED = "not_confirmed"
+    UNEXPECTED = "unexpected"
+    UNSAFE_KEY_FILE = "unsafe_key_file"
+    UNUSABLE_DATA = "unusable_data"
+    WAIT_TIMED_OUT = "wait_timed_out"
+
+
+class Failure(Exception):
+    """A command that was not done.
+
+    ``word`` is for scripts and never changes its meaning; ``sentence`` and ``next_step`` are for people. ``said_by`` is
+    whose word it is, as people read it.
+    """
+
+    def __init__(
+        self,
+        word: Word | Reason,
+        sentence: str,
+        next_step: str,
+        *,
+        said_by: str = "this device",
+        exit_code: ExitCode = ExitCode.NOT_DONE,
+    ) -> None:
+        self.word = word
+        self.sentence = sentence
+        self.next_step = next_step
+        self.said_by = said_by
+        self.exit_code = exit_code
+        super().__init__(sentence)
+
+
+def for_people(text: str, peer: str) -> str:
+    """Put a nickname into a sentence of the table of reasons; a sentence starts with a capital."""
+    said = text.replace("{peer}", peer)
+    return said[:1].upper() + said[1:] if text.startswith("{peer}") and peer == NAMELESS else said
+
+
+def said_by(sayer: Sayer | None, peer: str = NAMELESS) -> str:
+    """Name whose word a reason is."""
+    match sayer:
+        case Sayer.PEER:
+            return peer
+        case Sayer.HUB:
+            return "the hub"
+        case _:
+            return "this device"
+
+
+def from_reason(
+    reason: Reason, sayer: Sayer, peer: str = NAMELESS, *, exit_code: ExitCode = ExitCode.NOT_DONE
+) -> Failure:
+    """Tell a reason of the protocol about a peer, by its nickname."""
+    info = REASONS[reason]
+    return Failure(
+        reason,
+        for_people(info.sentence, peer),
+        for_people(info.next_step, peer),
+        said_by=said_by(sayer, peer),
+        exit_code=exit_code,
+    )
+
+
+def invalid(sentence: str, next_step: str) -> Failure:
+    """Tell that the request itself is wrong."""
+    return Failure(Word.INVALID_REQUEST, sentence, next_step, exit_code=ExitCode.INVALID)
+
+
+def did_you_mean(names: tuple[str, ...]) -> str:
+    """Offer near matches: ``Did you mean nas or mac?``."""
+    *most, last = names
+    listed = f"{', '.join(most)} or {last}" if most else last
+    return f"Did you mean {listed}?"

@@ -1,0 +1,146 @@
+"""One run of ``session start``, from the request to the exit code."""
+
+import signal
+from collections.abc import Sequence
+
+from muster_client.cli.documents import StartDocument, TargetFields
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.failures import Failure, Word, from_reason
+from muster_client.cli.interruptions import CutShort, cut_short_after
+from muster_client.cli.nicknames import Nicknames, short
+from muster_client.cli.output import Output
+from muster_client.cli.progress import view_for, whose
+from muster_client.cli.starting import Attempt
+from muster_client.cli.telling import tell
+from muster_client.cli.translation import from_error
+from muster_client.control import ControlClient, StartRequest
+from muster_client.errors import Obstacle
+from muster_client.events import Progress, Target
+from muster_protocol.errors import MusterError
+from muster_protocol.ids import SessionId
+from muster_protocol.reasons import REASONS, Category, Reason
+
+_TIME_IS_UP = Failure(
+    Word.WAIT_TIMED_OUT,
+    "Time is up; open invites stay until they expire.",
+    "See with `muster session show`, or wait longer with --timeout.",
+)
+
+
+def is_about_trust(reason: Reason) -> bool:
+    """Tell whether a reason is exit code 2."""
+    return REASONS[reason].category is Category.TRUST
+
+
+class Run:
+    """Follows one attempt from the request to the exit code."""
+
+    def __init__(
+        self, agent: ControlClient, request: StartRequest, attempt: Attempt, names: Nicknames, output: Output
+    ) -> None:
+        self._agent = agent
+        self._request = request
+        self._attempt = attempt
+        self._names = names
+        self._output = output
+
+    def follow(self, timeout_ms: int) -> ExitCode:
+        """Show what happens until it is over, time is up, or the user had enough."""
+        try:
+            with cut_short_after(timeout_ms), view_for(self._output, self._names, self._attempt.targets) as view:
+                updates = self._agent.start(self._request)
+                for update in updates:
+                    for target in self._attempt.take(update):
+                        view.show(target)
+                    if self._attempt.over:
+                        break
+        except CutShort as cut:
+            return self._timed_out() if cut.signal is signal.SIGALRM else self._given_up(cut.signal)
+        return self._conclude(self._attempt.exit_code())
+
+    def refused_here(self, obstacles: Sequence[Obstacle]) -> ExitCode:
+        """Tell what this device's own data say against it; no session was created."""
+        for one in obstacles:
+            self._attempt.targets[one.peer] = Target(
+                client=one.peer, state=Progress.REFUSED, reason=one.reason, sayer=one.sayer
+            )
+        untrusted = any(is_about_trust(one.reason) for one in obstacles)
+        code = ExitCode.NOT_TRUSTED if untrusted else ExitCode.NOT_CREATED
+        if self._output.as_json:
+            self._output.document(self._document(code))
+        else:
+            self._output.note("error: No session was created.")
+            self._tell_refusals()
+        return code
+
+    def broken_off(self, error: MusterError) -> Exception:
+        """Tell what broke it off: exit code 3 where no session was made yet, unless the error has one of its own."""
+        failure = from_error(error)
+        if failure is None:
+            return error
+        if failure.exit_code is ExitCode.NOT_DONE and self._attempt.session is None:
+            failure.exit_code = ExitCode.NOT_CREATED
+        return failure
+
+    def _timed_out(self) -> ExitCode:
+        code = self._attempt.exit_code(timed_out=True)
+        tell(_TIME_IS_UP, as_json=False)
+        return self._conclude(code)
+
+    def _given_up(self, number: signal.Signals) -> ExitCode:
+        """Withdraw what is open; a session that nobody joined is closed."""
+        if self._attempt.session is not None:
+            self._withdraw(self._attempt.session)
+        code = ExitCode.TERMINATED if number is signal.SIGTERM else ExitCode.INTERRUPTED
+        if self._output.as_json:
+            self._output.document(self._document(code))
+        return code
+
+    def _withdraw(self, session: SessionId) -> None:
+        self._agent.cancel(session)
+        if self._attempt.joined:
+            self._output.note(f"The open invites were withdrawn; session {short(session)} stays for those who joined.")
+            return
+        self._agent.close_session(session)
+        self._output.note("The open invites were withdrawn.")
+
+    def _conclude(self, code: ExitCode) -> ExitCode:
+        if self._output.as_json:
+            self._output.document(self._document(code))
+            return code
+        if self._attempt.session is not None:
+            self._output.line(f"session {self._attempt.session}")
+        self._tell_refusals()
+        return code
+
+    def _tell_refusals(self) -> None:
+        for target in self._attempt.targets.values():
+            if target.reason is not None:
+                tell(from_reason(target.reason, whose(target), self._names.call(target.client)), as_json=False)
+
+    def _document(self, code: ExitCode) -> StartDocument:
+        return StartDocument(
+            session=self._attempt.session,
+            mode=self._request.mode.value,
+            profile=self._request.profile,
+            kind=self._request.kind.value,
+            purpose=self._request.purpose.value,
+            exit_code=code,
+            targets=tuple(self._fields(target) for target in self._attempt.targets.values()),
+        )
+
+    def _fields(self, target: Target) -> TargetFields:
+        name = self._names.call(target.client)
+        failure = None
+        if target.reason is not None:
+            failure = from_reason(target.reason, whose(target), name)
+        return TargetFields(
+            nickname=self._names.get(target.client),
+            client=target.client,
+            state=target.state.value,
+            reason=None if target.reason is None else target.reason.value,
+            said_by=whose(target).value,
+            sentence=None if failure is None else failure.sentence,
+            next_step=None if failure is None else failure.next_step,
+            after_ms=target.after_ms,
+        )

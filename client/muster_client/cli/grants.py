@@ -1,0 +1,146 @@
+"""``muster grant``: who may be joined with automatically, without a question."""
+
+from typing import Annotated
+
+import typer
+
+from muster_client.cli.documents import ChangeDocument, GrantedFields, GrantsDocument
+from muster_client.cli.durations import parse_duration_ms
+from muster_client.cli.failures import invalid
+from muster_client.cli.help_pages import GroupedCommands, examples
+from muster_client.cli.invocation import Invocation, Json, invocation
+from muster_client.cli.output import Output
+from muster_client.cli.peer_views import grant_fields, peer_fields, say_grant, told_about
+from muster_client.cli.profiles import parse_profile
+from muster_client.cli.publishing import publish
+from muster_client.device import DEFAULT_GRANT_MS, Device
+from muster_client.peers import Peer
+from muster_protocol.cards import Mode
+from muster_protocol.governance import MAX_GRANT_MS
+
+commands = typer.Typer(
+    name="grant",
+    cls=GroupedCommands,
+    help="Say who may join without a question.",
+    epilog=examples(
+        "muster grant add nas --mode synchronize --for 30d", "muster grant list", "muster grant revoke nas"
+    ),
+)
+
+PeerName = Annotated[str, typer.Argument(metavar="PEER", help="A device that you trust: its nickname or id.")]
+Lasts = Annotated[
+    int | None,
+    typer.Option(
+        "--for",
+        parser=parse_duration_ms,
+        metavar="TIME",
+        help="How long: 30d, 12h, 90m; 90d unless told, a year at most.",
+        show_default=False,
+    ),
+]
+
+
+@commands.command(
+    epilog=examples(
+        "muster grant add nas                                   join only, for 90 days",
+        "muster grant add nas --mode synchronize --for 30d",
+        "muster grant add nas --profile photos --profile music  only sessions of these profiles",
+        "muster grant add guest --once --for 1h                 one join",
+    )
+)
+def add(
+    context: typer.Context,
+    peer: PeerName,
+    *,
+    mode: Annotated[Mode, typer.Option("--mode", help="The strongest that is granted.")] = Mode.JOIN,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile", parser=parse_profile, metavar="NAME", help="Only sessions of this profile; may be repeated."
+        ),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="For one join.")] = False,
+    lasts_ms: Lasts = None,
+    as_json: Json = False,
+) -> None:
+    """Permit automatic joins with a trusted device.
+
+    It takes the place of what you granted before. Both devices grant: this one says what it allows, the other one what
+    it does.
+    """
+    lasts = _checked(lasts_ms)
+    found = invocation(context)
+    with found.device() as device:
+        known = device.resolve(peer)
+        with told_about(known):
+            device.grant(known.client, mode=mode, profiles=profile or None, once=once, lasts_ms=lasts)
+        _finish(found, device, known, Output(as_json=as_json))
+
+
+@commands.command(name="list", epilog=examples("muster grant list", "muster grant list --json"))
+def list_grants(context: typer.Context, *, as_json: Json = False) -> None:
+    """List what this device granted, and what it is worth now."""
+    output = Output(as_json=as_json)
+    with invocation(context).device() as device:
+        granted = [(peer, peer.grant) for peer in device.peers() if peer.grant is not None]
+    document = GrantsDocument(
+        grants=tuple(
+            GrantedFields(nickname=peer.nickname, client=peer.client, grant=grant_fields(grant))
+            for peer, grant in granted
+        )
+    )
+    rows = [(peer.name, say_grant(grant), "yes" if peer.published else "not yet") for peer, grant in granted]
+    output.show(document, lambda: _show(rows, output))
+
+
+@commands.command(epilog=examples("muster grant renew nas --for 30d"))
+def renew(context: typer.Context, peer: PeerName, *, lasts_ms: Lasts = None, as_json: Json = False) -> None:
+    """Grant once more what the last grant allowed, from now on."""
+    lasts = _checked(lasts_ms)
+    found = invocation(context)
+    with found.device() as device:
+        known = device.resolve(peer)
+        with told_about(known):
+            device.renew(known.client, lasts_ms=lasts)
+        _finish(found, device, known, Output(as_json=as_json))
+
+
+@commands.command(epilog=examples("muster grant revoke nas"))
+def revoke(context: typer.Context, peer: PeerName, *, as_json: Json = False) -> None:
+    """Take a grant back.
+
+    From now on that device has to ask. Sessions that it is in go on.
+    """
+    found = invocation(context)
+    with found.device() as device:
+        known = device.resolve(peer)
+        with told_about(known):
+            device.revoke(known.client)
+        _finish(found, device, known, Output(as_json=as_json))
+
+
+def _checked(lasts_ms: int | None) -> int:
+    if lasts_ms is None:
+        return DEFAULT_GRANT_MS
+    if lasts_ms > MAX_GRANT_MS:
+        raise invalid(
+            "A grant lasts a year at most.", "Give a shorter --for; `muster grant renew` makes it last longer."
+        )
+    return lasts_ms
+
+
+def _finish(found: Invocation, device: Device, known: Peer, output: Output) -> None:
+    peer = device.resolve(known.client)
+    publication = publish(found, device)
+    output.show(
+        ChangeDocument(peer=peer_fields(peer), hub=publication.fields),
+        lambda: output.line(f"Automatic joins with {peer.name}: {say_grant(peer.grant)}."),
+    )
+    publication.note(output)
+
+
+def _show(rows: list[tuple[str, str, str]], output: Output) -> None:
+    if not rows:
+        output.line("Nothing is granted. Next: muster grant add PEER --for 30d")
+        return
+    output.table(("device", "automatic joins", "hub knows"), rows)

@@ -1,0 +1,89 @@
+"""``muster hub trust``: pin the key that the hub shows now."""
+
+from typing import Annotated
+
+import typer
+
+from muster_client.cli.documents import HubKeyDocument
+from muster_client.cli.failures import Failure, Word, invalid
+from muster_client.cli.help_pages import GroupedCommands, examples
+from muster_client.cli.id_text import parse_fingerprint
+from muster_client.cli.invocation import Json, Yes, confirm, invocation
+from muster_client.cli.output import Output
+from muster_client.device import Device
+from muster_protocol.ids import Fingerprint
+from muster_protocol.words import words
+
+commands = typer.Typer(name="hub", cls=GroupedCommands)
+
+
+@commands.callback(invoke_without_command=True)
+def hub(context: typer.Context) -> None:
+    """Run a hub on this machine, or trust the key of one."""
+    if context.invoked_subcommand is None:
+        raise Failure(
+            Word.HUB_NOT_INSTALLED,
+            "The parts that a hub needs are not installed.",
+            "Run `pip install 'musterhub[hub]'`, then `muster hub`.",
+        )
+
+
+@commands.command(epilog=examples("muster hub trust", "muster hub trust --fingerprint 9f86d081...   in a script"))
+def trust(
+    context: typer.Context,
+    *,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint", metavar="HEX", help="The key that the hub must show, hex or base32: no question."
+        ),
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Trust the key that the hub shows now.
+
+    This is for when its operator changed it. Until then this device does not speak to a hub with another key than the
+    one that it pinned.
+    """
+    output = Output(as_json=as_json)
+    expected = _read(fingerprint)
+    with invocation(context).device() as device:
+        shown = _shown(device)
+        if expected is not None and shown != expected:
+            raise Failure(
+                Word.NOT_CONFIRMED,
+                "The hub shows another key than the one that --fingerprint names.",
+                "Do not use this hub before its operator has explained it.",
+            )
+        if shown != device.pinned_hub and expected is None and not yes:
+            _compare(device, shown, output)
+        changed = shown != device.pinned_hub
+        device.pin_hub(shown)
+        document = HubKeyDocument(hub_url=device.hub_url, fingerprint=shown.hex(), words=words(shown), changed=changed)
+    said = "This device trusts the hub's key now." if changed else "This device trusts the hub's key already."
+    output.show(document, lambda: output.line(said))
+
+
+def _read(fingerprint: str | None) -> Fingerprint | None:
+    try:
+        return None if fingerprint is None else parse_fingerprint(fingerprint)
+    except ValueError as error:
+        raise invalid(f"This is not read as a fingerprint: {error}.", "Ask the hub's operator for it again.") from error
+
+
+def _shown(device: Device) -> Fingerprint:
+    # The event loop and the transport are slow to import, and most commands need neither.
+    import asyncio  # noqa: PLC0415
+
+    from muster_client.hub import shown_hub_key  # noqa: PLC0415
+
+    return asyncio.run(shown_hub_key(device.hub_url, insecure=device.settings.insecure))
+
+
+def _compare(device: Device, shown: Fingerprint, output: Output) -> None:
+    if device.pinned_hub is not None:
+        output.note(f"This device pinned another key before: {' '.join(words(device.pinned_hub))}")
+    output.note(f"{device.hub_url} shows these words now, and its operator sees the same where it runs:")
+    output.note(f"\n    {' '.join(words(shown))}\n")
+    confirm("Do these words match the ones that its operator reads out?", otherwise="In a script, pass --fingerprint.")

@@ -1,0 +1,96 @@
+"""``muster id``: who this device is, to compare and to hand over."""
+
+import io
+from typing import Annotated
+
+import typer
+
+from muster_client.cli.asking import ask_hub
+from muster_client.cli.documents import ConfirmedDocument, IdDocument
+from muster_client.cli.help_pages import GroupedCommands, examples
+from muster_client.cli.id_text import id_text
+from muster_client.cli.invocation import Json, Yes, confirm, invocation
+from muster_client.cli.output import Output
+from muster_client.device import Device
+from muster_protocol.words import words
+
+commands = typer.Typer(
+    name="id",
+    cls=GroupedCommands,
+    epilog=examples("muster id", "muster id --qr", "muster id --json", "muster id confirm"),
+)
+
+
+@commands.callback(invoke_without_command=True)
+def show(
+    context: typer.Context,
+    *,
+    qr: Annotated[bool, typer.Option("--qr", help="Show the id text as a QR code too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show who this device is.
+
+    That is its id text to hand over, and the 8 words to compare. None of it is secret. Whoever adds the id text
+    with `muster trust add` compares the words with this screen.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    output = Output(as_json=as_json)
+    with invocation(context).device() as device:
+        output.show(id_document(device), lambda: show_id(device, output))
+        if qr and not as_json:
+            output.line()
+            output.line(qr_code(id_text(device.client, device.fingerprint)))
+
+
+@commands.command(name="confirm", epilog=examples("muster id confirm", "muster id confirm --yes"))
+def confirm_only_copy(context: typer.Context, *, yes: Yes = False, as_json: Json = False) -> None:
+    """Say that there is no second copy of this device.
+
+    The hub suspected that its data are in use twice. Until then automatic joins with this device are suspended.
+    """
+    output = Output(as_json=as_json)
+    with invocation(context).device() as device:
+        if not yes:
+            question = "Is this the only machine that uses this device's data?"
+            confirm(question, otherwise="Once you are sure, run `muster id confirm --yes`.")
+        ask_hub(device, lambda hub: hub.clear_suspicion())
+        document = ConfirmedDocument(client=device.client, cleared=True)
+        output.show(document, lambda: output.line("The hub knows now; automatic joins go on."))
+
+
+def id_document(device: Device) -> IdDocument:
+    """Give the device's own document."""
+    return IdDocument(
+        client=device.client,
+        fingerprint=device.fingerprint.hex(),
+        words=device.words,
+        id_text=id_text(device.client, device.fingerprint),
+        name=device.settings.name or None,
+        hub_url=device.hub_url,
+        hub_fingerprint=None if device.pinned_hub is None else device.pinned_hub.hex(),
+        data_dir=str(device.path),
+    )
+
+
+def show_id(device: Device, output: Output) -> None:
+    """Write who this device is, for people."""
+    pairs = [
+        ("id text", output.strong(id_text(device.client, device.fingerprint))),
+        ("words", output.strong(" ".join(device.words))),
+        ("hub", device.hub_url),
+        ("hub words", "not met yet" if device.pinned_hub is None else " ".join(words(device.pinned_hub))),
+        ("data", str(device.path)),
+    ]
+    if device.settings.name:
+        pairs.insert(0, ("name", device.settings.name))
+    output.fields(pairs)
+
+
+def qr_code(text: str) -> str:
+    """Draw a QR code with half blocks, dark on light whatever the terminal's colours."""
+    import segno  # noqa: PLC0415 - of use here alone
+
+    drawn = io.StringIO()
+    segno.make(text, error="m", micro=False).terminal(drawn, compact=True)
+    return drawn.getvalue().rstrip("\n")

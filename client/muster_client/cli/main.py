@@ -1,0 +1,68 @@
+"""The entry point of ``muster``: run one command, and say in one form whatever went wrong."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer import TyperException
+
+from muster_client.cli.app import app
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.failures import Failure
+from muster_client.cli.invocation import Invocation
+from muster_client.cli.telling import tell
+from muster_client.cli.translation import from_error, from_usage
+from muster_client.cli.unexpected import from_unexpected
+
+PROGRAM = "muster"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``muster`` with these arguments, by default the process's own; gives the number to exit with."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _reader_went_away()
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        return _invoke(arguments)
+    except BrokenPipeError:
+        raise
+    except Failure as failure:
+        return tell(failure, as_json=_as_json(arguments))
+    except Exception as error:  # noqa: BLE001 - the last line of defence: every fault gets the one form
+        known = from_error(error)
+        return tell(known or from_unexpected(error), as_json=_as_json(arguments))
+
+
+def _invoke(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=Invocation())
+    except TyperException as error:
+        raise from_usage(error) from error
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except SystemExit as end:
+        # The framework ends so when the pipe breaks under a help page; it has made the streams quiet already.
+        if isinstance(end.__context__, BrokenPipeError):
+            return ExitCode.PIPE_CLOSED
+        raise
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _as_json(arguments: Sequence[str]) -> bool:
+    # Asked of the words themselves: where they are wrong, no option was parsed.
+    return "--json" in arguments
+
+
+def _reader_went_away() -> int:
+    # What is still buffered has no reader; without this, Python complains about it at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.PIPE_CLOSED

@@ -1,0 +1,63 @@
+"""A peer as people and scripts see it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from muster_client.cli.documents import GrantFields, PeerFields
+from muster_client.cli.durations import say_ms
+from muster_client.cli.failures import from_reason, invalid
+from muster_client.peers import GrantState, GrantView, Peer
+from muster_protocol.errors import Refused
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.words import words
+
+
+def peer_fields(peer: Peer) -> PeerFields:
+    """Give a peer's part of a document."""
+    return PeerFields(
+        nickname=peer.nickname,
+        client=peer.client,
+        fingerprint=None if peer.fingerprint is None else peer.fingerprint.hex(),
+        words=None if peer.fingerprint is None else words(peer.fingerprint),
+        trusted=peer.trusted,
+        grant=None if peer.grant is None else grant_fields(peer.grant),
+    )
+
+
+def grant_fields(grant: GrantView) -> GrantFields:
+    """Give a grant's part of a document."""
+    return GrantFields(
+        mode=grant.mode.value,
+        profiles=grant.profiles,
+        once=grant.once,
+        not_before_ms=grant.not_before,
+        expires_at_ms=grant.expires_at,
+        state=grant.state.value,
+    )
+
+
+def say_grant(grant: GrantView | None) -> str:
+    """Tell what a grant is worth now: ``synchronize, 30d left``."""
+    if grant is None:
+        return "none"
+    if grant.state is not GrantState.LIVE:
+        return f"{grant.mode} ({grant.state.replace('_', ' ')})"
+    parts = [grant.mode.value]
+    if grant.profiles is not None:
+        parts.append(f"only {', '.join(grant.profiles)}")
+    if grant.once:
+        parts.append("once")
+    left = say_ms(max(0, grant.expires_at - time.time_ns() // 1_000_000))
+    return ", ".join([*parts, f"{left} left"])
+
+
+@contextmanager
+def told_about(peer: Peer) -> Iterator[None]:
+    """Tell a refusal of this device's own data by the nickname of the peer that it is about."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.reason is Reason.MALFORMED:
+            raise invalid(f"This is not possible: {refused.detail}.", "See the command's --help.") from refused
+        raise from_reason(refused.reason, Sayer.DEVICE, peer.name) from refused

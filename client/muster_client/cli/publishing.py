@@ -1,0 +1,57 @@
+"""Telling the hub what was just changed here."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from muster_client.cli.asking import ask_hub
+from muster_client.cli.documents import PublicationFields
+from muster_client.cli.failures import NAMELESS, Word, for_people
+from muster_client.cli.invocation import Invocation
+from muster_client.cli.output import Output
+from muster_client.cli.translation import from_error
+from muster_client.device import Device
+from muster_client.errors import HubError
+from muster_protocol.reasons import REASONS, Reason
+
+if TYPE_CHECKING:
+    from muster_client.hub import Hub
+
+CONNECT_TIMEOUT_S = 5
+"""How long a change waits for the hub; it holds on this device at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Whether the hub acknowledged it; if not, a reason's word and what people read."""
+
+    reason: str | None = None
+    sentence: str = ""
+
+    @property
+    def fields(self) -> PublicationFields:
+        """The part of a command's document."""
+        return PublicationFields(published=self.reason is None, reason=self.reason)
+
+    def note(self, output: Output) -> None:
+        """Tell people if the hub does not know yet."""
+        if self.reason is not None:
+            output.note(f"note:  It holds here, but the hub does not have it yet. {self.sentence}")
+            output.note("next:  Nothing to do: `muster agent` tells the hub when it can.")
+
+
+def publish(found: Invocation, device: Device) -> Publication:
+    """Offer the hub all that it has not acknowledged, and let a running agent know of the change."""
+    found.agent().nudge()
+    try:
+        refused = ask_hub(device, _refused, timeout_s=CONNECT_TIMEOUT_S)
+    except HubError as error:
+        failure = from_error(error)
+        return Publication(failure.word, failure.sentence) if failure else Publication(Word.HUB_UNREACHABLE)
+    if not refused:
+        return Publication()
+    return Publication(refused[0], for_people(REASONS[refused[0]].sentence, NAMELESS))
+
+
+async def _refused(hub: "Hub") -> list[Reason]:
+    """Give the reasons of what the hub did not take; connecting offered it everything."""
+    return [result.reason for result in hub.published if result.reason is not None]

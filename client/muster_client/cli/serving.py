@@ -1,0 +1,51 @@
+"""One run of ``muster agent``, from the connection to the signal that ends it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+from muster_client.agent import Agent, Asked, Policy, Session
+from muster_client.cli.accepting import Accept
+from muster_client.cli.agent_log import AgentLog
+from muster_client.cli.on_session import runner
+from muster_client.device import Device
+from muster_client.events import Event
+
+
+def policy_of(accept: Accept) -> Policy:
+    """Give the library's terms for what the person set."""
+    waits = accept in {Accept.ALL, Accept.ASKED}
+    return Policy(asked=Asked.ASK if waits else Asked.REFUSE, auto=accept in {Accept.ALL, Accept.GRANTED})
+
+
+async def serve(device: Device, log: AgentLog, accept: Accept, command: str | None) -> None:
+    """Run the device's agent until SIGINT or SIGTERM; ``command`` runs for each session.
+
+    Raises ``AgentRunning``, and ``HubRefused`` where the hub says with proof that coming back will not help.
+    """
+
+    def ended(session: Session, code: int) -> None:
+        log.program_ended(session.id, code)
+
+    callback = None if command is None else runner(command, ended)
+    async with (
+        Agent.open(device, policy=policy_of(accept), on_session=callback) as running,
+        asyncio.TaskGroup() as beside,
+    ):
+        log.started()
+        telling = beside.create_task(_tell(running.events(), log))
+        await _until_told_to_stop()
+        telling.cancel()
+
+
+async def _tell(stream: AsyncIterator[Event], log: AgentLog) -> None:
+    async for event in stream:
+        log.tell(event)
+
+
+async def _until_told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()

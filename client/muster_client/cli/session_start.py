@@ -1,0 +1,145 @@
+"""``muster session start``: create a session and call devices into it, live."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from muster_client.cli.durations import parse_duration_ms
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.failures import NAMELESS, Failure, from_reason
+from muster_client.cli.following import Run, is_about_trust
+from muster_client.cli.help_pages import examples
+from muster_client.cli.invocation import Json, invocation
+from muster_client.cli.nicknames import Nicknames, short
+from muster_client.cli.output import Output
+from muster_client.cli.profiles import parse_profile
+from muster_client.cli.starting import Attempt, called
+from muster_client.cli.translation import from_error
+from muster_client.control import StartRequest
+from muster_client.device import Device
+from muster_client.errors import InvalidRequest, NotTrusted, Obstacle, UnknownName
+from muster_client.judging import Intent
+from muster_protocol.cards import Mode
+from muster_protocol.errors import MusterError
+from muster_protocol.exchange import DEFAULT_INVITE_MS
+from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import REASONS, Category, Sayer
+
+commands = typer.Typer()
+
+Timeout = Annotated[
+    int | None,
+    typer.Option(
+        "--timeout",
+        parser=parse_duration_ms,
+        metavar="TIME",
+        help="How long to wait: 30s, 2m; 5m unless told.",
+        show_default=False,
+    ),
+]
+Lasts = Annotated[
+    int | None,
+    typer.Option(
+        "--for",
+        parser=parse_duration_ms,
+        metavar="TIME",
+        help="When the session ends: 2h, 3d; 24h unless told, 7d at most.",
+        show_default=False,
+    ),
+]
+
+EXIT_CODES = """\b
+Exit codes:
+  0    all are invited; with --wait: all joined
+  1    the session was created, but some could not be called in
+  2    someone is not trusted, and no session was created
+  3    the session could not be created
+  4    --wait ran out of time
+  5    the request is invalid
+  255  unexpected
+"""
+
+
+@commands.command(
+    epilog=examples(
+        "muster session start nas",
+        "muster session start nas laptop --wait --timeout 30s",
+        "muster session start nas --mode synchronize --profile photos --json",
+        "muster session start phone --ask --wait      its person is asked",
+    )
+    + "\n\n"
+    + EXIT_CODES
+)
+def start(
+    context: typer.Context,
+    targets: Annotated[list[str], typer.Argument(metavar="TARGET", help="Whom to call: nicknames or ids.")],
+    *,
+    mode: Annotated[Mode, typer.Option("--mode", help="What the session may do.")] = Mode.JOIN,
+    profile: Annotated[
+        str | None, typer.Option("--profile", parser=parse_profile, metavar="NAME", help="The session's profile.")
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask each device's person; no grant is needed.")] = False,
+    star: Annotated[
+        bool, typer.Option("--star", help="Members need to trust this device only, not each other.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until everybody joined or refused.")] = False,
+    timeout_ms: Timeout = None,
+    lasts_ms: Lasts = None,
+    as_json: Json = False,
+) -> None:
+    """Create a session and call devices into it.
+
+    Each one's way in is shown as it happens. All targets are checked over this device's own data before anything is
+    created. Ctrl-C withdraws the open invites.
+    """
+    output = Output(as_json=as_json)
+    found = invocation(context)
+    kind = SessionKind.STAR if star else SessionKind.MESH
+    purpose = Purpose.ASK if ask else Purpose.AUTO
+    with found.device() as device:
+        clients = _resolve(device, targets)
+        names = Nicknames(device)
+        intent = Intent(clients, mode, profile, kind, purpose)
+        request = StartRequest(
+            targets=clients, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
+        )
+        run = Run(found.agent(), request, Attempt(called(clients), wait), names, output)
+        try:
+            _check(device, intent)
+            code = run.follow(timeout_ms or DEFAULT_INVITE_MS)
+        except NotTrusted as error:
+            code = run.refused_here(error.obstacles)
+        except InvalidRequest as error:
+            raise _invalid(error, names) from error
+        except MusterError as error:
+            raise run.broken_off(error) from error
+    raise typer.Exit(code)
+
+
+def _resolve(device: Device, names: Sequence[str]) -> tuple[ClientId, ...]:
+    try:
+        return tuple(device.client if name == device.client else device.resolve(name).client for name in names)
+    except UnknownName as error:
+        failure = from_error(error)
+        if failure is None:
+            raise
+        failure.exit_code = ExitCode.NOT_TRUSTED
+        raise failure from error
+
+
+def _check(device: Device, intent: Intent) -> None:
+    """Ask this device's own data; raises ``InvalidRequest``, ``NotTrusted``. The agent asks them again."""
+    found = [(target, device.decide_outgoing(intent, target).reason) for target in intent.targets]
+    for target, reason in found:
+        if reason is not None and REASONS[reason].category is Category.REQUEST:
+            raise InvalidRequest(reason, peer=target)
+    untrusted = [(target, reason) for target, reason in found if reason is not None and is_about_trust(reason)]
+    if untrusted:
+        raise NotTrusted([Obstacle(target, reason, Sayer.DEVICE) for target, reason in untrusted])
+
+
+def _invalid(error: InvalidRequest, names: Nicknames) -> Failure:
+    peer = NAMELESS if error.peer is None else names.get(error.peer) or short(error.peer)
+    return from_reason(error.reason, Sayer.DEVICE, peer, exit_code=ExitCode.INVALID)

@@ -1,0 +1,194 @@
+"""``muster session list``, ``show``, ``leave``, ``close``: sessions as the hub and this device's agent know them."""
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from muster_client.cli.asking import ask_hub
+from muster_client.cli.documents import (
+    MemberFields,
+    SessionDocument,
+    SessionEndDocument,
+    SessionFields,
+    SessionsDocument,
+)
+from muster_client.cli.durations import say_ms
+from muster_client.cli.failures import Failure, invalid
+from muster_client.cli.help_pages import examples
+from muster_client.cli.invocation import Invocation, Json, invocation
+from muster_client.cli.nicknames import Nicknames, short
+from muster_client.cli.output import Output
+from muster_client.control import SessionView
+from muster_client.errors import NoAgent, UnknownSession
+from muster_protocol.frames import SessionReply, SessionSummary
+from muster_protocol.ids import ClientId, SessionId
+
+if TYPE_CHECKING:
+    from muster_client.hub import Hub
+
+commands = typer.Typer()
+
+SessionName = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or a beginning that only it has.")]
+
+
+@commands.command(name="list", epilog=examples("muster session list", "muster session list --json"))
+def list_sessions(context: typer.Context, *, as_json: Json = False) -> None:
+    """List the sessions that this device is in, by the hub's word."""
+    output = Output(as_json=as_json)
+    found = invocation(context)
+    with found.device() as device:
+        names = Nicknames(device)
+        held = _held(found)
+        listed = ask_hub(device, lambda hub: hub.sessions())
+    sessions = tuple(_summary_fields(one, names, held) for one in listed)
+    output.show(SessionsDocument(sessions=sessions), lambda: _show_all(sessions, names, output))
+
+
+@commands.command(epilog=examples("muster session show 4kq7", "muster session show 4kq7 --json"))
+def show(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
+    """Show one session and its members, by the hub's word."""
+    output = Output(as_json=as_json)
+    found = invocation(context)
+    with found.device() as device:
+        names = Nicknames(device)
+        held = _held(found)
+        reply = ask_hub(device, lambda hub: _one(hub, session))
+    fields = _reply_fields(reply, names, held)
+    output.show(SessionDocument(session=fields), lambda: _show_session(fields, names, output))
+
+
+@commands.command(epilog=examples("muster session leave 4kq7"))
+def leave(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
+    """Leave a session; the others go on without this device."""
+    output = Output(as_json=as_json)
+    agent = invocation(context).agent()
+    name = _find(session, (view.id for view in agent.sessions()))
+    agent.leave(name)
+    output.show(SessionEndDocument(session=name, state="left"), lambda: output.line(f"Left session {short(name)}."))
+
+
+@commands.command(epilog=examples("muster session close 4kq7"))
+def close(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
+    """End a session for everybody; only the device that created it may."""
+    output = Output(as_json=as_json)
+    agent = invocation(context).agent()
+    name = _find(session, (view.id for view in agent.sessions()))
+    agent.close_session(name)
+    output.show(SessionEndDocument(session=name, state="closed"), lambda: output.line(f"Closed session {short(name)}."))
+
+
+def _held(found: Invocation) -> dict[SessionId, SessionView]:
+    """Give the sessions whose keys the agent holds; none where no agent runs."""
+    try:
+        return {view.id: view for view in found.agent().sessions()}
+    except NoAgent:
+        return {}
+
+
+async def _one(hub: "Hub", beginning: str) -> SessionReply:
+    return await hub.session(_find(beginning, (one.session for one in await hub.sessions())))
+
+
+def _find(beginning: str, sessions: Iterable[SessionId]) -> SessionId:
+    """Find a session by the beginning of its id; raises ``UnknownSession``, ``Failure`` where two begin so."""
+    typed = beginning.strip().lower()
+    found = [session for session in sessions if typed and session.startswith(typed)]
+    if not found:
+        raise UnknownSession(SessionId(beginning))
+    if len(found) > 1:
+        raise _ambiguous(beginning, found)
+    return found[0]
+
+
+def _ambiguous(beginning: str, found: list[SessionId]) -> Failure:
+    return invalid(f"{len(found)} sessions begin with {beginning}.", "Write more of the id.")
+
+
+def _summary_fields(one: SessionSummary, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:
+    view = held.get(one.session)
+    members = (
+        MemberFields(nickname=names.get(client), client=client, state=None, reason=None) for client in one.members
+    )
+    return SessionFields(
+        session=one.session,
+        nickname=names.get(one.creator),
+        creator=one.creator,
+        mode=one.mode.value,
+        profile=one.profile,
+        kind=None if view is None else view.kind.value,
+        open=one.open,
+        held=view is not None,
+        epoch=None if view is None else view.epoch,
+        created_at_ms=one.created_at,
+        ends_at_ms=one.ends_at,
+        members=tuple(members),
+    )
+
+
+def _reply_fields(reply: SessionReply, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:
+    members = (
+        MemberFields(
+            nickname=names.get(member.client),
+            client=member.client,
+            state=member.state.value,
+            reason=None if member.reason is None else member.reason.value,
+        )
+        for member in reply.members
+    )
+    return SessionFields(
+        session=reply.session,
+        nickname=names.get(reply.creator),
+        creator=reply.creator,
+        mode=reply.mode.value,
+        profile=reply.profile,
+        kind=reply.kind.value,
+        open=reply.open,
+        held=reply.session in held,
+        epoch=reply.epoch,
+        created_at_ms=reply.created_at,
+        ends_at_ms=reply.ends_at,
+        members=tuple(members),
+    )
+
+
+def _show_all(sessions: tuple[SessionFields, ...], names: Nicknames, output: Output) -> None:
+    if not sessions:
+        output.line("This device is in no session. Next: muster session start TARGET")
+        return
+    rows = [
+        (
+            short(one.session),
+            names.call(ClientId(one.creator)),
+            one.mode,
+            one.profile or "-",
+            ", ".join(names.call(ClientId(member.client)) for member in one.members),
+            _left(one),
+        )
+        for one in sessions
+    ]
+    output.table(("session", "by", "mode", "profile", "members", "time left"), rows)
+
+
+def _show_session(one: SessionFields, names: Nicknames, output: Output) -> None:
+    output.fields(
+        [
+            ("session", one.session),
+            ("by", names.call(ClientId(one.creator))),
+            ("mode", one.mode if one.profile is None else f"{one.mode}, profile {one.profile}"),
+            ("kind", one.kind or "-"),
+            ("epoch", str(one.epoch)),
+            ("key", "held by this device's agent" if one.held else "not held here"),
+            ("time left", _left(one)),
+        ]
+    )
+    output.line()
+    rows = [(names.call(ClientId(member.client)), member.state or "", member.reason or "") for member in one.members]
+    output.table(("member", "state", ""), rows)
+
+
+def _left(one: SessionFields) -> str:
+    if not one.open:
+        return "closed"
+    return say_ms(max(0, one.ends_at_ms - time.time_ns() // 1_000_000))

@@ -1,0 +1,52 @@
+"""``muster init``: make this machine a device."""
+
+from typing import Annotated
+
+import typer
+
+from muster_client.cli.help_pages import Group, examples
+from muster_client.cli.identity import id_document, show_id
+from muster_client.cli.invocation import Json, invocation
+from muster_client.cli.output import Output
+from muster_client.device import Device
+
+DEFAULT_HUB = "ws://127.0.0.1:7627"
+"""Where ``muster hub`` listens when nothing is configured."""
+
+commands = typer.Typer()
+
+
+@commands.command(
+    rich_help_panel=Group.FIRST, epilog=examples("muster init", "muster init --hub wss://hub.example.org")
+)
+def init(
+    context: typer.Context,
+    *,
+    hub: Annotated[
+        str, typer.Option("--hub", envvar="MUSTER_HUB", metavar="URL", help="The hub to meet others on.")
+    ] = DEFAULT_HUB,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="A name for this device, shown here only.")] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow ws:// to another machine: who calls whom is then open to read.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Make this machine a device.
+
+    It gets a key and an empty list of trusted devices. Nothing is sent to anybody. The key never leaves this
+    machine; to move to another machine, make a new device there.
+    """
+    output = Output(as_json=as_json)
+    found = invocation(context)
+    with Device.create(found.device_path, hub_url=hub, name=name, insecure=insecure) as device:
+        output.show(id_document(device), lambda: _welcome(device, output))
+
+
+def _welcome(device: Device, output: Output) -> None:
+    output.line("This machine is a device now.")
+    output.line()
+    show_id(device, output)
+    output.line()
+    output.line(
+        "next:  On the other device run: muster trust add NICKNAME ID-TEXT, with the id text above; and here with its."
+    )

@@ -1,0 +1,62 @@
+"""One ``session start``: what was asked, what became of it, and the number to exit with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.control import Settled, StartUpdate, TargetUpdate
+from muster_client.events import Progress, Target
+from muster_protocol.ids import ClientId, SessionId
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A session that is being started, as far as it is known here."""
+
+    targets: dict[ClientId, Target]
+    wait: bool
+    session: SessionId | None = None
+    settled: bool = False
+
+    def take(self, update: StartUpdate) -> Iterator[Target]:
+        """Take in what the agent tells; gives the targets that came further."""
+        if isinstance(update, TargetUpdate):
+            news: tuple[Target, ...] = (update.target,)
+        else:
+            self.session = update.session.id
+            self.settled = isinstance(update, Settled)
+            news = update.session.targets
+        for target in news:
+            if self.targets.get(target.client) != target:
+                self.targets[target.client] = target
+                yield target
+
+    @property
+    def over(self) -> bool:
+        """All that this command waits for has happened."""
+        if self.settled:
+            return True
+        return self.session is not None and not self.wait and not self._in_state(Progress.CALLED)
+
+    @property
+    def joined(self) -> bool:
+        """Somebody is in."""
+        return self._in_state(Progress.JOINED)
+
+    def exit_code(self, *, timed_out: bool = False) -> ExitCode:
+        """Say in a number what became of it."""
+        if self.session is None:
+            return ExitCode.NOT_CREATED
+        if timed_out and self.wait:
+            return ExitCode.TIMED_OUT
+        states = {target.state for target in self.targets.values()}
+        good = {Progress.JOINED} if self.wait else {Progress.DELIVERED, Progress.ACCEPTED, Progress.JOINED}
+        return ExitCode.OK if states <= good else ExitCode.NOT_DONE
+
+    def _in_state(self, state: Progress) -> bool:
+        return any(target.state is state for target in self.targets.values())
+
+
+def called(targets: tuple[ClientId, ...]) -> dict[ClientId, Target]:
+    """Give the targets of a session before anything happened to them."""
+    return {client: Target(client=client, state=Progress.CALLED) for client in targets}

@@ -1,0 +1,196 @@
+"""From the errors of the library, and of the parser of options, to the one form in which they are told."""
+
+from functools import singledispatch
+
+from typer import TyperException
+
+from muster_client import errors
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.failures import Failure, Word, did_you_mean, from_reason, invalid
+from muster_client.cli.nicknames import short
+from muster_client.hub_address import BadHubUrl
+from muster_protocol.errors import Refused
+from muster_protocol.reasons import REASONS, Reason, Sayer
+
+_FROM_PARSER = "Value error, "
+"""What the framework puts before the words of a ``ValueError``."""
+SHOWN_MATCHES = 6
+"""Names that an ambiguous one is told to be any of."""
+
+
+def from_usage(error: TyperException) -> Failure:
+    """Tell what the parser of options says."""
+    context = getattr(error, "ctx", None)
+    command = "muster" if context is None else context.command_path
+    sentence = " ".join(error.format_message().split()).rstrip(".").replace(_FROM_PARSER, "")
+    if getattr(error, "option_name", None) == "--data-dir":
+        return invalid(f"{sentence} here.", f"Write it before the command: `muster --data-dir PATH{command[6:]}`.")
+    if "Did you mean" in sentence:
+        sentence, _, question = sentence.partition(" Did you mean ")
+        return invalid(f"{sentence}", f"Did you mean {question}")
+    return invalid(f"{sentence}.", f"See `{command} --help`.")
+
+
+@singledispatch
+def from_error(error: Exception) -> Failure | None:
+    """Tell an error of the library; None for one that nobody raised on purpose."""
+    del error
+    return None
+
+
+@from_error.register
+def _(error: errors.NoDevice) -> Failure:
+    del error
+    return Failure(Word.NO_DEVICE, "This machine is not set up as a device yet.", "Run `muster init`.")
+
+
+@from_error.register
+def _(error: errors.DeviceExists) -> Failure:
+    del error
+    return Failure(
+        Word.DEVICE_EXISTS,
+        "This machine is a device already; nothing was changed.",
+        "See it with `muster id`, or make a second one elsewhere: `muster --data-dir PATH init`.",
+    )
+
+
+@from_error.register
+def _(error: errors.DeviceError) -> Failure:
+    return Failure(Word.UNUSABLE_DATA, _sentence(error), "See that the data folder is yours, whole and writable.")
+
+
+@from_error.register
+def _(error: BadHubUrl) -> Failure:
+    return invalid(_sentence(error), "Give another one with --hub.")
+
+
+@from_error.register
+def _(error: errors.UnsafeKeyFile) -> Failure:
+    sentence, next_step = _sentence_and_step(error)
+    return Failure(Word.UNSAFE_KEY_FILE, sentence, next_step or "Mend that file, then run this again.")
+
+
+@from_error.register
+def _(error: errors.NewerData) -> Failure:
+    sentence, _ = _sentence_and_step(error)
+    return Failure(Word.NEWER_DATA, sentence, "Update Muster on this machine.")
+
+
+@from_error.register
+def _(error: errors.BadNickname) -> Failure:
+    return Failure(Word.BAD_NICKNAME, _sentence(error), "Choose another nickname.", exit_code=ExitCode.INVALID)
+
+
+@from_error.register
+def _(error: errors.AgentRunning) -> Failure:
+    return Failure(Word.AGENT_RUNNING, _sentence(error), "Use that one, or end it first.")
+
+
+@from_error.register
+def _(error: errors.UnknownName) -> Failure:
+    failure = from_reason(Reason.UNKNOWN_CLIENT, Sayer.DEVICE, error.name)
+    if error.near:
+        failure.next_step = did_you_mean(error.near)
+    return failure
+
+
+@from_error.register
+def _(error: errors.AmbiguousName) -> Failure:
+    shown = ", ".join(error.matches[:SHOWN_MATCHES])
+    more = len(error.matches) - SHOWN_MATCHES
+    return Failure(
+        Word.AMBIGUOUS_NAME,
+        f"{error.name} could mean any of {shown}{f' and {more} more' if more > 0 else ''}.",
+        "Write more of the name.",
+        exit_code=ExitCode.INVALID,
+    )
+
+
+@from_error.register
+def _(error: errors.HubError) -> Failure:
+    return Failure(Word.HUB_UNREACHABLE, _sentence(error), "Try again; if it persists, see the hub's log.")
+
+
+@from_error.register
+def _(error: errors.HubUnreachable) -> Failure:
+    return Failure(
+        Word.HUB_UNREACHABLE,
+        f"The hub cannot be reached: {str(error).rstrip('.')}.",
+        "See that its address in `muster id` is right; a hub of your own starts with `muster hub`.",
+    )
+
+
+@from_error.register
+def _(error: errors.HubKeyChanged) -> Failure:
+    del error
+    return from_reason(Reason.HUB_KEY_CHANGED, Sayer.DEVICE)
+
+
+@from_error.register
+def _(error: errors.HubRefused) -> Failure:
+    return from_reason(error.reason, Sayer.HUB)
+
+
+@from_error.register
+def _(error: errors.NoAgent) -> Failure:
+    del error
+    return Failure(Word.NO_AGENT, "No agent of this device runs.", "Start one in another terminal: `muster agent`.")
+
+
+@from_error.register
+def _(error: errors.ControlFailed) -> Failure:
+    return Failure(
+        Word.AGENT_FAILED,
+        f"The agent could not do it: {str(error).rstrip('.')}.",
+        "See what it says where `muster agent` runs.",
+    )
+
+
+@from_error.register
+def _(error: errors.UnknownSession) -> Failure:
+    return Failure(Reason.SESSION_CLOSED, _sentence(error), "See which there are with `muster session list`.")
+
+
+@from_error.register
+def _(error: errors.UnknownInvite) -> Failure:
+    del error
+    return Failure(Word.NO_INVITE, "No open invite has this id.", "See which are open with `muster inbox`.")
+
+
+@from_error.register
+def _(error: errors.InvalidRequest) -> Failure:
+    return from_reason(error.reason, Sayer.DEVICE, exit_code=ExitCode.INVALID)
+
+
+@from_error.register
+def _(error: errors.NotTrusted) -> Failure:
+    first = error.obstacles[0]
+    return from_reason(first.reason, first.sayer, short(first.peer))
+
+
+@from_error.register
+def _(error: errors.SessionRefused) -> Failure:
+    return from_reason(error.reason, error.sayer, exit_code=ExitCode.NOT_CREATED)
+
+
+@from_error.register
+def _(error: Refused) -> Failure:
+    info = REASONS[error.reason]
+    detail = f" ({error.detail})" if error.detail else ""
+    return Failure(error.reason, f"{info.sentence}{detail}", info.next_step)
+
+
+def _sentence(error: Exception) -> str:
+    return _capital(str(error))
+
+
+def _sentence_and_step(error: Exception) -> tuple[str, str]:
+    """Cut a message at its semicolon: what is wrong, and what mends it."""
+    sentence, _, step = str(error).partition("; ")
+    return _capital(sentence), _capital(step) if step else ""
+
+
+def _capital(text: str) -> str:
+    said = text.rstrip(".")
+    # A path keeps its spelling, but a sentence that starts with one needs no capital.
+    return f"{said[:1].upper()}{said[1:]}."

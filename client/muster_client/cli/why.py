@@ -1,0 +1,175 @@
+"""``muster why``: what stands between two devices, check by check."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from muster_client.cli.asking import ask_hub
+from muster_client.cli.documents import CheckFields, WhyDocument
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.failures import Failure, from_reason, invalid
+from muster_client.cli.help_pages import Group, examples
+from muster_client.cli.invocation import Json, invocation
+from muster_client.cli.nicknames import Nicknames
+from muster_client.cli.output import Output
+from muster_client.cli.profiles import parse_profile
+from muster_client.cli.telling import tell
+from muster_client.device import Device
+from muster_client.judging import Intent
+from muster_protocol.cards import Mode
+from muster_protocol.decision import Check, Decision
+from muster_protocol.frames import DecisionReply, Purpose, SessionKind
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import Reason, Sayer
+
+ME = "me"
+"""How this device is named among the two."""
+
+commands = typer.Typer()
+
+_WORDS = {True: "yes", False: "no", None: "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether ``creator`` could call ``target`` now."""
+
+    creator: ClientId
+    target: ClientId
+    mode: Mode
+    profile: str | None
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the two deciders that were asked say; ``device`` is None where only the hub can know."""
+
+    device: Decision | None
+    hub: DecisionReply | None
+
+    @property
+    def reason(self) -> tuple[Reason, Sayer] | None:
+        """The first no, this device's own before the hub's."""
+        if self.device is not None and self.device.reason is not None:
+            return self.device.reason, Sayer.DEVICE
+        if self.hub is not None and self.hub.reason is not None:
+            return self.hub.reason, Sayer.HUB
+        return None
+
+
+@commands.command(
+    rich_help_panel=Group.DAILY,
+    epilog=examples(
+        "muster why nas              could this device call nas?",
+        "muster why nas me           could nas call this device?",
+        "muster why nas --mode synchronize --profile photos",
+    ),
+)
+def why(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(metavar="A", help="Whom to call; with B, who calls.")],
+    second: Annotated[str | None, typer.Argument(metavar="B", help="Whom A calls; one of the two is `me`.")] = None,
+    *,
+    mode: Annotated[Mode, typer.Option("--mode", help="What the session may do.")] = Mode.JOIN,
+    profile: Annotated[
+        str | None, typer.Option("--profile", parser=parse_profile, metavar="NAME", help="The session's profile.")
+    ] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="The person is asked; no grant is needed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what stands between two devices.
+
+    It tells whether one could call the other into a session now. Every check is made by this device over its own
+    data, and by the hub. Exit code 0 is yes, 1 is no.
+    """
+    output = Output(as_json=as_json)
+    with invocation(context).device() as device:
+        creator, target = _pair(device, first, second)
+        question = Question(creator, target, mode, profile, Purpose.ASK if ask else Purpose.AUTO)
+        verdict = _verdict(device, question)
+        failure = _failure(verdict, question, device)
+        names = Nicknames(device)
+    output.show(_document(question, verdict, failure), lambda: _show(question, verdict, names, output))
+    if failure is None:
+        output.line(f"yes: {names.call(creator)} can call {names.call(target)} now.")
+        return
+    if not as_json:
+        tell(failure, as_json=False)
+    raise typer.Exit(ExitCode.NOT_DONE)
+
+
+def _pair(device: Device, first: str, second: str | None) -> tuple[ClientId, ClientId]:
+    one = _client(device, first)
+    pair = (device.client, one) if second is None else (one, _client(device, second))
+    if pair[0] == pair[1]:
+        raise invalid("The two are one device.", "Name another device.")
+    if device.client not in pair:
+        raise invalid("Only the two devices themselves may ask.", f"Let one of the two be `{ME}`.")
+    return pair
+
+
+def _client(device: Device, name: str) -> ClientId:
+    if name.lower() in {ME, device.client}:
+        return device.client
+    return device.resolve(name).client
+
+
+def _verdict(device: Device, question: Question) -> Verdict:
+    own = None
+    if question.creator == device.client:
+        targets = (question.target,)
+        intent = Intent(targets, question.mode, question.profile, SessionKind.MESH, question.purpose)
+        own = device.decide_outgoing(intent, question.target)
+        if own.reason is not None:
+            return Verdict(own, None)
+    return Verdict(own, _ask_hub(device, question))
+
+
+def _ask_hub(device: Device, question: Question) -> DecisionReply:
+    return ask_hub(
+        device,
+        lambda hub: hub.why(
+            question.creator, question.target, mode=question.mode, profile=question.profile, purpose=question.purpose
+        ),
+    )
+
+
+def _failure(verdict: Verdict, question: Question, device: Device) -> Failure | None:
+    if verdict.reason is None:
+        return None
+    reason, sayer = verdict.reason
+    other = question.target if question.creator == device.client else question.creator
+    return from_reason(reason, sayer, Nicknames(device).call(other))
+
+
+def _checks(verdict: Verdict) -> list[CheckFields]:
+    own = {} if verdict.device is None else {step.check.value: step.passed for step in verdict.device.trace}
+    hub = {} if verdict.hub is None else {step.check: step.passed for step in verdict.hub.trace}
+    listed = dict.fromkeys([*(check.value for check in Check), *hub])
+    return [CheckFields(check=check, device=own.get(check), hub=hub.get(check)) for check in listed]
+
+
+def _document(question: Question, verdict: Verdict, failure: Failure | None) -> WhyDocument:
+    return WhyDocument(
+        creator=question.creator,
+        target=question.target,
+        mode=question.mode.value,
+        profile=question.profile,
+        purpose=question.purpose.value,
+        reason=None if failure is None else failure.word.value,
+        said_by=None if verdict.reason is None else verdict.reason[1].value,
+        sentence=None if failure is None else failure.sentence,
+        next_step=None if failure is None else failure.next_step,
+        checks=tuple(_checks(verdict)),
+    )
+
+
+def _show(question: Question, verdict: Verdict, names: Nicknames, output: Output) -> None:
+    asked = "by itself" if question.purpose is Purpose.AUTO else "by asking its person"
+    output.line(
+        f"Could {names.call(question.creator)} call {names.call(question.target)} for {question.mode}, {asked}?"
+    )
+    rows = [(check.check.replace("_", " "), _WORDS[check.device], _WORDS[check.hub]) for check in _checks(verdict)]
+    output.table(("check", "this device", "the hub"), rows)

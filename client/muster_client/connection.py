@@ -1,0 +1,194 @@
+"""One proven connection to the hub: the handshake, then requests with their replies, and pushes (SPEC.md section 4)."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ssl import SSLContext
+from typing import TypeVar
+
+from msgspec import structs
+
+from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable
+from muster_client.transport import Socket, SocketClosed, open_socket
+from muster_protocol.closes import is_stop
+from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
+from muster_protocol.continuity import Token, prove
+from muster_protocol.errors import Refused
+from muster_protocol.frames import Challenge, Error, Goaway, Push, Reply, Request, decode_frame, encode_frame
+from muster_protocol.hub_keys import HubKey
+from muster_protocol.ids import Fingerprint, Nonce
+from muster_protocol.reasons import Reason
+
+NONCE_BYTES = 32
+REPLY_TIMEOUT_S = 15.0
+"""How long a reply may take before its outcome counts as unknown."""
+MAX_OPEN_REQUESTS = 256
+
+MAX_TRIES = 5
+"""How often a request is sent for a reason that passes."""
+MIN_PAUSE_MS, MAX_PAUSE_MS = 200, 5_000
+PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.RATE_LIMITED})
+"""What passes by itself within seconds. An offline peer, say, may be so for days."""
+
+R = TypeVar("R", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Dial:
+    """Where to connect, as whom, and with which continuity token."""
+
+    url: str
+    dialled: Dialled
+    token: Token | None
+    timeout_s: float = 10.0
+    ssl: SSLContext | None = None
+
+
+class ConnectionLost(HubUnreachable):
+    """A connection that was up ended. ``stop``: the hub closed it for good."""
+
+    def __init__(self, code: int, retry_after_ms: int | None) -> None:
+        self.code = code
+        self.retry_after_ms = retry_after_ms
+        super().__init__(f"the connection to the hub ended ({code})")
+
+    @property
+    def stop(self) -> bool:
+        """Whether the close code says not to come back."""
+        return is_stop(self.code)
+
+
+class Connection:
+    """A connection after ``welcome``. ``read`` must run for replies to come."""
+
+    def __init__(self, socket: Socket, welcome: Welcome, hub: HubKey) -> None:
+        self._socket = socket
+        self._open: dict[int, asyncio.Future[Reply]] = {}
+        self._last_id = 0
+        self._retry_after_ms: int | None = None
+        self.welcome = welcome
+        self.hub = hub
+
+    async def ask(self, request: Request, reply: type[R]) -> R:
+        """Send a request and wait for its reply; a reason that passes by itself is waited out, a few times.
+
+        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` where no reply came.
+        """
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return await self._ask_once(request, reply)
+            except HubRefused as refused:
+                if refused.reason not in PASSING:
+                    raise
+                await asyncio.sleep(_pause_s(refused))
+        return await self._ask_once(request, reply)
+
+    async def _ask_once(self, request: Request, reply: type[R]) -> R:
+        if len(self._open) >= MAX_OPEN_REQUESTS:
+            raise HubUnreachable("too many requests wait for the hub")
+        self._last_id += 1
+        number = self._last_id
+        waiting = self._open[number] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                await self._socket.send(encode_frame(structs.replace(request, id=number)))
+                answer = await waiting
+        except TimeoutError:
+            raise HubUnreachable("the hub did not answer in time") from None
+        finally:
+            self._open.pop(number, None)
+        if isinstance(answer, Error):
+            raise HubRefused(answer.reason, answer.detail, answer.retry_after_ms)
+        if not isinstance(answer, reply):
+            raise HubUnreachable("the hub answered with something else")
+        return answer
+
+    async def read(self, on_push: Callable[[Push], None]) -> None:
+        """Read until the connection ends, which raises ``ConnectionLost``. What cannot be read is passed over."""
+        try:
+            while True:
+                self._take(await self._socket.receive(), on_push)
+        except SocketClosed as closed:
+            raise ConnectionLost(closed.code, self._retry_after_ms) from None
+        finally:
+            for waiting in self._open.values():
+                if not waiting.done():
+                    waiting.set_exception(HubUnreachable("the connection ended before the hub answered"))
+
+    def _take(self, data: bytes, on_push: Callable[[Push], None]) -> None:
+        try:
+            frame = decode_frame(data)
+        except Refused:
+            # A newer hub may say things that this version does not know; they are not for it.
+            return
+        if isinstance(frame, Reply):
+            waiting = self._open.get(frame.re)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(frame)
+        elif isinstance(frame, Push):
+            on_push(frame)
+        elif isinstance(frame, Goaway):
+            self._retry_after_ms = frame.retry_after_ms
+
+    async def probe(self, timeout_s: float) -> None:
+        """Find out at once whether the connection still stands; raises ``HubUnreachable``."""
+        await self._socket.probe(timeout_s)
+
+    async def drop(self) -> None:
+        """End the connection, so that ``read`` ends; whoever keeps it then makes a new one."""
+        await self._socket.close()
+
+
+@asynccontextmanager
+async def open_connection(dial: Dial) -> AsyncIterator[Connection]:
+    """Connect and prove who is who.
+
+    Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, whose ``stop`` is set only where a hub that was pinned
+    before signed it: nobody else can end a device's retries.
+    """
+    async with open_socket(dial.url, timeout_s=dial.timeout_s, ssl=dial.ssl) as socket:
+        try:
+            async with asyncio.timeout(dial.timeout_s):
+                welcome, hub = await _shake_hands(socket, dial)
+        except TimeoutError:
+            raise HubUnreachable("the hub did not finish its handshake in time") from None
+        yield Connection(socket, welcome, hub)
+
+
+async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
+    handshake = DeviceHandshake(dial.dialled)
+    shown = await socket.receive()
+    try:
+        challenge = handshake.on_challenge(shown)
+        nonce = Nonce(os.urandom(NONCE_BYTES))
+        proof = None if dial.token is None else prove(dial.token, challenge.nonce, nonce)
+        await socket.send(handshake.hello(nonce, proof))
+        reply = handshake.on_reply(await socket.receive())
+    except Refused as refused:
+        raise _unproven(refused, shown) from None
+    if isinstance(reply, RefusedBody):
+        stop = is_stop(reply.code) and dial.dialled.pinned_hub is not None
+        raise HubRefused(reply.reason, retry_after_ms=reply.retry_after_ms, stop=stop)
+    if handshake.hub is None:
+        raise HubUnreachable("the hub showed no key")
+    return reply, handshake.hub
+
+
+def _unproven(refused: Refused, shown: bytes) -> HubError:
+    if refused.reason is Reason.HUB_KEY_CHANGED:
+        return HubKeyChanged(shown_key(shown))
+    return HubUnreachable(f"what the hub said was not accepted: {refused}")
+
+
+def shown_key(challenge: bytes) -> Fingerprint:
+    """Give the fingerprint of the key that a ``challenge`` message shows; raises ``Refused(malformed)``."""
+    frame = decode_frame(challenge)
+    if not isinstance(frame, Challenge):
+        raise Refused(Reason.MALFORMED, "expected a challenge")
+    return frame.hub_key.check().fingerprint
+
+
+def _pause_s(refused: HubRefused) -> float:
+    return min(MAX_PAUSE_MS, max(MIN_PAUSE_MS, refused.retry_after_ms or 0)) / 1000

@@ -1,0 +1,177 @@
+"""The local control socket: how a command line asks the agent of its own device.
+
+One request per connection: one JSON line out, one or more JSON lines back. The socket is 0600 and the agent checks that
+the other end runs as the same user.
+"""
+
+import socket
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from muster_client.agent_lock import read_holder
+from muster_client.control_errors import as_error
+from muster_client.control_messages import (
+    MAX_LINE_BYTES,
+    Accept,
+    AgentStatus,
+    AnyLine,
+    AnyRequest,
+    AskInbox,
+    AskSessions,
+    AskStatus,
+    Cancel,
+    Decline,
+    Done,
+    EndSession,
+    InboxIs,
+    LeaveSession,
+    Nudge,
+    SessionsAre,
+    SessionView,
+    Settled,
+    Started,
+    StartRequest,
+    StartUpdate,
+    StatusIs,
+    TargetUpdate,
+)
+from muster_client.errors import (
+    ControlFailed,
+    HubUnreachable,
+    NoAgent,
+)
+from muster_client.events import InboxEntry
+from muster_client.paths import LOCK_FILE
+from muster_protocol.ids import SessionId
+
+CONNECT_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 90.0
+"""How long the agent may take for one request; it waits for the hub itself, with limits of its own."""
+
+__all__ = [
+    "AgentStatus",
+    "ControlClient",
+    "SessionView",
+    "Settled",
+    "StartRequest",
+    "StartUpdate",
+    "Started",
+    "TargetUpdate",
+]
+
+T = TypeVar("T")
+
+
+class ControlClient:
+    """Asks the agent of one device. Nothing stays open between calls except while ``start`` is being read.
+
+    Every method raises ``NoAgent`` where no agent listens, and the errors of the ``Agent`` method that it stands for.
+    """
+
+    def __init__(self, device: Path) -> None:
+        """Speak to the agent of the device in this folder."""
+        self._device = device
+
+    def status(self) -> AgentStatus:
+        """Ask how the agent is."""
+        return self._ask(AskStatus(), StatusIs).status
+
+    def start(self, request: StartRequest) -> Generator[StartUpdate, None, None]:
+        """Create a session and call devices into it, live.
+
+        Ends after ``Settled``; a reader may stop earlier (close the iterator), and the invites stay open. It waits for
+        the next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or
+        ``HubUnreachable`` at the first step; no session then exists.
+        """
+        with self._lines(request) as (lines, connection):
+            for line in lines:
+                if not isinstance(line, Started | TargetUpdate | Settled):
+                    raise as_error(line)
+                # Once it is under way, a person may take days to answer.
+                connection.settimeout(None)
+                yield line
+                if isinstance(line, Settled):
+                    return
+            raise NoAgent("the agent ended before the calls did")
+
+    def cancel(self, session: SessionId) -> None:
+        """Withdraw the open invites of a session of this device; it stays open for those who joined."""
+        self._ask(Cancel(session=session), Done)
+
+    def sessions(self) -> tuple[SessionView, ...]:
+        """List the sessions that the agent holds."""
+        return self._ask(AskSessions(), SessionsAre).sessions
+
+    def leave(self, session: SessionId) -> None:
+        """Leave a session; raises ``UnknownSession``, ``HubUnreachable``."""
+        self._ask(LeaveSession(session=session), Done)
+
+    def close_session(self, session: SessionId) -> None:
+        """End a session that this device created; raises ``UnknownSession``, ``HubRefused``, ``HubUnreachable``."""
+        self._ask(EndSession(session=session), Done)
+
+    def inbox(self) -> tuple[InboxEntry, ...]:
+        """List the invites that wait for the person."""
+        return self._ask(AskInbox(), InboxIs).invites
+
+    def accept(self, invite: str) -> InboxEntry:
+        """Accept an invite by its id or a unique beginning; raises ``UnknownInvite``, ``NotTrusted``."""
+        return self._ask(Accept(invite=invite), InboxIs).invites[0]
+
+    def decline(self, invite: str) -> InboxEntry:
+        """Decline an invite by its id or a unique beginning; raises ``UnknownInvite``."""
+        return self._ask(Decline(invite=invite), InboxIs).invites[0]
+
+    def nudge(self) -> None:
+        """Tell the agent that statements were made, so that it publishes them; quiet where no agent runs."""
+        try:
+            self._ask(Nudge(), Done)
+        except NoAgent:
+            # The next connect of whichever process publishes them.
+            return
+
+    def _ask(self, request: AnyRequest, result: type[T]) -> T:
+        with self._lines(request) as (lines, _):
+            line = next(lines, None)
+        if line is None:
+            raise NoAgent("the agent ended before it answered")
+        if not isinstance(line, result):
+            raise as_error(line)
+        return line
+
+    @contextmanager
+    def _lines(self, request: AnyRequest) -> Iterator[tuple[Iterator[AnyLine], socket.socket]]:
+        with self._connect() as connection, connection.makefile("rb") as reader:
+            connection.settimeout(ANSWER_TIMEOUT_S)
+            try:
+                connection.sendall(msgspec.json.encode(request) + b"\n")
+                yield _decode(reader), connection
+            except TimeoutError:
+                raise HubUnreachable("the agent did not answer in time") from None
+            except ConnectionError:
+                raise NoAgent("the agent hung up") from None
+
+    def _connect(self) -> socket.socket:
+        holder = read_holder(self._device / LOCK_FILE)
+        if holder is None or holder.socket is None:
+            raise NoAgent("no agent of this device runs")
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(CONNECT_TIMEOUT_S)
+        try:
+            connection.connect(holder.socket)
+        except OSError:
+            connection.close()
+            raise NoAgent("no agent of this device runs") from None
+        return connection
+
+
+def _decode(reader: BinaryIO) -> Iterator[AnyLine]:
+    while line := reader.readline(MAX_LINE_BYTES):
+        try:
+            yield msgspec.json.decode(line, type=AnyLine)
+        except msgspec.DecodeError:
+            raise ControlFailed("the agent answered with something else; is it of another version?") from None

@@ -1,0 +1,63 @@
+"""The library's errors as lines of the control socket, and back: what the agent raises, its command line raises too."""
+
+from collections.abc import Callable
+from typing import Any
+
+from muster_client.control_messages import (
+    AnyLine,
+    ControlLine,
+    FailedLine,
+    InvalidLine,
+    NotCreated,
+    NotTrustedLine,
+    RefusedLine,
+    UnknownInviteLine,
+    UnknownSessionLine,
+    UnreachableLine,
+)
+from muster_client.errors import (
+    ControlFailed,
+    HubRefused,
+    HubUnreachable,
+    InvalidRequest,
+    NotTrusted,
+    SessionRefused,
+    UnknownInvite,
+    UnknownSession,
+)
+from muster_protocol.errors import MusterError
+
+_TO_LINE: dict[type[MusterError], Callable[[Any], AnyLine]] = {
+    NotTrusted: lambda error: NotTrustedLine(obstacles=error.obstacles),
+    InvalidRequest: lambda error: InvalidLine(reason=error.reason, detail=error.detail, peer=error.peer),
+    SessionRefused: lambda error: NotCreated(reason=error.reason, sayer=error.sayer, detail=error.detail),
+    HubRefused: lambda error: RefusedLine(reason=error.reason, detail=error.detail),
+    HubUnreachable: lambda error: UnreachableLine(sentence=str(error)),
+    UnknownSession: lambda error: UnknownSessionLine(session=error.session),
+    UnknownInvite: lambda error: UnknownInviteLine(sentence=str(error)),
+}
+
+_TO_ERROR: dict[type[ControlLine], Callable[[Any], MusterError]] = {
+    NotTrustedLine: lambda line: NotTrusted(line.obstacles),
+    InvalidLine: lambda line: InvalidRequest(line.reason, line.detail, line.peer),
+    NotCreated: lambda line: SessionRefused(line.reason, line.sayer, line.detail),
+    RefusedLine: lambda line: HubRefused(line.reason, line.detail),
+    UnreachableLine: lambda line: HubUnreachable(line.sentence),
+    UnknownSessionLine: lambda line: UnknownSession(line.session),
+    UnknownInviteLine: lambda line: UnknownInvite(line.sentence),
+    FailedLine: lambda line: ControlFailed(line.sentence),
+}
+
+
+def as_line(error: MusterError) -> AnyLine:
+    """Give the line that says this error."""
+    for kind in type(error).__mro__:
+        if kind in _TO_LINE:
+            return _TO_LINE[kind](error)
+    return FailedLine(sentence=str(error))
+
+
+def as_error(line: AnyLine) -> MusterError:
+    """Give the error that a line says; also for one that was not to be expected here."""
+    make = _TO_ERROR.get(type(line))
+    return make(line) if make is not None else ControlFailed("the agent answered with something else")

@@ -1,0 +1,232 @@
+"""What goes over the local control socket: JSON lines, each a request, a result or an update."""
+
+from msgspec import Struct
+
+from muster_client.errors import Obstacle
+from muster_client.events import InboxEntry, MemberView, Target
+from muster_protocol.cards import Mode
+from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
+from muster_protocol.reasons import Reason, Sayer
+
+MAX_LINE_BYTES = 256 * 1024
+
+
+class SessionView(Struct, frozen=True, kw_only=True):
+    """A session that the agent holds the key of. ``targets``: the devices that this one called.
+
+    ``created_at`` and ``ends_at`` are None where a member has not asked the hub for them.
+    """
+
+    id: SessionId
+    creator: ClientId
+    mode: Mode
+    profile: str | None
+    kind: SessionKind
+    epoch: int
+    created_at: TimeMs | None
+    ends_at: TimeMs | None
+    members: tuple[MemberView, ...]
+    targets: tuple[Target, ...]
+
+
+class AgentStatus(Struct, frozen=True, kw_only=True):
+    """How the agent is: ``connected`` to ``hub_url`` or not; ``hub`` is None where no hub was ever reached."""
+
+    client: ClientId
+    pid: int
+    hub_url: str
+    hub: Fingerprint | None
+    connected: bool
+    standing: Reason | None
+    sessions: int
+    inbox: int
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+
+
+class ControlRequest(Struct, frozen=True, kw_only=True, tag_field="ask"):
+    """Any request."""
+
+
+class StartRequest(ControlRequest, frozen=True, kw_only=True, tag="start"):
+    """What ``Agent.start_session`` takes. ``lasts_ms`` None: a day."""
+
+    targets: tuple[ClientId, ...]
+    mode: Mode = Mode.JOIN
+    profile: str | None = None
+    kind: SessionKind = SessionKind.MESH
+    purpose: Purpose = Purpose.AUTO
+    lasts_ms: int | None = None
+
+
+class AskStatus(ControlRequest, frozen=True, kw_only=True, tag="status"):
+    """How is the agent."""
+
+
+class AskSessions(ControlRequest, frozen=True, kw_only=True, tag="sessions"):
+    """Which sessions does it hold."""
+
+
+class AskInbox(ControlRequest, frozen=True, kw_only=True, tag="inbox"):
+    """Which invites wait for the person."""
+
+
+class Nudge(ControlRequest, frozen=True, kw_only=True, tag="nudge"):
+    """Statements were made: publish them."""
+
+
+class Cancel(ControlRequest, frozen=True, kw_only=True, tag="cancel"):
+    """Withdraw a session's open invites."""
+
+    session: SessionId
+
+
+class LeaveSession(ControlRequest, frozen=True, kw_only=True, tag="leave"):
+    """Leave a session."""
+
+    session: SessionId
+
+
+class EndSession(ControlRequest, frozen=True, kw_only=True, tag="close"):
+    """End a session of this device."""
+
+    session: SessionId
+
+
+class Accept(ControlRequest, frozen=True, kw_only=True, tag="accept"):
+    """Accept an invite; ``invite`` is its id in hex, or a unique beginning."""
+
+    invite: str
+
+
+class Decline(ControlRequest, frozen=True, kw_only=True, tag="decline"):
+    """Decline an invite."""
+
+    invite: str
+
+
+AnyRequest = (
+    StartRequest | AskStatus | AskSessions | AskInbox | Nudge | Cancel | LeaveSession | EndSession | Accept | Decline
+)
+
+
+# -- results ----------------------------------------------------------------------------------------------------------
+
+
+class ControlLine(Struct, frozen=True, kw_only=True, tag_field="is"):
+    """Any line that the agent says."""
+
+
+class Done(ControlLine, frozen=True, kw_only=True, tag="done"):
+    """It is done."""
+
+
+class StatusIs(ControlLine, frozen=True, kw_only=True, tag="status"):
+    """How the agent is."""
+
+    status: AgentStatus
+
+
+class SessionsAre(ControlLine, frozen=True, kw_only=True, tag="sessions"):
+    """The sessions."""
+
+    sessions: tuple[SessionView, ...]
+
+
+class InboxIs(ControlLine, frozen=True, kw_only=True, tag="inbox"):
+    """The invites that wait, or the one that was answered."""
+
+    invites: tuple[InboxEntry, ...]
+
+
+class Started(ControlLine, frozen=True, kw_only=True, tag="started"):
+    """The session exists."""
+
+    session: SessionView
+
+
+class TargetUpdate(ControlLine, frozen=True, kw_only=True, tag="target"):
+    """A target came further."""
+
+    target: Target
+
+
+class Settled(ControlLine, frozen=True, kw_only=True, tag="settled"):
+    """Every target joined or refused, or the session ended: the last line of a start."""
+
+    session: SessionView
+
+
+class NotTrustedLine(ControlLine, frozen=True, kw_only=True, tag="not_trusted"):
+    """No session was made: these peers cannot be called."""
+
+    obstacles: tuple[Obstacle, ...]
+
+
+class InvalidLine(ControlLine, frozen=True, kw_only=True, tag="invalid"):
+    """No session was made: the request is wrong."""
+
+    reason: Reason
+    detail: str
+    peer: ClientId | None
+
+
+class NotCreated(ControlLine, frozen=True, kw_only=True, tag="not_created"):
+    """No session was made."""
+
+    reason: Reason
+    sayer: Sayer
+    detail: str
+
+
+class RefusedLine(ControlLine, frozen=True, kw_only=True, tag="refused"):
+    """The hub refused."""
+
+    reason: Reason
+    detail: str
+
+
+class UnreachableLine(ControlLine, frozen=True, kw_only=True, tag="unreachable"):
+    """The hub could not be asked."""
+
+    sentence: str
+
+
+class UnknownSessionLine(ControlLine, frozen=True, kw_only=True, tag="unknown_session"):
+    """The agent is in no such session, or this device did not create it."""
+
+    session: SessionId
+
+
+class UnknownInviteLine(ControlLine, frozen=True, kw_only=True, tag="unknown_invite"):
+    """No open invite is called this."""
+
+    sentence: str
+
+
+class FailedLine(ControlLine, frozen=True, kw_only=True, tag="failed"):
+    """Something that has no type of its own."""
+
+    sentence: str
+
+
+StartUpdate = Started | TargetUpdate | Settled
+AnyLine = (
+    Done
+    | StatusIs
+    | SessionsAre
+    | InboxIs
+    | Started
+    | TargetUpdate
+    | Settled
+    | NotTrustedLine
+    | InvalidLine
+    | NotCreated
+    | RefusedLine
+    | UnreachableLine
+    | UnknownSessionLine
+    | UnknownInviteLine
+    | FailedLine
+)

@@ -1,0 +1,203 @@
+"""The agent's end of the local control socket."""
+
+import asyncio
+import os
+import socket
+import struct
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from muster_client.alongside import Companions, companions
+from muster_client.control_errors import as_line
+from muster_client.control_messages import (
+    MAX_LINE_BYTES,
+    Accept,
+    AnyLine,
+    AnyRequest,
+    AskInbox,
+    AskSessions,
+    AskStatus,
+    Cancel,
+    Decline,
+    Done,
+    EndSession,
+    InboxIs,
+    LeaveSession,
+    Nudge,
+    SessionsAre,
+    Settled,
+    Started,
+    StartRequest,
+    StatusIs,
+    TargetUpdate,
+)
+from muster_client.events import TargetChanged
+from muster_client.paths import SOCKET_FILE
+from muster_client.private_files import PRIVATE_FILE, make_private_folder, readable_by_others
+from muster_client.starting import DEFAULT_SESSION_MS
+from muster_protocol.errors import MusterError
+
+if TYPE_CHECKING:
+    from muster_client.agent import Agent
+
+MAX_CONTROL_CLIENTS = 16
+REQUEST_TIMEOUT_S = 5.0
+"""How long a command line may take to say what it wants."""
+MAX_SOCKET_PATH_BYTES = 100
+"""A Unix socket's address holds 104 bytes on macOS, 108 on Linux."""
+
+_log = structlog.get_logger("muster.control")
+
+
+def socket_path(device: Path) -> Path:
+    """Say where the control socket is: beside the data, or where that path is too long, in a folder of this user."""
+    beside = (device / SOCKET_FILE).absolute()
+    if len(os.fsencode(beside)) <= MAX_SOCKET_PATH_BYTES:
+        return beside
+    folder = Path(tempfile.gettempdir()) / f"muster-{os.getuid()}"
+    make_private_folder(folder)
+    if folder.stat().st_uid != os.getuid() or readable_by_others(folder):
+        raise PermissionError(f"{folder} belongs to somebody else")
+    return folder / f"{sha256(os.fsencode(beside)).hexdigest()[:16]}.sock"
+
+
+class ControlServer:
+    """Answers command lines of the same user, each connection one request."""
+
+    def __init__(self, agent: "Agent", beside: Companions) -> None:
+        self._agent = agent
+        self._beside = beside
+        self._clients = 0
+
+    @asynccontextmanager
+    async def listening(self, path: Path) -> AsyncIterator[None]:
+        """Listen for as long as the block runs."""
+        server = await asyncio.start_unix_server(self._accept, sock=_bind(path), limit=MAX_LINE_BYTES)
+        try:
+            yield
+        finally:
+            server.close()
+            _forget(path)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._clients >= MAX_CONTROL_CLIENTS or not _same_user(writer):
+            writer.close()
+            return
+        self._clients += 1
+        self._beside.start(self._serve(reader, writer))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                line = await reader.readline()
+            request = msgspec.json.decode(line, type=AnyRequest)
+            async with companions() as beside:
+                beside.start(_until_hung_up(reader))
+                async for answer in self._answer(request):
+                    writer.write(msgspec.json.encode(answer) + b"\n")
+                    await writer.drain()
+        except (TimeoutError, ValueError, OSError, msgspec.DecodeError) as error:
+            _log.info("control_request_dropped", cause=type(error).__name__)
+        finally:
+            self._clients -= 1
+            writer.close()
+
+    async def _answer(self, request: AnyRequest) -> AsyncIterator[AnyLine]:
+        try:
+            if isinstance(request, StartRequest):
+                async for line in self._start(request):
+                    yield line
+            else:
+                yield await self._do(request)
+        except MusterError as error:
+            yield as_line(error)
+
+    async def _start(self, request: StartRequest) -> AsyncIterator[AnyLine]:
+        session = await self._agent.create_session(
+            request.targets,
+            mode=request.mode,
+            profile=request.profile,
+            kind=request.kind,
+            purpose=request.purpose,
+            lasts_ms=request.lasts_ms or DEFAULT_SESSION_MS,
+        )
+        updates = session.updates()
+        yield Started(session=session.view())
+        # The calls go on if the command line goes away; only `cancel` withdraws them.
+        self._beside.start(session.invite(request.targets, purpose=request.purpose))
+        waiting = set(request.targets)
+        async for update in updates:
+            if isinstance(update, TargetChanged):
+                yield TargetUpdate(target=update.target)
+                if update.target.state.final:
+                    waiting.discard(update.target.client)
+            if not waiting:
+                break
+        yield Settled(session=session.view())
+
+    async def _do(self, request: AnyRequest) -> AnyLine:  # noqa: C901 - one case for each request
+        agent = self._agent
+        match request:
+            case AskStatus():
+                return StatusIs(status=agent.status())
+            case AskSessions():
+                return SessionsAre(sessions=tuple(session.view() for session in agent.sessions()))
+            case AskInbox():
+                return InboxIs(invites=agent.inbox())
+            case Accept():
+                return InboxIs(invites=(await agent.accept(request.invite),))
+            case Decline():
+                return InboxIs(invites=(await agent.decline(request.invite),))
+            case Nudge():
+                agent.nudge()
+            case Cancel():
+                await agent.session(request.session).cancel()
+            case LeaveSession():
+                await agent.session(request.session).leave()
+            case EndSession():
+                await agent.session(request.session).close()
+            case StartRequest():
+                raise TypeError("a start is answered line by line")
+        return Done()
+
+
+async def _until_hung_up(reader: asyncio.StreamReader) -> None:
+    """Raise once the command line is gone, so that nobody goes on telling it things for days."""
+    if not await reader.read(1):
+        raise ConnectionResetError
+    raise ValueError("one request a connection")
+
+
+def _bind(path: Path) -> socket.socket:
+    """Make the socket, 0600. The agent's lock is held, so an old one there is nobody's."""
+    _forget(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # The mode is narrowed before anybody can connect: nothing is accepted until the server listens.
+        bound.bind(str(path))
+        path.chmod(PRIVATE_FILE)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _same_user(writer: asyncio.StreamWriter) -> bool:
+    """Tell whether the other end runs as this user. Where the platform cannot say, the file's mode has to do."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    peer: socket.socket = writer.get_extra_info("socket")
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    return bool(uid == os.getuid())

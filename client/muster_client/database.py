@@ -1,0 +1,100 @@
+"""The device's database: one SQLite file, safe for an agent and command lines at once.
+
+Everything durable but the key lives here. A write is on disk when its transaction ends (``synchronous=FULL``).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from muster_client.errors import NewerData
+from muster_client.private_files import create_private
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 5_000
+"""How long a process waits for another one's transaction."""
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+-- One row: the serial last used, and the highest that the hub is known to hold nothing unknown below.
+CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, synced INTEGER NOT NULL);
+INSERT INTO serials VALUES (1, 0, 0);
+
+-- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer).
+CREATE TABLE statements (
+    topic TEXT NOT NULL, peer TEXT NOT NULL, kind TEXT NOT NULL, serial INTEGER NOT NULL, hash BLOB NOT NULL,
+    body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, acknowledged INTEGER NOT NULL,
+    PRIMARY KEY (topic, peer)
+) WITHOUT ROWID;
+
+CREATE TABLE peers (client TEXT PRIMARY KEY, nickname TEXT COLLATE NOCASE UNIQUE, added_ms INTEGER NOT NULL)
+    WITHOUT ROWID;
+
+-- The newest card of each peer whose key is the pinned one.
+CREATE TABLE cards (client TEXT PRIMARY KEY, serial INTEGER NOT NULL, body BLOB NOT NULL, signer BLOB NOT NULL,
+    signature BLOB NOT NULL) WITHOUT ROWID;
+
+-- One-time grants that were spent, and on which invite. Written before the answer leaves.
+CREATE TABLE uses (grant_id BLOB PRIMARY KEY, invite BLOB NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+
+-- Invites: those that wait for the person (outcome NULL), and those answered, until nobody can ask again.
+CREATE TABLE invites (
+    invite BLOB PRIMARY KEY, body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL,
+    received_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, outcome TEXT
+) WITHOUT ROWID;
+"""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open or make the database, 0600; raises ``NewerData`` where a newer version of Muster wrote it."""
+    create_private(path)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    if _version(connection) == SCHEMA_VERSION:
+        return
+    with transaction(connection):
+        version = _version(connection)
+        if version > SCHEMA_VERSION:
+            raise NewerData("the device's data were written by a newer version of Muster; update this one")
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the write lock from the first read on, so that two processes never decide over the same state."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def changes_by_others(connection: sqlite3.Connection) -> int:
+    """Give a number that changes when another connection, of this or another process, commits."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)

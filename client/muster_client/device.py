@@ -1,0 +1,285 @@
+"""A device's own data: identity, trust, grants, and what it must not forget (SPEC.md sections 1 and 2).
+
+Every call is synchronous and cheap, and safe beside another process of the same device: a decision and the write that
+follows it share one transaction. Nothing here speaks to the hub.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct
+
+from muster_client import judging
+from muster_client.clock import now_ms
+from muster_client.database import changes_by_others, open_database, transaction
+from muster_client.errors import DeviceExists, NoDevice
+from muster_client.hub_address import HubAddress, parse_hub_url
+from muster_client.identity import Identity, read_identity, write_identity
+from muster_client.meta import Meta
+from muster_client.paths import DATABASE_FILE, KEY_FILE
+from muster_client.private_files import make_private_folder
+from muster_client.statements import Held, Topic
+from muster_client.trust_book import DEFAULT_GRANT_MS, TrustBook
+from muster_protocol.cards import Card, Mode, ProtocolRange
+from muster_protocol.continuity import Token
+from muster_protocol.decision import Compatibility, Decision
+from muster_protocol.exchange import Invite
+from muster_protocol.governance import Grant
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.serials import Verdict
+from muster_protocol.signed import Signed, read
+
+DEFAULT_APP = "muster"
+_NO_INVITE = InviteId(bytes(16))
+PROTOCOL = ProtocolRange(1, 1)
+"""The protocol versions that this library speaks."""
+
+__all__ = ["DEFAULT_APP", "DEFAULT_GRANT_MS", "PROTOCOL", "Device", "DeviceSettings"]
+
+
+class DeviceSettings(Struct, frozen=True, kw_only=True):
+    """What a device was set up with. ``name`` is shown to its own person alone."""
+
+    hub_url: str
+    insecure: bool = False
+    name: str = ""
+    app: str = DEFAULT_APP
+    app_version: str = ""
+    protocol: ProtocolRange = PROTOCOL
+    modes: tuple[Mode, ...] = tuple(Mode)
+
+
+class Device(TrustBook):
+    """A device's opened data folder. Close it, or use it as a context manager."""
+
+    def __init__(
+        self, path: Path, identity: Identity, database: sqlite3.Connection, clock: Callable[[], TimeMs]
+    ) -> None:
+        super().__init__(identity, database, clock)
+        self.path = path
+        self._meta = Meta(database)
+        self._statements.sign_anew(identity.key)
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        hub_url: str,
+        name: str = "",
+        app: str = DEFAULT_APP,
+        app_version: str = "",
+        insecure: bool = False,
+        clock: Callable[[], TimeMs] = now_ms,
+    ) -> Self:
+        """Make a new device with a new identity in a folder of its own, 0700.
+
+        Raises ``DeviceExists``, ``BadHubUrl``.
+        """
+        parse_hub_url(hub_url, insecure=insecure)
+        make_private_folder(path)
+        if (path / KEY_FILE).exists():
+            raise DeviceExists(f"there is a device in {path} already")
+        settings = DeviceSettings(hub_url=hub_url, insecure=insecure, name=name, app=app, app_version=app_version)
+        with closing(open_database(path / DATABASE_FILE)) as database:
+            Meta(database).put_settings(settings)
+        # The key file comes last: a folder without one is no device, and `create` may be run again.
+        write_identity(path / KEY_FILE, Identity.fresh())
+        return cls.open(path, clock=clock)
+
+    @classmethod
+    def open(cls, path: Path, *, clock: Callable[[], TimeMs] = now_ms) -> Self:
+        """Open a device; raises ``NoDevice``, ``UnsafeKeyFile``, ``NewerData``."""
+        try:
+            identity = read_identity(path / KEY_FILE)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NoDevice(f"there is no device in {path} yet") from None
+        database = open_database(path / DATABASE_FILE)
+        try:
+            return cls(path, identity, database, clock)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the files."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- who this device is -------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> DeviceSettings:
+        """What the device was set up with."""
+        return self._meta.settings(DeviceSettings)
+
+    def configure(self, settings: DeviceSettings) -> None:
+        """Change what the device was set up with; raises ``BadHubUrl``. Another hub is pinned anew."""
+        address = parse_hub_url(settings.hub_url, insecure=settings.insecure)
+        with transaction(self._db):
+            if address.origin != self.address.origin:
+                self._meta.forget_hub()
+                self._statements.forget_hub()
+            self._meta.put_settings(settings)
+
+    def card(self) -> Signed:
+        """Give the device's card: the same bytes until something in it changes."""
+        with transaction(self._db):
+            held = self._statements.get(Topic.CARD)
+            if held is not None and self._describes(read(held.signed, Card)):
+                return held.signed
+            return self._statements.say(self._fresh_card(), self.key)
+
+    def _fresh_card(self) -> Card:
+        mine = self.settings
+        return Card(
+            client=self.client,
+            genesis=self._identity.genesis,
+            current=self.key.public,
+            rotations=self._identity.rotations,
+            serial=self._statements.allocate(),
+            protocol=mine.protocol,
+            app=mine.app,
+            app_version=mine.app_version,
+            modes=mine.modes,
+        )
+
+    def _describes(self, card: Card) -> bool:
+        mine = self.settings
+        says = (card.current, card.protocol, card.app, card.app_version, card.modes)
+        return says == (self.key.public, mine.protocol, mine.app, mine.app_version, mine.modes)
+
+    def rotate(self) -> Fingerprint:
+        """Change the identity key. Key and chain change in one step on disk; live trust and grants are signed anew.
+
+        Raises ``ValueError`` after 32 rotations. Other processes of the device must be started again.
+        """
+        identity = self._identity.rotated(self._statements.allocate())
+        write_identity(self.path / KEY_FILE, identity)
+        self._identity = identity
+        self._statements.sign_anew(identity.key)
+        return identity.key.fingerprint
+
+    # -- the hub ------------------------------------------------------------------------------------------------------
+
+    @property
+    def hub_url(self) -> str:
+        """The hub's URL as it was set up."""
+        return self.settings.hub_url
+
+    @property
+    def address(self) -> HubAddress:
+        """The hub's URL and the origin that is signed for."""
+        mine = self.settings
+        return parse_hub_url(mine.hub_url, insecure=mine.insecure)
+
+    @property
+    def pinned_hub(self) -> Fingerprint | None:
+        """The fingerprint of the hub's key, once one was pinned."""
+        return self._meta.pinned_hub()
+
+    def pin_hub(self, fingerprint: Fingerprint) -> None:
+        """Speak to the hub with this key and no other."""
+        self._meta.pin_hub(fingerprint)
+
+    def note_confirmed(self) -> None:
+        """Note that the person said that these data are the only copy; a running agent notices and asks the hub."""
+        self._meta.note_confirmed(self._clock())
+
+    def token(self) -> Token | None:
+        """Give the continuity token to show at the next connect; for the agent alone."""
+        return self._meta.token()
+
+    def keep_token(self, token: Token) -> None:
+        """Write a continuity token down, on disk before this returns."""
+        self._meta.keep_token(token)
+
+    # -- what the hub holds of this device ----------------------------------------------------------------------------
+
+    def unpublished(self) -> list[Held]:
+        """Give the statements that the hub has not acknowledged, in the order to send them."""
+        self.card()
+        return self._statements.unpublished()
+
+    def acknowledged(self, serial: int) -> None:
+        """Note that the hub has this statement on disk."""
+        self._statements.acknowledged(serial)
+
+    def hub_holds(self, newest: int) -> None:
+        """Note the newest serial that the hub holds; what is newer counts as unpublished, also after its restore."""
+        self._statements.hub_holds(newest)
+
+    def synced(self) -> int:
+        """Give the serial after which to ask the hub for this device's own statements."""
+        return self._statements.synced()
+
+    def apply_own(self, kind: Kind, statement: Signed) -> Verdict:
+        """Take in an own statement that the hub sent back; raises ``Refused`` for one that is not this device's.
+
+        One that these data did not know shows that they are older than what the hub saw: whatever one-time grant they
+        hold may have been used since, and counts as spent.
+        """
+        with transaction(self._db):
+            verdict = self._statements.apply(kind, statement, self.client, self.key.public)
+            if verdict is Verdict.TAKEN:
+                self._spend_all()
+        return verdict
+
+    def _spend_all(self) -> None:
+        for held in self._statements.all(Topic.GRANT):
+            if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
+                self.invites.spend(grant.grant, _NO_INVITE)
+
+    def mark_synced(self, serial: int) -> None:
+        """Note that all own statements up to this serial, as the hub holds them, were taken in."""
+        self._statements.mark_synced(serial)
+
+    def changes_by_others(self) -> int:
+        """Give a number that changes when another process of the device wrote something."""
+        return changes_by_others(self._db)
+
+    # -- decisions ----------------------------------------------------------------------------------------------------
+
+    def decide_outgoing(self, intent: judging.Intent, target: ClientId, standing: Reason | None = None) -> Decision:
+        """Judge over own data whether this device may call ``target``."""
+        return judging.decide_outgoing(self._facts(), intent, target, standing, self._clock())
+
+    def decide_incoming(self, invite: Invite, standing: Reason | None = None) -> Decision:
+        """Judge over own data whether this device may say yes to an invite that verified."""
+        return judging.decide_incoming(self._facts(), invite, standing, self._clock())
+
+    def spend(self, invite: Invite, standing: Reason | None = None) -> Reason | None:
+        """Judge an automatic invite and spend a one-time grant on it, durably, in one step; None is yes."""
+        with transaction(self._db):
+            reason = self.decide_incoming(invite, standing).reason
+            if reason is not None:
+                return reason
+            grant = self._newest_grant(invite.sender)
+            if grant.uses is not None and not self.invites.spend(grant.grant, invite.invite):
+                return Reason.GRANT_USED
+        return None
+
+    def _facts(self) -> judging.OwnFacts:
+        mine = self.settings
+        trusts, grants = self._statements.all(Topic.TRUST), self._statements.all(Topic.GRANT)
+        return judging.OwnFacts(
+            client=self.client,
+            fingerprint=self.fingerprint,
+            pins=judging.pins_of(trusts),
+            grants=judging.grants_of(grants, self.invites.spent()),
+            compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
+            peers=self._peers.compatibilities(),
+        )

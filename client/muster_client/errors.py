@@ -1,0 +1,147 @@
+"""The errors that the library raises, each with what a program or a person can do next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from muster_protocol.errors import MusterError
+from muster_protocol.ids import ClientId, Fingerprint, SessionId
+from muster_protocol.reasons import Reason, Sayer
+
+
+class DeviceError(MusterError):
+    """Something is wrong with the device's own data."""
+
+
+class NoDevice(DeviceError):
+    """There is no device in this folder yet."""
+
+
+class DeviceExists(DeviceError):
+    """There is a device in this folder already."""
+
+
+class UnsafeKeyFile(DeviceError):
+    """The key file can be read by others, or is not what it must be; the sentence says how to mend it."""
+
+
+class NewerData(DeviceError):
+    """The data were written by a newer version of Muster."""
+
+
+class BadNickname(DeviceError):
+    """The nickname is not of the allowed shape, or another peer has it."""
+
+
+class AgentRunning(DeviceError):
+    """Another agent process of this device holds its lock."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        super().__init__(f"an agent of this device runs already{'' if pid is None else f' (process {pid})'}")
+
+
+class UnknownName(DeviceError):
+    """No peer is called this. ``near`` holds nicknames that look like it."""
+
+    def __init__(self, name: str, near: Sequence[str]) -> None:
+        self.name = name
+        self.near = tuple(near)
+        super().__init__(f"no device called {name!r} is known here")
+
+
+class AmbiguousName(DeviceError):
+    """More than one peer is called something that starts with this; ``matches`` are their nicknames or names."""
+
+    def __init__(self, name: str, matches: Sequence[str]) -> None:
+        self.name = name
+        self.matches = tuple(matches)
+        super().__init__(f"{name!r} could mean any of {', '.join(self.matches)}")
+
+
+class HubError(MusterError):
+    """The hub could not be asked, or did not do what it was asked."""
+
+
+class HubUnreachable(HubError):
+    """No connection to the hub, or it was lost before the reply came: whether the request was done is not known."""
+
+
+class HubKeyChanged(HubError):
+    """The hub shows a key that is not the pinned one and that the pinned one did not certify.
+
+    ``shown`` is that key's fingerprint, for a person to compare with the hub's operator.
+    """
+
+    def __init__(self, shown: Fingerprint) -> None:
+        self.shown = shown
+        super().__init__("the hub shows another key than the one that this device pinned")
+
+
+class HubRefused(HubError):
+    """The hub answered with a typed reason. ``stop``: it signed that coming back will not help."""
+
+    def __init__(
+        self, reason: Reason, detail: str = "", retry_after_ms: int | None = None, *, stop: bool = False
+    ) -> None:
+        self.reason = reason
+        self.detail = detail
+        self.retry_after_ms = retry_after_ms
+        self.stop = stop
+        super().__init__(f"the hub refused: {reason}{f' ({detail})' if detail else ''}")
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """One peer that cannot be called, the reason, and whose word that is."""
+
+    peer: ClientId
+    reason: Reason
+    sayer: Sayer
+
+
+class NotTrusted(MusterError):
+    """No session was made: this device's own store does not allow a call to each of these peers."""
+
+    def __init__(self, obstacles: Sequence[Obstacle]) -> None:
+        self.obstacles = tuple(obstacles)
+        super().__init__("; ".join(f"{one.peer[:8]}: {one.reason}" for one in self.obstacles))
+
+
+class InvalidRequest(MusterError):
+    """The request itself is wrong: no target, one named twice, this device itself, too many, a bad profile."""
+
+    def __init__(self, reason: Reason, detail: str = "", peer: ClientId | None = None) -> None:
+        self.reason = reason
+        self.detail = detail
+        self.peer = peer
+        super().__init__(f"{reason}{f': {detail}' if detail else ''}")
+
+
+class SessionRefused(MusterError):
+    """The session could not be created: the hub's or this device's typed reason."""
+
+    def __init__(self, reason: Reason, sayer: Sayer, detail: str = "") -> None:
+        self.reason = reason
+        self.sayer = sayer
+        self.detail = detail
+        super().__init__(f"the session could not be created: {reason}{f' ({detail})' if detail else ''}")
+
+
+class UnknownSession(MusterError):
+    """This agent is in no such session."""
+
+    def __init__(self, session: SessionId) -> None:
+        self.session = session
+        super().__init__(f"this device is in no session {session[:8]}")
+
+
+class UnknownInvite(MusterError):
+    """No open invite has this id, or this beginning of one."""
+
+
+class NoAgent(MusterError):
+    """No agent of this device runs, or it does not listen; start it with ``muster agent``."""
+
+
+class ControlFailed(MusterError):
+    """The agent answered a local request with an error that has no type of its own."""

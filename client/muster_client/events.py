@@ -1,0 +1,193 @@
+"""What an agent tells: typed facts, in the order in which they happened.
+
+``Agent.events()`` and ``Session.updates()`` give these, and the control socket carries the same.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from muster_protocol.cards import Mode
+from muster_protocol.frames import MemberState, Presence, Purpose
+from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason, Sayer
+
+
+class Progress(StrEnum):
+    """How far a called device has come. The last two are final."""
+
+    CALLED = "called"
+    DELIVERED = "delivered"
+    ACCEPTED = "accepted"
+    JOINED = "joined"
+    REFUSED = "refused"
+
+    @property
+    def final(self) -> bool:
+        """Nothing follows, unless the device is called again."""
+        return self in {Progress.JOINED, Progress.REFUSED}
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """A called device: its state, and for a refusal the reason and whose word it is.
+
+    ``after_ms`` is the time from the call to this state, by this device's monotonic clock.
+    """
+
+    client: ClientId
+    state: Progress
+    reason: Reason | None = None
+    sayer: Sayer | None = None
+    after_ms: int = 0
+
+
+class MemberView(Struct, frozen=True, kw_only=True):
+    """A member of a session, as far as this device has checked: ``joined`` only by the member's own signed word."""
+
+    client: ClientId
+    state: MemberState
+    reason: Reason | None = None
+
+
+class InboxEntry(Struct, frozen=True, kw_only=True):
+    """An invite that waits for this device's person. ``id`` is 32 hex characters."""
+
+    id: str
+    creator: ClientId
+    session: SessionId
+    mode: Mode
+    profile: str | None
+    received_at: TimeMs
+    expires_at: TimeMs
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
+    """Anything that an agent tells."""
+
+
+class Connected(Event, frozen=True, kw_only=True, tag="connected"):
+    """The hub said welcome. ``standing`` is a reason where the hub holds something against this device."""
+
+    hub: Fingerprint
+    connection: int
+    standing: Reason | None
+
+
+class HubPinned(Event, frozen=True, kw_only=True, tag="hub_pinned"):
+    """The hub's key was pinned: at the first connect, or because the pinned one certified it (``followed``)."""
+
+    hub: Fingerprint
+    followed: bool
+
+
+class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
+    """No connection now; the next try is in ``retry_in_s``. ``cause`` is a short word for people and logs."""
+
+    cause: str
+    retry_in_s: float
+    reason: Reason | None = None
+
+
+class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
+    """The hub said, with proof, that coming back will not help. The agent ends."""
+
+    reason: Reason
+
+
+class CloneSuspected(Event, frozen=True, kw_only=True, tag="clone_suspected"):
+    """The hub suspects two copies of this device's data; automatic joins wait for ``muster id confirm``."""
+
+
+class Published(Event, frozen=True, kw_only=True, tag="published"):
+    """The hub acknowledged a statement of this device."""
+
+    kind: Kind
+    serial: int
+
+
+class NotPublished(Event, frozen=True, kw_only=True, tag="not_published"):
+    """The hub refused a statement of this device."""
+
+    kind: Kind
+    serial: int
+    reason: Reason
+
+
+class PeerChanged(Event, frozen=True, kw_only=True, tag="peer_changed"):
+    """A peer published a card, its trust in this device or its grant; the signature holds by this device's pin."""
+
+    peer: ClientId
+    kind: Kind
+
+
+class PresenceChanged(Event, frozen=True, kw_only=True, tag="presence_changed"):
+    """Watched peers changed, by the hub's word."""
+
+    devices: tuple[Presence, ...]
+
+
+class Invited(Event, frozen=True, kw_only=True, tag="invited"):
+    """A trusted peer asks this device's person."""
+
+    invite: InboxEntry
+
+
+class InviteAnswered(Event, frozen=True, kw_only=True, tag="invite_answered"):
+    """This device answered a trusted peer: ``reason`` None is yes."""
+
+    creator: ClientId
+    session: SessionId
+    mode: Mode
+    purpose: Purpose
+    reason: Reason | None
+
+
+class InviteEnded(Event, frozen=True, kw_only=True, tag="invite_ended"):
+    """An invite that waited for the person is over, by the hub's word or by its time."""
+
+    id: str
+    creator: ClientId
+    reason: Reason
+
+
+class SessionJoined(Event, frozen=True, kw_only=True, tag="session_joined"):
+    """This device holds the key of a session: as its creator, or admitted to it."""
+
+    session: SessionId
+    creator: ClientId
+    mode: Mode
+    profile: str | None
+
+
+class TargetChanged(Event, frozen=True, kw_only=True, tag="target_changed"):
+    """A device that this one called came further."""
+
+    session: SessionId
+    target: Target
+
+
+class MembersChanged(Event, frozen=True, kw_only=True, tag="members_changed"):
+    """A session has a new epoch, or a member said that it joined or left."""
+
+    session: SessionId
+    epoch: int
+    members: tuple[MemberView, ...]
+
+
+class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
+    """This device is in the session no more. ``reason`` None: it left or closed it itself."""
+
+    session: SessionId
+    reason: Reason | None
+    sayer: Sayer
+
+
+class Missed(Event, frozen=True, kw_only=True, tag="missed"):
+    """This reader was too slow: ``count`` events were dropped here."""
+
+    count: int
+
+
+SessionUpdate = SessionJoined | TargetChanged | MembersChanged | SessionEnded | Missed
+"""What ``Session.updates()`` gives."""

@@ -1,0 +1,51 @@
+"""The hub's address as a device dials it (SPEC.md section 3)."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from muster_client.errors import DeviceError
+
+MAX_URL_CHARS = 255
+DEFAULT_PORTS = {"ws": 80, "wss": 443}
+
+
+class BadHubUrl(DeviceError):
+    """The hub's URL is not one that a device dials; the sentence says what it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """A URL to dial, and the origin that the connect signature covers: scheme, host, and a port that is not usual."""
+
+    url: str
+    origin: str
+
+
+def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
+    """Read a hub's URL; ``insecure`` allows ``ws://`` to other machines. Raises ``BadHubUrl``."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        raise BadHubUrl(
+            "the hub's URL cannot be read; it is like wss://hub.example.org or ws://127.0.0.1:7627"
+        ) from None
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in DEFAULT_PORTS or not host or parts.username is not None or len(text) > MAX_URL_CHARS:
+        raise BadHubUrl("the hub's URL is like wss://hub.example.org or ws://127.0.0.1:7627, and names no user")
+    if parts.query or parts.fragment:
+        raise BadHubUrl("the hub's URL has no query and no fragment")
+    if parts.scheme == "ws" and not insecure and not is_loopback(host):
+        raise BadHubUrl("ws:// is not encrypted and reaches this machine only; use wss://, or allow it with `insecure`")
+    named = f"[{host}]" if ":" in host else host
+    origin = f"{parts.scheme}://{named}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")
+    return HubAddress(origin + parts.path.rstrip("/"), origin)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` is this machine itself, by name or by number."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,111 @@
+"""This device's own decision: `decide` over its own store, when it calls and when it answers (SPEC.md section 6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from muster_client.statements import Held
+from muster_protocol.cards import Mode
+from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
+from muster_protocol.exchange import Invite
+from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
+from muster_protocol.governance import Grant, Trust
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, TimeMs
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.signed import read
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFacts:
+    """What this device holds: whom it pinned, what it granted, and what it can do."""
+
+    client: ClientId
+    fingerprint: Fingerprint
+    pins: Mapping[ClientId, Fingerprint]
+    grants: Mapping[ClientId, GrantFacts]
+    compatibility: Compatibility
+    peers: Mapping[ClientId, Compatibility]
+    """What is known of peers, from their verified cards."""
+
+
+def pins_of(trusts: Sequence[Held]) -> dict[ClientId, Fingerprint]:
+    """Give whom these statements trust, and under which key."""
+    return {held.peer: read(held.signed, Trust).peer_key for held in trusts if held.kind is Kind.TRUST}
+
+
+def grants_of(statements: Sequence[Held], spent: frozenset[GrantId]) -> dict[ClientId, GrantFacts]:
+    """Give what these statements say about automatic joins, peer by peer."""
+    return {held.peer: _facts(held, spent) for held in statements}
+
+
+def _facts(held: Held, spent: frozenset[GrantId]) -> GrantFacts:
+    if held.kind is not Kind.GRANT:
+        nothing = Fingerprint(b"")
+        return GrantFacts(True, nothing, Mode.JOIN, None, False, TimeMs(0), TimeMs(0))  # noqa: FBT003 - revoked
+    grant = read(held.signed, Grant)
+    return GrantFacts(
+        revoked=False,
+        peer_key=grant.peer_key,
+        mode=grant.mode,
+        profiles=grant.profiles,
+        used=grant.grant in spent,
+        not_before=grant.not_before,
+        expires_at=grant.expires_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What this device means to do: call these targets into a session that has these other members already."""
+
+    targets: tuple[ClientId, ...]
+    mode: Mode
+    profile: str | None
+    kind: SessionKind
+    purpose: Purpose
+    members: tuple[ClientId, ...] = ()
+
+
+def decide_outgoing(own: OwnFacts, intent: Intent, target: ClientId, standing: Reason | None, now: TimeMs) -> Decision:
+    """Judge whether this device may call ``target``, as far as it can know."""
+    call = Call(
+        creator=own.client,
+        target=target,
+        targets=intent.targets,
+        members=intent.members,
+        kind=intent.kind,
+        mode=intent.mode,
+        profile=intent.profile,
+        purpose=intent.purpose,
+        room=MAX_MEMBERS - 1 - len(intent.members),
+    )
+    # A peer is expected under the key that was pinned: its answer must be signed by that one.
+    known = {client: _expected(own, client) for client in (target, *intent.members)}
+    return decide(call, {**known, own.client: _myself(own, standing)}, now)
+
+
+def decide_incoming(own: OwnFacts, invite: Invite, standing: Reason | None, now: TimeMs) -> Decision:
+    """Judge whether this device may answer yes to an invite that verified, as far as it can know."""
+    call = Call(
+        creator=invite.sender,
+        target=own.client,
+        targets=(own.client,),
+        members=(),
+        kind=invite.kind,
+        mode=invite.mode,
+        profile=invite.profile,
+        purpose=invite.purpose,
+        room=MAX_MEMBERS - 1,
+    )
+    known = own.peers.get(invite.sender)
+    compatibility = None if known is None else Compatibility(invite.protocol, known.app, known.modes)
+    creator = Party(invite.sender, invite.sender_key, compatibility=compatibility)
+    return decide(call, {own.client: _myself(own, standing), invite.sender: creator}, now)
+
+
+def _myself(own: OwnFacts, standing: Reason | None) -> Party:
+    return Party(own.client, own.fingerprint, standing, own.pins, own.grants, own.compatibility)
+
+
+def _expected(own: OwnFacts, client: ClientId) -> Party:
+    return Party(client, own.pins.get(client), compatibility=own.peers.get(client))

@@ -1,0 +1,50 @@
+"""What the parts of an agent share: its data, its link, its clock, and who it tells."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from muster_client.device import Device
+from muster_client.errors import HubRefused, Obstacle
+from muster_client.events import Event
+from muster_client.link import Link
+from muster_protocol.errors import Refused
+from muster_protocol.frames import CardReply, GetCard
+from muster_protocol.ids import ClientId, TimeMs
+from muster_protocol.keys import PublicKey
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.sealing import EPOCH_KEY_BYTES, SEED_BYTES, EpochKey, ReceiveKey
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Given to every part of an agent."""
+
+    device: Device
+    link: Link
+    now: Callable[[], TimeMs]
+    tell: Callable[[Event], None]
+
+    async def key_of(self, peer: ClientId) -> PublicKey | Obstacle:
+        """Give the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""
+        known = self.device.peer_key(peer)
+        if known is not None:
+            return known
+        try:
+            card = await self.link.ask(GetCard(id=0, client=peer), CardReply)
+            self.device.learn_card(card.card, peer)
+        except HubRefused as refused:
+            return Obstacle(peer, refused.reason, Sayer.HUB)
+        except Refused as refused:
+            return Obstacle(peer, refused.reason, Sayer.DEVICE)
+        return self.device.peer_key(peer) or Obstacle(peer, Reason.NOT_TRUSTED, Sayer.DEVICE)
+
+
+def fresh_epoch_key() -> EpochKey:
+    """Make a key for one epoch."""
+    return EpochKey(os.urandom(EPOCH_KEY_BYTES))
+
+
+def fresh_receive_key() -> ReceiveKey:
+    """Make a receive key for one answer or one ``joined``."""
+    return ReceiveKey.from_seed(os.urandom(SEED_BYTES))

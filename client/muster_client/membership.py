@@ -1,0 +1,205 @@
+"""The sessions of one process, and which of them what the hub says belongs to."""
+
+from collections.abc import Callable
+
+import structlog
+
+from muster_client.answering import Answering
+from muster_client.attending import DISHONEST, AttendedSession
+from muster_client.connection import Connection
+from muster_client.errors import HubRefused, HubUnreachable, Obstacle
+from muster_client.hosting import HostedSession
+from muster_client.means import Means
+from muster_client.session import Session
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import Answer, Joined, Leave
+from muster_protocol.frames import (
+    CloseSession,
+    EpochPush,
+    GetSession,
+    ListSessions,
+    Ok,
+    ResumeSession,
+    SessionReply,
+    SessionsReply,
+    SessionSummary,
+    SessionUpdatePush,
+)
+from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.keys import PublicKey
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.signed import Signed, read, verify
+
+MAX_ROUNDS = 8
+"""Pages of epochs read to come in step with one session."""
+
+_log = structlog.get_logger("muster.session")
+
+
+class Membership:
+    """Every session that this process holds the key of."""
+
+    def __init__(self, means: Means, answering: Answering, on_session: Callable[[Session], None]) -> None:
+        self._means = means
+        self._answering = answering
+        self._on_session = on_session
+        self._sessions: dict[SessionId, HostedSession | AttendedSession] = {}
+
+    def sessions(self) -> tuple[Session, ...]:
+        """List the sessions that have not ended for this device."""
+        self._forget_ended()
+        return tuple(self._sessions.values())
+
+    def add(self, session: HostedSession | AttendedSession) -> None:
+        """Take a session in."""
+        self._forget_ended()
+        self._sessions[session.id] = session
+
+    def _forget_ended(self) -> None:
+        self._sessions = {name: one for name, one in self._sessions.items() if one.ended is None}
+
+    def end(self) -> None:
+        """Tell every reader that this process ends; the sessions go on without it."""
+        for session in self._sessions.values():
+            session.end(None, Sayer.DEVICE)
+
+    def hosted(self, session: SessionId) -> HostedSession | None:
+        """Give a session that this device made."""
+        found = self._sessions.get(session)
+        return found if isinstance(found, HostedSession) and found.ended is None else None
+
+    def attended(self, session: SessionId) -> AttendedSession | None:
+        """Give a session that this device was called into."""
+        found = self._sessions.get(session)
+        return found if isinstance(found, AttendedSession) and found.ended is None else None
+
+    # -- coming in step -----------------------------------------------------------------------------------------------
+
+    async def on_welcome(self, connection: Connection) -> None:
+        """Come in step with the hub about every session, held here or there."""
+        try:
+            listed = {one.session: one for one in (await connection.ask(ListSessions(id=0), SessionsReply)).sessions}
+        except HubRefused as refused:
+            # Sessions wait for the next connect; being called into new ones need not.
+            _log.warning("sessions_not_listed", reason=refused.reason)
+            return
+        for session in list(self._sessions.values()):
+            await self._catch_up(connection, session)
+        for name, summary in listed.items():
+            if name not in self._sessions and summary.open:
+                await self._on_unheld(connection, summary)
+        self._forget_ended()
+
+    async def _catch_up(self, connection: Connection, session: HostedSession | AttendedSession) -> None:
+        for _ in range(MAX_ROUNDS):
+            before = session.epoch
+            try:
+                reply = await connection.ask(GetSession(id=0, session=session.id, after=before), SessionReply)
+            except HubRefused as refused:
+                if refused.reason in {Reason.NOT_A_MEMBER, Reason.SESSION_CLOSED}:
+                    session.end(refused.reason, Sayer.HUB)
+                return
+            await self._take_reply(session, reply)
+            if session.ended is not None or session.epoch >= reply.epoch or session.epoch == before:
+                return
+
+    async def _take_reply(self, session: HostedSession | AttendedSession, reply: SessionReply) -> None:
+        if isinstance(session, HostedSession):
+            session.on_reply(reply)
+            return
+        try:
+            await session.on_reply(reply)
+        except Refused as refused:
+            await self._on_bad_epoch(session, refused.reason)
+
+    async def _on_unheld(self, connection: Connection, summary: SessionSummary) -> None:
+        """Deal with a session that an earlier process of this device was in: its key died with that process."""
+        mine = summary.creator == self._means.device.client
+        # Without its creator's key nobody can be admitted to it or taken out of it any more.
+        request = (CloseSession if mine else ResumeSession)(id=0, session=summary.session)
+        try:
+            await connection.ask(request, Ok)
+        except HubRefused as refused:
+            _log.info("session_not_resumed", session=summary.session[:8], reason=refused.reason)
+
+    # -- hearing ------------------------------------------------------------------------------------------------------
+
+    def on_answer(self, signed: Signed) -> None:
+        """Hand an answer to the session that it is for; raises ``Refused(malformed)``."""
+        session = self.hosted(read(signed, Answer).session)
+        if session is not None:
+            session.on_answer(signed)
+
+    async def on_admission(self, signed: Signed) -> None:
+        """Open a session, or come back into one; raises ``HubUnreachable``."""
+        machine = await self._answering.on_admission(signed)
+        if machine is None:
+            return
+        held = self.attended(machine.received.invite.session)
+        session = held or AttendedSession(self._means, machine)
+        self.add(session)
+        await session.enter(machine)
+        if held is None:
+            self._on_session(session)
+
+    async def on_epoch(self, connection: Connection, push: EpochPush) -> None:
+        """Move a session on; one whose epochs were missed in between comes in step first."""
+        session = self.attended(push.session)
+        if session is None:
+            return
+        try:
+            await session.on_epoch(push)
+        except Refused as refused:
+            if refused.reason is Reason.MISMATCH:
+                await self._catch_up(connection, session)
+            else:
+                await self._on_bad_epoch(session, refused.reason)
+
+    async def _on_bad_epoch(self, session: AttendedSession, reason: Reason) -> None:
+        _log.info("epoch_refused", session=session.id[:8], reason=reason)
+        if reason is Reason.CANNOT_OPEN:
+            await session.resume()
+        elif reason in DISHONEST:
+            await self._leave(session)
+            session.end(reason, Sayer.DEVICE)
+
+    async def _leave(self, session: AttendedSession) -> None:
+        try:
+            await session.tell_leave()
+        except (HubUnreachable, HubRefused) as error:
+            _log.info("leave_not_told", session=session.id[:8], cause=str(error))
+
+    async def on_joined(self, signed: Signed) -> None:
+        """Take a member's ``joined``; raises ``Refused``."""
+        joined = read(signed, Joined)
+        hosted = self.hosted(joined.session)
+        if hosted is not None:
+            hosted.on_joined(signed, joined)
+        attended = self.attended(joined.session)
+        if attended is not None:
+            await attended.on_joined(signed)
+
+    async def on_leave(self, signed: Signed) -> None:
+        """Take a member's ``leave``, where its key is known and the statement holds; raises ``Refused``."""
+        leave = read(signed, Leave)
+        key = await self._key_in(leave.session, leave.member)
+        if key is None:
+            return
+        verify(signed, key, Leave)
+        if (hosted := self.hosted(leave.session)) is not None:
+            hosted.on_leave(signed, leave)
+        if (attended := self.attended(leave.session)) is not None:
+            attended.on_leave(signed, leave)
+
+    async def _key_in(self, session: SessionId, member: ClientId) -> PublicKey | None:
+        if session not in self._sessions:
+            return None
+        key = await self._means.key_of(member)
+        return None if isinstance(key, Obstacle) else key
+
+    def on_update(self, push: SessionUpdatePush) -> None:
+        """Hear the hub's word on a session."""
+        if (hosted := self.hosted(push.session)) is not None:
+            hosted.on_update(push)
+        if (attended := self.attended(push.session)) is not None:
+            attended.on_update(push)

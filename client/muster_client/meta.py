@@ -1,0 +1,68 @@
+"""Single values in the device's database: settings, the hub's pin, the continuity token."""
+
+import sqlite3
+from typing import TypeVar
+
+from msgspec import Struct
+
+from muster_protocol.codec import convert, encode, unpack
+from muster_protocol.continuity import Token
+from muster_protocol.ids import Fingerprint, TimeMs
+
+T = TypeVar("T", bound=Struct)
+
+SETTINGS = "settings"
+PINNED_HUB = "pinned_hub"
+CONFIRMED = "only_copy_confirmed_ms"
+TOKEN = "continuity_token"  # noqa: S105 - the row's name
+
+
+class Meta:
+    """Named values; each write is on disk when the method returns, unless a transaction is open."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def _get(self, name: str) -> bytes | None:
+        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def _put(self, name: str, value: bytes) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def settings(self, struct: type[T]) -> T:
+        """Give the settings; raises ``LookupError`` where none were put."""
+        value = self._get(SETTINGS)
+        if value is None:
+            raise LookupError("the device's settings are missing")
+        return convert(unpack(value), struct)
+
+    def put_settings(self, settings: Struct) -> None:
+        """Replace the settings."""
+        self._put(SETTINGS, encode(settings))
+
+    def pinned_hub(self) -> Fingerprint | None:
+        """Give the hub's pin."""
+        value = self._get(PINNED_HUB)
+        return None if value is None else Fingerprint(value)
+
+    def pin_hub(self, fingerprint: Fingerprint) -> None:
+        """Replace the hub's pin."""
+        self._put(PINNED_HUB, fingerprint)
+
+    def forget_hub(self) -> None:
+        """Drop what belongs to one hub: its pin and the token that it gave."""
+        self._db.execute("DELETE FROM meta WHERE name IN (?, ?)", (PINNED_HUB, TOKEN))
+
+    def note_confirmed(self, at: TimeMs) -> None:
+        """Note when the person last said that these data are the only copy in use."""
+        self._put(CONFIRMED, str(at).encode())
+
+    def token(self) -> Token | None:
+        """Give the continuity token."""
+        value = self._get(TOKEN)
+        return None if value is None else convert(unpack(value), Token)
+
+    def keep_token(self, token: Token) -> None:
+        """Replace the continuity token."""
+        self._put(TOKEN, encode(token))

@@ -1,0 +1,22 @@
+"""Where a device's things are on this machine."""
+
+import os
+from pathlib import Path
+
+KEY_FILE = "identity.key"
+DATABASE_FILE = "device.db"
+LOCK_FILE = "agent.lock"
+SOCKET_FILE = "agent.sock"
+
+ENVIRONMENT = "MUSTER_DATA_DIR"
+
+
+def default_path() -> Path:
+    """Give the device's folder: ``MUSTER_DATA_DIR``, else where this platform keeps a user's data."""
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        return Path(named)
+    # Only whoever needs the platform's answer pays for finding it.
+    import platformdirs  # noqa: PLC0415
+
+    return Path(platformdirs.user_data_dir("muster", appauthor=False)) / "device"

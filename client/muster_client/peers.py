@@ -1,0 +1,99 @@
+"""The peers of a device as its person knows them: nicknames, pins, grants, and finding one by what people type."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from muster_client.errors import AmbiguousName, BadNickname, UnknownName
+from muster_protocol.cards import Mode
+from muster_protocol.ids import ID_CHARS, ClientId, Fingerprint, GrantId, Serial, TimeMs
+
+MAX_NICKNAME_CHARS = 31
+"""One less than a ClientId, so that no nickname looks like one."""
+MIN_PREFIX_CHARS = 4
+"""How much of a ClientId must be typed. A nickname's beginning may be shorter."""
+MAX_NEAR = 3
+
+_NICKNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
+
+
+class GrantState(StrEnum):
+    """What a grant is worth now, by this device's clock."""
+
+    LIVE = "live"
+    NOT_YET = "not_yet"
+    EXPIRED = "expired"
+    USED = "used"
+    LAPSED = "lapsed"
+    """Its peer has another key now, or is trusted no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """The newest grant that this device gave to a peer. ``profiles`` None: all. ``once``: for one join only."""
+
+    id: GrantId
+    serial: Serial
+    mode: Mode
+    profiles: tuple[str, ...] | None
+    once: bool
+    not_before: TimeMs
+    expires_at: TimeMs
+    state: GrantState
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another device. ``fingerprint`` is the pin; None for one that is not ``trusted`` any longer."""
+
+    client: ClientId
+    nickname: str | None
+    fingerprint: Fingerprint | None
+    trusted: bool
+    added_ms: TimeMs
+    grant: GrantView | None
+    published: bool
+    """The hub has acknowledged the newest trust, untrust and grant about this peer."""
+
+    @property
+    def name(self) -> str:
+        """What to call it: the nickname, else the first characters of its ClientId."""
+        return self.nickname or self.client[:8]
+
+
+def check_nickname(nickname: str) -> str:
+    """Return a nickname that is of the allowed shape; raises ``BadNickname``."""
+    if _NICKNAME.fullmatch(nickname) is None:
+        raise BadNickname(
+            f"a nickname has 1 to {MAX_NICKNAME_CHARS} of a-z, 0-9, dot, dash and underscore, a letter or digit first"
+        )
+    return nickname
+
+
+def resolve(name: str, peers: Sequence[Peer]) -> Peer:
+    """Find the peer that a person means: a nickname, the unique beginning of one, or of a ClientId.
+
+    Raises ``UnknownName`` with near matches, ``AmbiguousName``.
+    """
+    typed = name.strip().lower()
+    exact = [peer for peer in peers if typed in {peer.client, (peer.nickname or "").lower()} and typed]
+    found = exact or [peer for peer in peers if _begins(peer, typed)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise AmbiguousName(name, sorted(peer.name for peer in found))
+    raise UnknownName(name, _near(typed, peers))
+
+
+def _begins(peer: Peer, typed: str) -> bool:
+    if not typed:
+        return False
+    long_enough = MIN_PREFIX_CHARS <= len(typed) <= ID_CHARS
+    return (peer.nickname or "").lower().startswith(typed) or (long_enough and peer.client.startswith(typed))
+
+
+def _near(typed: str, peers: Sequence[Peer]) -> list[str]:
+    names = {peer.nickname.lower(): peer.nickname for peer in peers if peer.nickname is not None}
+    return [names[match] for match in difflib.get_close_matches(typed, names, n=MAX_NEAR)]

@@ -1,0 +1,87 @@
+"""Every push of the hub, to the part that it is for. Nothing here is believed: each part verifies by own pins."""
+
+import structlog
+
+from muster_client.answering import Answering
+from muster_client.connection import Connection
+from muster_client.events import PeerChanged, PresenceChanged
+from muster_client.means import Means
+from muster_client.membership import Membership
+from muster_protocol.errors import Refused
+from muster_protocol.frames import (
+    AdmissionPush,
+    AnswerPush,
+    EpochPush,
+    InvitePush,
+    InviteUpdatePush,
+    JoinedPush,
+    LeavePush,
+    PresencePush,
+    Push,
+    SessionUpdatePush,
+    StatementPush,
+)
+from muster_protocol.governance import GOVERNANCE
+from muster_protocol.labels import Kind
+from muster_protocol.signed import verify
+
+_log = structlog.get_logger("muster.agent")
+
+
+class Pushes:
+    """Hands out what the hub says."""
+
+    def __init__(self, means: Means, answering: Answering, membership: Membership) -> None:
+        self._means = means
+        self._answering = answering
+        self._membership = membership
+
+    async def handle(self, connection: Connection, push: Push) -> None:
+        """Handle one push; raises ``HubUnreachable``, and then it comes again.
+
+        What does not verify is logged and forgotten: it would be no better the next time.
+        """
+        try:
+            await self._hand_out(connection, push)
+        except Refused as refused:
+            _log.info("push_ignored", push=type(push).__name__, reason=refused.reason)
+
+    async def _hand_out(self, connection: Connection, push: Push) -> None:  # noqa: C901 - one case for each push
+        match push:
+            case InvitePush():
+                await self._answering.on_invite(push.invite)
+            case InviteUpdatePush():
+                self._on_invite_update(push)
+            case AnswerPush():
+                self._membership.on_answer(push.answer)
+            case AdmissionPush():
+                await self._membership.on_admission(push.admission)
+            case EpochPush():
+                await self._membership.on_epoch(connection, push)
+            case JoinedPush():
+                await self._membership.on_joined(push.joined)
+            case LeavePush():
+                await self._membership.on_leave(push.leave)
+            case SessionUpdatePush():
+                self._membership.on_update(push)
+            case PresencePush():
+                self._means.tell(PresenceChanged(devices=push.devices))
+            case StatementPush():
+                self._on_statement(push)
+
+    def _on_invite_update(self, push: InviteUpdatePush) -> None:
+        if push.client == self._means.device.client:
+            self._answering.on_ended(push.invite, push.reason)
+        elif (session := self._membership.hosted(push.session)) is not None:
+            session.on_invite_update(push)
+
+    def _on_statement(self, push: StatementPush) -> None:
+        device = self._means.device
+        if push.kind is Kind.CARD:
+            device.learn_card(push.statement, push.client)
+        else:
+            key = device.peer_key(push.client)
+            struct = GOVERNANCE.get(push.kind)
+            if key is None or struct is None or verify(push.statement, key, struct).client != push.client:
+                return
+        self._means.tell(PeerChanged(peer=push.client, kind=push.kind))

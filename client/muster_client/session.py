@@ -1,0 +1,201 @@
+"""A session as an application sees it, whether this device made it or was called into it (SPEC.md section 8)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from muster_client.broadcast import Broadcast, Stream
+from muster_client.control_messages import SessionView
+from muster_client.errors import UnknownSession
+from muster_client.events import (
+    MembersChanged,
+    MemberView,
+    SessionEnded,
+    SessionJoined,
+    SessionUpdate,
+    Target,
+    TargetChanged,
+)
+from muster_client.means import Means
+from muster_protocol.cards import Mode
+from muster_protocol.epochs import KnownEpoch
+from muster_protocol.frames import MemberState, Purpose, SessionKind
+from muster_protocol.ids import ClientId, SessionId, TimeMs
+from muster_protocol.labels import EXPORT
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.sealing import EpochKey
+
+MIN_EXPORT_BYTES = 16
+MAX_EXPORT_BYTES = 64
+MAX_LABEL_CHARS = 64
+
+
+class Session(ABC):
+    """A session that this process holds the key of. Its states change under the reader; ``updates`` tells when."""
+
+    def __init__(
+        self,
+        means: Means,
+        *,
+        session: SessionId,
+        creator: ClientId,
+        mode: Mode,
+        profile: str | None,
+        kind: SessionKind,
+    ) -> None:
+        self._means = means
+        self.id = session
+        self.creator = creator
+        self.mode = mode
+        self.profile = profile
+        self.kind = kind
+        self.created_at: TimeMs | None = None
+        """By the creator's clock, or the hub's; None until this member has asked."""
+        self.ends_at: TimeMs | None = None
+        self._targets: dict[ClientId, Target] = {}
+        self._left: dict[ClientId, Reason | None] = {}
+        self._shown: tuple[MemberView, ...] = ()
+        self._ended: SessionEnded | None = None
+        self._updates: Broadcast[SessionUpdate] = Broadcast()
+
+    # -- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def _known(self) -> KnownEpoch:
+        """The newest epoch that this device accepted."""
+
+    @property
+    @abstractmethod
+    def _epoch_key(self) -> EpochKey:
+        """The key of that epoch; raises ``Refused`` where this device does not hold it."""
+
+    @abstractmethod
+    def _has_joined(self, member: ClientId) -> bool:
+        """Whether a member of this epoch said so itself, in a statement that verified."""
+
+    @property
+    def epoch(self) -> int:
+        """The number of the newest epoch that this device accepted."""
+        return self._known.epoch.number
+
+    @property
+    def members(self) -> tuple[MemberView, ...]:
+        """The members of that epoch, most senior first, and who went out since."""
+        return tuple(self._member(client) for client in self._known.epoch.clients)
+
+    def _member(self, client: ClientId) -> MemberView:
+        if client in self._left:
+            return MemberView(client=client, state=MemberState.OUT, reason=self._left[client])
+        mine = client in {self._means.device.client, self.creator}
+        joined = mine or self._has_joined(client)
+        return MemberView(client=client, state=MemberState.JOINED if joined else MemberState.SEATED)
+
+    @property
+    def targets(self) -> Mapping[ClientId, Target]:
+        """The devices that this one called, with the state of each."""
+        return self._targets
+
+    @property
+    def ended(self) -> SessionEnded | None:
+        """How the session ended for this device, or None."""
+        return self._ended
+
+    def view(self) -> SessionView:
+        """Give a snapshot."""
+        return SessionView(
+            id=self.id,
+            creator=self.creator,
+            mode=self.mode,
+            profile=self.profile,
+            kind=self.kind,
+            epoch=self.epoch,
+            created_at=self.created_at,
+            ends_at=self.ends_at,
+            members=self.members,
+            targets=tuple(self._targets.values()),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Describe the session to a program: variables named ``MUSTER_...``, none of them secret."""
+        return {
+            "MUSTER_SESSION": self.id,
+            "MUSTER_MODE": self.mode,
+            "MUSTER_PROFILE": self.profile or "",
+            "MUSTER_CREATOR": self.creator,
+            "MUSTER_MEMBERS": " ".join(self._known.epoch.clients),
+            "MUSTER_EPOCH": str(self.epoch),
+        }
+
+    def export_key(self, label: str, length: int = 32) -> bytes:
+        """Derive a key of 16 to 64 bytes from this epoch's key, for one use of the application.
+
+        All members of the epoch derive the same; the next epoch gives another. Raises ``ValueError``, and ``Refused``
+        where this device does not hold the epoch's key.
+        """
+        if not MIN_EXPORT_BYTES <= length <= MAX_EXPORT_BYTES:
+            raise ValueError(f"a key has {MIN_EXPORT_BYTES} to {MAX_EXPORT_BYTES} bytes")
+        if not label or len(label) > MAX_LABEL_CHARS:
+            raise ValueError(f"a label has 1 to {MAX_LABEL_CHARS} characters")
+        info = EXPORT + self._known.hash + label.encode()
+        return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._epoch_key)
+
+    # -- what happens in it -------------------------------------------------------------------------------------------
+
+    def updates(self) -> Stream[SessionUpdate]:
+        """Give what happens from now on, to the session's end."""
+        return self._updates.listen()
+
+    async def wait(self) -> tuple[Target, ...]:
+        """Wait until every target joined or refused, or the session ended."""
+        updates = self.updates()
+        while self._ended is None and not all(target.state.final for target in self._targets.values()):
+            if await anext(updates, None) is None:
+                break
+        return tuple(self._targets.values())
+
+    async def invite(self, targets: Sequence[ClientId], *, purpose: Purpose = Purpose.AUTO) -> None:  # noqa: ARG002
+        """Call more devices; only the creator may. Raises ``UnknownSession``."""
+        raise UnknownSession(self.id)
+
+    async def cancel(self) -> None:
+        """Withdraw the invites that are open."""
+        return
+
+    @abstractmethod
+    async def leave(self) -> None:
+        """Leave. A session that its creator leaves is closed: nobody else could admit or take out anyone."""
+
+    async def close(self) -> None:
+        """End the session; only its creator may. Raises ``UnknownSession``."""
+        raise UnknownSession(self.id)
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, update: SessionJoined | TargetChanged | MembersChanged | SessionEnded) -> None:
+        self._updates.tell(update)
+        self._means.tell(update)
+
+    def _tell_joined(self) -> None:
+        self._tell(SessionJoined(session=self.id, creator=self.creator, mode=self.mode, profile=self.profile))
+
+    def _tell_members(self) -> None:
+        """Tell of members where any changed since it was last told."""
+        members = self.members
+        if members != self._shown:
+            self._shown = members
+            self._tell(MembersChanged(session=self.id, epoch=self.epoch, members=members))
+
+    def _went_out(self, member: ClientId, reason: Reason | None) -> None:
+        if self._known.epoch.key_of(member) is not None:
+            self._left[member] = reason
+            self._tell_members()
+
+    def end(self, reason: Reason | None, sayer: Sayer) -> None:
+        """End it for this device; the first end counts."""
+        if self._ended is None:
+            self._ended = SessionEnded(session=self.id, reason=reason, sayer=sayer)
+            self._tell(self._ended)
+            self._updates.end()

@@ -1,0 +1,199 @@
+"""The device's own statements: serials, the newest about each topic, and what the hub has of them (SPEC.md 2.4)."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from msgspec import structs
+
+from muster_client.database import transaction
+from muster_protocol.cards import Card
+from muster_protocol.errors import Refused
+from muster_protocol.governance import GOVERNANCE, Governance, Grant, Revocation, Trust, Untrust, check_governance
+from muster_protocol.ids import ClientId, Fingerprint, Hash, Serial, Signature, TimeMs
+from muster_protocol.keys import PublicKey, SigningKey
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.serials import Verdict, Version, compare, next_serial, wins
+from muster_protocol.signed import Signed, read, sign, statement_hash, verify
+
+
+class Topic(StrEnum):
+    """What a statement is about; of two on one topic about one peer the higher serial counts."""
+
+    CARD = "card"
+    TRUST = "trust"
+    GRANT = "grant"
+
+
+NARROWING = frozenset({Kind.UNTRUST, Kind.REVOCATION})
+"""Kinds that take something back: they go first, wherever several wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One statement that counts, and whether the hub acknowledged it."""
+
+    topic: Topic
+    peer: ClientId
+    kind: Kind
+    version: Version
+    signed: Signed
+    acknowledged: bool
+
+    @property
+    def serial(self) -> Serial:
+        """The statement's place in the device's one counter."""
+        return self.version.serial
+
+
+_COLUMNS = "topic, peer, kind, serial, hash, body, signer, signature, acknowledged"
+_Row = tuple[str, str, str, int, bytes, bytes, bytes, bytes, int]
+
+
+def _held(row: _Row) -> Held:
+    topic, peer, kind, serial, digest, body, signer, signature, acknowledged = row
+    return Held(
+        Topic(topic),
+        ClientId(peer),
+        Kind(kind),
+        Version(Serial(serial), Hash(digest)),
+        Signed(body, Fingerprint(signer), Signature(signature)),
+        bool(acknowledged),
+    )
+
+
+class Statements:
+    """Own statements in the device's database. Every method is one transaction at most."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+        self._db = connection
+        self._clock = clock
+
+    def allocate(self) -> Serial:
+        """Take the next serial: no two processes of the device ever get the same one."""
+        with transaction(self._db):
+            (last,) = self._db.execute("SELECT last FROM serials").fetchone()
+            serial = next_serial(last, self._clock())
+            self._db.execute("UPDATE serials SET last = ?", (serial,))
+        return serial
+
+    def synced(self) -> int:
+        """Give the highest serial up to which this device knows all that the hub holds of it."""
+        (synced,) = self._db.execute("SELECT synced FROM serials").fetchone()
+        return int(synced)
+
+    def mark_synced(self, serial: int) -> None:
+        """Note that nothing of this device up to ``serial`` is unknown here; new serials will be higher."""
+        self._db.execute("UPDATE serials SET synced = max(synced, ?1), last = max(last, ?1)", (serial,))
+
+    def get(self, topic: Topic, peer: str = "") -> Held | None:
+        """Give what counts on a topic."""
+        query = f"SELECT {_COLUMNS} FROM statements WHERE topic = ? AND peer = ?"  # noqa: S608 - constant columns
+        row = self._db.execute(query, (topic, peer)).fetchone()
+        return None if row is None else _held(row)
+
+    def all(self, topic: Topic | None = None) -> list[Held]:
+        """Give all that counts, lowest serial first."""
+        query = f"SELECT {_COLUMNS} FROM statements WHERE ?1 IS NULL OR topic = ?1 ORDER BY serial"  # noqa: S608
+        return [_held(row) for row in self._db.execute(query, (topic,))]
+
+    def put(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed, *, acknowledged: bool) -> None:
+        """Let a statement count in place of what is held."""
+        row = (topic, peer, kind, version.serial, version.hash, signed.body, signed.signer, signed.signature)
+        query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        with transaction(self._db):
+            self._db.execute(query, (*row, acknowledged))
+            self._db.execute("UPDATE serials SET last = max(last, ?)", (version.serial,))
+
+    def unpublished(self) -> list[Held]:
+        """Give what the hub has not acknowledged: what narrows first, then by serial. One statement comes once."""
+        waiting = {held.version: held for held in self.all() if not held.acknowledged}
+        return sorted(waiting.values(), key=lambda held: (held.kind not in NARROWING, held.serial))
+
+    def hub_holds(self, newest: int) -> None:
+        """Note the newest serial that the hub holds: all above it must be sent (again), as after its restore."""
+        self._db.execute("UPDATE statements SET acknowledged = 0 WHERE serial > ?", (newest,))
+
+    def forget_hub(self) -> None:
+        """Another hub has nothing of this device yet."""
+        self._db.execute("UPDATE statements SET acknowledged = 0")
+        self._db.execute("UPDATE serials SET synced = 0")
+
+    def acknowledged(self, serial: int) -> None:
+        """Note that the hub has the statement with this serial on disk."""
+        with transaction(self._db):
+            self._db.execute("UPDATE statements SET acknowledged = 1 WHERE serial = ?", (serial,))
+            self._db.execute("UPDATE serials SET synced = max(synced, ?)", (serial,))
+
+    def say(self, body: Card | Governance, key: SigningKey) -> Signed:
+        """Sign a statement of this device and let it count."""
+        signed = sign(body, key)
+        version = Version(body.serial, statement_hash(body.KIND, signed.body))
+        with transaction(self._db):
+            for topic, peer in _topics(body):
+                self.put(topic, peer, body.KIND, version, signed, acknowledged=False)
+        return signed
+
+    def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> Verdict:
+        """Take in one of this device's own statements that the hub sent back.
+
+        Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
+        ``malformed``, ``unsupported``.
+        """
+        body = verify(signed, key, _body_of(kind))
+        if body.client != me:
+            raise Refused(Reason.MISMATCH, "not a statement of this device")
+        if not isinstance(body, Card):
+            check_governance(body)
+        version = Version(body.serial, statement_hash(kind, signed.body))
+        with transaction(self._db):
+            verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in _topics(body)]
+        return verdicts[0]
+
+    def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> Verdict:
+        held = self.get(topic, peer)
+        if wins(None if held is None else held.version, version):
+            self.put(topic, peer, kind, version, signed, acknowledged=True)
+        return compare(None if held is None else held.version, version)
+
+    def sign_anew(self, key: SigningKey) -> None:
+        """Say again, under the current key, whatever a retired key still says: live trust, live grants and ends.
+
+        Nothing that a retired key signed counts anywhere; the card is made anew when it is next asked for.
+        """
+        with transaction(self._db):
+            for held in self.all():
+                if held.signed.signer == key.fingerprint:
+                    continue
+                self._db.execute("DELETE FROM statements WHERE topic = ? AND peer = ?", (held.topic, held.peer))
+                if held.topic is not Topic.CARD:
+                    body = read(held.signed, GOVERNANCE[held.kind])
+                    self.say(structs.replace(body, serial=self.allocate()), key)
+
+
+def serial_of(kind: Kind, signed: Signed) -> Serial:
+    """Read the serial of a statement without checking who signed it; raises ``Refused``."""
+    return read(signed, _body_of(kind)).serial
+
+
+def _body_of(kind: Kind) -> type[Card] | type[Trust] | type[Untrust] | type[Grant] | type[Revocation]:
+    if kind is Kind.CARD:
+        return Card
+    if kind not in GOVERNANCE:
+        raise Refused(Reason.UNSUPPORTED, "not a kind that a device keeps")
+    return GOVERNANCE[kind]
+
+
+def _topics(body: Card | Governance) -> list[tuple[Topic, str]]:
+    match body:
+        case Card():
+            return [(Topic.CARD, "")]
+        case Trust():
+            return [(Topic.TRUST, body.peer)]
+        case Untrust():
+            # It ends the grant as well, and must go on doing so once a later trust has taken its other place.
+            return [(Topic.TRUST, body.peer), (Topic.GRANT, body.peer)]
+        case Grant() | Revocation():
+            return [(Topic.GRANT, body.peer)]

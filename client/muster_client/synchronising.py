@@ -1,0 +1,83 @@
+"""Bringing device and hub to the same statements, both ways (SPEC.md section 2.4)."""
+
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+
+from muster_client.connection import Connection
+from muster_client.device import Device
+from muster_client.errors import HubRefused
+from muster_client.statements import NARROWING, Held, serial_of
+from muster_protocol.errors import Refused
+from muster_protocol.frames import KindAndStatement, ListStatements, Ok, PutStatement, Statements
+from muster_protocol.ids import ClientId
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import REASONS, Reason
+
+MAX_PAGES = 256
+"""Pages of own statements taken at one connect; a hub that has more is not believed."""
+
+
+class PublishResult(Struct, frozen=True, kw_only=True):
+    """One statement that was offered to the hub; ``reason`` None is: acknowledged."""
+
+    kind: Kind
+    peer: ClientId | None
+    serial: int
+    reason: Reason | None
+
+
+async def fetch_own(connection: Connection, device: Device) -> None:
+    """Take in the own statements that the hub holds and this device does not know: what narrows first.
+
+    Must come before anything is published: a device restored from a backup learns here what it took back since.
+    """
+    newest = connection.welcome.newest_serial
+    synced = device.synced()
+    if newest > synced:
+        found = [entry async for page in _pages(connection, synced) for entry in page]
+        for entry in sorted(found, key=lambda entry: entry.kind not in NARROWING):
+            _apply(device, entry)
+        device.mark_synced(newest)
+    device.hub_holds(newest)
+
+
+async def _pages(connection: Connection, after: int) -> AsyncIterator[tuple[KindAndStatement, ...]]:
+    for _ in range(MAX_PAGES):
+        page = await connection.ask(ListStatements(id=0, after=after), Statements)
+        yield page.statements
+        if not page.more or not page.statements:
+            return
+        after = max(after + 1, _serial(page.statements[-1]))
+
+
+def _serial(entry: KindAndStatement) -> int:
+    return serial_of(entry.kind, entry.statement)
+
+
+def _apply(device: Device, entry: KindAndStatement) -> None:
+    try:
+        device.apply_own(entry.kind, entry.statement)
+    except Refused:
+        # Signed by a retired key, or not by this device: it says nothing here, whatever the hub makes of it.
+        return
+
+
+async def publish(connection: Connection, device: Device) -> tuple[PublishResult, ...]:
+    """Offer the hub every statement that it has not acknowledged, in order.
+
+    A refusal of one does not keep back the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
+    """
+    return tuple([await _offer(connection, device, held) for held in device.unpublished()])
+
+
+async def _offer(connection: Connection, device: Device, held: Held) -> PublishResult:
+    reason: Reason | None = None
+    try:
+        await connection.ask(PutStatement(id=0, kind=held.kind, statement=held.signed), Ok)
+        device.acknowledged(held.serial)
+    except HubRefused as refused:
+        if REASONS[refused.reason].retry:
+            raise
+        reason = refused.reason
+    return PublishResult(kind=held.kind, peer=held.peer or None, serial=held.serial, reason=reason)

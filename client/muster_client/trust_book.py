@@ -1,0 +1,172 @@
+"""Whom a device trusts and what it grants them: signed statements, and the names that its person gave (SPEC.md 2.6)."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from muster_client import judging
+from muster_client.database import transaction
+from muster_client.identity import Identity
+from muster_client.invites import Invites
+from muster_client.peer_store import PeerStore
+from muster_client.peers import Peer
+from muster_client.peers import resolve as resolve_peer
+from muster_client.statements import Statements, Topic
+from muster_protocol.cards import Mode
+from muster_protocol.codec import decode_closed, encode
+from muster_protocol.errors import Refused
+from muster_protocol.governance import Grant, Revocation, Trust, Untrust, check_governance
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, TimeMs
+from muster_protocol.keys import PublicKey, SigningKey
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.signed import Signed, read
+from muster_protocol.words import words
+
+DEFAULT_GRANT_MS = 90 * 24 * 3600 * 1000
+"""How long a grant lasts unless told otherwise: 90 days."""
+
+
+class TrustBook:
+    """A device's identity, and what it says about others. Every change is a statement that the hub will be told."""
+
+    def __init__(self, identity: Identity, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+        self._identity = identity
+        self._db = database
+        self._clock = clock
+        self._statements = Statements(database, clock)
+        self._peers = PeerStore(database)
+        self.invites = Invites(database, clock)
+        """What is remembered of invites and one-time uses; for the agent."""
+
+    @property
+    def client(self) -> ClientId:
+        """The device's name for ever."""
+        return self._identity.client
+
+    @property
+    def key(self) -> SigningKey:
+        """The current identity key."""
+        return self._identity.key
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The current key's fingerprint."""
+        return self._identity.key.fingerprint
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The eight words of the current key."""
+        return words(self.fingerprint)
+
+    def trust(self, peer: ClientId, fingerprint: Fingerprint, nickname: str) -> Signed:
+        """Trust a peer under the key with this fingerprint, which a person compared; the same again only renames it.
+
+        Raises ``BadNickname``; ``Refused(self_target)``.
+        """
+        with transaction(self._db):
+            self._peers.name(peer, nickname, self._clock(), trusted=frozenset(self.pins()))
+            held = self._statements.get(Topic.TRUST, peer)
+            if held is not None and self.pins().get(peer) == fingerprint:
+                return held.signed
+            return self._say(
+                Trust(client=self.client, serial=self._statements.allocate(), peer=peer, peer_key=fingerprint)
+            )
+
+    def untrust(self, peer: ClientId) -> Signed:
+        """Trust a peer no longer; its grant ends too. Raises ``Refused(not_trusted)`` where there is no trust."""
+        with transaction(self._db):
+            if peer not in self.pins():
+                raise Refused(Reason.NOT_TRUSTED)
+            return self._say(Untrust(client=self.client, serial=self._statements.allocate(), peer=peer))
+
+    def grant(
+        self,
+        peer: ClientId,
+        *,
+        mode: Mode = Mode.JOIN,
+        profiles: Sequence[str] | None = None,
+        once: bool = False,
+        lasts_ms: int = DEFAULT_GRANT_MS,
+    ) -> Signed:
+        """Permit automatic joins with a trusted peer, in place of any grant before. ``profiles`` None: all.
+
+        Raises ``Refused``: ``not_trusted``, or ``malformed`` for a time or profiles that a grant cannot have.
+        """
+        with transaction(self._db):
+            pin = self.pins().get(peer)
+            if pin is None:
+                raise Refused(Reason.NOT_TRUSTED)
+            serial, now = self._statements.allocate(), self._clock()
+            return self._say(
+                Grant(
+                    client=self.client,
+                    serial=serial,
+                    peer=peer,
+                    peer_key=pin,
+                    grant=GrantId(os.urandom(16)),
+                    mode=mode,
+                    profiles=None if profiles is None else tuple(sorted(set(profiles))),
+                    uses=1 if once else None,
+                    not_before=now,
+                    expires_at=TimeMs(now + lasts_ms),
+                )
+            )
+
+    def renew(self, peer: ClientId, *, lasts_ms: int = DEFAULT_GRANT_MS) -> Signed:
+        """Grant once more what the newest grant allowed; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
+        with transaction(self._db):
+            grant = self._newest_grant(peer)
+            return self.grant(
+                peer, mode=grant.mode, profiles=grant.profiles, once=grant.uses is not None, lasts_ms=lasts_ms
+            )
+
+    def revoke(self, peer: ClientId) -> Signed:
+        """Take a grant back; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
+        with transaction(self._db):
+            grant = self._newest_grant(peer)
+            return self._say(
+                Revocation(client=self.client, serial=self._statements.allocate(), peer=peer, grant=grant.grant)
+            )
+
+    def _newest_grant(self, peer: ClientId) -> Grant:
+        held = self._statements.get(Topic.GRANT, peer)
+        if held is None:
+            raise Refused(Reason.GRANT_MISSING)
+        if held.kind is not Kind.GRANT:
+            raise Refused(Reason.GRANT_REVOKED)
+        return read(held.signed, Grant)
+
+    def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
+        check_governance(body)
+        # What others could not read is not said: it would be refused everywhere, and here too when it is read back.
+        decode_closed(encode(body), type(body))
+        return self._statements.say(body, self.key)
+
+    def peers(self) -> list[Peer]:
+        """Give every peer that is or was trusted, by name."""
+        return self._peers.views(self._statements.all(), self.invites.spent(), self._clock())
+
+    def resolve(self, name: str) -> Peer:
+        """Find a peer by nickname, unique beginning or ClientId; raises ``UnknownName``, ``AmbiguousName``."""
+        return resolve_peer(name, self.peers())
+
+    def pins(self) -> dict[ClientId, Fingerprint]:
+        """Give whom this device trusts, and under which key."""
+        return judging.pins_of(self._statements.all(Topic.TRUST))
+
+    def peer_key(self, peer: ClientId) -> PublicKey | None:
+        """Give the public key behind a peer's pin, once its card was seen."""
+        pin, card = self.pins().get(peer), self._peers.card(peer)
+        return card.current if card is not None and card.current.fingerprint == pin else None
+
+    def learn_card(self, signed: Signed, peer: ClientId) -> None:
+        """Keep a peer's card; an older one than is held changes nothing.
+
+        Raises ``Refused``: ``not_trusted``, ``key_mismatch`` (its key is not the pinned one), ``mismatch``,
+        ``bad_signature``, ``malformed``.
+        """
+        pin = self.pins().get(peer)
+        if pin is None:
+            raise Refused(Reason.NOT_TRUSTED)
+        self._peers.learn(signed, peer, pin)

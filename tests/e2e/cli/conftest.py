@@ -1,0 +1,229 @@
+"""The command line as its users meet it: a process of its own, through pipes or on a terminal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+from pexpect.popen_spawn import PopenSpawn
+
+from muster_client.cli.id_text import id_text
+from muster_client.device import Device
+from muster_protocol.cards import Mode
+
+PROGRAM = [sys.executable, "-m", "muster_client.cli"]
+NOBODY = "ws://127.0.0.1:1"
+"""A hub's URL where nobody listens."""
+PATIENCE_S = 60
+"""When a process that says nothing is taken for hung. No test passes or fails by less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A process that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document that it wrote."""
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """``muster`` for the device in one folder."""
+
+    folder: Path
+    environment: dict[str, str]
+    agents: "list[Background]" = field(default_factory=list)
+
+    def run(self, *arguments: str, **environment: str) -> Finished:
+        """Run a command through pipes."""
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            stdin=subprocess.DEVNULL,
+            env={**self.environment, **environment},
+        )
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str) -> Finished:
+        """Run a command that must be done."""
+        done = self.run(*arguments)
+        assert done.code == 0, done
+        return done
+
+    def fails(self, code: int, *arguments: str) -> Finished:
+        """Run a command that must not be done, and must say so in the one form."""
+        done = self.run(*arguments)
+        assert done.code == code, done
+        assert [line[:6] for line in done.err.splitlines()] == ["error:", "next: "], done
+        return done
+
+    def start(self, *arguments: str) -> "Background":
+        """Start a command and leave it running."""
+        return Background([*PROGRAM, *arguments], self.environment)
+
+    def terminal(self, *arguments: str, **environment: str) -> "pexpect.spawn[str]":
+        """Run a command on a terminal."""
+        return pexpect.spawn(
+            PROGRAM[0],
+            [*PROGRAM[1:], *arguments],
+            env={**self.environment, "TERM": "xterm-256color", **environment},
+            encoding="utf-8",
+            timeout=PATIENCE_S,
+            dimensions=(50, 120),
+        )
+
+    def grant(self, nickname: str) -> None:
+        """Grant a trusted device every automatic join, as `muster grant add` does, but without a process."""
+        with Device.open(self.folder) as device:
+            device.grant(device.resolve(nickname).client, mode=Mode.SYNCHRONIZE)
+
+    @property
+    def id_text(self) -> str:
+        """The id text of this device."""
+        with Device.open(self.folder) as device:
+            return id_text(device.client, device.fingerprint)
+
+    def trust(self, nickname: str, other: "Cli") -> None:
+        """Trust another device, as `muster trust add` does, but without a process."""
+        with Device.open(other.folder) as device:
+            client, fingerprint = device.client, device.fingerprint
+        with Device.open(self.folder) as device:
+            device.trust(client, fingerprint, nickname)
+
+
+NewCli = Callable[[str], Cli]
+
+
+@pytest.fixture
+def new_cli() -> Iterator[NewCli]:
+    """Make folders for devices; no device is in them yet."""
+    # Not pytest's own folder: its long path would not fit the address of a Unix socket.
+    with tempfile.TemporaryDirectory(prefix="mcli-") as root:
+
+        def make(name: str) -> Cli:
+            folder = Path(root) / name
+            return Cli(folder, {**os.environ, "MUSTER_DATA_DIR": str(folder)})
+
+        yield make
+
+
+@pytest.fixture
+def cli(new_cli: NewCli) -> Cli:
+    """Give a machine that is no device yet."""
+    return new_cli("laptop")
+
+
+@pytest.fixture
+def new_device(new_cli: NewCli) -> NewCli:
+    """Make devices whose hub is not there."""
+
+    def make(name: str) -> Cli:
+        made = new_cli(name)
+        Device.create(made.folder, hub_url=NOBODY).close()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def laptop(new_device: NewCli) -> Cli:
+    """Give a device."""
+    return new_device("laptop")
+
+
+@pytest.fixture
+def nas(new_device: NewCli) -> Cli:
+    """Give another device."""
+    return new_device("nas")
+
+
+# -- with a hub and agents ---------------------------------------------------------------------------------------------
+
+
+class Background:
+    """A process that stays, read as it speaks."""
+
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
+        self.last_words = ""
+        self._process = PopenSpawn(command, env=environment, timeout=PATIENCE_S, encoding="utf-8")
+
+    def hear(self, text: str) -> str:
+        """Wait until it says this, and give the rest of that line."""
+        self._process.expect_exact(text)
+        return str(self._process.readline())
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to end, and give its exit code."""
+        self._process.kill(number)
+        code = self._process.wait()
+        self.last_words = self._process.read()
+        for stream in (self._process.proc.stdin, self._process.proc.stdout):
+            if stream is not None:
+                stream.close()
+        return int(code)
+
+
+@pytest.fixture(scope="module")
+def hub_url() -> Iterator[str]:
+    """Run a hub of its own for the tests of one file."""
+    with tempfile.TemporaryDirectory(prefix="mhub-") as folder:
+        command = [sys.executable, "-m", "muster_hub", "--listen", "127.0.0.1:0", "--data-dir", folder, "--json"]
+        hub = Background(command, dict(os.environ))
+        url = hub.hear('{"url":"').partition('"')[0]
+        yield url
+        hub.end()
+
+
+def _ends_well(name: str, agent: Background) -> None:
+    assert agent.end() == 0, f"the agent of {name} ended before it was told to: {agent.last_words}"
+
+
+@pytest.fixture(scope="module")
+def house(hub_url: str) -> Iterator[dict[str, Cli]]:
+    """Give a laptop that trusts four devices, each in another state; the agents of all but two run.
+
+    ``nas`` grants and is granted; ``phone`` is trusted, and its person is asked; ``attic`` grants, and is switched off;
+    ``guest`` is trusted by the laptop, and does not trust it. ``idle`` is a device without an agent.
+    """
+    with tempfile.TemporaryDirectory(prefix="mcli-") as root, ExitStack() as stack:
+        made: dict[str, Cli] = {}
+        for name in ("laptop", "nas", "phone", "attic", "guest", "idle"):
+            folder = Path(root) / name
+            Device.create(folder, hub_url=hub_url).close()
+            made[name] = Cli(folder, {**os.environ, "MUSTER_DATA_DIR": str(folder)})
+        laptop = made["laptop"]
+        for name in ("nas", "phone", "attic", "guest"):
+            laptop.trust(name, made[name])
+            if name != "guest":
+                made[name].trust("laptop", laptop)
+            laptop.grant(name)
+        for name in ("nas", "attic"):
+            made[name].grant("laptop")
+        made["idle"].trust("nas", made["nas"])
+        # What the attic says must be known to the hub before it is switched off.
+        made["attic"].run("who")
+        for name in ("nas", "phone", "guest", "laptop"):
+            agent = made[name].start("agent", "--json")
+            stack.callback(_ends_well, name, agent)
+            agent.hear('"event": "connected"')
+            made[name].agents.append(agent)
+        yield made

@@ -1,0 +1,126 @@
+"""A real hub as a process of its own, and devices on disk that know it."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import pytest_asyncio
+
+from muster_client import Agent, Device
+from muster_client.broadcast import Stream
+from muster_client.events import Event
+from muster_protocol.cards import Mode
+
+WAIT_S = 30
+"""How long a test waits for an event before it fails: far longer than it ever takes."""
+
+E = TypeVar("E")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class HubProcess:
+    """A hub that can be killed and started again on the same data and the same address."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data = data
+        self.port = port
+        self.url = f"ws://127.0.0.1:{port}"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        arguments = ["--json", "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data)]
+        with (self.data.parent / "hub.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "muster_hub", *arguments], stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout is not None
+        assert json.loads(self._process.stdout.readline())["url"] == self.url
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(WAIT_S)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@contextmanager
+def running_hub(folder: Path) -> Iterator[HubProcess]:
+    hub = HubProcess(folder / "hub", free_port())
+    hub.start()
+    try:
+        yield hub
+    finally:
+        hub.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    """One hub for a module's tests: their devices do not know each other."""
+    with running_hub(tmp_path_factory.mktemp("shared")) as hub:
+        yield hub
+
+
+@pytest.fixture
+def own_hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub that the test may kill."""
+    with running_hub(tmp_path) as hub:
+        yield hub
+
+
+@pytest.fixture
+def hub_url(shared_hub: HubProcess) -> str:
+    return shared_hub.url
+
+
+@pytest.fixture
+def make_device(tmp_path: Path, hub_url: str) -> Iterator[Callable[[str], Device]]:
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=hub_url))
+
+
+def befriend(*devices: Device, granted: bool = True, mode: Mode = Mode.SYNCHRONIZE) -> None:
+    """Let devices trust each other, and by default grant each other everything."""
+    for one in devices:
+        for other in devices:
+            if one is not other:
+                one.trust(other.client, other.fingerprint, other.path.name)
+                if granted:
+                    one.grant(other.client, mode=mode)
+
+
+async def until(events: Stream[Event], kind: type[E], /, **fields: object) -> E:
+    """Wait for an event of a kind with these fields."""
+    async with asyncio.timeout(WAIT_S):
+        async for event in events:
+            if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items()):
+                return event
+    raise AssertionError(f"the events ended before {kind.__name__}")
+
+
+@pytest_asyncio.fixture
+async def open_agent() -> AsyncIterator[Callable[..., object]]:
+    """Open agents that are connected and end with the test."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(device: Device, **options: object) -> Agent:
+            agent = await stack.enter_async_context(Agent.open(device, **options))  # type: ignore[arg-type]
+            async with asyncio.timeout(WAIT_S):
+                await agent.connected()
+            return agent
+
+        yield opened
