@@ -17,7 +17,10 @@ import pytest_asyncio
 from muster_client import Agent, Device
 from muster_client.broadcast import Stream
 from muster_client.events import Event
+from muster_client.session import Session
 from muster_protocol.cards import Mode
+from muster_protocol.frames import MemberState
+from muster_protocol.ids import ClientId
 
 WAIT_S = 30
 """How long a test waits for an event before it fails: far longer than it ever takes."""
@@ -124,3 +127,15 @@ async def open_agent() -> AsyncIterator[Callable[..., object]]:
             return agent
 
         yield opened
+
+
+async def settled(session: Session):
+    async with asyncio.timeout(WAIT_S):
+        return {target.client: target for target in await session.wait()}
+
+
+async def all_joined(session: Session, *clients: ClientId) -> None:
+    updates = session.updates()
+    async with asyncio.timeout(WAIT_S):
+        while {member.client for member in session.members if member.state is MemberState.JOINED} < {*clients}:
+            await anext(updates)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.integration.client.conftest import WAIT_S, befriend, until
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, settled, until
 
 from muster_client import Agent, Asked, Hub, Policy
 from muster_client.errors import AgentRunning, InvalidRequest, NotTrusted, UnknownInvite, UnknownSession
@@ -21,18 +21,6 @@ from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_MEMBERS, MemberState, Purpose, SessionKind
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason, Sayer
-
-
-async def settled(session: Session):
-    async with asyncio.timeout(WAIT_S):
-        return {target.client: target for target in await session.wait()}
-
-
-async def all_joined(session: Session, *clients: ClientId) -> None:
-    updates = session.updates()
-    async with asyncio.timeout(WAIT_S):
-        while {member.client for member in session.members if member.state is MemberState.JOINED} < {*clients}:
-            await anext(updates)
 
 
 async def test_granted_devices_join_by_themselves_and_hold_one_key(make_device, open_agent) -> None:
@@ -70,38 +58,6 @@ async def test_a_full_mesh_joins_at_once(make_device, open_agent) -> None:
     for agent in agents:
         await all_joined(agent.sessions()[0], *(device.client for device in devices))
     assert len({agent.sessions()[0].export_key("app") for agent in agents}) == 1
-
-
-async def test_a_session_can_grow_and_its_key_changes(make_device, open_agent) -> None:
-    laptop, nas, desk = (make_device(name) for name in ("laptop", "nas", "desk"))
-    befriend(laptop, nas, desk)
-    agents = [await open_agent(device) for device in (laptop, nas, desk)]
-    session = await agents[0].start_session([nas.client])
-    await settled(session)
-    before, epoch = session.export_key("app"), session.epoch
-    await session.invite([desk.client])
-    await settled(session)
-    assert session.epoch == epoch + 1
-    await all_joined(agents[1].sessions()[0], desk.client, nas.client, laptop.client)
-    assert {agent.sessions()[0].export_key("app") for agent in agents} == {session.export_key("app")} != {before}
-
-
-async def test_a_session_grows_without_those_who_left(make_device, open_agent) -> None:
-    laptop, nas, desk, tablet = (make_device(name) for name in ("laptop", "nas", "desk", "tablet"))
-    befriend(laptop, nas, desk, tablet)
-    agents = [await open_agent(device) for device in (laptop, nas, desk, tablet)]
-    session = await agents[0].start_session([nas.client, desk.client])
-    await settled(session)
-    mine = agents[0].events()
-    await agents[1].sessions()[0].leave()
-    await until(mine, MembersChanged)
-    await session.invite([tablet.client])
-    assert {target.state for target in (await settled(session)).values()} == {Progress.JOINED}
-    await all_joined(agents[2].sessions()[0], laptop.client, desk.client, tablet.client)
-    keys = {agent.sessions()[0].export_key("app") for agent in (agents[0], agents[2], agents[3])}
-    assert keys == {session.export_key("app")}
-    members = {member.client: member.state for member in agents[2].sessions()[0].members}
-    assert members.get(nas.client, MemberState.OUT) is MemberState.OUT
 
 
 async def test_in_a_star_members_need_not_know_each_other(make_device, open_agent) -> None:
