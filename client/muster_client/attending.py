@@ -6,7 +6,7 @@ from typing_extensions import override
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
 from muster_client.means import Means, fresh_receive_key
 from muster_client.session import Session
-from muster_protocol.epochs import KnownEpoch
+from muster_protocol.epochs import Cause, CauseKind, KnownEpoch
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave, hash_of
 from muster_protocol.frames import (
@@ -150,7 +150,7 @@ class AttendedSession(Session):
 
     def on_leave(self, signed: Signed, leave: Leave) -> None:
         """Note that a member left, by its own verified word."""
-        self._machine.on_cause(hash_of(Kind.LEAVE, signed))
+        self._machine.on_cause(Cause(CauseKind.LEAVE, leave.member, hash_of(Kind.LEAVE, signed)))
         self._went_out(leave.member, None)
 
     def on_update(self, push: SessionUpdatePush) -> None:

@@ -122,8 +122,8 @@ def check_pins(
             raise Refused(Reason.KEY_MISMATCH, "a member of the session")
 
 
-def check_follows(new: KnownEpoch, known: KnownEpoch, creator: ClientId, causes: frozenset[Hash]) -> None:
-    """Check that ``new`` may come after ``known``; ``causes`` are the hashes of signed causes that this device saw.
+def check_follows(new: KnownEpoch, known: KnownEpoch, creator: ClientId, causes: frozenset[Cause]) -> None:
+    """Check that ``new`` may come after ``known``; ``causes`` are those that this device saw and verified.
 
     Raises ``Refused``: ``epoch_forked`` for another epoch of the same number, ``replayed`` for an older or the same
     one, ``mismatch`` for one that does not follow, ``not_a_member`` for a change that its signer may not make.
@@ -138,14 +138,14 @@ def check_follows(new: KnownEpoch, known: KnownEpoch, creator: ClientId, causes:
     _check_changes(new, known, creator, causes)
 
 
-def _check_changes(new: KnownEpoch, known: KnownEpoch, creator: ClientId, causes: frozenset[Hash]) -> None:
+def _check_changes(new: KnownEpoch, known: KnownEpoch, creator: ClientId, causes: frozenset[Cause]) -> None:
     before = {seat.client: seat.key for seat in known.epoch.members}
     after = {seat.client: seat.key for seat in new.epoch.members}
     by_creator = new.signed.signer == before.get(creator)
     if (after.keys() - before.keys()) and not by_creator:
         raise Refused(Reason.NOT_A_MEMBER, "only the creator adds")
     # The creator's signature on the epoch is its word for taking a member out; anybody else needs the member's own.
-    caused = {cause.client for cause in new.epoch.causes if cause.statement in causes}
+    caused = {cause.client for cause in new.epoch.causes if cause in causes}
     if not by_creator and not before.keys() - after.keys() <= caused:
         raise Refused(Reason.NOT_A_MEMBER, "a member was taken out without a cause")
     kept = [seat.client for seat in known.epoch.members if seat.client in after]

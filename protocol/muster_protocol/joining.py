@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.epochs import (
+    Cause,
     Epoch,
     KnownEpoch,
     check_follows,
@@ -81,7 +82,7 @@ class Joining:
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
     _admission: Hash | None = None
-    _causes: set[Hash] = field(default_factory=set)
+    _causes: set[Cause] = field(default_factory=set)
 
     @property
     def epoch(self) -> KnownEpoch:
@@ -180,9 +181,9 @@ class Joining:
             raise Refused(Reason.MISMATCH, "an epoch without its creator")
         check_pins(epoch, invite.kind, invite.sender, invite.recipient, pins)
 
-    def on_cause(self, statement: Hash) -> None:
-        """Remember a verified cause (a ``leave``, say) for which an epoch may take a member out."""
-        self._causes.add(statement)
+    def on_cause(self, cause: Cause) -> None:
+        """Remember a verified cause (a ``leave``, say) for which an epoch may take that member out."""
+        self._causes.add(cause)
 
     def on_epoch(self, signed: Signed, sealed: bytes, pins: Mapping[ClientId, Fingerprint]) -> KnownEpoch:
         """Move on to the next epoch, made by the creator; raises ``Refused`` and stays where it was.

@@ -84,13 +84,14 @@ schedules = st.lists(
 
 
 class World:
-    """A calls B, C and M. The hub between them does what ``play`` is told; M is played by the hub, too."""
+    """A calls B, C and M, or some of them; the hub between them does what ``play`` is told, and M is the hub's."""
 
     def __init__(
         self,
         kind: SessionKind,
         keys: tuple[SigningKey, ...] = INSIDER_AND_RETIRED,
         skews: Mapping[ClientId, int] = MappingProxyType({}),
+        called: tuple[Actor, ...] = (B, C, M),
     ) -> None:
         self.now = NOON
         self.skews = skews
@@ -103,7 +104,7 @@ class World:
         self._queue: deque[Callable[[], None]] = deque()
         for creator in (self.creator, self.insider):
             self.wire.append(creator.begin(self.at(creator.actor)))
-        for target in (B, C, M):
+        for target in called:
             self._send(self.creator.invite(target))
 
     def play(self, steps: Iterable[Step]) -> "World":
@@ -188,7 +189,7 @@ class World:
             case Act.LAUNDER:
                 self._offer(*self._laundered(message))
             case Act.POSE:
-                self._offer(*self._posed(self.keys[three % len(self.keys)]))
+                self._offer(*self._posed(self.keys[three % len(self.keys)], decline=bool(two % 2)))
             case Act.SKIP:
                 self._skip()
             case _:
@@ -262,7 +263,7 @@ class World:
         bodies = [msgspec.structs.replace(body, **_fitting(values, body)) for values in (own, {**own, **session})]
         return [Message(message.kind, _signed(each, M.key, M.fingerprint), message.sealed) for each in bodies]
 
-    def _posed(self, key: SigningKey) -> list[Message]:
+    def _posed(self, key: SigningKey, *, decline: bool) -> list[Message]:
         """Give, in the honest devices' names, what fits best the newest of what was said to each of them."""
         bodies: list[tuple[Body, Fingerprint]] = []
         newest = {(message.kind, _recipient(message)): message for message in self.wire if message.kind in _ADDRESSED}
@@ -270,7 +271,7 @@ class World:
             body = _body(message)
             if isinstance(body, Invite):
                 yes, no = _answers(body, hash_of(Kind.INVITE, message.signed), self.fresh)
-                bodies += [(yes, body.recipient_key), (no, body.recipient_key)]
+                bodies.append((no if decline else yes, body.recipient_key))
             elif isinstance(body, Admission):
                 joined = _joined(body, hash_of(Kind.ADMISSION, message.signed), self.fresh)
                 bodies.append((joined, body.recipient_key))
@@ -311,7 +312,7 @@ def _answers(invite: Invite, invite_hash: Hash, fresh: Fresh) -> tuple[Answer, A
         protocol=invite.protocol,
         at=invite.at,
         invite_hash=invite_hash,
-        receive_key=fresh.receive_key(M).public,
+        receive_key=fresh.receive_key(E).public,
         reason=None,
     )
     return yes, msgspec.structs.replace(yes, receive_key=None, reason=Reason.DECLINED)
@@ -324,7 +325,7 @@ def _joined(admission: Admission, admission_hash: Hash, fresh: Fresh) -> Joined:
         member_key=admission.recipient_key,
         epoch=epoch_hash(admission.epoch),
         admission=admission_hash,
-        receive_key=fresh.receive_key(M).public,
+        receive_key=fresh.receive_key(E).public,
         at=admission.at,
     )
 
@@ -345,7 +346,7 @@ def _signed(body: Body, key: SigningKey, signer: Fingerprint) -> Signed:
 def _own_values(fresh: Fresh) -> dict[str, Any]:
     """Give what the attacker would put in a field if it could choose."""
     return {
-        "receive_key": fresh.receive_key(M).public,
+        "receive_key": fresh.receive_key(E).public,
         "reason": Reason.DECLINED,
         "mode": Mode.SYNCHRONIZE,
         "purpose": Purpose.ASK,

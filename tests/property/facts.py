@@ -68,10 +68,12 @@ _standings = st.sampled_from([None, Reason.DEVICE_REVOKED, Reason.CLONE_SUSPECTE
 
 def parties(client: ClientId) -> st.SearchStrategy[Party]:
     """Give anything that a hub may say, or not say, of a device; true or not."""
-    return st.builds(
+    actor = BY_CLIENT[client]
+    agreeing = [party(actor, peer) for peer in (A, B) if peer is not actor]
+    return st.sampled_from([Party(client), Party(client, actor.fingerprint), *agreeing]) | st.builds(
         Party,
         st.just(client),
-        fingerprint=st.none() | st.just(BY_CLIENT[client].fingerprint) | _fingerprints,
+        fingerprint=st.none() | st.just(actor.fingerprint) | _fingerprints,
         standing=_standings,
         pins=st.none() | st.dictionaries(_clients, _fingerprints),
         grants=st.none() | st.dictionaries(_clients, _grants),
@@ -84,7 +86,8 @@ def calls(creator: Actor, target: Actor) -> st.SearchStrategy[Call]:
     """Give well-formed calls, and some that are not."""
     members = st.lists(st.sampled_from([C.client, M.client]), unique=True).map(tuple)
     targets = st.sampled_from([(target.client,), (target.client, C.client), (target.client,) * 2, ()])
-    return st.builds(
+    plain = st.sampled_from([call_of(creator, target, purpose) for purpose in Purpose])
+    return plain | st.builds(
         Call,
         st.just(creator.client),
         st.just(target.client),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.property.cast import DAY_MS, NOON, A, Actor, B, C
 from tests.property.facts import LASTS_MS, call_of, calls, own_store, parties, party
-from tests.property.statements import Said, said, statements
+from tests.property.statements import LATEST, Said, said, statements
 
 from muster_protocol.decision import Call, Party, decide
 from muster_protocol.frames import Purpose
@@ -19,7 +19,10 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 _times = st.integers(NOON - 40 * DAY_MS, NOON + 40 * DAY_MS).map(TimeMs)
-_single = st.lists(statements, max_size=8, unique_by=lambda each: each.version.serial)
+_last = st.sampled_from([[], [said(Kind.TRUST, LATEST + 1), said(Kind.GRANT, LATEST + 2, one_use=True)]])
+_single = st.lists(statements, max_size=8, unique_by=lambda each: each.version.serial).flatmap(
+    lambda first: _last.map(lambda last: [*first, *last])
+)
 """What one device said: it never uses a serial twice."""
 _pairs = st.sampled_from([(A, B), (B, A)])
 

@@ -1,14 +1,14 @@
 """Joins under a hub that is the attacker: what both sides agree on, who can read, and who may be in a session."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.property.attacker import INSIDER_AND_RETIRED, Act, Step, World, schedules
-from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, Actor, B, C, M, epoch_key, receive_key
+from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, Actor, B, C, E, M, epoch_key, receive_key
 from tests.property.devices import Opened
 
 from muster_protocol.epochs import Epoch, epoch_hash
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Admission, Answer, admission_info, epoch_info
+from muster_protocol.exchange import Admission, admission_info, epoch_info, hash_of
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId
 from muster_protocol.inviting import TargetState
@@ -63,6 +63,15 @@ def _check_agreement(world: World) -> None:
 def test_p01_agreement(kind: SessionKind, steps: list[Step]) -> None:
     """The attacker holds the insider M's key, the stranger E's, and all retired keys; A, B and C are honest."""
     _check_agreement(World(kind).play(steps))
+
+
+def test_p01_agreement_with_a_member_who_missed_a_key() -> None:
+    """The attacker shows members the epochs and keeps the keys from them; nobody is said to be where it is not."""
+    called_again: list[Step] = [*HONESTLY, (Act.CALL, 0, 0, 0)] * 2
+    for wait in range(6):
+        _check_agreement(
+            World(SessionKind.MESH).play([*called_again, *HONESTLY[:wait], (Act.SKIP, 0, 0, 0), *HONESTLY])
+        )
 
 
 _skews = st.fixed_dictionaries({actor.client: st.integers(-DAY_MS, DAY_MS) for actor in (A, B, C, M)})
@@ -124,39 +133,47 @@ def _sealed_on_the_wire(world: World) -> list[tuple[Epoch, bytes, bytes]]:
     return found
 
 
-@given(kinds, schedules)
+POSED: list[Step] = [(Act.POSE, 0, 0, 0), *HONESTLY]
+"""Answers in the honest devices' names are there before their own."""
+
+
+@given(kinds, schedules, st.sampled_from([(B, C), (B, C, M)]))
+@example(SessionKind.STAR, POSED, (B, C))
 @settings(max_examples=40)
-def test_p03_secrecy(kind: SessionKind, steps: list[Step]) -> None:
+def test_p03_secrecy(kind: SessionKind, steps: list[Step], called: tuple[Actor, ...]) -> None:
     """The attacker holds M's and E's keys and all retired keys; afterwards all long-term keys are revealed.
 
     Long-term keys only sign, so what can open anything is a receive key: each that anybody ever made is tried on all
-    that was sealed, those that the attacker put into forged answers included. An epoch that lists M is M's to read.
+    that was sealed, those that the attacker put into forged answers included. An epoch that lists M is M's to read,
+    and to give to E.
     """
-    world = World(kind).play(steps)
+    world = World(kind, called=called).play(steps)
     for epoch, sealed, info in _sealed_on_the_wire(world):
         for number, owner in enumerate(world.fresh.owners):
             try:
                 receive_key(number).open(sealed, info)
             except Refused:
                 continue
-            assert epoch.key_of(owner.client) == owner.fingerprint, "opened by one who is not listed"
+            reader = M if owner is E else owner
+            assert epoch.key_of(reader.client) == reader.fingerprint, "opened by one who is not listed"
     wire = b"".join(message.signed.body + message.sealed for message in world.wire)
     assert not any(bytes(epoch_key(number)) in wire for number in range(world.fresh.epoch_keys + 1))
 
 
 @given(kinds, schedules)
+@example(SessionKind.STAR, POSED)
 def test_p06_key_compromise(kind: SessionKind, steps: list[Step]) -> None:
     """The attacker holds A's own identity key too, with M's, E's and all retired ones, but not B's or C's."""
     world = World(kind, (A.key, *INSIDER_AND_RETIRED)).play(steps)
     said = {
-        (actor.client, read(message.signed, Answer).invite)
+        (actor.client, hash_of(Kind.ANSWER, message.signed))
         for message in world.wire
         for actor in HONEST_TARGETS
         if message.kind is Kind.ANSWER and message.signed.signer == actor.fingerprint
     }
-    for invite, _ in world.creator.accepted:
+    for invite, answer in world.creator.accepted:
         target = world.creator.invited[invite].recipient
-        assert target == M.client or (target, invite) in said
+        assert target == M.client or (target, answer) in said
     for heard in world.creator.heard:
         if heard.client != M.client:
             assert heard.joined.epoch in {opened.epoch.hash for opened in _opened(world, BY_CLIENT[heard.client])}

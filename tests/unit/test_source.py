@@ -16,8 +16,6 @@ NAMELESS_CODE = frozenset({"Makefile", "run"})
 MAX_LINES = 400
 LONG_FILES: dict[str, str] = {
     "protocol/muster_protocol/reasons.py": "one closed table: every reason with its sentence and its next step",
-    "tests/property/test_connect.py": "one attacker and all that it tries on one handshake",
-    "tests/unit/protocol/test_memberships.py": "one machine's life, told in its order",
 }
 """The files of more than MAX_LINES lines, by path from the root, each with the reason why it is one file."""
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from muster_protocol.epochs import Cause, CauseKind, Epoch, Seat, epoch_hash
 from muster_protocol.exchange import hash_of
 from muster_protocol.frames import MAX_MEMBERS
-from muster_protocol.ids import ClientId, Fingerprint, Hash, client_id, session_id
+from muster_protocol.ids import ClientId, Fingerprint, client_id, session_id
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -15,7 +15,7 @@ from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, STRANGER, Device
 from vectors.topics.forms import Json, Vector, accepted, public, refused, signed
 
 LAPTOP_SEAT, NAS_SEAT, DESK_SEAT = (story.SEATS[device.client] for device in (LAPTOP, NAS, DESK))
-LEFT = hash_of(Kind.LEAVE, story.leave(NAS))
+LEFT = Cause(CauseKind.LEAVE, NAS.client, hash_of(Kind.LEAVE, story.leave(NAS)))
 
 
 def epochs(told: story.Story) -> list[Vector]:
@@ -23,7 +23,7 @@ def epochs(told: story.Story) -> list[Vector]:
     return [*_good(told), *_bad(told), *_alone(told), *_pins(told)]
 
 
-def _following(known: Signed, new: Signed, by: SigningKey, causes: tuple[Hash, ...] = ()) -> Json:
+def _following(known: Signed, new: Signed, by: SigningKey, causes: tuple[Cause, ...] = ()) -> Json:
     return {
         "op": "follows",
         "creator": LAPTOP.client,
@@ -31,7 +31,7 @@ def _following(known: Signed, new: Signed, by: SigningKey, causes: tuple[Hash, .
         "known": signed(known),
         "new": signed(new),
         "new_key": public(by.public),
-        "causes": [cause.hex() for cause in causes],
+        "causes": [[cause.kind, cause.client, cause.statement.hex()] for cause in causes],
     }
 
 
@@ -73,12 +73,12 @@ def _changed(known: Signed, members: tuple[Seat, ...], by: SigningKey, *causes: 
 
 def _bad(told: story.Story) -> list[Vector]:
     first, second, third, fourth = told.epochs
-    gone = Cause(CauseKind.LEAVE, NAS.client, LEFT)
+    misused = Cause(CauseKind.LEAVE, DESK.client, LEFT.statement)
     new_key = Seat(LAPTOP.client, LAPTOP_KEYS[1].fingerprint)
     nas_new_key = Seat(NAS.client, DESK.key.fingerprint)
     forked = sign(replace(read(third, Epoch), causes=()), LAPTOP.key)
     elsewhere = sign(replace(read(third, Epoch), session=session_id(DESK.client, story.SEED)), LAPTOP.key)
-    cases: dict[str, tuple[Signed, Signed, SigningKey, tuple[Hash, ...], Reason]] = {
+    cases: dict[str, tuple[Signed, Signed, SigningKey, tuple[Cause, ...], Reason]] = {
         "the same epoch": (third, third, LAPTOP.key, (), Reason.REPLAYED),
         "an older epoch": (third, second, LAPTOP.key, (), Reason.REPLAYED),
         "another epoch of the same number": (third, forked, LAPTOP.key, (), Reason.EPOCH_FORKED),
@@ -108,7 +108,14 @@ def _bad(told: story.Story) -> list[Vector]:
         ),
         "a member goes for the cause of another": (
             third,
-            _changed(third, (LAPTOP_SEAT, NAS_SEAT), NAS.key, gone),
+            _changed(third, (LAPTOP_SEAT, NAS_SEAT), NAS.key, LEFT),
+            NAS.key,
+            (LEFT,),
+            Reason.NOT_A_MEMBER,
+        ),
+        "a leave that is cited for another member": (
+            third,
+            _changed(third, (LAPTOP_SEAT, NAS_SEAT), NAS.key, misused),
             NAS.key,
             (LEFT,),
             Reason.NOT_A_MEMBER,

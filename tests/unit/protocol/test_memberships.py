@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.epochs import Cause, CauseKind, Epoch, KnownEpoch, Seat, check_follows, epoch_hash, read_epoch
+from muster_protocol.epochs import Epoch, Seat, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import JOIN_DEADLINE_MS, Admission, Answer, Invite, admission_info, epoch_info
 from muster_protocol.frames import Purpose, SessionKind
@@ -365,51 +365,3 @@ def test_an_epoch_follows_the_one_before(table: Table, changes: dict[str, Any], 
     machine.on_epoch(*good, PINS)
     assert machine.epoch_key == _epoch_key(99)
     assert _reason(machine.on_epoch, *good, PINS) is Reason.REPLAYED
-
-
-_D = Seat(ClientId("d" * 32), Fingerprint(b"d" * 32))
-_LEFT = Hash(b"left" * 8)
-
-
-def _known(signer: SigningKey, number: int, previous: Hash | None, *members: Seat, causes: Any = ()) -> KnownEpoch:
-    body = Epoch(
-        session=session_id(NAMES[A], Seed(bytes(16))),
-        number=number,
-        previous=previous,
-        members=members,
-        commitment=Hash(bytes(32)),
-        causes=causes,
-        at=NOW,
-    )
-    return read_epoch(sign(body, signer), signer.public)
-
-
-@pytest.mark.parametrize(
-    ("signer", "members", "causes", "reason"),
-    [
-        (A, (_A, _B), (), None),
-        (A, (_A, _B, _C, _D), (), None),
-        (A, (_A, Seat(NAMES[B], C.fingerprint), _C), (), None),
-        (A, (_A, _C, _B), (), Reason.MISMATCH),
-        (A, (_D, _A, _B, _C), (), Reason.MISMATCH),
-        (B, (_A, _B, _C), (), None),
-        (B, (_A, _B), (), Reason.NOT_A_MEMBER),
-        (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[C], _LEFT),), None),
-        (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[C], Hash(bytes(32))),), Reason.NOT_A_MEMBER),
-        (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[A], _LEFT),), Reason.NOT_A_MEMBER),
-        (B, (_A, _B, _C, _D), (), Reason.NOT_A_MEMBER),
-        (B, (_A, _B, Seat(NAMES[C], B.fingerprint)), (), Reason.NOT_A_MEMBER),
-        (_key("stranger"), (_A, _B, _C), (), Reason.NOT_A_MEMBER),
-    ],
-)
-def test_who_may_change_what(
-    signer: SigningKey, members: tuple[Seat, ...], causes: tuple[Cause, ...], reason: Reason | None
-) -> None:
-    """The creator adds, takes out and changes keys; any other member takes out whoever left by its own word."""
-    known = _known(A, 1, None, _A, _B, _C)
-    new = _known(signer, 2, known.hash, *members, causes=causes)
-    arguments = (new, known, NAMES[A], frozenset({_LEFT}))
-    if reason is None:
-        check_follows(*arguments)
-    else:
-        assert _reason(check_follows, *arguments) is reason

@@ -4,7 +4,8 @@ from msgspec.structs import replace
 from tests.vectors.checks.forms import Json, pins, public_key, shown, signed, versions
 
 from muster_protocol import inviting
-from muster_protocol.epochs import Epoch, check_follows, check_pins, read_epoch
+from muster_protocol.codec import convert
+from muster_protocol.epochs import Cause, Epoch, check_follows, check_pins, read_epoch
 from muster_protocol.exchange import Admission, Invite, admission_info, epoch_info, hash_of
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, Seed, SessionId, TimeMs
@@ -169,7 +170,9 @@ def check_epochs(given: Json) -> Json:
         case "follows":
             known = read_epoch(signed(given["known"]), public_key(given["creator_key"]))
             new = read_epoch(signed(given["new"]), public_key(given["new_key"]))
-            causes = frozenset(_hash(cause) for cause in given["causes"])
+            causes = frozenset(
+                convert([kind, client, bytes.fromhex(of)], Cause) for kind, client, of in given["causes"]
+            )
             check_follows(new, known, ClientId(given["creator"]), causes)
             return {"hash": new.hash.hex(), "number": new.epoch.number}
         case "pins":
