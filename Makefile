@@ -3,6 +3,9 @@
 
 DEMO := client/examples/demo
 TESTS := tests
+FUZZ_SECONDS := 60
+SCHEDULES := 200000
+REPEATS := 5
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -21,16 +24,26 @@ ifneq ($(MADE_AT),$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-path test check clean
+.PHONY: help venv demo demo-path test torture fuzz bench check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMP) ## show a session between devices on a hub of this machine
 	@$(PY) $(DEMO)
 
 test: $(STAMP) ## run all tests, on a real store and real sockets
 	$(PY) -m pytest $(TESTS)
+
+torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 orders, or again in that of one SEED=n
+	SCHEDULES=$(SCHEDULES) $(PY) -m pytest tests/schedules
+
+fuzz: $(STAMP) ## look for inputs that break codec or listener, FUZZ_SECONDS=60 long
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install --group fuzz
+	$(PY) -m tests.fuzz $(FUZZ_SECONDS)
+
+bench: $(STAMP) ## measure what the hub costs, REPEATS=5 times each, beside a bare relay
+	REPEATS=$(REPEATS) $(PY) -m tests.bench
 
 check: $(STAMP) ## lint, formatting, types, and who may import whom
 	$(PY) -m ruff check .

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from muster_hub.certificate import Certificate
 from muster_hub.settings import SettingError, Settings
 
 MAX_PORT = 65_535
@@ -19,12 +20,17 @@ class Binding:
 
     host: str
     port: int
-    tls: ssl.SSLContext | None
+    certificate: Certificate | None
 
     @property
     def scheme(self) -> str:
         """``wss`` where this hub ends TLS itself, else ``ws``."""
-        return "ws" if self.tls is None else "wss"
+        return "ws" if self.certificate is None else "wss"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What the listener ends TLS with."""
+        return None if self.certificate is None else self.certificate.context
 
     def url(self, port: int) -> str:
         """Return what a device on this machine, or one that sees this address, dials."""
@@ -37,7 +43,7 @@ def binding(settings: Settings) -> Binding:
     host, _, port = settings.listen.rpartition(":")
     if int(port) > MAX_PORT:
         raise SettingError("listen", f"has no port {port}; 65535 is the last")
-    found = Binding(host.strip("[]"), int(port), _tls(settings.tls_cert, settings.tls_key))
+    found = Binding(host.strip("[]"), int(port), _certificate(settings.tls_cert, settings.tls_key))
     _check(settings, found)
     return found
 
@@ -101,16 +107,10 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
+def _certificate(cert: Path | None, key: Path | None) -> Certificate | None:
     if cert is None and key is None:
         return None
     if cert is None or key is None:
         missing = "tls_cert" if cert is None else "tls_key"
         raise SettingError(missing, "is missing: tls_cert and tls_key belong together")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(cert, key)
-    except OSError as error:  # ssl.SSLError is one of them
-        raise SettingError("tls_cert", f"{cert} and {key} cannot be used: {error.strerror or error}") from error
-    return context
+    return Certificate(cert, key)

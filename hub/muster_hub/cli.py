@@ -10,12 +10,10 @@ from platformdirs import user_data_dir
 
 from muster_hub.effective import checked
 from muster_hub.hub_key import HubKeyError
-from muster_hub.service import run
+from muster_hub.service import REFUSED, run
 from muster_hub.settings import ENVIRONMENT, SettingError, Settings, load
 from muster_hub.store.errors import StoreRefused
 
-REFUSED: Final = 2
-"""The exit code when a setting cannot be used; nothing was started."""
 DONE: Final = 0
 
 app = typer.Typer(name="hub", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -54,6 +52,11 @@ def hub(
         typer.Option("--insecure/--no-insecure", help="Let devices of other machines dial ws://.", show_default=False),
     ] = None,
     enrolment: Annotated[str | None, _option("Who may connect: open.", "open")] = None,
+    workers: Annotated[str | None, _option("Processes that share the port: 1.", "N")] = None,
+    stop_grace_s: Annotated[
+        str | None, _option("How long to go on after /readyz says that the hub ends: 0.2.", "SECONDS")
+    ] = None,
+    max_entering: Annotated[str | None, _option("Devices let in at once; the others wait: 64.", "N")] = None,
     log_format: Annotated[str | None, _option("auto (text on a terminal, else JSON), json or text.", "FORMAT")] = None,
     log_level: Annotated[str | None, _option("debug, info, warning or error.", "LEVEL")] = None,
     config: Annotated[str | None, _option('A TOML file with the same names: log_level = "info".', "FILE")] = None,
@@ -83,6 +86,9 @@ def hub(
         "tls_key": tls_key,
         "insecure": insecure,
         "enrolment": enrolment,
+        "workers": workers,
+        "stop_grace_s": stop_grace_s,
+        "max_entering": max_entering,
         "log_format": log_format,
         "log_level": log_level,
         "config": config,

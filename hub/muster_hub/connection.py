@@ -1,7 +1,8 @@
 """One device's connection: the handshake, then its requests, one at a time and in their order.
 
-    greeted ---hello---> entering ---welcome---> open ---the transport's end---> closed
-                             |
+    greeted ---hello---> entering ---welcome---> open ---finish---> leaving ---the transport's end---> closed
+                             |                     |                                                     ^
+                             |                     +-----------------------------------------------------+
                              +---refused, then a close
 
 An idle connection has no task. One is started when a request comes, and ends when none is left.
@@ -14,11 +15,12 @@ import structlog
 
 from muster_hub import listener
 from muster_hub.caller import Caller
-from muster_hub.entry import Entered, Greeting, TurnedAway
+from muster_hub.entry import Entered, Greeting
 from muster_hub.listener.faults import fault_fields
 from muster_hub.listener.peer import Peer
 from muster_hub.lobby import Lobby
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.turned_away import TurnedAway
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, Reply, encode_frame
@@ -43,6 +45,7 @@ class _Phase(Enum):
     GREETED = auto()
     ENTERING = auto()
     OPEN = auto()
+    LEAVING = auto()
     CLOSED = auto()
 
 
@@ -124,6 +127,11 @@ class Connection:
         """Whether a request is being served."""
         return self._working
 
+    def finish(self) -> None:
+        """Take no more requests: the node ends. Those that came are answered, and the rest is for another node."""
+        if self._phase is _Phase.OPEN:
+            self._phase = _Phase.LEAVING
+
     def send(self, frame: bytes) -> None:
         """Send an encoded frame."""
         self._peer.send(frame)
@@ -132,9 +140,16 @@ class Connection:
         """Close the connection; nothing that still waits in it is served."""
         self._cause = self._cause or _CLOSE_CAUSES.get(code)
         self._queue = None
-        if self._phase is _Phase.OPEN:
+        if self._phase in {_Phase.OPEN, _Phase.LEAVING}:
             self._lobby.hub.reach.remove(self)
         self._peer.close(code)
+
+    def hand_over(self, frame: bytes) -> None:
+        """Send a push that waits in the inbox now; in the middle of a delivery, it has its turn there."""
+        if self._inbox is _Inbox.QUIET:
+            self.send(frame)
+        else:
+            self._inbox = _Inbox.NUDGED
 
     def deliver_inbox(self) -> None:
         """Send what waits for the device; a nudge in the middle of it makes it look once more."""
@@ -147,8 +162,13 @@ class Connection:
     # Coming in.
 
     async def _enter(self, greeting: Greeting, hello: bytes) -> None:
+        entry = self._lobby.entry
         try:
-            entered = await self._lobby.entry.enter(greeting, hello, acting=await self._lobby.until_acting())
+            acting = await self._lobby.until_acting()
+            async with entry.admission.place():
+                if self._peer.closing:
+                    return  # it did not wait for its turn
+                entered = await entry.enter(greeting, hello, acting=acting)
         except TurnedAway as away:
             self._refuse(greeting, hello, away)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why

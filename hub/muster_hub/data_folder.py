@@ -13,6 +13,7 @@ from muster_hub.store.locks import FileLock
 
 NAME_BYTES = 8
 NOTE = "hub.json"
+LOCK = "node.lock"
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def data_folder(path: Path) -> Iterator[str]:
     """Take the folder for this process, and give the node's name; SettingError when another process has it."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(path / "node.lock")
+        lock = FileLock(path / LOCK)
         taken = lock.try_take()
     except OSError as error:
         raise SettingError("data_dir", f"{path} cannot be used: {error.strerror}") from error

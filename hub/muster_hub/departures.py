@@ -32,13 +32,14 @@ class _Departed(NamedTuple):
 class Departures:
     """Connections of this node that ended, and those that may stand in the store though nobody holds them."""
 
-    __slots__ = ("_entering", "_identity", "_left", "_reach", "_settled", "_store", "_suspects", "_wake")
+    __slots__ = ("_back_by_ms", "_entering", "_identity", "_left", "_reach", "_settled", "_store", "_suspects", "_wake")
 
     def __init__(self, store: Store, reach: Reach, identity: Callable[[], tuple[str, str]]) -> None:
         self._store = store
         self._reach = reach
         self._identity = identity
         self._left: dict[_Departed, DropCause] = {}
+        self._back_by_ms = 0
         self._suspects: set[ClientId] = set()
         self._entering: dict[ClientId, int] = {}
         self._wake = asyncio.Event()
@@ -49,6 +50,10 @@ class Departures:
         """Have a connection taken out of the store. Each was counted when it came in, so these are bounded too."""
         self._left[_Departed(client, number)] = cause
         self._work_is_there()
+
+    def expect_back(self, by_ms: int) -> None:
+        """From now on, expect those who leave to be back by then, by the store's clock: they were told to go."""
+        self._back_by_ms = by_ms
 
     def suspect(self, client: ClientId) -> None:
         """Look for an entry of this node that nobody here holds, after a call whose outcome is unknown."""
@@ -101,7 +106,7 @@ class Departures:
             await self._check(client)
 
     async def _tell(self, departed: _Departed, cause: DropCause) -> None:
-        watching = await depart(self._store, departed.client, [departed.number], cause)
+        watching = await depart(self._store, departed.client, [departed.number], cause, back_by_ms=self._back_by_ms)
         self._left.pop(departed, None)
         if watching:
             self._reach.nudge_presence(departed.client, watching)

@@ -1,5 +1,6 @@
 """What the settings amount to, checked as far as that is possible before anything starts."""
 
+import sys
 from dataclasses import dataclass
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from muster_hub.addresses import binding, origins
 from muster_hub.settings import Settings
 from muster_hub.store.urls import describe
+from muster_hub.worker_plan import check_platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Effective:
 def checked(settings: Settings) -> Effective:
     """Check what the settings mean together. Raises ``SettingError`` or ``StoreRefused``."""
     found = binding(settings)
+    check_platform(settings.workers, sys.platform)
     values: dict[str, object] = {name: _plain(getattr(settings, name)) for name in Settings.__struct_fields__}
     values["store"] = "embedded" if settings.store is None else describe(settings.store)
     values["key_file"] = str(settings.key_file or settings.data_dir / "hub.key")
@@ -35,4 +38,4 @@ def checked(settings: Settings) -> Effective:
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | str | tuple) else str(value)
+    return value if value is None or isinstance(value, bool | int | float | str | tuple) else str(value)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from muster_hub import cuts
+from muster_hub.admission import Admission
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
@@ -16,6 +17,7 @@ from muster_hub.presence import lapsed
 from muster_hub.rows import InstanceRow
 from muster_hub.seats import Connected, Newcomer, NotConnected, confirm, connect
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.turned_away import TurnedAway
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES
@@ -58,16 +60,6 @@ _CLOSE_CODES = {
 """The close code of a refused ``hello``; any other reason is a violation of the protocol."""
 
 
-class TurnedAway(Exception):
-    """A device is not let in: the close code, the reason, and when to come back if at all."""
-
-    def __init__(self, code: CloseCode, reason: Reason, retry_after_ms: int | None = None) -> None:
-        super().__init__(f"{reason} ({code.name})")
-        self.code = code
-        self.reason = reason
-        self.retry_after_ms = retry_after_ms
-
-
 class Greeting(NamedTuple):
     """One connection's handshake, and the nonce in its challenge."""
 
@@ -86,13 +78,14 @@ class Entered:
 class Entry:
     """The door of one node."""
 
-    __slots__ = ("_departures", "_hub", "_key", "origins")
+    __slots__ = ("_departures", "_hub", "_key", "admission", "origins")
 
     def __init__(self, hub: Hub, key: HubKey, departures: Departures, origins: frozenset[str]) -> None:
         self._hub = hub
         self._key = key
         self._departures = departures
         self.origins = origins
+        self.admission = Admission(hub.settings.max_entering)
 
     def greet(self) -> Greeting:
         """Begin a handshake."""
@@ -114,8 +107,10 @@ class Entry:
     async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Entered:
         """Check a ``hello`` and let its device in, if this node may act. Raises ``TurnedAway``.
 
-        What the newcomer narrows, by a new key or as a suspected clone, is carried into its sessions first.
+        The caller holds a place of ``admission``. What the newcomer narrows, by a new key or as a suspected clone, is
+        carried into its sessions first.
         """
+        await self.admission.turn()
         device = _introduce(greeting, hello)
         if not acting:
             raise _store_away()

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from msgspec import Struct
+
 from muster_hub import rows
 from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, text, unpack
@@ -24,12 +26,16 @@ _FACTS = script("facts")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What became of a one-shot grant: for which join it is held or spent."""
+    """What became of a one-shot grant: for which join it is held or spent.
+
+    ``shared``: the same join was asked for more than once, and each time relies on the hold.
+    """
 
     session: SessionId
     invite: InviteId
     spent: bool
     since: TimeMs
+    shared: bool
 
     def is_for(self, session: SessionId | None, invite: InviteId | None) -> bool:
         """Tell whether it is this join's own."""
@@ -61,8 +67,7 @@ class Given:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceFacts:
+class DeviceFacts(Struct, frozen=True):
     """One device, and what it says about the peers asked for; ``fingerprint`` None: the hub does not know it."""
 
     client: ClientId
@@ -126,8 +131,7 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
     ver, standing, fingerprint, compatibility, seat, acquainted, instances, said = items(reply)
     connections = {number(name): data(row) for name, row in pairs(instances)}
     agent = connections.get(number(seat))
-    triples = [[data(cell) for cell in items(said)[i : i + 3]] for i in range(0, 3 * len(peers), 3)]
-    about = dict(zip(peers, triples, strict=True))
+    pins, given = _said(peers, items(said))
     return DeviceFacts(
         client=client,
         ver=number(ver),
@@ -137,11 +141,26 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
         seat=rows.seat(number(seat), rows.instance_row(agent)) if agent else None,
         connections=frozenset(connections),
         acquainted=number(acquainted) > 0,
-        pins={peer: Fingerprint(pin) for peer, (pin, _, _) in about.items() if pin},
-        given={peer: Given(rows.grant_row(grant), _use(use)) for peer, (_, grant, use) in about.items() if grant},
+        pins=pins,
+        given=given,
     )
 
 
+def _said(
+    peers: Sequence[ClientId], cells: Sequence[object]
+) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, Given]]:
+    """Read pin, grant and use of each peer in turn."""
+    pins, given = {}, {}
+    for place, peer in enumerate(peers):
+        pin, grant, use = cells[3 * place : 3 * place + 3]
+        if pin:
+            pins[peer] = Fingerprint(data(pin))
+        if grant:
+            given[peer] = Given(rows.grant_row(data(grant)), _use(data(use)))
+    return pins, given
+
+
+@lru_cache(maxsize=rows.ROWS_CACHED)
 def _compatibility(packed: bytes) -> Compatibility:
     row = rows.compatibility_row(packed)
     return Compatibility(row.protocol, row.app, row.modes)
@@ -150,5 +169,11 @@ def _compatibility(packed: bytes) -> Compatibility:
 def _use(packed: bytes) -> Use | None:
     if not packed:
         return None
-    session, invite, state, since = unpack(packed)
-    return Use(SessionId(text(session)), InviteId(data(invite)), state == b"spent", TimeMs(number(since)))
+    session, invite, state, since, shared = unpack(packed)
+    return Use(
+        session=SessionId(text(session)),
+        invite=InviteId(data(invite)),
+        spent=state == b"spent",
+        since=TimeMs(number(since)),
+        shared=shared == 1,
+    )

@@ -5,6 +5,7 @@
           +--settle: not-+
 
 A hold that nobody settled, since its node died, is settled by whoever meets it: the session's slot says how it ended.
+So is one that two requests for the same join share: each may only spend it, since the other may be committed over it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,7 +73,7 @@ async def settle(
 ) -> None:
     """End the holds of a join. Raises ``StoreUnavailable``: whoever meets them a minute later settles them."""
     word = "spent" if spent else "free"
-    calls = [(each.client, _own(session, each, held[each.client])) for each in wanted]
+    calls = [(each.client, _own(session, each, held[each.client], spent=spent)) for each in wanted]
     settled = [
         change(
             hub,
@@ -86,10 +87,13 @@ async def settle(
     await together(*settled)
 
 
-def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts) -> list[tuple[GrantId, Use]]:
+def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, Use]]:
+    """Give the uses that this join held and may end like that."""
     found = [(facts.given.get(peer), invite) for peer, invite in wanted.invites.items()]
     return [
-        (given.grant, given.use) for given, invite in found if given and given.use and given.use.is_for(session, invite)
+        (given.grant, given.use)
+        for given, invite in found
+        if given and given.use and given.use.is_for(session, invite) and (spent or not given.use.shared)
     ]
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, unpack
-from muster_hub.reach import LocalConnection
-from muster_hub.rows import instance_row, seat
+from muster_hub.reach import LocalConnection, Seat
+from muster_hub.rows import InstanceRow, instance_row, seat
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.verdicts import change
+from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import MAX_INVITE_MS, hash_of
@@ -49,16 +50,21 @@ async def put(
     Raises ``Refused(overloaded)`` when MAX_WAITING pushes wait already, ``StoreUnavailable``.
     """
     touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
-    reply = await change(hub, _PUT, touched, client, push, expires_ms, encode_frame(frame), *replaces)
+    encoded = encode_frame(frame)
+    reply = await change(hub, _PUT, touched, client, push, expires_ms, encoded, *replaces)
     if reply is None:
         raise Refused(Reason.OVERLOADED, "too much waits for that device")
-    _nudge(hub, client, reply)
+    # An agent that is here gets it from here: reading the inbox again would cost another call, and send it what it has.
+    hub.reach.nudge_inbox(client, _agents(hub, reply), encoded if hub.nodes.acting() else None)
 
 
-def _nudge(hub: Hub, client: ClientId, instances: object) -> None:
-    rows = [(number(name), instance_row(data(row))) for name, row in pairs(instances)]
-    agents = [seat(name, row) for name, row in rows if row.role is Role.AGENT]
-    hub.reach.nudge_inbox(client, [at for at in agents if hub.nodes.live(at.node, at.incarnation)])
+def _agents(hub: Hub, instances: object) -> list[Seat]:
+    agents = [seat(name, row) for name, row in _rows(instances) if row.role is Role.AGENT]
+    return [at for at in agents if hub.nodes.live(at.node, at.incarnation)]
+
+
+def _rows(instances: object) -> list[tuple[int, InstanceRow]]:
+    return [(number(name), instance_row(data(row))) for name, row in pairs(instances)]
 
 
 async def put_invite(hub: Hub, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
@@ -107,8 +113,14 @@ async def ack(hub: Hub, caller: Caller, request: Ack) -> Ok:
 
 
 async def deliver(hub: Hub, client: ClientId, connection: LocalConnection) -> None:
-    """Send all that waits, oldest first, to the device's agent. Raises ``StoreUnavailable``."""
-    waiting, _ = await _read(hub, client)
+    """Send all that waits, oldest first, to the device's agent. Raises ``StoreUnavailable``.
+
+    An agent whose seat a newer one has is closed: the word to do so may have been lost on its way here.
+    """
+    waiting, instances = await _read(hub, client)
+    if any(row.role is Role.AGENT and name > connection.number for name, row in _rows(instances)):
+        connection.close(CloseCode.SUPERSEDED)
+        return
     for frame in waiting:
         connection.send(frame)
 
@@ -117,7 +129,7 @@ async def nudge_again(hub: Hub, client: ClientId) -> None:
     """Nudge a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
     waiting, instances = await _read(hub, client)
     if waiting:
-        _nudge(hub, client, instances)
+        hub.reach.nudge_inbox(client, _agents(hub, instances))
 
 
 async def _read(hub: Hub, client: ClientId) -> tuple[list[bytes], object]:

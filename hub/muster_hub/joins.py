@@ -24,7 +24,7 @@ from muster_hub.store.adapter import Word
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import script
 from muster_hub.together import together
-from muster_hub.verdicts import change_until, reason_of
+from muster_hub.verdicts import change, change_until, reason_of
 from muster_protocol.codec import encode
 from muster_protocol.decision import Call, decide
 from muster_protocol.errors import Refused
@@ -38,6 +38,7 @@ MAX_ROUNDS = 3
 """How often a join is held anew because a party was narrowed meanwhile."""
 
 _COMMIT = script("commit")
+_REFUSE = script("refuse")
 _log = structlog.get_logger(__name__)
 
 Held = Mapping[ClientId, DeviceFacts]
@@ -90,9 +91,13 @@ class _Join:
         # What is committed already is not judged again: the caller only did not hear of it.
         known = self.proposal.hash == self.state.epoch_hash
         rejected = () if known else self._judge(held)
-        verdict = _Verdict(rejected) if rejected else await self._commit(held, began_ms)
-        if not verdict.stale:
-            await self._settle(wanted, held, spent=verdict.committed)
+        try:
+            verdict = await (self._refuse(rejected) if rejected else self._commit(held, began_ms))
+        except Refused:
+            await self._settle(wanted, held, spent=False)
+            raise
+        # Stale too: the next round takes its own hold, which is then nobody else's.
+        await self._settle(wanted, held, spent=verdict.committed)
         if verdict.committed:
             await self._spread()
         return verdict
@@ -154,6 +159,18 @@ class _Join:
             results = zip(named[::2], named[1::2], strict=True)
             return _Verdict(tuple(InviteResult(ClientId(client), reason_of(why)) for client, why in results))
         return _Verdict(stale=word == b"stale")
+
+    async def _refuse(self, rejected: tuple[InviteResult, ...]) -> _Verdict:
+        """Have the session's slot refuse the epoch: another request for the same may be on its way, or was before."""
+        session, newcomers = self.state.session, self.proposal.newcomers
+        touched = [keys.session(session), keys.epochs(session), keys.judged(session)]
+        named = [
+            word
+            for each in rejected
+            for word in (each.client, newcomers[each.client].body.invite, each.reason or Reason.MISMATCH)
+        ]
+        word = await change(self.hub, _REFUSE, touched, self.proposal.hash, *named)
+        return _Verdict() if word == b"committed" else _Verdict(rejected)
 
     def _touched(self) -> list[bytes]:
         session, bucket = self.state.session, keys.bucket(self.state.session)

@@ -5,7 +5,6 @@ This is the one place that names every room.
 
 import asyncio
 import os
-import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,6 +17,7 @@ from muster_hub import inbox, outbox
 from muster_hub.addresses import Binding, binding, origins
 from muster_hub.allowances import REQUEST_RATE, Allowances
 from muster_hub.bus_messages import decode_bus_message
+from muster_hub.certificate import Certificate
 from muster_hub.connection import Connection
 from muster_hub.context import Clock, Hub, WallClock
 from muster_hub.counters import Counters
@@ -28,44 +28,34 @@ from muster_hub.entry import Entry
 from muster_hub.hub_key import HubKey, load_or_create
 from muster_hub.listener import Listener, ListenerSettings, Rate
 from muster_hub.lobby import Lobby
+from muster_hub.mending import Mending
 from muster_hub.nodes import LeasedNodes
+from muster_hub.own_store import store_url
 from muster_hub.reach import Reach, Seat
 from muster_hub.readiness import Readiness
 from muster_hub.registration import refresh, register_all
+from muster_hub.renewal import Renewal
 from muster_hub.seats import agent_seat
 from muster_hub.settings import Settings
+from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store
 from muster_hub.store.alongside import alongside
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
-from muster_hub.store.embedded import EmbeddedStore
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
 from muster_hub.tasks import Tasks
 from muster_hub.use_cases import use_cases
 from muster_hub.watching import Watching
-from muster_protocol.closes import CloseCode
-from muster_protocol.frames import Goaway, encode_frame
 from muster_protocol.ids import ClientId, Fingerprint
 
-GOAWAY_SPREAD_MS = 5_000
-"""Devices that are told to go come back within this time, each at a moment of its own."""
-IDLE_WAIT_S = 1.0
-"""How long a node that ends waits for requests that are being served."""
-IDLE_POLL_S = 0.02
 SETTLE_LIMIT_S = 5.0
 """How long a node that ends waits for the store to hear who left."""
 INCARNATION_BYTES = 8
 KNOWN_AFTER_S = 1.5 * RENEW_EVERY_S
 """By then every other node has read of a new lease; a device that came earlier would seem offline to them."""
-DELIVER_BATCH = 256
-DELIVER_PAUSE_S = 0.05
 
 _log = structlog.get_logger(__name__)
-
-
-class StoreEndedError(Exception):
-    """The embedded store ended for good; the sentence says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +84,8 @@ class Node:
         store, key = means.store, means.key
         self._tuning = tuning
         self._binding: Binding = binding(settings)
+        certificate = self._binding.certificate
+        self._renewal = None if certificate is None else Renewal(certificate)
         self._tasks = Tasks()
         self._bus: Bus
         self._listener: Listener
@@ -111,6 +103,7 @@ class Node:
             settings=settings,
             key=key.signing,
         )
+        self._mending = Mending(self.hub, lambda: self._bus.deaf)
         self._entry = Entry(self.hub, key, self._departures, frozenset())
         watching = self._watching
         dispatch = Dispatch(self.hub, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)
@@ -142,6 +135,16 @@ class Node:
         """The fingerprint of the hub's key."""
         return self.hub.key.fingerprint
 
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate that devices see, where this hub ends TLS itself."""
+        return self._binding.certificate
+
+    def renew_certificate(self) -> None:
+        """Load the certificate anew, soon; what cannot be used leaves the old one in use."""
+        if self._renewal is not None:
+            self._renewal.now()
+
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
         """Serve devices for the body's time, then let them go and tell the store, before anything else ends."""
@@ -159,8 +162,11 @@ class Node:
                     self._watching.run(hub),
                     outbox.run(hub),
                     refresh(hub),
+                    self._mending.run(),
                 )
             )
+            if self._renewal is not None:
+                await stack.enter_async_context(alongside(self._renewal.run()))
             stack.push_async_callback(self._tell_departures)
             await stack.enter_async_context(self._tasks)
             await self._listen(stack)
@@ -180,23 +186,8 @@ class Node:
 
     async def _let_go(self) -> None:
         self.readiness.stopping = True
-        self._listener.stop_accepting()
-        _log.info("stopping", connections=len(self._reach))
-        for connection in self._reach:
-            retry_after_ms = random.randint(0, GOAWAY_SPREAD_MS)  # noqa: S311 - spreads load, guards nothing
-            connection.send(encode_frame(Goaway(retry_after_ms=retry_after_ms)))
-        await self._until_idle()
-        await self._listener.drain(CloseCode.GOING_AWAY)
-
-    async def _until_idle(self) -> None:
-        """Wait a little for what is being served, so that fewer devices have to ask again."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + IDLE_WAIT_S
-        while self._busy() and loop.time() < until_s:  # noqa: ASYNC110 - once in a process's life
-            await asyncio.sleep(IDLE_POLL_S)
-
-    def _busy(self) -> bool:
-        return any(connection.busy for connection in self._reach)
+        await asyncio.sleep(self.hub.settings.stop_grace_s)
+        await Stop(self.hub.store, self._reach, self._departures, self._listener).run()
 
     async def _tell_departures(self) -> None:
         try:
@@ -229,15 +220,7 @@ class Node:
 
     def _recovered(self) -> None:
         self._watching.look_at_all()
-        self._tasks.spawn(self._deliver_all())
-
-    async def _deliver_all(self) -> None:
-        """Look into the inbox of every agent here, since a nudge may have been missed."""
-        agents = [connection for connection in self._reach if connection is self._reach.local_agent(connection.client)]
-        for start in range(0, len(agents), DELIVER_BATCH):
-            for connection in agents[start : start + DELIVER_BATCH]:
-                connection.deliver_inbox()
-            await asyncio.sleep(DELIVER_PAUSE_S)
+        self._mending.recovered()
 
     def _lease_changed(self, effect: NodeLost | Renewed) -> None:
         if isinstance(effect, NodeLost):
@@ -279,16 +262,8 @@ async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIt
 
 
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:
-    url = settings.store
-    if url is None:
-        embedded = await stack.enter_async_context(EmbeddedStore(settings.data_dir))
-        await stack.enter_async_context(alongside(_until_it_ends(embedded)))
-        url = embedded.url
+    url = await stack.enter_async_context(store_url(settings))
     return await stack.enter_async_context(Store.open(url, store_replicas=settings.store_replicas))
-
-
-async def _until_it_ends(embedded: EmbeddedStore) -> None:
-    raise StoreEndedError(await embedded.died())
 
 
 def _new_incarnation() -> str:

@@ -28,7 +28,9 @@ PASS_EVERY_S = 5.0
 MIN_AGE_MS = 2_000
 """How old an entry is before a pass repeats it: whoever caused it had its time."""
 MAX_ENTRIES = 64
-"""Entries, and overdue joins, of one bucket in one pass; the next pass goes on."""
+"""Entries, and overdue joins, of one bucket at once."""
+MAX_PAGES = 32
+"""How often one pass takes so many entries of one bucket; the next pass goes on."""
 
 _CONSUMER = "effects"
 _RECORD = b"record"
@@ -56,7 +58,7 @@ async def run_once(hub: Hub, *, min_age_ms: int = MIN_AGE_MS, now_ms: int | None
         at_ms = await hub.store.now_ms() if now_ms is None else now_ms
         async with asyncio.TaskGroup() as group:
             for bucket in mine:
-                group.create_task(_drain(hub, bucket, min_age_ms, at_ms))
+                group.create_task(drain(hub, bucket, min_age_ms=min_age_ms, now_ms=at_ms))
     except* StoreUnavailable as errors:
         _log.warning("pass_not_finished", failed=len(errors.exceptions))
 
@@ -66,18 +68,31 @@ def owner(bucket: int, nodes: Sequence[str]) -> str | None:
     return max(nodes, key=lambda node: (sha256(f"{bucket} {node}".encode()).digest(), node), default=None)
 
 
-async def _drain(hub: Hub, bucket: int, min_age_ms: int, now_ms: int) -> None:
+async def drain(hub: Hub, bucket: int, *, min_age_ms: int, now_ms: int) -> None:
+    """Finish what stands in one bucket's outbox, and take back its seats that are overdue at ``now_ms``.
+
+    Entries younger than ``min_age_ms`` are left to whoever caused them. Raises ``StoreUnavailable``.
+    """
+    for _ in range(MAX_PAGES):
+        if await _drain_page(hub, bucket, min_age_ms, now_ms) < MAX_ENTRIES:
+            return
+
+
+async def _drain_page(hub: Hub, bucket: int, min_age_ms: int, now_ms: int) -> int:
+    """Carry out the oldest entries; return how many there were."""
     touched = [keys.outbox(bucket), keys.drained(bucket), keys.due(bucket)]
     entries, overdue = items(await hub.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
     for packed in items(overdue):
         session, client, invite = unpack(data(packed))
         await take_back_seat(hub, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
-    for _, kind, row in done:
+    # Many nudges of one device stand together, and the same effect twice at once is once too often.
+    for kind, row in dict.fromkeys((kind, row) for _, kind, row in done if kind != _RECORD):
         await _finish(hub, kind.decode(), row)
     if done:
         effects = [entry for entry, kind, _ in done if kind != _RECORD]
         await change(hub, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *effects)
+    return len(done)
 
 
 async def _finish(hub: Hub, kind: str, row: bytes) -> None:

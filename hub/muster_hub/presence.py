@@ -32,10 +32,14 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an asker may know of a device; ``holders`` are the nodes, with incarnation, that hold it online."""
+    """What an asker may know of a device; ``holders`` are the nodes, with incarnation, that hold it online.
+
+    ``expected``: it is offline because its node ended as planned, and should be back any moment.
+    """
 
     presence: Presence
     holders: frozenset[tuple[str, str]] = frozenset()
+    expected: bool = False
 
 
 async def observe_all(hub: Hub, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False) -> list[Seen]:
@@ -80,7 +84,8 @@ async def _visible(hub: Hub, client: ClientId, sighting: Sighting) -> Seen:
         return Seen(Presence(client, PresenceState.ONLINE, since, None), holders)
     if sighting.instances:
         return Seen(Presence(client, PresenceState.OFFLINE, await _lose(hub, client, sighting), DropCause.NODE_LOST))
-    return Seen(Presence(client, PresenceState.OFFLINE, sighting.last_seen, sighting.cause))
+    expected = sighting.back_by_ms > await hub.store.now_ms()
+    return Seen(Presence(client, PresenceState.OFFLINE, sighting.last_seen, sighting.cause), expected=expected)
 
 
 async def _lose(hub: Hub, client: ClientId, sighting: Sighting) -> TimeMs:

@@ -56,11 +56,17 @@ class LocalConnection(Protocol):
     def busy(self) -> bool:
         """Tell whether a request is being served."""
 
+    def finish(self) -> None:
+        """Take no more requests; those that came are answered."""
+
     def send(self, frame: bytes) -> None:
         """Send an encoded frame; nothing happens once the connection closes."""
 
     def close(self, code: CloseCode) -> None:
         """Close the connection."""
+
+    def hand_over(self, frame: bytes) -> None:
+        """Send the push that just came to wait in the device's inbox, behind those that are being delivered."""
 
     def deliver_inbox(self) -> None:
         """Send what waits in the device's inbox, soon, in a task of the connection's own."""
@@ -150,12 +156,18 @@ class Reach:
         if seat is not None:
             self.push(client, [seat], frame)
 
-    def nudge_inbox(self, client: ClientId, seats: Sequence[Seat]) -> None:
-        """Let the nodes of these seats deliver what waits in the device's inbox."""
+    def nudge_inbox(self, client: ClientId, seats: Sequence[Seat], newest: bytes | None = None) -> None:
+        """Let the nodes of these seats deliver what waits in the device's inbox.
+
+        ``newest`` is the push that just came to wait there: on this node, it needs no reading.
+        """
         for seat in seats:
             here = self.local(client, seat.connection)
             if here is not None:
-                here.deliver_inbox()
+                if newest is None:
+                    here.deliver_inbox()
+                else:
+                    here.hand_over(newest)
             elif seat.node != self._node:
                 self._tell(seat.node, NudgeInbox(client, seat.connection))
 

@@ -115,5 +115,5 @@ def _seated(client: ClientId, packed: bytes) -> Seated:
 
 
 def _live(packed: bytes) -> LiveInvite:
-    invite, state, expires, _ = unpack(packed)
+    invite, state, expires, *_ = unpack(packed)
     return LiveInvite(InviteId(data(invite)), state == b"answered", TimeMs(number(expires)))

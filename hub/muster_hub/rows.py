@@ -4,6 +4,7 @@ The scripts' MessagePack is an old one, to which text and bytes are the same; so
 of row says which of its cells are text.
 """
 
+from functools import lru_cache
 from typing import ClassVar, Literal, TypeVar, cast
 
 import msgpack
@@ -23,6 +24,9 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 R = TypeVar("R", bound=Row)
+
+ROWS_CACHED = 2048
+"""Rows of each kind that are not read again while their bytes are the same, a KiB each at most."""
 
 
 class InstanceRow(Row, frozen=True, array_like=True):
@@ -94,6 +98,7 @@ def pack(row: Row) -> bytes:
     return cast("bytes", msgpack.packb(msgspec.structs.astuple(row), use_bin_type=False))
 
 
+@lru_cache(maxsize=ROWS_CACHED)
 def instance_row(data: bytes) -> InstanceRow:
     """Read a row; ValueError for bytes that are none of this kind, as with the others."""
     return _read(data, InstanceRow)
@@ -109,6 +114,7 @@ def peer_row(data: bytes) -> PeerRow:
     return _read(data, PeerRow)
 
 
+@lru_cache(maxsize=ROWS_CACHED)
 def grant_row(data: bytes) -> GrantRow:
     """Read a row."""
     return _read(data, GrantRow)

@@ -7,7 +7,7 @@ from muster_hub.reach import Seat
 from muster_hub.rows import CompatibilityRow, InstanceRow, PeerRow, instance_row, pack, peer_row, seat
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
-from muster_hub.store.scripts import script
+from muster_hub.store.scripts import Script, script
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.codec import encode
 from muster_protocol.connect import Role
@@ -25,6 +25,8 @@ _DEPART = script("depart")
 _REGISTER = script("register")
 _CONFIRM = script("confirm")
 _LOOK = script("look")
+_ONLY_LOOK = Script.of("look", _LOOK.source.decode().replace("#!lua\n", "#!lua flags=no-writes\n", 1))
+"""The same for one who does not watch: it writes nothing, and so runs also when the store's memory is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Sighting:
     last_seen: TimeMs | None
     cause: DropCause | None
     instances: tuple[tuple[int, InstanceRow], ...]
+    back_by_ms: int = 0
+    """Until when it is expected back, after its node ended as planned; 0 if it is not."""
 
     def trusts(self, fingerprint: Fingerprint) -> bool:
         """Tell whether the device trusts the asker under this key."""
@@ -110,10 +114,15 @@ async def connect(
     return _connected(await store.run(_CONNECT, _connect_keys(newcomer.client), args), card.fingerprint)
 
 
-async def depart(store: Store, client: ClientId, numbers: Sequence[int], cause: DropCause) -> tuple[str, ...] | None:
-    """Take connections out; return the nodes to tell, or None if they were gone. Raises StoreError."""
+async def depart(
+    store: Store, client: ClientId, numbers: Sequence[int], cause: DropCause, *, back_by_ms: int = 0
+) -> tuple[str, ...] | None:
+    """Take connections out; return the nodes to tell, or None if they were gone. Raises StoreError.
+
+    ``back_by_ms`` says until when, by the store's clock, the device is expected back; 0 if it is not.
+    """
     where = [keys.device(client), keys.instances(client), keys.watchers(client)]
-    match await store.run(_DEPART, where, [await store.not_after_ms(), cause, *numbers]):
+    match await store.run(_DEPART, where, [await store.not_after_ms(), cause, back_by_ms, *numbers]):
         case [1, list(watching)]:
             return words(watching)
         case _:
@@ -154,13 +163,14 @@ async def look(
     """Look at a device for an asker; with a node, have that node told of changes for so long. Raises StoreError."""
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
     args: list[Word] = [asker, fingerprint, await store.not_after_ms(), watching_node, watch_ms]
-    match await store.run(_LOOK, where, args):
-        case [bytes(about), bytes(last_seen), bytes(cause), list(rows)]:
+    match await store.run(_LOOK if watching_node else _ONLY_LOOK, where, args):
+        case [bytes(about), bytes(last_seen), bytes(cause), list(rows), bytes(back_by)]:
             return Sighting(
                 about_asker=peer_row(about) if about else None,
                 last_seen=TimeMs(int(last_seen)) or None,
                 cause=DropCause(cause.decode()) if cause else None,
                 instances=instances(rows),
+                back_by_ms=int(back_by),
             )
         case reply:
             raise TypeError(f"look returned {type(reply).__name__}")

@@ -1,36 +1,60 @@
-"""A node as a process: started, announced, ended by a signal."""
+"""The hub as a process: started, announced, ended by a signal."""
 
 import asyncio
-import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
-import msgspec
 import structlog
 
+from muster_hub.announcing import Ready, announce, announce_json, ready
+from muster_hub.certificate import now_utc
+from muster_hub.crew import WorkerFailedError, open_crew
+from muster_hub.listener import ListenerSettings
 from muster_hub.logs import configure
-from muster_hub.node import Node, StoreEndedError, open_node
+from muster_hub.node import Tuning, open_node
+from muster_hub.open_files import allow_open_files
+from muster_hub.own_store import StoreEndedError
 from muster_hub.settings import SettingError, Settings
+from muster_hub.signals import on_hangup, stop_on_signals
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.lease_keeper import NodeReplacedError
-from muster_protocol.words import words
 
 ENDED: Final = 0
 FAILED: Final = 1
+REFUSED: Final = 2
+"""A setting cannot be used; nothing was started."""
 FORCED: Final = 130
+
+Announce: TypeAlias = Callable[[Settings, Ready], None]
 
 _log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
-    """Run a node until a signal ends it, and return the exit code. Raises what ``open_node`` refuses settings with."""
+    """Run a hub until a signal ends it, and return the exit code. Raises what ``open_node`` refuses settings with."""
+    if settings.workers > 1:
+        return run_loop(settings, _serve_crew(settings, as_json=as_json))
+    return run_node(settings, announce_json if as_json else announce)
+
+
+def run_node(
+    settings: Settings,
+    say_ready: Announce,
+    limits: ListenerSettings | None = None,
+    ends_with: Callable[[asyncio.Event], None] | None = None,
+) -> int:
+    """Run one node until a signal ends it, or the event that ``ends_with`` was given; return the exit code."""
+    tuning = Tuning(limits=limits or ListenerSettings())
+    return run_loop(settings, _serve_node(settings, tuning, say_ready, ends_with))
+
+
+def run_loop(settings: Settings, serve: Coroutine[None, None, int]) -> int:
+    """Run to the end what serves, and return its exit code."""
     configure(settings.log_format, settings.log_level)
-    announce = _announce_json if as_json else _announce
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, announce))
+            return runner.run(serve)
     except asyncio.CancelledError:
         return FORCED
 
@@ -44,17 +68,46 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None
 
 
-async def _serve(settings: Settings, announce: Callable[[Settings, Node], None]) -> int:
-    stop = _stop_on_signals()
+async def _serve_node(
+    settings: Settings, tuning: Tuning, say_ready: Announce, ends_with: Callable[[asyncio.Event], None] | None
+) -> int:
+    allow_open_files(tuning.limits.max_connections)
+    stop = stop_on_signals()
+    if ends_with is not None:
+        ends_with(stop)
     code = ENDED
     try:
-        async with open_node(settings) as node:
-            announce(settings, node)
+        async with open_node(settings, tuning) as node:
+            if node.certificate is not None:
+                on_hangup(node.renew_certificate)
+            say_ready(settings, ready(node, now_utc()))
             await stop.wait()
     except* (StoreEndedError, NodeReplacedError) as ended:
         code = _failed("the hub had to end", ended)
     except* StoreUnavailable as away:
         code = _failed("the store does not answer", away)
+    except* OSError as error:
+        raise SettingError("listen", f"{settings.listen} cannot be used: {_words(error)}") from error
+    return code
+
+
+async def _serve_crew(settings: Settings, *, as_json: bool) -> int:
+    stop = stop_on_signals()
+    code = ENDED
+    try:
+        async with open_crew(settings) as crew:
+            if settings.tls_cert is not None:
+                on_hangup(crew.hang_up)
+            say = announce_json if as_json else announce
+            say(settings, crew.ready, workers=crew.pids)
+            await stop.wait()
+    except* StoreEndedError as ended:
+        code = _failed("the hub had to end", ended)
+    except* WorkerFailedError as failed:
+        code = _failed("a worker could not be kept", failed)
+        first = _first(failed)
+        if isinstance(first, WorkerFailedError) and first.code == REFUSED:
+            code = REFUSED
     except* OSError as error:
         raise SettingError("listen", f"{settings.listen} cannot be used: {_words(error)}") from error
     return code
@@ -66,54 +119,11 @@ def _failed(what: str, group: BaseExceptionGroup[BaseException]) -> int:
 
 
 def _words(error: BaseException) -> str:
+    first = _first(error)
+    return first.strerror or str(first) if isinstance(first, OSError) else str(first)
+
+
+def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """Return an event that the first signal sets; the second one cancels, and a third has the system's own effect."""
-    stop = asyncio.Event()
-    loop, main = asyncio.get_running_loop(), asyncio.current_task()
-    wanted = (signal.SIGINT, signal.SIGTERM)
-
-    def on_signal() -> None:
-        if not stop.is_set():
-            stop.set()
-            return
-        for number in wanted:
-            loop.remove_signal_handler(number)
-        if main is not None:
-            main.cancel()
-
-    for number in wanted:
-        loop.add_signal_handler(number, on_signal)
-    return stop
-
-
-def _announce(settings: Settings, node: Node) -> None:
-    store = "its own" if settings.store is None else node.hub.store.describe()
-    lines = {
-        "connect a device": f"muster init --hub {node.url}",
-        "the hub's words": " ".join(words(node.fingerprint)),
-        "data": str(settings.data_dir),
-        "store": f"{store}, version {node.kept.version or 'unknown'}. {node.kept.sentence}",
-        "end": "Ctrl-C",
-    }
-    text = "".join(f"  {name:<18}{value}\n" for name, value in lines.items())
-    _say(f"Muster hub, listening on {node.url}\n{text}")
-
-
-def _announce_json(settings: Settings, node: Node) -> None:
-    ready = {
-        "url": node.url,
-        "fingerprint": node.fingerprint.hex(),
-        "pid": node.pid,
-        "data_dir": str(settings.data_dir),
-    }
-    _say(msgspec.json.encode(ready).decode() + "\n")
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    return error

@@ -140,10 +140,15 @@ async def _of_member(hub: Hub, session: SessionId, client: ClientId) -> SessionS
 
 async def list_sessions(hub: Hub, caller: Caller, request: ListSessions) -> SessionsReply:
     """List the sessions that the caller is in, at most MAX_SESSIONS_LISTED. Raises ``StoreUnavailable``."""
-    noted = items(await hub.store.run(_NOTED, [keys.noted(caller.client)], [await hub.store.now_ms()]))
-    states = await together(*(read_state(hub, SessionId(text(name))) for name in noted))
+    states = await together(*(read_state(hub, session) for session in await noted_sessions(hub, caller.client)))
     found = [state for state in states if state is not None and caller.client in state.present]
     return SessionsReply(re=request.id, sessions=tuple(_summary(state) for state in found[:MAX_SESSIONS_LISTED]))
+
+
+async def noted_sessions(hub: Hub, client: ClientId) -> list[SessionId]:
+    """Name the sessions that a device was held for, the one that ends last first. Raises ``StoreUnavailable``."""
+    noted = items(await hub.store.run(_NOTED, [keys.noted(client)], [await hub.store.now_ms()]))
+    return [SessionId(text(name)) for name in noted]
 
 
 def _summary(state: SessionState) -> SessionSummary:

@@ -15,6 +15,9 @@ ENVIRONMENT = "MUSTER_HUB_"
 DEFAULT_PORT = 7627
 DEFAULT_LISTEN = f"127.0.0.1:{DEFAULT_PORT}"
 MAX_ORIGINS = 64
+MAX_WORKERS = 64
+MAX_STOP_GRACE_S = 300.0
+MAX_ENTERING = 4_096
 
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -47,6 +50,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     insecure: bool = False
     """Whether devices may dial ``ws://`` from other machines."""
     enrolment: Literal["open"] = "open"
+    workers: Annotated[int, Meta(ge=1, le=MAX_WORKERS)] = 1
+    """Nodes, each a process, that share the port; above 1 a parent keeps them and the embedded store."""
+    stop_grace_s: Annotated[float, Meta(ge=0.0, le=MAX_STOP_GRACE_S)] = 0.2
+    """How long a hub that was told to end goes on after ``/readyz`` said so: time for a load balancer to look."""
+    max_entering: Annotated[int, Meta(ge=1, le=MAX_ENTERING)] = 64
+    """Devices per node that are let in at once; more wait their turn, and far more are told to come back."""
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
 
@@ -63,6 +72,9 @@ MAY_BE: dict[str, str] = {
     "origin": f"ws://HOST[:PORT] or wss://HOST[:PORT], {MAX_ORIGINS} of them at most",
     "insecure": "true or false",
     "enrolment": "open",
+    "workers": f"a number from 1 to {MAX_WORKERS}",
+    "stop_grace_s": f"seconds, from 0 to {MAX_STOP_GRACE_S:.0f}",
+    "max_entering": f"a number from 1 to {MAX_ENTERING}",
     "log_format": "auto, json or text",
     "log_level": "debug, info, warning or error",
 }

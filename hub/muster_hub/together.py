@@ -13,6 +13,8 @@ async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
     Unlike a task group it raises the first failure bare, so that callers catch it by its type; unlike ``gather`` it
     leaves no call running behind.
     """
+    if len(calls) == 1:
+        return [await calls[0]]  # one needs no task of its own
     results: list[T] = []
     failed: BaseException | None = None
     for result in await asyncio.gather(*calls, return_exceptions=True):

@@ -1,6 +1,7 @@
 """Who is online: for those who ask once (``who``), and for those who are told of changes too (``watch``).
 
-A watcher is told at most once a second, and of a leave only once it has lasted ``SETTLE_S``.
+A watcher is told at most once a second, and of a leave only once it has lasted ``SETTLE_S``; of one that a planned end
+of a node caused, once the device should have been back.
 """
 
 import asyncio
@@ -157,7 +158,7 @@ class Watching:
         if _is_unknown(now):
             self._dirty.add(now.client)  # and again, until it is known
             seen = Seen(unknown(now.client, before.since), shown.seen.holders)
-        elif now.state is PresenceState.OFFLINE and before.state is PresenceState.ONLINE and not self._settled(shown):
+        elif _gone(before, now) and not self._settled(shown, seen):
             self._dirty.add(now.client)
             return None
         shown.gone_at_s = None
@@ -165,10 +166,14 @@ class Watching:
         changed = (before.state, before.cause) != (seen.presence.state, seen.presence.cause)
         return seen.presence if changed else None
 
-    def _settled(self, shown: _Shown) -> bool:
+    def _settled(self, shown: _Shown, seen: Seen) -> bool:
         if shown.gone_at_s is None:
             shown.gone_at_s = self._loop.time()
-        return self._loop.time() - shown.gone_at_s >= SETTLE_S
+        return self._loop.time() - shown.gone_at_s >= SETTLE_S and not seen.expected
+
+
+def _gone(before: Presence, now: Presence) -> bool:
+    return before.state is PresenceState.ONLINE and now.state is PresenceState.OFFLINE
 
 
 def _is_unknown(presence: Presence) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
@@ -12,12 +13,14 @@ from muster_protocol.ids import ClientId, Fingerprint, Serial, Signature, client
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import SIGN, Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.signed import Body, Signed, read, verify
+from muster_protocol.signed import Body, Signed, check_signature, read
 
 MAX_ROTATIONS = 32
 MAX_APP_CHARS = 64
 MAX_VERSION_CHARS = 32
 MAX_PROTOCOL = 65_535
+CARDS_REMEMBERED = 4_096
+"""Cards that are not verified again when their devices come back, 2 KiB each at most but for long chains."""
 
 ProtocolVersion = Annotated[int, Meta(ge=0, le=MAX_PROTOCOL)]
 
@@ -122,8 +125,12 @@ def verify_rotation(signed: SignedRotation, old: PublicKey) -> Rotation:
     return rotation
 
 
+@lru_cache(maxsize=CARDS_REMEMBERED)
 def verify_card(signed: Signed) -> VerifiedCard:
     """Check a card against nothing but itself: its name, every link of its chain, and its signature.
+
+    The same bytes always verify alike, so a card that did is not checked again while it is remembered; one that did
+    not is never remembered.
 
     Raises ``Refused``: ``mismatch``, ``bad_signature``, ``malformed``, ``unsupported`` or ``too_large``. Costs one
     signature check, and two more for each rotation.
@@ -136,7 +143,7 @@ def verify_card(signed: Signed) -> VerifiedCard:
     if card.protocol.low > card.protocol.high:
         raise Refused(Reason.MALFORMED, "the protocol range is empty")
     fingerprints = _follow(card)
-    verify(signed, card.current, Card)
+    check_signature(signed, card.current, Kind.CARD)
     return VerifiedCard(card, signed, fingerprints)
 
 

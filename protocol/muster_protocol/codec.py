@@ -16,6 +16,12 @@ MAX_DEPTH = 16
 VERSION = 1
 """The value of ``v`` in every signed body."""
 
+_CONTAINERS = frozenset((list, dict))
+_HEADERS = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))
+_NO_HEADERS = bytes(byte for byte in range(256) if byte not in _HEADERS)
+_SHORT_BYTES = 256
+"""Up to this size counting bytes is quicker than walking, and it is rarely in vain: little of the message is random."""
+
 T = TypeVar("T", bound=Struct)
 
 _encoder = msgspec.msgpack.Encoder()
@@ -34,18 +40,26 @@ def unpack(data: bytes) -> object:
         value: object = msgpack.unpackb(data, raw=False, strict_map_key=True)
     except (ValueError, RecursionError):
         raise Refused(Reason.MALFORMED, "not MessagePack") from None
-    _check_depth(value, MAX_DEPTH)
+    if len(data) > _SHORT_BYTES or _count_headers(data) > MAX_DEPTH:
+        _check_depth(value)
     return value
 
 
-def _check_depth(value: object, left: int) -> None:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        if not left:
+def _count_headers(data: bytes) -> int:
+    """Count the bytes that may begin an array or a map: nothing nests deeper than there are such bytes."""
+    return len(data.translate(None, _NO_HEADERS))
+
+
+def _check_depth(value: object) -> None:
+    level: list[Any] = [value] if type(value) in _CONTAINERS else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
             raise Refused(Reason.MALFORMED, f"nested deeper than {MAX_DEPTH}")
-        for item in value:
-            _check_depth(item, left - 1)
+        level = [
+            item for box in level for item in (box if type(box) is list else box.values()) if type(item) in _CONTAINERS
+        ]
 
 
 def convert(value: object, struct: type[T]) -> T:

@@ -108,6 +108,9 @@ class _Unknown:
     """A check that this decider cannot make."""
 
 
+_PASSED = {check: Step(check, passed=True) for check in Check}
+_UNTOLD = {check: Step(check, passed=None) for check in Check}
+_NOT_REACHED = {check: tuple(_UNTOLD.values())[place:] for place, check in enumerate(Check, start=1)}
 _UNKNOWN = _Unknown()
 _Outcome = Reason | _Unknown | None
 
@@ -117,15 +120,13 @@ def decide(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Decisi
 
     ``now`` is the decider's clock, for the times of grants.
     """
-    reason: Reason | None = None
     trace: list[Step] = []
     for check, outcome in _outcomes(call, parties, now):
-        if reason is not None or isinstance(outcome, _Unknown):
-            trace.append(Step(check, None))
-            continue
-        reason = outcome
-        trace.append(Step(check, outcome is None))
-    return Decision(reason, tuple(trace))
+        if isinstance(outcome, Reason):
+            # What is behind the first failure is not even looked at.
+            return Decision(outcome, (*trace, Step(check, passed=False), *_NOT_REACHED[check]))
+        trace.append(_PASSED[check] if outcome is None else _UNTOLD[check])
+    return Decision(None, tuple(trace))
 
 
 def _outcomes(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Iterator[tuple[Check, _Outcome]]:

@@ -51,10 +51,15 @@ def verify(signed: Signed, key: PublicKey, body: type[B]) -> B:
 
     Raises ``Refused``: ``mismatch`` if it names another signer, ``bad_signature``, and what ``read`` raises.
     """
+    check_signature(signed, key, body.KIND)
+    return read(signed, body)
+
+
+def check_signature(signed: Signed, key: PublicKey, kind: Kind) -> None:
+    """Check who signed a statement of this kind, and the signature. Raises ``mismatch`` or ``bad_signature``."""
     if signed.signer != key.fingerprint:
         raise Refused(Reason.MISMATCH, "signed by another key")
-    key.verify(signed.signature, SIGN[body.KIND] + signed.body)
-    return read(signed, body)
+    key.verify(signed.signature, SIGN[kind] + signed.body)
 
 
 def statement_hash(kind: Kind, body: bytes) -> Hash:

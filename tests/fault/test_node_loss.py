@@ -1,22 +1,23 @@
 """Nodes that die, and nodes that only seemed to: real processes, real signals."""
 
-import os
+import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import pytest_asyncio
-from tests.integration.hub.device import Device, Link
-from tests.integration.hub.hub_process import process, ready
+from tests.fault.clocks import Clock
+from tests.fault.nodes import Cluster, cluster
+from tests.fault.server import server
+from tests.fault.waiting import POLL_S, until_so
+from tests.integration.hub.device import WAIT_S, Device, Link
 
-from muster_hub.hub_key import load_or_create
-from muster_hub.store.embedded import EmbeddedStore
+from muster_hub.store import keys
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import (
     DropCause,
     ListStatements,
     Ok,
+    Presence,
     PresencePush,
     PresenceReply,
     PresenceState,
@@ -28,26 +29,15 @@ from muster_protocol.frames import (
 )
 from muster_protocol.ids import ClientId
 
-HubProcess = tuple[str, int]
-"""Its URL and its process id."""
-StartHub = Callable[[str], Awaitable[HubProcess]]
-
-
-@pytest_asyncio.fixture
-async def start_hub(tmp_path: Path) -> AsyncIterator[StartHub]:
-    """Start nodes of one hub, each a process, on one store."""
-    load_or_create(tmp_path / "hub.key")
-    async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(EmbeddedStore(tmp_path / "store"))
-
-        async def start(name: str) -> HubProcess:
-            arguments = ("--listen", "127.0.0.1:0", "--store", store.url, "--data-dir", str(tmp_path / name))
-            started = await stack.enter_async_context(
-                process("--json", "--key-file", str(tmp_path / "hub.key"), *arguments)
-            )
-            return str((await ready(started))["url"]), started.pid
-
-        yield start
+HOUR_S = 3600
+NOTICED_S = 6.0
+SLACK_S = 2.0
+"""What two busy cores add to it."""
+FROZEN_S = 7.0
+BLOCKED_S = 0.5
+"""A write that takes that long waits for a full buffer."""
+MAX_LATE = 20_000
+PAD = 256
 
 
 async def watch(link: Link, *devices: Device) -> list[PresenceState]:
@@ -60,46 +50,124 @@ async def told(link: Link) -> list[tuple[ClientId, PresenceState, DropCause | No
     return sorted((one.client, one.state, one.cause) for one in push.devices)
 
 
-async def test_a_dead_node_takes_its_devices_with_it(start_hub: StartHub) -> None:
-    near, _ = await start_hub("near")
-    far, far_pid = await start_hub("far")
+async def test_a_dead_node_takes_its_devices_with_it(hub_nodes: Cluster) -> None:
+    near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
     asker, seen, mover = Device(), Device(), Device()
-    async with asker.connect(near) as link, seen.connect(far) as gone, mover.connect(far) as moving:
+    async with asker.connect(near.url) as link, seen.connect(far.url) as gone, mover.connect(far.url) as moving:
         for device, connection in ((seen, gone), (mover, moving)):
             await connection.put(device.trust(asker))
         assert await watch(link, seen, mover) == [PresenceState.ONLINE, PresenceState.ONLINE]
-        async with mover.connect(near):
-            os.kill(far_pid, signal.SIGKILL)
+        async with mover.connect(near.url):
+            far.send_signal(signal.SIGKILL)
             assert await told(link) == [(seen.client, PresenceState.OFFLINE, DropCause.NODE_LOST)]
             # Whoever had moved before is not touched by it.
             reply = await link.ask(Who(id=0, clients=(seen.client, mover.client)), PresenceReply)
             assert [one.state for one in reply.devices] == [PresenceState.OFFLINE, PresenceState.ONLINE]
             assert reply.devices[0].cause is DropCause.NODE_LOST
         # The device itself comes back by another node, at once.
-        async with seen.connect(near):
+        async with seen.connect(near.url):
             assert (seen.client, PresenceState.ONLINE, None) in await told(link)
 
 
-async def test_a_frozen_node_does_nothing_on_waking(start_hub: StartHub) -> None:
-    near, _ = await start_hub("near")
-    far, far_pid = await start_hub("far")
-    asker, stayed, moved, peer = Device(), Device(), Device(), Device()
-    async with asker.connect(near) as link, stayed.connect(far) as frozen, moved.connect(far) as left_behind:
-        await frozen.put(stayed.trust(asker))
-        assert await watch(link, stayed) == [PresenceState.ONLINE]
-        os.kill(far_pid, signal.SIGSTOP)
+# -- a dead node is noticed in 6 s, whatever the clocks do -------------------------------------------------------------
+
+
+async def test_a_dead_node_is_noticed_in_6_s(tmp_path: Path) -> None:
+    """The store's clock and the observer's wall clock move by an hour, one each way, in the middle of it."""
+    for name in ("forward", "back"):
+        (tmp_path / name).mkdir()
+    async with asyncio.TaskGroup() as group:  # side by side, since each waits most of its time
+        group.create_task(_noticed(tmp_path / "forward", store_shift_s=HOUR_S))
+        group.create_task(_noticed(tmp_path / "back", store_shift_s=-HOUR_S))
+
+
+async def _noticed(folder: Path, *, store_shift_s: int) -> None:
+    store_clock, wall = Clock(folder / "store.clock"), Clock(folder / "wall.clock")
+    async with server(store_clock.environ) as store, cluster(folder, store) as hub_nodes:
+        near = await hub_nodes.node("near", environ=wall.environ)
+        far = await hub_nodes.node("far")
+        asker, seen, peer = Device(), Device(), Device()
+        async with asker.connect(near.url) as link, seen.connect(far.url) as gone:
+            await gone.put(seen.trust(asker))
+            assert (await who(link, seen)).state is PresenceState.ONLINE
+            loop = asyncio.get_running_loop()
+            far.send_signal(signal.SIGKILL)
+            since_s = loop.time()
+            await asyncio.sleep(1.0)
+            store_clock.shift(store_shift_s)
+            wall.shift(-store_shift_s)
+            while (now := await who(link, seen)).state is not PresenceState.OFFLINE:
+                assert loop.time() - since_s < WAIT_S, "it is never noticed"
+                await asyncio.sleep(POLL_S)
+            assert now.cause is DropCause.NODE_LOST
+            assert loop.time() - since_s < NOTICED_S + SLACK_S
+            # The observer itself went on, under the clocks as they are now.
+            assert isinstance(await link.put(asker.trust(peer)), Ok)
+            assert near.said("node_was_buried") == []
+
+
+async def who(link: Link, device: Device) -> Presence:
+    reply = await link.ask(Who(id=0, clients=(device.client,)), PresenceReply)
+    return reply.devices[0]
+
+
+# -- a frozen node does nothing on waking ------------------------------------------------------------------------------
+
+
+async def fill(link: Link, frames: list[bytes]) -> None:
+    """Send until no more goes out: the buffers of both ends are full. The last frame is cut in the middle."""
+    for number in range(MAX_LATE):
         try:
-            async with moved.connect(near) as new:
-                # What the old connection says meanwhile waits in the frozen node's socket.
-                kind, late = moved.trust(peer)
-                await left_behind.socket.send(encode_frame(PutStatement(id=1, kind=kind, statement=late)))
-                assert await told(link) == [(stayed.client, PresenceState.OFFLINE, DropCause.NODE_LOST)]
-                os.kill(far_pid, signal.SIGCONT)
-                assert await left_behind.closed() == CloseCode.SUPERSEDED
-                said = await new.ask(ListStatements(id=0, after=0), Statements)
-                assert said.statements == ()
-            # Who stayed is back, over the same connection and under the same number.
-            assert await told(link) == [(stayed.client, PresenceState.ONLINE, None)]
-            assert isinstance(await frozen.put(stayed.trust(peer)), Ok)
-        finally:
-            os.kill(far_pid, signal.SIGCONT)
+            async with asyncio.timeout(BLOCKED_S):
+                await link.socket.send(frames[number % len(frames)])
+        except TimeoutError:
+            return
+    raise AssertionError("the buffers have no end")
+
+
+def late_frames(device: Device, peers: list[Device]) -> list[bytes]:
+    """What would change something if a node that may not act did it all the same."""
+    said = [device.trust(peer) for peer in peers]
+    return [
+        encode_frame(PutStatement(id=number, kind=kind, statement=signed)) for number, (kind, signed) in enumerate(said)
+    ]
+
+
+async def entries(hub_nodes: Cluster, device: Device) -> object:
+    return await hub_nodes.store.say(b"HLEN", keys.instances(device.client))
+
+
+async def test_a_frozen_node_does_nothing_on_waking(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
+    near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
+    asker, stayed, moved = Device(), Device(), Device()
+    peers = [Device() for _ in range(PAD)]
+    link = await stack.enter_async_context(asker.connect(near.url))
+    frozen = await stack.enter_async_context(stayed.connect(far.url))
+    left_behind = await stack.enter_async_context(moved.connect(far.url))
+    await frozen.put(stayed.trust(asker))
+    await left_behind.put(moved.trust(asker))
+    assert await watch(link, stayed, moved) == [PresenceState.ONLINE] * 2
+    loop = asyncio.get_running_loop()
+    with far.frozen():
+        since_s = loop.time()
+        new = await stack.enter_async_context(moved.connect(near.url))
+        # What the old connection says meanwhile waits in the frozen node's socket.
+        await fill(left_behind, late_frames(moved, peers))
+        asked = [asyncio.create_task(frozen.ask(Who(id=0, clients=(asker.client,)), PresenceReply)) for _ in range(PAD)]
+        assert await told(link) == [(stayed.client, PresenceState.OFFLINE, DropCause.NODE_LOST)]
+        await until_so(lambda: near.said("node_lost"))
+        await asyncio.sleep(since_s + FROZEN_S - loop.time())
+    # On waking: whoever has moved is let go, and nothing of what it had said is done.
+    assert await left_behind.closed() == CloseCode.SUPERSEDED
+    said = await new.ask(ListStatements(id=0, after=0), Statements)
+    assert len(said.statements) == 2, "its card, and the one trust from before"
+    # Who stayed is back, over the same connection and under the same number, and has one answer to each question.
+    assert await told(link) == [(stayed.client, PresenceState.ONLINE, None)]
+    replies = await asyncio.gather(*asked)
+    assert len({reply.re for reply in replies}) == PAD
+    assert isinstance(await frozen.put(stayed.trust(peers[0])), Ok)
+    # Its device, on another node meanwhile, was not disturbed; nobody is there twice.
+    assert not new.ended.is_set()
+    assert isinstance(await new.put(moved.trust(peers[0])), Ok)
+    assert [await entries(hub_nodes, device) for device in (asker, stayed, moved)] == [1, 1, 1]
+    assert link.waiting(PresencePush) == [], "nothing was heard of who had moved"

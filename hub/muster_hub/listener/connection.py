@@ -22,6 +22,9 @@ from muster_protocol.closes import CloseCode
 MAX_REASON_BYTES = 123
 """What a close frame has left for its reason (RFC 6455, 5.5)."""
 
+SLICE_BYTES = 1024
+"""How much of one read is parsed before it is charged: a read of a flood can hold forty thousand frames."""
+
 PING_SPREAD = 0.25
 """The part of the keep-alive interval that is drawn anew each time, so that many peers are not asked at once."""
 
@@ -73,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._near = near
         # The base of ServerProtocol, without the handshake behind it: that one would keep the request alive for ever.
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.max_message_bytes, logger=QUIET)
-        self._intake = Intake(settings.frame_rate, settings.byte_rate, time.monotonic())
+        self._intake = Intake(settings.stranger_frame_rate, settings.byte_rate, time.monotonic())
         self._heartbeat = Heartbeat(room.wheel.tick)
         self._handler: Handler | None = None
         self._phase = _Phase.UNAUTHENTICATED
@@ -122,9 +125,10 @@ class Connection(asyncio.Protocol):
         """Begin the closing handshake, unless ``closing``; raises ValueError if the reason is too long."""
         if len(reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"a close reason has at most {MAX_REASON_BYTES} bytes")
-        if self.closing:
+        if self._phase is _Phase.CLOSING:
             return
-        self._frames.send_close(code, reason)
+        if self._frames.state is State.OPEN:  # else the peer ended it, further on in the read that is being served
+            self._frames.send_close(code, reason)
         self._wind_down()
 
     def authenticated(self) -> None:
@@ -133,6 +137,7 @@ class Connection(asyncio.Protocol):
             return
         self._phase = _Phase.ESTABLISHED
         self._proven = True
+        self._intake = Intake(self._room.settings.frame_rate, self._room.settings.byte_rate, time.monotonic())
         self._room.gate.authenticated(self._near)
         self._arm(self._interval_s())
 
@@ -150,14 +155,12 @@ class Connection(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         self._heartbeat.heard_tick = self._room.wheel.tick
-        self._frames.receive_data(data)
-        events = self._frames.events_received()
-        if self._phase is not _Phase.CLOSING:
-            self._charge(len(events), len(data))
-            self._take_all(events)
-        elif self._intake.charge(0, len(data), time.monotonic()) is Verdict.ABUSED:
-            self.abort()  # it was told to stop and does not
-            return
+        told_to_stop = self._phase is _Phase.CLOSING
+        for start in range(0, len(data), SLICE_BYTES):
+            verdict = self._receive(data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES])
+            if told_to_stop and verdict is Verdict.ABUSED:
+                self.abort()  # it does not stop
+                return
         self._flush()
 
     @override
@@ -206,6 +209,17 @@ class Connection(asyncio.Protocol):
 
     # Receiving.
 
+    def _receive(self, data: bytes) -> Verdict:
+        self._frames.receive_data(data)
+        events = self._frames.events_received()
+        verdict = self._intake.charge(len(events), len(data), time.monotonic())
+        if self._phase is not _Phase.CLOSING:
+            self._heed(verdict)
+            self._take_all(events)
+        elif verdict is Verdict.ABUSED:
+            self._frames.fail(CloseCode.RATE_LIMITED)  # only its close frame was still waited for
+        return verdict
+
     def _take_all(self, events: list[Event]) -> None:
         for event in events:
             if self._phase is _Phase.CLOSING:
@@ -238,13 +252,12 @@ class Connection(asyncio.Protocol):
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             self._handler_failed(exc, "message")
 
-    def _charge(self, frames: int, size: int) -> None:
-        verdict = self._intake.charge(frames, size, time.monotonic())
+    def _heed(self, verdict: Verdict) -> None:
         if verdict is Verdict.OWING:
             self._hold(_Pause.RATE)
             self._schedule()
         elif verdict is Verdict.ABUSED:
-            _log.info("rate_abused", address=self.address, frames=frames, bytes=size)
+            _log.info("rate_abused", address=self.address, proven=self._proven)
             self._fail(CloseCode.RATE_LIMITED, "far too much at once")
 
     def _hold(self, why: _Pause) -> None:
@@ -315,9 +328,10 @@ class Connection(asyncio.Protocol):
         self.close(code, reason)
 
     def _fail(self, code: CloseCode, reason: str) -> None:
-        if self.closing:
+        if self._phase is _Phase.CLOSING:
             return
-        self._frames.fail(code, reason)  # unlike close, listens to nothing any more
+        if self._frames.state is State.OPEN:  # see close
+            self._frames.fail(code, reason)  # unlike close, listens to nothing any more
         self._wind_down()
 
     def _ended_by_peer(self) -> None:

@@ -43,24 +43,35 @@ class RequestHead:
         """Take bytes; return the request once it is whole, an answer if it never will be, else None."""
         self._left -= len(data)
         self._reader.feed_data(data)
+        outcome = self._nonsense() if self._is_another_protocol() else self._parse()
+        behind = 0 if outcome is None else len(self._reader.buffer)
+        if self._left + behind < 0:  # also where all of it came in one read
+            return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
+        return outcome
+
+    def _parse(self) -> Request | HttpAnswer | None:
         try:
             next(self._parser)
         except StopIteration as done:
             request: Request = done.value
-            return request
+            # Two names for one host mean two readers who disagree; RFC 9112, 3.2, asks for a 400.
+            return request if len(request.headers.get_all("Host")) <= 1 else self._nonsense()
         except RequestLineTooLong:
             return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")
         except (HeaderLineTooLong, TooManyHeaders):
             return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
         except (ValueError, EOFError, NotImplementedError):  # malformed, a line without CRLF, a body
             return self._nonsense()
-        if self._left < 0:
-            return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
         return None
 
     def rest(self) -> bytes:
         """Return what came behind the head."""
         return bytes(self._reader.buffer)
+
+    def _is_another_protocol(self) -> bool:
+        # A TLS hello or a proxy's preface may have no line end, and whoever sent it should not wait for the deadline.
+        first = self._reader.buffer[:1]
+        return not self._method and bool(first) and not first.isalpha()
 
     def _nonsense(self) -> HttpAnswer:
         # The parser knows no bodies, so a well-formed POST ends here too, and should hear what is really wrong.

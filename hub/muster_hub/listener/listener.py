@@ -12,7 +12,7 @@ from muster_hub.listener.opening import Opening
 from muster_hub.listener.peer import Handler, HttpAnswer
 from muster_hub.listener.room import Room
 from muster_hub.listener.settings import ListenerSettings
-from muster_hub.listener.sockets import UnixSocketFile, bind, shown
+from muster_hub.listener.sockets import UnixSocketFile, bind, shown, waiting
 from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
 
@@ -24,6 +24,17 @@ DRAIN_BATCH = 200
 
 DRAIN_PAUSE_S = 0.1
 """What lies between two such batches."""
+
+LAST_CALL_TURNS = 1_000
+"""Turns of the event loop in which sockets that the kernel had accepted already are still taken."""
+
+TAKING_TURNS = 8
+"""Turns of the event loop from a socket that was taken to its first call, and some to spare: asyncio loses those that
+are between the two when it closes."""
+
+OPENING_WAIT_S = 1.0
+"""How long the end waits for handshakes under way to read that they are refused."""
+OPENING_POLL_S = 0.01
 
 _log = structlog.get_logger(__name__)
 
@@ -87,6 +98,16 @@ class Listener:
         self._room.accepting = False
         self._server.close()
 
+    async def last_call(self) -> None:
+        """Take what waits in the kernel's queue, and then ``stop_accepting``: closing first would reset them."""
+        quiet = 0
+        for _ in range(LAST_CALL_TURNS):
+            quiet = 0 if waiting(self._server.sockets) else quiet + 1
+            if quiet > TAKING_TURNS:
+                break
+            await asyncio.sleep(0)
+        self.stop_accepting()
+
     async def drain(
         self, code: int, reason: str = "", *, batch: int = DRAIN_BATCH, pause_s: float = DRAIN_PAUSE_S
     ) -> None:
@@ -94,7 +115,7 @@ class Listener:
 
         A peer that does not answer is reset after ``close_timeout_s``.
         """
-        self.stop_accepting()
+        await self.last_call()
         leaving = tuple(self._room.connections)
         for start in range(0, len(leaving), batch):
             if start:
@@ -103,7 +124,13 @@ class Listener:
                 connection.close(code, reason)
         if self._room.connections:
             await self._room.nobody_left.wait()
+        await self._until_refused()
         _log.info("drained", connections=len(leaving))
+
+    async def _until_refused(self) -> None:
+        until_s = self._loop.time() + OPENING_WAIT_S
+        while self._room.openings and self._loop.time() < until_s:  # noqa: ASYNC110 - once in a listener's life
+            await asyncio.sleep(OPENING_POLL_S)
 
     def _sweep(self) -> None:
         interval_s = self._settings.sweep_interval_s

@@ -63,7 +63,8 @@ class Opening(asyncio.Protocol):
             self.abort()
             return
         self._room.openings.add(self)
-        self._arm(self._room.settings.handshake_deadline_s)
+        settings = self._room.settings
+        self._arm(settings.refusal_deadline_s if self._entry is Entry.REFUSED else settings.handshake_deadline_s)
 
     @override
     def data_received(self, data: bytes) -> None:

@@ -9,6 +9,9 @@ from muster_hub.listener.rate_limit import Rate
 HANDSHAKE_DEADLINE_S = 10.0
 """From the accepted socket to the complete HTTP request; also the longest TLS handshake."""
 
+REFUSAL_DEADLINE_S = 2.0
+"""The same for a socket beyond a limit: its place is needed to answer others, health checks among them."""
+
 AUTH_DEADLINE_S = 10.0
 """From the upgrade to ``Peer.authenticated``."""
 
@@ -44,6 +47,8 @@ RETRY_AFTER_S = 5
 
 ACCEPT_BACKLOG = 1024
 
+STRANGER_FRAME_RATE = Rate(per_s=10, burst=100, debt_limit=100)
+"""Before the authentication, which takes one message; each frame costs the hub time, that of a stranger too."""
 FRAME_RATE = Rate(per_s=200, burst=1_000, debt_limit=2_000)
 BYTE_RATE = Rate(per_s=2 * 1024 * 1024, burst=8 * 1024 * 1024, debt_limit=8 * 1024 * 1024)
 
@@ -54,7 +59,7 @@ class ListenerSettings:
 
     With ``unix_path`` the listener binds a Unix socket, and ``host``, ``port`` and ``reuse_port`` are not used.
     ``origins`` lists the acceptable values of the header that browsers send, None standing for its absence; ``origins``
-    itself None accepts every origin. A ``frame_rate``, ``byte_rate`` or ``max_unauthenticated_per_address`` of None
+    itself None accepts every origin. A ``..._rate`` or ``max_unauthenticated_per_address`` of None
     means no such limit; the last belongs off where a proxy on another machine makes everybody look alike.
     """
 
@@ -68,6 +73,7 @@ class ListenerSettings:
     origins: tuple[str | None, ...] | None = (None,)
 
     handshake_deadline_s: float = HANDSHAKE_DEADLINE_S
+    refusal_deadline_s: float = REFUSAL_DEADLINE_S
     auth_deadline_s: float = AUTH_DEADLINE_S
     keepalive_interval_s: float = KEEPALIVE_INTERVAL_S
     keepalive_timeout_s: float = KEEPALIVE_TIMEOUT_S
@@ -84,5 +90,6 @@ class ListenerSettings:
     max_refusals_at_once: int = MAX_REFUSALS_AT_ONCE
     retry_after_s: int = RETRY_AFTER_S
 
+    stranger_frame_rate: Rate | None = STRANGER_FRAME_RATE
     frame_rate: Rate | None = FRAME_RATE
     byte_rate: Rate | None = BYTE_RATE

@@ -2,10 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any
+import select
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from muster_hub.listener.settings import ListenerSettings
+
+
+class Listening(Protocol):
+    """A listening socket, whichever event loop it belongs to."""
+
+    def fileno(self) -> int:
+        """Return its descriptor."""
 
 
 async def bind(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
@@ -31,6 +39,14 @@ def shown(address: Any) -> str:  # noqa: ANN401 - what socket.getsockname return
         return f"unix:{address}"
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def waiting(listening: Iterable[Listening]) -> bool:
+    """Tell whether a listening socket has connections that were made and not yet taken."""
+    poll = select.poll()
+    for sock in listening:
+        poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class UnixSocketFile:

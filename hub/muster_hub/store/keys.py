@@ -32,7 +32,10 @@ LEASES = b"{n}:leases"
 HUB = b"{h}:hub"
 
 _FIRST_BYTE_LETTERS = 2
-_LETTERS = {letter: value for value, letter in enumerate("abcdefghijklmnopqrstuvwxyz234567")}
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_BUCKETS = {
+    one + two: place << 3 | rest >> 2 for place, one in enumerate(_LETTERS) for rest, two in enumerate(_LETTERS)
+}
 
 
 def bucket(name: str) -> int:
@@ -41,10 +44,9 @@ def bucket(name: str) -> int:
     The first byte of the decoded id is the first letter's five bits and the upper three of the second.
     """
     try:
-        first, second = (_LETTERS[letter] for letter in name[:_FIRST_BYTE_LETTERS])
-    except (KeyError, ValueError):
+        return _BUCKETS[name[:_FIRST_BYTE_LETTERS]]
+    except KeyError:
         raise ValueError("not a lower-case base32 id") from None
-    return first << 3 | second >> 2
 
 
 def tag(number: int) -> bytes:

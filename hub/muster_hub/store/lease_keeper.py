@@ -100,7 +100,7 @@ class LeaseKeeper:
                 suspects.append(effect)
             else:
                 self._on_change(effect)
-        return any([await self._bury(suspect) for suspect in suspects])
+        return any([await self._bury_lost(suspect) for suspect in suspects])
 
     async def _ask(self) -> Reply:
         table = self.table
@@ -112,7 +112,10 @@ class LeaseKeeper:
 
     async def _bury(self, lost: Bury) -> bool:
         args = (lost.node, lost.incarnation, lost.counter, await self._store.not_after_ms())
-        buried = await self._store.run(_BURY, [LEASES], args) == _BURIED
+        return await self._store.run(_BURY, [LEASES], args) == _BURIED
+
+    async def _bury_lost(self, lost: Bury) -> bool:
+        buried = await self._bury(lost)
         _log.warning("node_stood_still", node=lost.node, incarnation=lost.incarnation[:8], buried=buried)
         return buried
 

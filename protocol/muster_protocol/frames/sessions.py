@@ -147,12 +147,15 @@ class LeavePush(Push, frozen=True, kw_only=True, tag="leave"):
     leave: Signed
 
 
-UpdateState = Annotated[str, Meta(pattern=r"\A(seated|joined|out|closed|resume)\Z")]
+UpdateState = Annotated[str, Meta(pattern=r"\A(seated|joined|out|closed|resume|changed)\Z")]
 """A member's state, or what becomes of the session; msgspec reads no union of an enumeration and words."""
 
 
 class SessionUpdatePush(Push, frozen=True, kw_only=True, tag="session.update"):
-    """The hub's word on a session: closed (``client`` None), a member out with a reason, or one to be admitted anew."""
+    """The hub's word on a session: closed (``client`` None), a member out with a reason, or one to be admitted anew.
+
+    ``changed`` (``client`` None): pushes about it may have been lost, and the device reads it again.
+    """
 
     session: SessionId
     client: ClientId | None

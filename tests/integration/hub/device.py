@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import itertools
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -152,9 +153,11 @@ class Device:
         pinned_hub: Fingerprint | None = None,
         origin: str | None = None,
         token: Token | None = None,
+        tls: ssl.SSLContext | None = None,
+        source: str | None = None,
     ) -> AsyncIterator["Link"]:
         """Connect, or raise RefusedByHubError. An agent shows ``token``, else the token that it was given last."""
-        async with dial(url) as socket:
+        async with dial(url, tls=tls, source=source) as socket:
             shake = self.handshake(origin or url, role=role, instance=instance, pinned_hub=pinned_hub)
             challenge = shake.on_challenge(await receive(socket))
             nonce = Nonce(os.urandom(32))
@@ -285,10 +288,15 @@ class Link:
                 self._moved.notify_all()
 
 
-def dial(url: str) -> connect:
-    """Open a WebSocket as a device does; nothing is said yet."""
+def dial(url: str, *, tls: ssl.SSLContext | None = None, source: str | None = None) -> connect:
+    """Open a WebSocket as a device does, from a source address if one is named; nothing is said yet."""
+    more: dict[str, Any] = {}
+    if tls is not None:
+        more["ssl"] = tls
+    if source is not None:
+        more["local_addr"] = (source, 0)
     return connect(
-        url, subprotocols=[Subprotocol("muster.v1")], compression=None, ping_interval=None, open_timeout=WAIT_S
+        url, subprotocols=[Subprotocol("muster.v1")], compression=None, ping_interval=None, open_timeout=WAIT_S, **more
     )
 
 

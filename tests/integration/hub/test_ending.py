@@ -6,14 +6,18 @@ import json
 from contextlib import AsyncExitStack
 from typing import Any
 
-from tests.integration.hub.conftest import Eventually, NodeSettings, StartNode, frozen
+import pytest
+from tests.integration.hub.conftest import Eventually, Links, NodeSettings, StartNode, frozen
 from tests.integration.hub.device import WAIT_S, Device
 
-from muster_hub.node import GOAWAY_SPREAD_MS, Node, open_node
+from muster_hub import watching
+from muster_hub.node import Node, open_node
 from muster_hub.seats import look
+from muster_hub.stopping import MIN_SPREAD_S
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.closes import CloseCode
+from muster_protocol.frames import Ok, PresencePush, PresenceReply, PresenceState, Watch
 from muster_protocol.ids import Fingerprint
 
 
@@ -77,12 +81,75 @@ async def test_devices_are_told_before_the_node_goes(store: Store, hub_settings:
         for link in found:
             assert await link.closed() == CloseCode.GOING_AWAY
             assert link.goaway is not None
-            assert link.goaway.retry_after_ms <= GOAWAY_SPREAD_MS
+            assert link.goaway.retry_after_ms <= MIN_SPREAD_S * 1000
     # The store heard of each of them before the node let go of it.
     for device in devices:
         sighting = await look(store, device.client, device.client, Fingerprint(b""))
         assert sighting.instances == ()
         assert sighting.last_seen is not None
+
+
+async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
+    node: Node, hub_settings: NodeSettings, links: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "SETTLE_S", 0.0)  # whoever leaves is announced at the first look
+    asker, told, witness = Device(), Device(), Device()
+    link = await links.enter_async_context(asker.connect(node.url))
+    async with AsyncExitStack() as far_links:
+        async with open_node(hub_settings("far")) as far:
+            found = await far_links.enter_async_context(told.connect(far.url))
+            await found.put(told.trust(asker))
+            near = await links.enter_async_context(witness.connect(node.url))
+            await near.put(witness.trust(asker))
+            await link.ask(Watch(id=0, clients=(told.client, witness.client)), PresenceReply)
+        assert await found.closed() == CloseCode.GOING_AWAY
+    await near.socket.close()
+    push = await link.next_push(PresencePush)
+    assert [(one.client, one.state) for one in push.devices] == [(witness.client, PresenceState.OFFLINE)]
+    sighting = await look(node.hub.store, told.client, told.client, Fingerprint(b""))
+    assert sighting.instances == ()
+    assert sighting.back_by_ms > await node.hub.store.now_ms()
+    # Back in time, it goes on as if nothing had been; and it is expected no longer when it leaves by itself.
+    async with told.connect(node.url):
+        pass
+    push = await link.next_push(PresencePush)
+    assert [(one.client, one.state) for one in push.devices] == [(told.client, PresenceState.OFFLINE)]
+
+
+async def test_requests_that_came_are_answered_and_no_more_are_taken(
+    node: Node, links: Links, eventually: Eventually
+) -> None:
+    link = await links.enter_async_context(Device().connect(node.url))
+    (here,) = tuple(node.hub.reach)
+    asked = [asyncio.create_task(link.put(link.device.trust(Device()))) for _ in range(3)]
+    await eventually(lambda: here.busy)
+    here.finish()
+    assert isinstance(await asked[0], Ok)
+    late = asyncio.create_task(link.put(link.device.trust(Device())))
+    # A ping is answered behind all that was sent before it: the first one shows that the late request was read, and the
+    # second one that whatever was then served has been answered.
+    await (await link.socket.ping())
+    await eventually(lambda: not here.busy)
+    await (await link.socket.ping())
+    assert not late.done()
+    here.close(CloseCode.GOING_AWAY)
+    assert await link.closed() == CloseCode.GOING_AWAY
+    with pytest.raises(ConnectionError):
+        await late
+    await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def test_no_task_outlives_a_node(hub_settings: NodeSettings) -> None:
+    before = asyncio.all_tasks()
+    async with AsyncExitStack() as found:
+        async with open_node(hub_settings("one")) as node:
+            for _ in range(3):
+                link = await found.enter_async_context(Device().connect(node.url))
+                await link.put(link.device.trust(Device()))
+            theirs = asyncio.all_tasks()
+        # What is left is the devices' own.
+        assert not [task for task in asyncio.all_tasks() - before if "muster_hub" in str(task.get_coro())]
+        assert len(theirs) > len(before)
 
 
 async def test_a_node_that_ends_is_no_longer_ready(node: Node) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from tests.integration.hub.device import WAIT_S, Device, now_ms
 from typing_extensions import override
 
-from muster_hub import answers, inbox, invites, joins, sessions, statements, why
+from muster_hub import answers, entry, inbox, invites, joins, sessions, statements, why
 from muster_hub.bus_messages import decode_bus_message
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
@@ -30,7 +30,9 @@ from muster_protocol.frames import (
     Ack,
     Admit,
     CancelInvite,
+    ClearSuspicion,
     CloseSession,
+    ConfirmToken,
     CreateSession,
     DropCause,
     Error,
@@ -55,6 +57,8 @@ P = TypeVar("P", bound=Push)
 
 USE_CASES: dict[type[Request], Callable[..., Awaitable[Reply]]] = {
     PutStatement: statements.put_statement,
+    ClearSuspicion: statements.clear_suspicion,
+    ConfirmToken: entry.confirm_token,
     CreateSession: sessions.create_session,
     GetSession: sessions.get_session,
     ListSessions: sessions.list_sessions,
@@ -157,6 +161,9 @@ class DeskSeat:
     def busy(self) -> bool:
         return False
 
+    def finish(self) -> None:
+        """Nothing: a desk does not stop."""
+
     def send(self, frame: bytes) -> None:
         push = decode_frame(frame)
         assert isinstance(push, Push)
@@ -168,6 +175,9 @@ class DeskSeat:
 
     def close(self, code: CloseCode) -> None:
         self.close_code = code
+
+    def hand_over(self, frame: bytes) -> None:
+        self.send(frame)
 
     def deliver_inbox(self) -> None:
         self.desk.start(inbox.deliver(self.desk.hub, self.client, self))

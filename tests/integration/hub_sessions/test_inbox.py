@@ -70,6 +70,32 @@ async def test_pushes_come_in_the_order_in_which_they_were_put(pair: tuple[Actor
         assert (await bob.take_invite()).received.invite.session == session
 
 
+async def test_a_push_to_an_agent_of_this_node_costs_no_look_into_its_inbox(
+    pair: tuple[Actor, Actor], desk: Desk
+) -> None:
+    ann, bob = pair
+    await ann.create()
+    desk.store.calls.clear()
+    await ann.call(bob)
+    await bob.accept()
+    await ann.take_answer()
+    assert "inbox_read" not in desk.store.calls
+
+
+async def test_many_nudges_of_one_device_are_one_in_the_pass(desks: dict[str, Desk]) -> None:
+    desk = desks["one"]
+    bob = await actor(desk)
+    assert isinstance(bob.line, DeskSeat)
+    await desk.unseat(bob.line)
+    for each in desks.values():
+        each.store.calls.clear()
+    for number in range(3):
+        await _put(desk, bob, number, now_ms() + 60_000)
+    for each in desks.values():
+        await outbox.run_once(each.hub, min_age_ms=0)
+    assert [name for each in desks.values() for name in each.store.calls].count("inbox_read") == 1
+
+
 async def test_an_inbox_holds_so_many_and_no_more(desk: Desk) -> None:
     bob = await actor(desk)
     later = now_ms() + 60_000

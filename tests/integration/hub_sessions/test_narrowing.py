@@ -4,10 +4,10 @@ import os
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.integration.hub_sessions.desk import Desk
+from tests.integration.hub_sessions.desk import Desk, DeskSeat
 from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
 
-from muster_hub import outbox
+from muster_hub import joins, outbox
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_protocol.cards import Mode
 from muster_protocol.frames import AdmissionPush, Admitted, MemberState, SessionUpdatePush
@@ -142,6 +142,42 @@ async def test_a_join_that_slips_in_before_the_cut_is_undone_by_it(desks: dict[s
     other.nodes.lost.add("one")
     await outbox.run_once(other.hub, min_age_ms=0)
     assert await states(ann) == [MemberState.JOINED, MemberState.OUT]
+
+
+async def test_told_that_a_join_is_refused_nobody_sees_it_committed_by_an_earlier_request(
+    desks: dict[str, Desk],
+) -> None:
+    desk, other = desks["one"], desks["two"]
+    ann, bob = await ready(desk)
+    request = ann.admission()
+    told: list[Reason | None] = []
+
+    async def narrow_and_ask_again_elsewhere() -> None:
+        desk.store.before["cut"] = crash
+        with pytest.raises(StoreUnavailable):
+            await revoke(bob, ann)
+        assert isinstance(ann.line, DeskSeat)
+        told.extend(each.reason for each in (await joins.admit(other.hub, ann.line.caller, request)).rejected)
+
+    desk.store.before["commit"] = narrow_and_ask_again_elsewhere
+    rejected = (await ann.ask(request, Admitted)).rejected
+    assert told == [each.reason for each in rejected] == [Reason.GRANT_REVOKED]
+    assert (await ann.show(ann.session)).epoch == 1
+
+
+async def test_asked_twice_at_once_a_committed_join_is_refused_to_nobody(desks: dict[str, Desk]) -> None:
+    desk, other = desks["one"], desks["two"]
+    ann, bob = await ready(desk)
+    request = ann.admission()
+
+    async def commit_elsewhere_and_narrow() -> None:
+        assert isinstance(ann.line, DeskSeat)
+        assert not (await joins.admit(other.hub, ann.line.caller, request)).rejected
+        await revoke(bob, ann)
+
+    desk.store.before["hold"] = commit_elsewhere_and_narrow
+    assert not (await ann.ask(request, Admitted)).rejected
+    assert (await ann.show(ann.session)).epoch == 2
 
 
 async def test_sent_again_after_the_node_died_the_removal_is_made_and_acknowledged(desk: Desk) -> None:

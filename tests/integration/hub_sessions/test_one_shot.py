@@ -126,7 +126,7 @@ async def test_a_hold_left_behind_is_settled_by_what_the_session_says(desks: dic
 
     invite = (await read_facts(desk.hub, bob.client, [ann.client])).given[ann.client].use
     assert invite is not None
-    aged = pack(left, invite.invite, "held", now_ms() - HOLD_MS - 1)
+    aged = pack(left, invite.invite, "held", now_ms() - HOLD_MS - 1, 0)
     await _age(desk, bob, [grant, aged])
     # Another node, another session: it meets the hold, and the first session tells it how that join ended.
     ann.line = await other.seat(ann.device)

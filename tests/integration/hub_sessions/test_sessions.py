@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 
 import pytest
 from tests.integration.hub.device import now_ms
@@ -305,18 +306,31 @@ async def test_every_key_of_a_session_ends_with_it(pair: tuple[Actor, Actor], st
 
 async def test_the_outbox_is_trimmed_behind_its_cursor_only(desks: dict[str, Desk], store_url: str) -> None:
     desk = desks["one"]
-    bucket = 7
-    for _ in range(1100):
-        await desk.store.run(script("record"), [keys.outbox(bucket)], [await desk.store.not_after_ms(), b"\x90"])
-    wire = Wire(parse(store_url))
-    await wire.connect()
-    assert await wire.ask(b"XLEN", keys.outbox(bucket)) == 1100
-    for each in desks.values():
-        await outbox.run_once(each.hub, min_age_ms=0)
-    assert await wire.ask(b"XLEN", keys.outbox(bucket)) == 1100 - outbox.MAX_ENTRIES
-    for _ in range(17):
+    outbox_key, drained_key = keys.outbox(7), keys.drained(7)
+
+    async def add(count: int) -> None:
+        for _ in range(count):
+            await desk.store.run(script("record"), [outbox_key], [await desk.store.not_after_ms(), b"\x90"])
+
+    async with AsyncExitStack() as stack:
+        wire = Wire(parse(store_url))
+        await wire.connect()
+        stack.push_async_callback(wire.close)
+        await add(990)
         for each in desks.values():
             await outbox.run_once(each.hub, min_age_ms=0)
-    left = await wire.ask(b"XLEN", keys.outbox(bucket))
-    await wire.close()
-    assert left == 1000
+        await add(600)
+        newest = await wire.ask(b"XREVRANGE", outbox_key, b"+", b"-", b"COUNT", 1000)
+        # Told again of what was drained: the 600 that nobody took yet take no drained one's place.
+        cursor = await wire.ask(b"HGET", drained_key, b"effects")
+        assert isinstance(cursor, bytes)
+        await desk.store.run(
+            script("drained"), [outbox_key, drained_key], [await desk.store.not_after_ms(), b"effects", cursor]
+        )
+        assert await wire.ask(b"XLEN", outbox_key) == 1590
+        for each in desks.values():
+            await outbox.run_once(each.hub, min_age_ms=0)
+        left = await wire.ask(b"XLEN", outbox_key)
+        assert isinstance(left, int)
+        assert 1000 <= left < 1256
+        assert await wire.ask(b"XREVRANGE", outbox_key, b"+", b"-", b"COUNT", 1000) == newest

@@ -1,6 +1,7 @@
 """How connections end, and how the listener does."""
 
 import asyncio
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -188,6 +189,18 @@ async def test_stop_accepting_leaves_the_others_alone(house):
         await house.raw(listener)
     await client.send(b"still here")
     assert await client.recv() == b"still here"
+
+
+async def test_whom_the_kernel_had_accepted_is_answered_and_not_reset(house):
+    async with Listener(ListenerSettings(), house.recorded(), no_http) as listener:
+        # Nothing awaits in between: these wait in the kernel's queue, and the listener has not seen them.
+        waiting = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(20)]
+        for sock in waiting:
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n")
+    for sock in waiting:
+        with sock:
+            sock.settimeout(20.0)
+            assert sock.recv(1024).startswith(b"HTTP/1.1 ")
 
 
 async def test_leaving_the_listener_says_going_away(house):

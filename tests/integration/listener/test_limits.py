@@ -136,7 +136,9 @@ async def test_a_debtor_is_not_read(house, rates):
 
 
 async def test_a_debtor_still_has_its_deadline(house, stranger):
-    raw = await house.raw_websocket(await house.listen(stranger, frame_rate=Rate(0.001, 1, 100), auth_deadline_s=0.05))
+    raw = await house.raw_websocket(
+        await house.listen(stranger, stranger_frame_rate=Rate(0.001, 1, 100), auth_deadline_s=0.05)
+    )
     for _ in range(3):
         raw.send(Opcode.BINARY, b"x")
     assert await raw.close_code() == 4005
@@ -148,6 +150,27 @@ async def test_a_flood_of_frames_of_any_kind_is_closed(house, opcode):
     raw.writer.write(Frame(opcode, b"").serialize(mask=True) * 100)
     assert await raw.close_code() == 4007
     assert house.handlers[0].messages == []
+
+
+async def test_a_stranger_may_send_fewer_frames(house, stranger):
+    rates = {"stranger_frame_rate": Rate(per_s=1, burst=10, debt_limit=50), "frame_rate": None}
+    flood = Frame(Opcode.PING, b"").serialize(mask=True) * 100
+    unknown = await house.raw_websocket(await house.listen(stranger, **rates))
+    unknown.writer.write(flood)
+    assert await unknown.close_code() == 4007
+    known = await house.raw_websocket(await house.listen(**rates))
+    known.writer.write(flood)
+    assert [(await known.frame()).opcode for _ in range(100)] == [Opcode.PONG] * 100
+
+
+async def test_a_flood_in_one_read_is_not_parsed_to_its_end(house):
+    raw = await house.raw_websocket(await house.listen(frame_rate=Rate(per_s=1, burst=10, debt_limit=50)))
+    raw.writer.write(Frame(Opcode.PING, b"").serialize(mask=True) * 10_000)
+    answered = 0
+    while (await raw.frame()).opcode is Opcode.PONG:
+        answered += 1
+    assert answered < 1_000
+    assert house.handlers[0].peer._phase.name == "CLOSING"
 
 
 async def test_a_flooder_that_does_not_stop_is_reset(house):

@@ -33,11 +33,17 @@ class Link:
         card = cast("VerifiedCard", None)  # nothing here looks at a card
         return Caller(self.client, key, (key,), self.number, self.role, InstanceId(os.urandom(16)), card)
 
+    def finish(self) -> None:
+        raise AssertionError("the node does not end here")
+
     def send(self, frame: bytes) -> None:
         self.done.append(frame)
 
     def close(self, code: CloseCode) -> None:
         self.done.append(code)
+
+    def hand_over(self, frame: bytes) -> None:
+        self.done.append(frame)
 
     def deliver_inbox(self) -> None:
         self.done.append("inbox")
@@ -122,6 +128,16 @@ async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
     await reach.push_live(ANN, PUSH)
     assert link.done == [encode_frame(PUSH)]
     assert len(said) == 1
+
+
+def test_what_just_came_to_wait_is_handed_over_here_and_nudged_elsewhere(
+    reach: Reach, said: list[tuple[str, object]]
+) -> None:
+    link = Link(1)
+    reach.add(link)
+    reach.nudge_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
+    assert link.done == [b"push"]
+    assert said == [("other", NudgeInbox(ANN, 3))]
 
 
 def test_nudges_and_closes(reach: Reach, said: list[tuple[str, object]], watched: list[ClientId]) -> None:

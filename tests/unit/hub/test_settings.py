@@ -63,6 +63,11 @@ def test_text_of_the_environment_stands_for_numbers_yes_and_lists(tmp_path: Path
         ("origin", ["hub.example"]),
         ("origin", ["wss://hub.example/path"]),
         ("enrolment", "closed"),
+        ("workers", "0"),
+        ("workers", "65"),
+        ("stop_grace_s", "-1"),
+        ("stop_grace_s", "soon"),
+        ("max_entering", "0"),
         ("data_dir", ""),
     ],
 )

@@ -15,7 +15,7 @@ _RAISED_IN = {
     ("keys", "check"): "key",
     ("sealing", "parse_receive_key"): "key",
     ("keys", "verify"): "signature",
-    ("signed", "verify"): "signature",
+    ("signed", "check_signature"): "signature",
     ("sealing", "open"): "sealing",
     ("joining", "_open"): "sealing",
 }

@@ -77,6 +77,8 @@ for _, newcomer in ipairs(newcomers) do
   local live = packed and cmsgpack.unpack(packed)
   if not live or live[1] ~= newcomer[3] or live[2] ~= 'answered' then
     reject(newcomer[1], redis.call('HGET', KEYS[6], newcomer[3]) or 'mismatch')
+  elseif live[5] == hash then
+    reject(newcomer[1], live[6])
   end
 end
 for client in pairs(roster) do

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Writes down how far a bucket's outbox was drained, and makes room: effects go once they were carried out, of records
--- the newest MAX_KEPT stay.
+-- the newest MAX_KEPT stay, and up to TRIM_AT_ONCE more.
 -- KEYS: 1 outbox, 2 drained
 -- ARGV: 1 not_after (ms), 2 consumer, 3 id of the last entry drained, then the ids of the effects among them
 -- Effect: the consumer goes on behind that entry. Entries that are not drained are never trimmed.
@@ -27,11 +27,13 @@ end
 if #ARGV > 3 then
   redis.call('XDEL', KEYS[1], unpack(ARGV, 4))
 end
-local surplus = math.min(redis.call('XLEN', KEYS[1]) - MAX_KEPT, TRIM_AT_ONCE)
+-- What is behind the cursor is all records; effects that wait in front of it take no record's place. They are counted
+-- only once in a while, since that reads them.
 local trimmed = 0
-if surplus > 0 then
-  for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', cursor, 'COUNT', surplus)) do
-    trimmed = trimmed + redis.call('XDEL', KEYS[1], entry[1])
+if redis.call('XLEN', KEYS[1]) >= MAX_KEPT + TRIM_AT_ONCE then
+  local kept = redis.call('XRANGE', KEYS[1], '-', cursor, 'COUNT', MAX_KEPT + TRIM_AT_ONCE)
+  for i = 1, #kept - MAX_KEPT do
+    trimmed = trimmed + redis.call('XDEL', KEYS[1], kept[i][1])
   end
 end
 return trimmed

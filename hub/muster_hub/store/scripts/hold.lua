@@ -7,7 +7,8 @@
 --   never spoke of a peer, or that the hub does not know, is held for nothing.
 -- Returns: what the script `facts` returns, as it is after the hold.
 -- Errors: superseded (another connection is current), overloaded (MAX_NOTED sessions are noted).
--- Again: the session is noted already, and a grant held for this session and invite stays held for it, from now on.
+-- Again: the session is noted already, and a grant held for this session and invite stays held for it, from now on; but
+--   now two rely on the hold, and neither of them may end it by itself unless the seat was given.
 local MAX_NOTED = 256
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -37,7 +38,8 @@ for i = 5, #ARGV, 2 do
   local taken = use and cmsgpack.unpack(use)
   local free = not taken or (taken[3] == 'held' and taken[1] == ARGV[2] and taken[2] == ARGV[i + 1])
   if ARGV[i + 1] ~= '' and given and given[1] == 'grant' and given[8] == 1 and free then
-    use = cmsgpack.pack({ARGV[2], ARGV[i + 1], 'held', now_ms})
+    local since_ms = taken and math.max(now_ms, taken[4] + 1) or now_ms
+    use = cmsgpack.pack({ARGV[2], ARGV[i + 1], 'held', since_ms, taken and 1 or 0})
     redis.call('HSET', KEYS[5], given[4], use)
   end
   said[#said + 1] = row and row[1] == 'trust' and row[4] or ''

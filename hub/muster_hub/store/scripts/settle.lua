@@ -2,7 +2,8 @@
 -- Ends holds on one-shot grants: the use is spent, or free again.
 -- KEYS: 1 uses
 -- ARGV: 1 not_after (ms), then for each hold: grant id, session, invite, since when (ms), 'spent' or 'free'
--- Effect: a hold for that session and invite, not taken anew since, becomes spent or is deleted; any other use stays as it is.
+-- Effect: a hold for that session and invite becomes spent, or is deleted unless it was taken anew since; any other use
+--   stays as it is.
 -- Returns: how many holds ended.
 -- Again: what is spent or free already is no hold any more.
 -- Memory full: runs, it makes nothing larger.
@@ -14,13 +15,13 @@ local ended = 0
 for i = 2, #ARGV, 5 do
   local held = redis.call('HGET', KEYS[1], ARGV[i])
   local use = held and cmsgpack.unpack(held)
-  if use and use[3] == 'held' and use[1] == ARGV[i + 1] and use[2] == ARGV[i + 2] and use[4] <= tonumber(ARGV[i + 3]) then
+  local ours = use and use[3] == 'held' and use[1] == ARGV[i + 1] and use[2] == ARGV[i + 2]
+  if ours and ARGV[i + 4] == 'spent' then
     ended = ended + 1
-    if ARGV[i + 4] == 'spent' then
-      redis.call('HSET', KEYS[1], ARGV[i], cmsgpack.pack({use[1], use[2], 'spent', use[4]}))
-    else
-      redis.call('HDEL', KEYS[1], ARGV[i])
-    end
+    redis.call('HSET', KEYS[1], ARGV[i], cmsgpack.pack({use[1], use[2], 'spent', use[4], 0}))
+  elseif ours and use[4] <= tonumber(ARGV[i + 3]) then
+    ended = ended + 1
+    redis.call('HDEL', KEYS[1], ARGV[i])
   end
 end
 return ended

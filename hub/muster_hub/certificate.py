@@ -1,0 +1,136 @@
+"""The hub's own certificate: loaded with words for what is wrong, and loaded anew when it was renewed.
+
+Connections that are open keep what they were opened with; each new handshake gets the newest.
+"""
+
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from cryptography import x509
+
+from muster_hub.settings import SettingError
+
+MAX_PEM_BYTES = 1024 * 1024
+"""What a chain or a key may have; a file beyond is not one."""
+
+
+# How OpenSSL says it; without a reason, what it read as a key was something else.
+_ANOTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+_NO_KEY = frozenset({"PEM_LIB", "NO_START_LINE", "BAD_BASE64_DECODE", "UNSUPPORTED"})
+
+
+class Certificate:
+    """A certificate chain and its key, from two PEM files. Raises ``SettingError`` when they cannot be used.
+
+    ``context`` is what a listener is given, once and for all: each handshake is passed on to the newest certificate.
+    """
+
+    __slots__ = ("_cert", "_current", "_key", "_seen", "context", "host", "not_after", "not_before")
+
+    not_before: datetime
+    not_after: datetime
+    host: str
+    """The first name in the certificate that devices may dial; empty if it has none."""
+
+    def __init__(self, cert: Path, key: Path) -> None:
+        self._cert = cert
+        self._key = key
+        self._load()
+        self.context = _context()
+        # Called for every handshake, also for one in which the device names no host.
+        self.context.sni_callback = self._hand_over
+
+    def renewed(self) -> bool:
+        """Tell whether a file is another one than at the last load, or try at it."""
+        return self._marks() != self._seen
+
+    def reload(self) -> None:
+        """Load both files anew; what was in use stays in use when ``SettingError`` is raised."""
+        self._load()
+
+    def _load(self) -> None:
+        self._seen = self._marks()
+        fresh = _context()
+        leaf = _leaf(self._cert)
+        _read("tls_key", self._key)
+        try:
+            fresh.load_cert_chain(self._cert, self._key, password=lambda: _no_password(self._key))
+        except ssl.SSLError as error:
+            raise _misfit(self._cert, self._key, error) from error
+        self._current = fresh
+        self.not_before, self.not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+        self.host = _host(leaf)
+
+    def _marks(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_mark(path) for path in (self._cert, self._key))
+
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._current
+
+
+def describe_expiry(certificate: Certificate, now: datetime) -> str:
+    """Say in words what is wrong with the certificate's time, or "" if nothing is."""
+    if now > certificate.not_after:
+        return f"it expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, and devices refuse it"
+    if now < certificate.not_before:
+        return f"it is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC, and devices refuse it until then"
+    return ""
+
+
+def now_utc() -> datetime:
+    """Return the time that certificates are judged by."""
+    return datetime.now(UTC)
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _read(setting: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_PEM_BYTES)
+    except OSError as error:
+        raise SettingError(setting, f"{path} cannot be read: {error.strerror}") from error
+
+
+def _leaf(cert: Path) -> x509.Certificate:
+    pem = _read("tls_cert", cert)
+    try:
+        return x509.load_pem_x509_certificates(pem)[0]
+    except ValueError as error:
+        raise SettingError("tls_cert", f"{cert} is no certificate chain in PEM") from error
+
+
+def _host(leaf: x509.Certificate) -> str:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    hosts = names.get_values_for_type(x509.DNSName)
+    return hosts[0] if hosts else ""
+
+
+def _no_password(key: Path) -> NoReturn:
+    # Without this the library would ask the terminal, where a service has nobody to answer.
+    raise SettingError("tls_key", f"{key} is locked with a password; the hub needs one without")
+
+
+def _misfit(cert: Path, key: Path, error: ssl.SSLError) -> SettingError:
+    if error.reason in _ANOTHER_KEY:
+        return SettingError("tls_key", f"{key} is not the key of the certificate in {cert}")
+    if not error.reason or error.reason in _NO_KEY:
+        return SettingError("tls_key", f"{key} is no private key in PEM")
+    return SettingError("tls_cert", f"{cert} and {key} cannot be used: {error.reason.replace('_', ' ').lower()}")

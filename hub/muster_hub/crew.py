@@ -1,0 +1,236 @@
+"""Several workers on one port, and their parent: it holds the embedded store and the port, and serves nobody.
+
+A worker is a node in a process of its own. One that dies is started again under its old name, after pauses that grow.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from muster_hub.addresses import binding
+from muster_hub.announcing import Ready
+from muster_hub.data_folder import LOCK, data_folder, note
+from muster_hub.hub_key import load_or_create
+from muster_hub.own_store import store_url
+from muster_hub.settings import SettingError, Settings
+from muster_hub.shared_port import shared_port
+from muster_hub.store.alongside import alongside
+from muster_hub.store.locks import FileLock
+from muster_hub.worker_plan import plan
+
+START_LIMIT_S = 60.0
+"""How long a worker may take until it serves."""
+STOP_LIMIT_S = 300.0
+"""How long a worker may take to end as planned, with as many devices as it may hold, before it is killed."""
+MAX_RESTARTS = 5
+"""Of one worker in a row; one that then served for RESTART_CALM_S has them all again."""
+RESTART_CALM_S = 60.0
+RESTART_MIN_S = 0.1
+RESTART_MAX_S = 5.0
+ORPHANS_LIMIT_S = 30.0
+"""How long a crew waits for the workers of one that was killed: they end by themselves, as planned."""
+ORPHANS_POLL_S = 0.1
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkerFailedError(Exception):
+    """A worker did not start, or died too often; ``code`` is what the process ended with."""
+
+    def __init__(self, worker: int, code: int, sentence: str) -> None:
+        super().__init__(f"worker {worker} {sentence}")
+        self.code = code
+
+
+class Worker:
+    """One worker: its process, and the ones after it."""
+
+    def __init__(self, number: int, settings: Settings, workers: int) -> None:
+        self.number = number
+        self._plan = plan(settings, workers)
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._first: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, None while there is no process."""
+        return self._process.pid if self._process else None
+
+    async def ready(self) -> Ready:
+        """Wait until it served for the first time."""
+        return await asyncio.shield(self._first)
+
+    async def run(self) -> None:
+        """Keep a process running until ``stop``. Raises ``WorkerFailedError``; cancelled, it kills the process."""
+        loop = asyncio.get_running_loop()
+        restarts = 0
+        try:
+            while not self._stopping.is_set():
+                since_s = loop.time()
+                code = await self._one_life()
+                if self._stopping.is_set():
+                    return
+                if loop.time() - since_s > RESTART_CALM_S:
+                    restarts = 0
+                restarts += 1
+                _log.error("worker_died", worker=self.number, code=code, restarts=restarts)
+                if not self._first.done():
+                    raise WorkerFailedError(self.number, code, "did not start")
+                if restarts > MAX_RESTARTS:
+                    raise WorkerFailedError(self.number, code, f"ended {restarts} times in a row")
+                await self._pause(min(RESTART_MIN_S * 2**restarts, RESTART_MAX_S))
+        finally:
+            self._ended.set()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal, if there is one."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def stop(self) -> None:
+        """Have it end as planned, and wait for that; without mercy only if it takes too long."""
+        self._stopping.set()
+        self.signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_LIMIT_S):
+                await self._ended.wait()
+        except TimeoutError:
+            _log.error("worker_did_not_end", worker=self.number)
+            self.signal(signal.SIGKILL)
+            await self._ended.wait()
+
+    async def _pause(self, pause_s: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._stopping.wait()
+
+    async def _one_life(self) -> int:
+        process = self._process = await _start()
+        try:
+            if self._stopping.is_set():
+                process.kill()  # told to end while it was being started
+            await self._begin(process)
+            return await process.wait()
+        finally:
+            self._process = None
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def _begin(self, process: asyncio.subprocess.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("a worker is started with pipes")
+        process.stdin.write(self._plan)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            process.kill()
+            return
+        if line:
+            told = msgspec.json.decode(line, type=Ready)
+            _log.info("worker_ready", worker=self.number, pid=told.pid)
+            if not self._first.done():
+                self._first.set_result(told)
+
+
+class Crew:
+    """The workers, once all of them serve."""
+
+    def __init__(self, workers: Sequence[Worker], ready: Ready) -> None:
+        self._workers = workers
+        self.ready = ready
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of those that run."""
+        return tuple(worker.pid for worker in self._workers if worker.pid is not None)
+
+    def hang_up(self) -> None:
+        """Have each worker load its certificate anew."""
+        for worker in self._workers:
+            worker.signal(signal.SIGHUP)
+
+
+@asynccontextmanager
+async def open_crew(settings: Settings) -> AsyncIterator[Crew]:
+    """Serve devices with ``settings.workers`` processes, for the body's time; then all of them end as planned.
+
+    Raises what ``open_node`` does, and in an ``ExceptionGroup`` ``WorkerFailedError``.
+    """
+    found = binding(settings)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(data_folder(settings.data_dir))
+        key_file = settings.key_file or settings.data_dir / "hub.key"
+        load_or_create(key_file)
+        await _until_alone(settings)
+        port = stack.enter_context(shared_port(found.host, found.port))
+        url = await stack.enter_async_context(store_url(settings))
+        listen = f"{settings.listen.rpartition(':')[0]}:{port}"
+        common = msgspec.structs.replace(settings, store=url, key_file=key_file, listen=listen, workers=1)
+        workers = [_worker(number, common, settings) for number in range(1, settings.workers + 1)]
+        crew = await stack.enter_async_context(_manned(workers))
+        stack.enter_context(note(settings.data_dir, _noted(crew)))
+        yield crew
+
+
+@asynccontextmanager
+async def _manned(workers: Sequence[Worker]) -> AsyncIterator[Crew]:
+    async with alongside(*(worker.run() for worker in workers)):
+        try:
+            told = [await worker.ready() for worker in workers]
+            yield Crew(workers, msgspec.structs.replace(told[0], pid=os.getpid()))
+        finally:
+            await asyncio.gather(*(worker.stop() for worker in workers))
+
+
+async def _until_alone(settings: Settings) -> None:
+    """Wait for workers that a killed parent left behind: they still hold the port, and their folders."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + ORPHANS_LIMIT_S
+    for path in sorted(_workers_folder(settings).glob(f"*/{LOCK}")):
+        lock = FileLock(path)
+        while not lock.try_take():
+            if loop.time() >= until_s:
+                raise SettingError(
+                    "data_dir", f"{path.parent} is in use by process {lock.holder()}, left by a hub that was killed"
+                )
+            await asyncio.sleep(ORPHANS_POLL_S)
+        lock.drop()
+
+
+def _workers_folder(settings: Settings) -> Path:
+    return settings.data_dir / "workers"
+
+
+def _noted(crew: Crew) -> dict[str, object]:
+    return {"url": crew.ready.url, "fingerprint": crew.ready.fingerprint, "pid": crew.ready.pid}
+
+
+def _worker(number: int, common: Settings, settings: Settings) -> Worker:
+    folder = _workers_folder(settings) / str(number)
+    return Worker(number, msgspec.structs.replace(common, data_dir=folder), settings.workers)
+
+
+async def _start() -> asyncio.subprocess.Process:
+    # In a session of its own, so that Ctrl-C on the terminal reaches the parent alone, which passes it on once. -P and
+    # -I keep what lies in the working folder from being imported.
+    isolated = ("-I",) if sys.flags.isolated else ("-P",)
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *isolated,
+        "-m",
+        "muster_hub.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )

@@ -1,0 +1,77 @@
+"""What this node looks after itself while it may have missed what others said over the bus (SPEC.md section 8).
+
+The bus only nudges. A node that was deaf, and all the while it is, goes over the agents connected to it: it delivers
+what waits for them, which also finds a connection whose place is another's by now, and lets them read their sessions
+again. All of that only reads.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from muster_hub.context import Hub
+from muster_hub.notices import update
+from muster_hub.reach import LocalConnection
+from muster_hub.sessions import noted_sessions
+from muster_hub.store.errors import StoreError
+from muster_hub.together import together
+from muster_protocol.frames import encode_frame
+
+PASS_EVERY_S = 5.0
+"""How often a deaf node goes over its agents."""
+BATCH = 256
+"""Agents gone over at once."""
+PAUSE_S = 0.05
+CHANGED = "changed"
+
+_log = structlog.get_logger(__name__)
+
+
+class Mending:
+    """Goes over the agents of one node, whenever the node came to hear the bus, and now and then while it does not."""
+
+    __slots__ = ("_deaf", "_due", "_hub")
+
+    def __init__(self, hub: Hub, deaf: Callable[[], bool]) -> None:
+        self._hub = hub
+        self._deaf = deaf
+        self._due = asyncio.Event()
+
+    def recovered(self) -> None:
+        """Go over all agents soon: the node hears, and may have missed something before."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Go over them whenever it is due, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(PASS_EVERY_S):
+                    await self._due.wait()
+            except TimeoutError:
+                if not self._deaf():
+                    continue
+            self._due.clear()
+            if self._hub.nodes.acting():
+                await self._go_over_all()
+
+    async def _go_over_all(self) -> None:
+        reach = self._hub.reach
+        agents = [connection for connection in reach if connection is reach.local_agent(connection.client)]
+        for start in range(0, len(agents), BATCH):
+            try:
+                await self._go_over(agents[start : start + BATCH])
+            except StoreError as error:
+                _log.info("agents_not_gone_over", left=len(agents) - start, error=str(error))
+                return  # the store is away, and with it the bus: it is due again when the node hears
+            await asyncio.sleep(PAUSE_S)
+
+    async def _go_over(self, agents: Sequence[LocalConnection]) -> None:
+        for connection in agents:
+            connection.deliver_inbox()
+        await together(*(self._let_read(connection) for connection in agents))
+
+    async def _let_read(self, connection: LocalConnection) -> None:
+        """Have an agent read its sessions again: what was said live about them may not have come."""
+        for session in await noted_sessions(self._hub, connection.client):
+            connection.send(encode_frame(update(session, None, CHANGED)))

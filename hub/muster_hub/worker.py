@@ -1,0 +1,53 @@
+"""One of several nodes that share a port: ``python -m muster_hub.worker``, started by a crew and by nobody else.
+
+Its plan comes in one line on standard input, which stays open: its end means that the parent is gone, and with it the
+store, perhaps. It answers with one line on standard output once it serves.
+"""
+
+import asyncio
+import sys
+
+import msgspec
+import structlog
+
+from muster_hub.announcing import Ready, say
+from muster_hub.hub_key import HubKeyError
+from muster_hub.service import REFUSED, run_node
+from muster_hub.settings import SettingError, Settings
+from muster_hub.store.errors import StoreRefused
+from muster_hub.worker_plan import divided, read_plan
+
+_log = structlog.get_logger(__name__)
+
+
+def main() -> int:
+    """Serve as the plan says, and return the exit code."""
+    try:
+        settings, workers = read_plan(sys.stdin.buffer.readline())
+        return run_node(settings, _say_ready, divided(workers), _end_with_the_parent)
+    except msgspec.DecodeError:
+        sys.stderr.write("A worker is started by: muster hub --workers N\n")
+        return REFUSED
+    except (SettingError, StoreRefused, HubKeyError) as error:
+        sys.stderr.write(f"The hub was not started. {error}\n")
+        return REFUSED
+
+
+def _say_ready(_settings: Settings, told: Ready) -> None:
+    say(msgspec.json.encode(told).decode() + "\n")
+
+
+def _end_with_the_parent(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_input() -> None:
+        # Nothing is ever written after the plan, so this is the end of the pipe.
+        loop.remove_reader(sys.stdin.fileno())
+        _log.warning("parent_gone")
+        stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), on_input)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What a worker is told by its parent: its settings, and its part of the limits."""
+
+from dataclasses import replace
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from muster_hub.listener import ListenerSettings
+from muster_hub.settings import SettingError, Settings, load
+
+ALL: Final = ListenerSettings()
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """A worker's settings, by name and as text where a file has text, and how many share the limits."""
+
+    settings: dict[str, Any]
+    workers: int
+
+
+def check_platform(workers: int, platform: str) -> None:
+    """Refuse several workers where the system does not share out connections. Raises ``SettingError``."""
+    if workers > 1 and platform == "darwin":
+        raise SettingError(
+            "workers", "has to be 1 on macOS, which gives all connections of a shared port to one process"
+        )
+
+
+def plan(settings: Settings, workers: int) -> bytes:
+    """Write a plan, as one line."""
+    values = msgspec.to_builtins(settings, enc_hook=str)
+    return msgspec.json.encode(Plan(settings=values, workers=workers)) + b"\n"
+
+
+def read_plan(line: bytes) -> tuple[Settings, int]:
+    """Read what ``plan`` wrote: the worker's settings, and how many share the limits. Raises ``SettingError``."""
+    given = msgspec.json.decode(line, type=Plan)
+    return load(given.settings, {}, data_dir=Path(given.settings["data_dir"])), given.workers
+
+
+def divided(workers: int, limits: ListenerSettings = ALL) -> ListenerSettings:
+    """Return one worker's part of what is allowed in all, on a port that all of them share."""
+    per_address = limits.max_unauthenticated_per_address
+    return replace(
+        limits,
+        reuse_port=True,
+        max_connections=ceil(limits.max_connections / workers),
+        max_unauthenticated=ceil(limits.max_unauthenticated / workers),
+        max_unauthenticated_per_address=None if per_address is None else ceil(per_address / workers),
+        max_refusals_at_once=ceil(limits.max_refusals_at_once / workers),
+    )

@@ -1,0 +1,64 @@
+"""The ways in which a store serves nobody for a while."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from tests.fault.server import Server
+
+from muster_hub.store.wire import ErrorReply
+
+LOADING_WRITES = 60_000
+FILL = b"for i = 1, ARGV[1] do redis.call('SET', KEYS[1], i) end"
+
+Away = Callable[[Server], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def dead(store: Server) -> AsyncIterator[None]:
+    await store.kill()
+    try:
+        yield
+    finally:
+        await store.start()
+
+
+@asynccontextmanager
+async def frozen(store: Server) -> AsyncIterator[None]:
+    with store.frozen():
+        yield
+
+
+@asynccontextmanager
+async def loading(store: Server) -> AsyncIterator[None]:
+    """Killed, and started again on so much data that reading it takes longer than the test does."""
+    await store.say(b"EVAL", FILL, b"1", b"{b:00}:filler", b"%d" % LOADING_WRITES)
+    await store.kill()
+    await store.start(loaded=False, key_load_delay="200")  # microseconds for each write
+    reply = await store.say(b"PING")
+    assert isinstance(reply, ErrorReply)
+    assert reply.code == "LOADING"
+    try:
+        yield
+        assert isinstance(await store.say(b"PING"), ErrorReply), "it was loading all the while"
+    finally:
+        await store.kill()
+        await store.start()
+
+
+@asynccontextmanager
+async def read_only(store: Server) -> AsyncIterator[None]:
+    """A replica by now, and its primary is elsewhere."""
+    await store.say(b"REPLICAOF", b"127.0.0.1", b"1")
+    try:
+        yield
+    finally:
+        await store.say(b"REPLICAOF", b"NO", b"ONE")
+
+
+@asynccontextmanager
+async def full(store: Server) -> AsyncIterator[None]:
+    await store.say(b"CONFIG", b"SET", b"maxmemory", b"1")
+    try:
+        yield
+    finally:
+        await store.say(b"CONFIG", b"SET", b"maxmemory", b"0")

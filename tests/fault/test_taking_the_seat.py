@@ -1,0 +1,80 @@
+"""One seat, and two who want it: a laptop that lost its power and is back, and two copies of one process."""
+
+import os
+import shutil
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from tests.fault.nodes import Cluster
+from tests.fault.relay import relay
+from tests.integration.client.conftest import until
+from tests.integration.hub.device import Device
+from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+
+import muster_client
+from muster_client import Agent
+from muster_client.backoff import CAP_S
+from muster_client.broadcast import Stream
+from muster_client.events import Connected, Disconnected, Event
+from muster_hub.store import keys
+from muster_protocol.ids import InstanceId
+from muster_protocol.reasons import Reason
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["by the same node", "by another node"])
+async def test_a_power_cut_laptop_is_callable_at_once(
+    hub_nodes: Cluster, stack: AsyncExitStack, elsewhere: bool
+) -> None:
+    first = await hub_nodes.node("first")
+    second = await hub_nodes.node("second") if elsewhere else first
+    caller = Device()
+    ann = Actor(caller, await stack.enter_async_context(caller.connect(first.url)))
+    laptop = Device()
+    way = await stack.enter_async_context(relay(first))
+    before = Actor(laptop, await stack.enter_async_context(laptop.connect(way.url, origin=first.url)))
+    await befriend(ann, before)
+    session = await ann.create()
+    await call_in(ann, before)
+    way.cut = True  # the hub's end stays open, and nobody says a word on it any more
+
+    after = Actor(laptop, await stack.enter_async_context(laptop.connect(second.url)))
+    after.peers |= before.peers
+    await call_in(ann, after)
+    assert after.joining[session].epoch_key == ann.inviting.epoch_key
+    assert await hub_nodes.store.say(b"HLEN", keys.instances(laptop.client)) == 1, "its ghost has no entry"
+    left = [line for line in first.said("device_left") if line["client"] == laptop.client[:8]]
+    assert [line["cause"] for line in left] in ([], ["superseded"]), "the hub waited for no timeout"
+    way.end()
+
+
+async def superseded(events: Stream[Event]) -> Disconnected:
+    return await until(events, Disconnected, reason=Reason.SUPERSEDED)
+
+
+async def test_superseded_does_not_ping_pong(
+    hub_nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One instance id twice, as after a fork of a whole machine: two connects a minute at most."""
+    node = await hub_nodes.node("one")
+    twin, later = InstanceId(os.urandom(16)), iter(lambda: InstanceId(os.urandom(16)), None)
+    ids = iter([twin, twin])
+    monkeypatch.setattr("muster_client.link.new_instance", lambda: next(ids, None) or next(later))
+    with muster_client.Device.create(tmp_path / "one", hub_url=node.url) as device:
+        client = device.client
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    async with Agent.open(tmp_path / "one") as one:
+        of_one = one.events()
+        await one.connected()
+        async with Agent.open(tmp_path / "two") as two:
+            of_two = two.events()
+            assert (await superseded(of_one)).retry_in_s >= CAP_S
+            await until(of_two, Connected)
+            # The minute is over: it takes the seat back, and the other one waits a minute in its turn.
+            one._link.wake()
+            assert (await superseded(of_two)).retry_in_s >= CAP_S
+            await until(of_one, Connected)
+            await one.connected()
+            assert two._link.connection is None
+    entered = [line for line in node.said("device_entered") if line["client"] == client[:8]]
+    assert len(entered) == 3, "one, the other, and one again: nobody came back before it was its turn"

@@ -1,0 +1,64 @@
+"""What a store says when times are left out, so that two runs of one story can be compared."""
+
+import re
+from collections import Counter
+from typing import cast
+
+from tests.schedules.direct import Direct
+
+from muster_hub.packed import Value, unpack
+
+_TIME = re.compile(rb"1[6-9]\d{11}")
+_TIMES = (range(16 * 10**11, 20 * 10**11), range(16 * 10**14, 20 * 10**14))
+COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotated_ms"})
+"""Fields of a device that count how often it was asked, not what came of it."""
+UNREAD = re.compile(rb".*:(drained|sf:.*)")
+"""Keys that hold such counters alone: how far outboxes are drained, and the floors, made of `ver`."""
+
+NODES = frozenset({node + end for node in (b"one", b"two", b"three") for end in (b"", b"-1")})
+"""A device whose node died is connected to another one in the end."""
+
+Book = dict[bytes, object]
+
+
+def read(direct: Direct) -> Book:
+    """Read every key, without its times; of an outbox the records, however often each is there."""
+    return {name: _read(direct, name) for name in direct.names() if not UNREAD.fullmatch(name)}
+
+
+def _read(direct: Direct, name: bytes) -> object:
+    kind = direct.ask(b"TYPE", name)
+    if kind == b"hash":
+        return {
+            _plain(field): _value(value) for field, value in _pairs(direct, b"HGETALL", name) if field not in COUNTERS
+        }
+    if kind == b"zset":
+        return {member: _value(score) for member, score in _pairs(direct, b"ZRANGE", name, b"0", b"-1", b"WITHSCORES")}
+    if kind == b"stream":
+        entries = cast("list[list[list[bytes]]]", direct.ask(b"XRANGE", name, b"-", b"+"))
+        return Counter((entry[1][1], str(_value(entry[1][3]))) for entry in entries)
+    raise AssertionError(f"{name!r} is a {kind!r}")
+
+
+def _pairs(direct: Direct, *command: bytes) -> list[tuple[bytes, bytes]]:
+    flat = cast("list[bytes]", direct.ask(*command))
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _plain(text: bytes) -> bytes:
+    return b"T" if _TIME.fullmatch(text) else text
+
+
+def _value(value: bytes) -> object:
+    try:
+        return [_cell(cell) for cell in unpack(value)]
+    except ValueError:
+        return _plain(value)
+
+
+def _cell(cell: Value) -> object:
+    if isinstance(cell, bytes) and cell in NODES:
+        return "node"
+    if isinstance(cell, int):
+        return "T" if any(cell in times for times in _TIMES) else cell
+    return [_cell(each) for each in cell] if isinstance(cell, list) else cell

@@ -1,0 +1,36 @@
+"""One store for all schedules: a real one, on a socket of its own, that does not wait for a disk."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+import structlog
+from tests.schedules.direct import Direct
+
+from muster_hub.store.embedded import EmbeddedStore
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def store_of_schedules(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStore]:
+    async with EmbeddedStore(tmp_path_factory.mktemp("schedules")) as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Keep the nodes of ten thousand schedules from logging what becomes of them."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def direct(quiet: None, store_of_schedules: EmbeddedStore) -> Iterator[Direct]:
+    """A way to that store. What it writes outlives nothing here, so it writes no file."""
+    direct = Direct(store_of_schedules.url)
+    direct.ask(b"CONFIG", b"SET", b"appendonly", b"no")
+    direct.ask(b"FLUSHALL")
+    yield direct
+    direct.close()

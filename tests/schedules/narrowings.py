@@ -1,0 +1,231 @@
+"""Every narrowing there is, each against a join that is ready to be committed."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+from tests.schedules.direct import Snapshot
+from tests.schedules.scene import Script, Studio, ask, caller_of
+from tests.schedules.world import HUB_KEY
+
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.departures import Departures
+from muster_hub.entry import Entry, confirm_token
+from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.turned_away import TurnedAway
+from muster_protocol.errors import Refused
+from muster_protocol.frames import Admit, ClearSuspicion, ConfirmToken, Ok, PutStatement, SessionKind
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, Nonce, SessionId
+from muster_protocol.reasons import Reason
+
+ORIGIN = "ws://127.0.0.1:7627"
+GRANT = GrantId(bytes(range(16)))
+
+Narrow = Callable[[Hub], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A join and a narrowing, both signed. `out`: who is out if the join came first; `epoch`: that before the join."""
+
+    name: str
+    snapshot: Snapshot
+    creator: Caller
+    newcomer: ClientId
+    names: tuple[str, ...]
+    session: SessionId
+    epoch: int
+    join: Admit
+    narrow: Narrow
+    out: ClientId | None
+    anew: Script
+
+
+@dataclass(slots=True)
+class Cast:
+    """Who plays: ann has called bob, who accepted; in a mesh cat is a member already."""
+
+    studio: Studio
+    ann: Actor
+    bob: Actor
+    cat: Actor | None
+
+    @property
+    def actors(self) -> tuple[Actor, ...]:
+        return tuple(each for each in (self.ann, self.bob, self.cat) if each is not None)
+
+
+# -- what narrows -----------------------------------------------------------------------------------------------------
+
+
+def say(who: Actor, statement: tuple[Any, Any]) -> Narrow:
+    kind, signed = statement
+    caller = caller_of(who)
+    return lambda hub: ask(hub, caller, PutStatement(id=1, kind=kind, statement=signed))
+
+
+def untrust(one: Actor, other: Actor) -> Narrow:
+    return say(one, one.device.untrust(other.device))
+
+
+def revoke(one: Actor, other: Actor) -> Narrow:
+    return say(one, one.device.revocation(other.device, GRANT))
+
+
+def shorten(one: Actor, other: Actor) -> Narrow:
+    return say(one, one.device.grant(other.device, lasts_ms=1))
+
+
+def pin_another_key(one: Actor, other: Actor) -> Narrow:
+    return say(one, one.device.trust(other.device, fingerprint=Fingerprint(os.urandom(32))))
+
+
+STATEMENTS = (untrust, revoke, shorten, pin_another_key)
+
+
+def door(hub: Hub) -> Entry:
+    identity = (hub.nodes.node, hub.nodes.incarnation)
+    return Entry(hub, HUB_KEY, Departures(hub.store, hub.reach, lambda: identity), frozenset((ORIGIN,)))
+
+
+def come_in(hub: Hub, who: Actor) -> Narrow:
+    """Connect a device as it is now, and without a continuity token, at whichever node."""
+    greeting = door(hub).greet()
+    shake = who.device.handshake(ORIGIN)
+    shake.on_challenge(greeting.handshake.message)
+    hello = shake.hello(Nonce(os.urandom(32)), None)
+
+    async def enter(hub: Hub) -> object:
+        try:
+            return await door(hub).enter(greeting, hello, acting=True)
+        except TurnedAway as away:
+            if away.reason is Reason.STORE_UNAVAILABLE:
+                raise StoreUnavailable(Cause.LOST, outcome_unknown=True) from away
+            raise Refused(away.reason) from away
+
+    return enter
+
+
+# -- the cases --------------------------------------------------------------------------------------------------------
+
+
+async def cases(studio: Callable[[], Studio]) -> list[Case]:
+    """Make every case; each in a studio of its own."""
+    made = [
+        await _by_statement(await _star(studio()), statement, by, about)
+        for statement in STATEMENTS
+        for by, about in (("ann", "bob"), ("bob", "ann"))
+    ]
+    made += [
+        await _by_statement(await _mesh(studio()), statement, by, about)
+        for statement in (untrust, pin_another_key)
+        for by, about in (("cat", "bob"), ("bob", "cat"), ("bob", "ann"))
+    ]
+    for who in ("ann", "bob"):
+        made.append(await _by_rotation(await _star(studio()), who))
+        made.append(await _by_rotation(await _mesh(studio()), who))
+        made.append(await _by_clone(await _star(studio()), who))
+    return made
+
+
+async def _star(studio: Studio) -> Cast:
+    ann, bob = [await studio.actor(name) for name in ("ann", "bob")]
+    await befriend(ann, bob, grants=False)
+    await _grant(ann, bob)
+    await ann.create()
+    return await _answered(Cast(studio, ann, bob, None))
+
+
+async def _mesh(studio: Studio) -> Cast:
+    ann, bob, cat = [await studio.actor(name) for name in ("ann", "bob", "cat")]
+    await befriend(ann, bob, cat, grants=False)
+    await _grant(ann, bob)
+    await _grant(ann, cat)
+    await ann.create(kind=SessionKind.MESH)
+    await call_in(ann, cat)
+    return await _answered(Cast(studio, ann, bob, cat))
+
+
+async def _grant(*pair: Actor) -> None:
+    for one, other in (pair, pair[::-1]):
+        await one.say(one.device.grant(other.device, grant=GRANT))
+
+
+async def _answered(cast: Cast) -> Cast:
+    assert [each.reason for each in (await cast.ann.call(cast.bob)).results] == [None]
+    await cast.bob.accept()
+    await cast.ann.take_answer()
+    return cast
+
+
+async def _by_statement(cast: Cast, statement: Callable[[Actor, Actor], Narrow], by: str, about: str) -> Case:
+    one, other = getattr(cast, by), getattr(cast, about)
+    out = None
+    if statement is untrust:
+        out = other.client if by == "ann" else one.client
+    name = f"{statement.__name__} by {by} about {about}"
+    return await _case(cast, name, statement(one, other), out, lambda: _trust_anew(one, other))
+
+
+async def _trust_anew(one: Actor, other: Actor) -> None:
+    await one.say(one.device.trust(other.device), one.device.grant(other.device))
+
+
+async def _by_rotation(cast: Cast, by: str) -> Case:
+    who = getattr(cast, by)
+    join = cast.ann.admission()
+    who.device.rotate()
+
+    async def anew() -> None:
+        for other in cast.actors:
+            if other is not who:
+                await _trust_anew(other, who)
+
+    name = f"rotation of {by}" + (" in a mesh" if cast.cat else "")
+    return await _case(cast, name, come_in(cast.studio.hub, who), who.client, anew, join)
+
+
+async def _by_clone(cast: Cast, by: str) -> Case:
+    who = getattr(cast, by)
+    await confirm_token(cast.studio.hub, caller_of(who), ConfirmToken(id=1, counter=1))
+
+    async def anew() -> None:
+        await who.ask(ClearSuspicion(id=1), Ok)
+
+    return await _case(cast, f"clone of {by}", come_in(cast.studio.hub, who), None, anew)
+
+
+async def _case(  # noqa: PLR0917 - what a case is made of
+    cast: Cast,
+    name: str,
+    narrow: Narrow,
+    out: ClientId | None,
+    anew: Callable[[], Awaitable[None]],
+    join: Admit | None = None,
+) -> Case:
+    ann, studio = cast.ann, cast.studio
+    join = join or ann.admission()
+    creator, session, snapshot = caller_of(ann), ann.session, studio.direct.snapshot()
+    shown = await ann.show(session)
+    # The narrowing is made here once, so that those who take it back know the state that they speak to.
+    await narrow(studio.hub)
+    await studio.seat_anew(*cast.actors)
+    await anew()
+    await ann.create(kind=SessionKind.MESH if cast.cat else SessionKind.STAR)
+    await call_in(ann, *(each for each in cast.actors if each is not ann))
+    return Case(
+        name=name,
+        snapshot=snapshot,
+        creator=creator,
+        newcomer=cast.bob.client,
+        names=(session, *(each.client for each in cast.actors)),
+        session=session,
+        epoch=shown.epoch,
+        join=join,
+        narrow=narrow,
+        out=out,
+        anew=studio.script(*cast.actors),
+    )
