@@ -14,12 +14,11 @@ from muster_client.agent_lock import agent_lock
 from muster_client.alongside import Companions, companions
 from muster_client.answering import Answering, Asked, Policy
 from muster_client.broadcast import Broadcast, Stream
-from muster_client.clock import now_ms
 from muster_client.connection import Connection
 from muster_client.control_messages import AgentStatus
 from muster_client.control_server import ControlServer, socket_path
 from muster_client.device import Device
-from muster_client.errors import HubRefused, HubUnreachable, UnknownSession
+from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
 from muster_client.events import (
     CloneSuspected,
     Event,
@@ -60,7 +59,7 @@ class Agent:
         self._events: Broadcast[Event] = Broadcast()
         self._changed = asyncio.Event()
         self._link = Link(device, on_welcome=self._on_welcome, on_push=self._on_push, tell=self._tell, ssl=ssl)
-        self._means = Means(device, self._link, now_ms, self._tell)
+        self._means = Means(device, self._link, device.clock, self._tell)
         self._answering = Answering(self._means, policy)
         self._membership = Membership(self._means, self._answering, self._on_session)
         self._pushes = Pushes(self._means, self._answering, self._membership)
@@ -86,10 +85,10 @@ class Agent:
         """Take the device's agent lock, and stay connected to its hub for as long as the block runs.
 
         What is named here is written into the device's settings; what is not stays as it was. ``on_session`` runs in a
-        task of its own for each session that this device made or joined. ``ssl`` None trusts what the system trusts.
-        Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``. A hub that is away is no error: it is tried again, and
-        ``events`` tells. Where the hub says with proof that coming back is no use, the block is left with
-        ``HubRefused``.
+        task of its own for each session that this device made or joined. ``ssl`` None trusts what the device
+        was set up to trust. Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``. A hub that is away is no error: it is
+        tried again, and ``events`` tells. Where the hub says with proof that coming back is no use, the block is left
+        with ``HubRefused``.
         """
         async with AsyncExitStack() as stack:
             opened = device if isinstance(device, Device) else stack.enter_context(Device.open(device))
@@ -136,6 +135,8 @@ class Agent:
 
     def nudge(self) -> None:
         """Look now for what another process of the device did: publish its statements, try the hub again."""
+        # The link at once: whoever publishes may be waiting for it.
+        self._link.wake()
         self._changed.set()
 
     async def publish(self) -> tuple[PublishResult, ...]:
@@ -168,7 +169,7 @@ class Agent:
                 continue
             try:
                 await self.publish()
-            except (HubUnreachable, HubRefused) as error:
+            except (HubUnreachable, HubRefused, DataNotWritten) as error:
                 # The next connect publishes what waits.
                 _log.info("not_published", cause=str(error))
 
@@ -292,9 +293,14 @@ class Agent:
             hub_url=self.device.hub_url,
             hub=self.device.pinned_hub,
             connected=self._link.connection is not None,
+            connected_since=self._link.since,
             standing=self._link.standing,
             sessions=len(self.sessions()),
             inbox=len(self.inbox()),
+            unpublished=self.device.unpublished_count(),
+            keep_alive_ms=round(self._link.keep_alive.interval_s * 1000),
+            keep_alive_learnt=self._link.keep_alive.learnt,
+            last_drop=self._link.last_drop,
         )
 
 

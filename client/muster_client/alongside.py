@@ -11,16 +11,20 @@ class Companions:
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run ``work`` beside the block; its error ends the block."""
+        """Run ``work`` beside the block; its error ends the block. Once the block has ended, nothing runs any more."""
         task = self._group.create_task(work)
+        if self._ending:
+            task.cancel()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def cancel(self) -> None:
         """Cancel all that still runs."""
+        self._ending = True
         for task in self._tasks:
             task.cancel()
 

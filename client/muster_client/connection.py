@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TypeVar
 from msgspec import structs
 
 from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable
-from muster_client.transport import Socket, SocketClosed, open_socket
+from muster_client.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
 from muster_protocol.closes import is_stop
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
 from muster_protocol.continuity import Token, prove
@@ -25,6 +26,8 @@ NONCE_BYTES = 32
 REPLY_TIMEOUT_S = 15.0
 """How long a reply may take before its outcome counts as unknown."""
 MAX_OPEN_REQUESTS = 256
+PONG_TIMEOUT_S = 20.0
+"""How long the hub may take to answer a ping that keeps the connection alive."""
 
 MAX_TRIES = 5
 """How often a request is sent for a reason that passes."""
@@ -47,11 +50,15 @@ class Dial:
 
 
 class ConnectionLost(HubUnreachable):
-    """A connection that was up ended. ``stop``: the hub closed it for good."""
+    """A connection that was up ended. ``stop``: the hub closed it for good.
 
-    def __init__(self, code: int, retry_after_ms: int | None) -> None:
+    ``died_idle_s``: nobody closed it, and so long had nothing been heard; None where somebody did.
+    """
+
+    def __init__(self, code: int, retry_after_ms: int | None, died_idle_s: float | None = None) -> None:
         self.code = code
         self.retry_after_ms = retry_after_ms
+        self.died_idle_s = died_idle_s
         super().__init__(f"the connection to the hub ended ({code})")
 
     @property
@@ -68,6 +75,8 @@ class Connection:
         self._open: dict[int, asyncio.Future[Reply]] = {}
         self._last_id = 0
         self._retry_after_ms: int | None = None
+        self._died_idle_s: float | None = None
+        self._dropped = False
         self.welcome = welcome
         self.hub = hub
 
@@ -111,11 +120,15 @@ class Connection:
             while True:
                 self._take(await self._socket.receive(), on_push)
         except SocketClosed as closed:
-            raise ConnectionLost(closed.code, self._retry_after_ms) from None
+            if closed.code == ABNORMAL_CLOSURE and not self._dropped:
+                self._died_idle_s = time.monotonic() - self._socket.heard_s
+            raise ConnectionLost(closed.code, self._retry_after_ms, self._died_idle_s) from None
         finally:
             for waiting in self._open.values():
                 if not waiting.done():
                     waiting.set_exception(HubUnreachable("the connection ended before the hub answered"))
+                    # Looked at once: whoever asked may have been cancelled just now, and nobody else would.
+                    waiting.exception()
 
     def _take(self, data: bytes, on_push: Callable[[Push], None]) -> None:
         try:
@@ -132,12 +145,43 @@ class Connection:
         elif isinstance(frame, Goaway):
             self._retry_after_ms = frame.retry_after_ms
 
-    async def probe(self, timeout_s: float) -> None:
-        """Find out at once whether the connection still stands; raises ``HubUnreachable``."""
-        await self._socket.probe(timeout_s)
+    async def probe(self, timeout_s: float) -> float:
+        """Find out at once whether the connection still stands; gives the round trip, raises ``HubUnreachable``."""
+        return await self._socket.probe(timeout_s)
+
+    async def keep_alive(self, interval_s: float) -> None:
+        """Ping after each such silence, for as long as the hub answers; then drop the connection."""
+        while True:
+            idle_s = time.monotonic() - self._socket.heard_s
+            if idle_s < interval_s:
+                await asyncio.sleep(interval_s - idle_s)
+                continue
+            try:
+                await self._socket.probe(PONG_TIMEOUT_S)
+            except HubUnreachable:
+                if not self._dropped:
+                    self._died_idle_s = idle_s
+                await self.drop()
+                return
+
+    @property
+    def outlived_s(self) -> float:
+        """The longest silence that this connection outlived."""
+        return self._socket.outlived_s
+
+    @property
+    def local(self) -> str:
+        """This machine's own address on it."""
+        return self._socket.local
+
+    @property
+    def peer(self) -> str:
+        """The address of the hub, or of the proxy on the way to it."""
+        return self._socket.peer
 
     async def drop(self) -> None:
         """End the connection, so that ``read`` ends; whoever keeps it then makes a new one."""
+        self._dropped = True
         await self._socket.close()
 
 
@@ -184,10 +228,16 @@ def _unproven(refused: Refused, shown: bytes) -> HubError:
 
 def shown_key(challenge: bytes) -> Fingerprint:
     """Give the fingerprint of the key that a ``challenge`` message shows; raises ``Refused(malformed)``."""
+    return read_challenge(challenge).hub_key.check().fingerprint
+
+
+def read_challenge(challenge: bytes) -> Challenge:
+    """Read the hub's first message, whoever sent it; raises ``Refused(malformed)``."""
     frame = decode_frame(challenge)
     if not isinstance(frame, Challenge):
         raise Refused(Reason.MALFORMED, "expected a challenge")
-    return frame.hub_key.check().fingerprint
+    frame.hub_key.check()
+    return frame
 
 
 def _pause_s(refused: HubRefused) -> float:

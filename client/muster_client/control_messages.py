@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from muster_client.errors import Obstacle
+from muster_client.errors import Obstacle, Trouble
 from muster_client.events import InboxEntry, MemberView, Target
 from muster_protocol.cards import Mode
 from muster_protocol.frames import Purpose, SessionKind
@@ -30,17 +30,36 @@ class SessionView(Struct, frozen=True, kw_only=True):
     targets: tuple[Target, ...]
 
 
+class Drop(Struct, frozen=True, kw_only=True):
+    """The last time that the agent had no connection: lost, or not reached. Words as in ``Disconnected``."""
+
+    at: TimeMs
+    cause: str
+    reason: Reason | None
+    sentence: str
+
+
 class AgentStatus(Struct, frozen=True, kw_only=True):
-    """How the agent is: ``connected`` to ``hub_url`` or not; ``hub`` is None where no hub was ever reached."""
+    """How the agent is.
+
+    ``connected`` to ``hub_url`` or not, and since when; ``hub`` is None where no hub was ever reached.
+    ``keep_alive_ms`` is how often the hub is pinged; ``keep_alive_learnt``: more often than usual, since something on
+    the way cuts idle connections. ``unpublished`` counts the statements that the hub has not acknowledged.
+    """
 
     client: ClientId
     pid: int
     hub_url: str
     hub: Fingerprint | None
     connected: bool
+    connected_since: TimeMs | None
     standing: Reason | None
     sessions: int
     inbox: int
+    unpublished: int
+    keep_alive_ms: int
+    keep_alive_learnt: bool
+    last_drop: Drop | None
 
 
 # -- requests ---------------------------------------------------------------------------------------------------------
@@ -192,6 +211,7 @@ class UnreachableLine(ControlLine, frozen=True, kw_only=True, tag="unreachable")
     """The hub could not be asked."""
 
     sentence: str
+    trouble: Trouble = Trouble.HUB_UNREACHABLE
 
 
 class UnknownSessionLine(ControlLine, frozen=True, kw_only=True, tag="unknown_session"):

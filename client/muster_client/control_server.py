@@ -5,8 +5,8 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,11 +38,14 @@ from muster_client.control_messages import (
     StatusIs,
     TargetUpdate,
 )
+from muster_client.errors import HubRefused, HubUnreachable
 from muster_client.events import TargetChanged
 from muster_client.paths import SOCKET_FILE
 from muster_client.private_files import PRIVATE_FILE, make_private_folder, readable_by_others
+from muster_client.session import Session
 from muster_client.starting import DEFAULT_SESSION_MS
 from muster_protocol.errors import MusterError
+from muster_protocol.reasons import Sayer
 
 if TYPE_CHECKING:
     from muster_client.agent import Agent
@@ -100,37 +103,38 @@ class ControlServer:
             request = msgspec.json.decode(line, type=AnyRequest)
             async with companions() as beside:
                 beside.start(_until_hung_up(reader))
-                async for answer in self._answer(request):
-                    writer.write(msgspec.json.encode(answer) + b"\n")
-                    await writer.drain()
+                async with aclosing(self._answer(request)) as answers:
+                    async for answer in answers:
+                        writer.write(msgspec.json.encode(answer) + b"\n")
+                        await writer.drain()
         except (TimeoutError, ValueError, OSError, msgspec.DecodeError) as error:
             _log.info("control_request_dropped", cause=type(error).__name__)
         finally:
             self._clients -= 1
             writer.close()
 
-    async def _answer(self, request: AnyRequest) -> AsyncIterator[AnyLine]:
+    async def _answer(self, request: AnyRequest) -> AsyncGenerator[AnyLine, None]:
         try:
             if isinstance(request, StartRequest):
-                async for line in self._start(request):
-                    yield line
+                async with aclosing(self._start(request)) as lines:
+                    async for line in lines:
+                        yield line
             else:
                 yield await self._do(request)
         except MusterError as error:
             yield as_line(error)
 
-    async def _start(self, request: StartRequest) -> AsyncIterator[AnyLine]:
-        session = await self._agent.create_session(
-            request.targets,
-            mode=request.mode,
-            profile=request.profile,
-            kind=request.kind,
-            purpose=request.purpose,
-            lasts_ms=request.lasts_ms or DEFAULT_SESSION_MS,
-        )
-        updates = session.updates()
-        yield Started(session=session.view())
-        # The calls go on if the command line goes away; only `cancel` withdraws them.
+    async def _start(self, request: StartRequest) -> AsyncGenerator[AnyLine, None]:
+        session = await self._create(request)
+        told = False
+        try:
+            updates = session.updates()
+            yield Started(session=session.view())
+            told = True
+        finally:
+            if not told:
+                self._beside.start(_drop(session))
+        # The calls go on if the command line goes away from here on; only `cancel` withdraws them.
         self._beside.start(session.invite(request.targets, purpose=request.purpose))
         waiting = set(request.targets)
         async for update in updates:
@@ -141,6 +145,37 @@ class ControlServer:
             if not waiting:
                 break
         yield Settled(session=session.view())
+
+    async def _create(self, request: StartRequest) -> Session:
+        """Make the session; where the command line goes away meanwhile, nobody wants it, and it is closed again."""
+        made: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        # Not cancelled with the request: whatever the hub was asked for has to be taken back.
+        self._beside.start(self._make(request, made))
+        try:
+            return await made
+        except asyncio.CancelledError:
+            if not made.cancelled() and made.exception() is None:
+                self._beside.start(_drop(made.result()))
+            raise
+
+    async def _make(self, request: StartRequest, made: "asyncio.Future[Session]") -> None:
+        try:
+            session = await self._agent.create_session(
+                request.targets,
+                mode=request.mode,
+                profile=request.profile,
+                kind=request.kind,
+                purpose=request.purpose,
+                lasts_ms=request.lasts_ms or DEFAULT_SESSION_MS,
+            )
+        except MusterError as error:
+            if not made.cancelled():
+                made.set_exception(error)
+            return
+        if made.cancelled():
+            await _drop(session)
+        else:
+            made.set_result(session)
 
     async def _do(self, request: AnyRequest) -> AnyLine:  # noqa: C901 - one case for each request
         agent = self._agent
@@ -166,6 +201,16 @@ class ControlServer:
             case StartRequest():
                 raise TypeError("a start is answered line by line")
         return Done()
+
+
+async def _drop(session: Session) -> None:
+    """Close a session that was asked for by a command line that heard nothing of it."""
+    try:
+        await session.close()
+    except (HubUnreachable, HubRefused) as error:
+        # What this process does not hold is closed at the next welcome.
+        _log.info("session_not_closed", session=session.id[:8], cause=str(error))
+        session.end(None, Sayer.DEVICE)
 
 
 async def _until_hung_up(reader: asyncio.StreamReader) -> None:

@@ -7,8 +7,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from muster_client.errors import NewerData
+from typing_extensions import override
+
+from muster_client.errors import DataNotWritten, NewerData
 from muster_client.private_files import create_private
 
 SCHEMA_VERSION = 1
@@ -47,10 +50,38 @@ CREATE TABLE invites (
 """
 
 
+_PRIMARY = 0xFF
+"""An extended code of SQLite holds its primary one in the lowest byte."""
+_NOT_WRITTEN = {
+    sqlite3.SQLITE_FULL: "the disk that holds the device's data is full",
+    sqlite3.SQLITE_IOERR: "the disk that holds the device's data does not take them: full or broken",
+    sqlite3.SQLITE_READONLY: "the device's data can be read and not written",
+    sqlite3.SQLITE_CANTOPEN: "the device's data cannot be opened for writing",
+}
+
+
+class _Connection(sqlite3.Connection):
+    """Says of a disk that takes nothing what it is, whichever statement met it."""
+
+    @override
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.OperationalError as error:
+            words = _NOT_WRITTEN.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY)
+            if words is None:
+                raise
+            raise DataNotWritten(words) from error
+
+
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open or make the database, 0600; raises ``NewerData`` where a newer version of Muster wrote it."""
+    """Open or make the database, 0600.
+
+    Raises ``NewerData`` where a newer version of Muster wrote it, ``DataNotWritten`` where the disk is full. What the
+    connection executes raises ``DataNotWritten`` too.
+    """
     create_private(path)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_Connection)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -88,10 +119,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        _roll_back(connection)
         raise
-    connection.execute("COMMIT")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    # A full disk may have ended the transaction already.
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def changes_by_others(connection: sqlite3.Connection) -> int:

@@ -63,6 +63,8 @@ class Device(TrustBook):
     ) -> None:
         super().__init__(identity, database, clock)
         self.path = path
+        self.clock = clock
+        """The wall clock, in ms since 1970, that everything of this device is dated by."""
         self._meta = Meta(database)
         self._statements.sign_anew(identity.key)
 
@@ -195,6 +197,15 @@ class Device(TrustBook):
         """Speak to the hub with this key and no other."""
         self._meta.pin_hub(fingerprint)
 
+    @property
+    def authority(self) -> str | None:
+        """The certificates, PEM, that this device trusts for its hub's TLS; None: what the system trusts."""
+        return self._meta.authority()
+
+    def trust_authority(self, pem: str | None) -> None:
+        """Trust these certificates, and no others, for the hub's TLS; a running agent does so at its next connect."""
+        self._meta.trust_authority(pem)
+
     def note_confirmed(self) -> None:
         """Note that the person said that these data are the only copy; a running agent notices and asks the hub."""
         self._meta.note_confirmed(self._clock())
@@ -213,6 +224,10 @@ class Device(TrustBook):
         """Give the statements that the hub has not acknowledged, in the order to send them."""
         self.card()
         return self._statements.unpublished()
+
+    def unpublished_count(self) -> int:
+        """Count those statements, and write nothing."""
+        return len(self._statements.unpublished())
 
     def acknowledged(self, serial: int) -> None:
         """Note that the hub has this statement on disk."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from muster_protocol.errors import MusterError
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
@@ -26,6 +27,14 @@ class UnsafeKeyFile(DeviceError):
 
 class NewerData(DeviceError):
     """The data were written by a newer version of Muster."""
+
+
+class DataNotWritten(DeviceError):
+    """The device's data could not be written: the disk is full or fails. What was to be written did not happen."""
+
+
+class BadCertificateAuthority(DeviceError):
+    """The file that should hold the hub's certificate authority cannot be used; the sentence says why."""
 
 
 class BadNickname(DeviceError):
@@ -62,8 +71,33 @@ class HubError(MusterError):
     """The hub could not be asked, or did not do what it was asked."""
 
 
+class Trouble(StrEnum):
+    """Why there is no connection to the hub. A word never changes its meaning."""
+
+    HUB_UNREACHABLE = "hub_unreachable"
+    """Nothing more is known than what the sentence says: refused, no way there, no answer, lost."""
+    HUB_NAME_UNKNOWN = "hub_name_unknown"
+    NOT_A_HUB = "not_a_hub"
+    """Something answered, and it is no hub."""
+    PROXY_FAILED = "proxy_failed"
+    TLS_UNKNOWN_CA = "tls_unknown_ca"
+    TLS_WRONG_HOST = "tls_wrong_host"
+    TLS_EXPIRED = "tls_expired"
+    TLS_NOT_YET_VALID = "tls_not_yet_valid"
+    TLS_NOT_SPOKEN = "tls_not_spoken"
+    """``wss://`` to a port that speaks plain HTTP."""
+    TLS_REQUIRED = "tls_required"
+    """``ws://`` to a port that speaks TLS."""
+    TLS_CUT = "tls_cut"
+    TLS_FAILED = "tls_failed"
+
+
 class HubUnreachable(HubError):
     """No connection to the hub, or it was lost before the reply came: whether the request was done is not known."""
+
+    def __init__(self, sentence: str, trouble: Trouble = Trouble.HUB_UNREACHABLE) -> None:
+        self.trouble = trouble
+        super().__init__(sentence)
 
 
 class HubKeyChanged(HubError):

@@ -82,11 +82,27 @@ class HubPinned(Event, frozen=True, kw_only=True, tag="hub_pinned"):
 
 
 class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
-    """No connection now; the next try is in ``retry_in_s``. ``cause`` is a short word for people and logs."""
+    """No connection now; the next try is in ``retry_in_s``.
+
+    ``cause`` is a short word for logs, ``sentence`` says the same for people where there is more to say.
+    """
 
     cause: str
     retry_in_s: float
     reason: Reason | None = None
+    sentence: str = ""
+
+
+class KeepAliveShortened(Event, frozen=True, kw_only=True, tag="keep_alive_shortened"):
+    """Something on the way cuts idle connections, so the hub is pinged more often from now on."""
+
+    interval_s: float
+
+
+class DataUnwritable(Event, frozen=True, kw_only=True, tag="data_unwritable"):
+    """The device's data could not be written; the agent tries again, and what needs them waits."""
+
+    sentence: str
 
 
 class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):

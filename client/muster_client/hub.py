@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from ssl import SSLContext
 
 from muster_client.alongside import companions
-from muster_client.connection import Connection, Dial, open_connection, shown_key
+from muster_client.connection import Connection, Dial, open_connection, read_challenge
 from muster_client.device import Device
-from muster_client.errors import HubUnreachable
-from muster_client.hub_address import parse_hub_url
+from muster_client.errors import HubUnreachable, Trouble
 from muster_client.introduction import dialled, new_instance, pin
+from muster_client.keep_alive import USUAL_S
 from muster_client.synchronising import PublishResult, fetch_own, publish
-from muster_client.transport import open_socket
+from muster_client.tls import tls_context
+from muster_client.transport import Certificate, open_socket
 from muster_protocol.cards import Mode
 from muster_protocol.connect import Role, Welcome
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
+    Challenge,
     ClearSuspicion,
     DecisionReply,
     GetSession,
@@ -39,7 +42,7 @@ from muster_protocol.ids import ClientId, Fingerprint, SessionId
 MAX_CHANGES = 64
 """Presence changes that wait for a slow reader of ``watch``; the oldest go first."""
 
-__all__ = ["Hub", "PublishResult", "shown_hub_key"]
+__all__ = ["Hub", "PublishResult", "Shown", "show_hub", "shown_hub_key"]
 
 
 class Hub:
@@ -61,12 +64,15 @@ class Hub:
     ) -> AsyncIterator["Hub"]:
         """Connect once, without retries, and bring device and hub to the same statements.
 
-        ``ssl`` None trusts what the system trusts. Raises ``HubUnreachable``, ``HubKeyChanged``, ``HubRefused``.
+        ``ssl`` None trusts what the device was set up to trust. Raises ``HubUnreachable``, ``HubKeyChanged``,
+        ``HubRefused``.
         """
-        dial = Dial(device.address.url, dialled(device, Role.CLI, new_instance()), None, timeout_s, ssl)
+        trusted = ssl or tls_context(device)
+        dial = Dial(device.address.url, dialled(device, Role.CLI, new_instance()), None, timeout_s, trusted)
         async with open_connection(dial) as connection, companions() as beside:
             hub = cls(device, connection, newly_pinned=pin(device, connection.hub))
             beside.start(connection.read(hub._on_push))
+            beside.start(connection.keep_alive(USUAL_S))
             await fetch_own(connection, device)
             hub.published = await hub.publish()
             yield hub
@@ -116,24 +122,39 @@ class Hub:
         """Show one session, as the hub knows it."""
         return await self._connection.ask(GetSession(id=0, session=session, after=0), SessionReply)
 
+    async def round_trip_s(self, timeout_s: float) -> float:
+        """Measure one round trip to the hub."""
+        return await self._connection.probe(timeout_s)
+
     async def clear_suspicion(self) -> None:
         """Say that this device's data is the only copy in use."""
         await self._connection.ask(ClearSuspicion(id=0), Ok)
         self._device.note_confirmed()
 
 
-async def shown_hub_key(
-    hub_url: str, *, insecure: bool = False, timeout_s: float = 10.0, ssl: SSLContext | None = None
-) -> Fingerprint:
-    """Give the fingerprint of the key that a hub shows now, trusting nothing: for a person to compare.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a hub shows to everybody: its first words, and its certificate where there is TLS. Nothing proves them."""
 
-    Raises ``BadHubUrl``, ``HubUnreachable``.
+    challenge: Challenge
+    certificate: Certificate | None
+
+
+async def shown_hub_key(device: Device) -> Fingerprint:
+    """Give the fingerprint of the key that the device's hub shows now, trusting nothing: for a person to compare.
+
+    Raises ``HubUnreachable``.
     """
-    address = parse_hub_url(hub_url, insecure=insecure)
+    return (await show_hub(device)).challenge.hub_key.check().fingerprint
+
+
+async def show_hub(device: Device, *, timeout_s: float = 10.0) -> Shown:
+    """Hear the first words of the device's hub, and say nothing; raises ``HubUnreachable``."""
+    url, trusted = device.address.url, tls_context(device)
     try:
-        async with asyncio.timeout(timeout_s), open_socket(address.url, timeout_s=timeout_s, ssl=ssl) as socket:
-            return shown_key(await socket.receive())
+        async with asyncio.timeout(timeout_s), open_socket(url, timeout_s=timeout_s, ssl=trusted) as socket:
+            return Shown(read_challenge(await socket.receive()), socket.certificate)
     except TimeoutError:
         raise HubUnreachable("the hub did not say who it is in time") from None
     except Refused as refused:
-        raise HubUnreachable(f"what the hub said was not accepted: {refused}") from None
+        raise HubUnreachable(f"what the hub said was not accepted: {refused}", Trouble.NOT_A_HUB) from None

@@ -4,22 +4,36 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from ssl import SSLContext
 from typing import TypeVar
 
 import structlog
 
 from muster_client.alongside import companions
-from muster_client.backoff import Backoff
+from muster_client.backoff import CAP_S, Backoff
 from muster_client.connection import Connection, ConnectionLost, Dial, open_connection
+from muster_client.control_messages import Drop
 from muster_client.device import Device
-from muster_client.errors import HubKeyChanged, HubRefused, HubUnreachable
-from muster_client.events import Connected, Disconnected, Event, HubPinned, Stopped
+from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
+from muster_client.events import (
+    Connected,
+    DataUnwritable,
+    Disconnected,
+    Event,
+    HubPinned,
+    KeepAliveShortened,
+    Stopped,
+)
 from muster_client.introduction import dialled, new_instance, pin
+from muster_client.keep_alive import KeepAlive
+from muster_client.roaming import way_to
 from muster_client.sleeping import CHECK_EVERY_S, SleepWatch
+from muster_client.tls import tls_context
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import MAX_WAITING, Ack, Ok, Push, Reply, Request
+from muster_protocol.ids import TimeMs
 from muster_protocol.reasons import Reason
 
 PROBE_TIMEOUT_S = 5.0
@@ -37,6 +51,16 @@ STOP_REASONS = {
 _log = structlog.get_logger("muster.link")
 
 R = TypeVar("R", bound=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """Why a try or a connection ended, and how long to wait at least before the next."""
+
+    cause: str
+    at_least_s: float = 0.0
+    reason: Reason | None = None
+    sentence: str = ""
 
 
 class Link:
@@ -66,6 +90,15 @@ class Link:
         self._ready = asyncio.Event()
         self._awake = asyncio.Event()
         self._connection: Connection | None = None
+        self._unwritten: DataNotWritten | None = None
+        self._peer: str | None = None
+        self._way: str | None = None
+        self.keep_alive = KeepAlive()
+        """What was learnt of the way to the hub."""
+        self.since: TimeMs | None = None
+        """Since when the connection is up."""
+        self.last_drop: Drop | None = None
+        """Why there was no connection the last time that there was none."""
 
     @property
     def connection(self) -> Connection | None:
@@ -87,7 +120,15 @@ class Link:
             async with asyncio.timeout(WAIT_FOR_HUB_S):
                 await self._ready.wait()
         except TimeoutError:
-            raise HubUnreachable("no connection to the hub") from None
+            raise self._away() from None
+
+    def _away(self) -> HubUnreachable:
+        """Say why there is no connection, where that is known."""
+        drop = self.last_drop
+        if drop is None or not drop.sentence:
+            return HubUnreachable("no connection to the hub")
+        known = drop.cause in set(Trouble)
+        return HubUnreachable(drop.sentence, Trouble(drop.cause) if known else Trouble.HUB_UNREACHABLE)
 
     async def ask(self, request: Request, reply: type[R]) -> R:
         """Send a request over the connection that is up, or the next one if it comes soon.
@@ -105,38 +146,49 @@ class Link:
     async def run(self) -> None:
         """Connect, again and again; raises ``HubRefused`` where the hub said with proof that it is no use."""
         async with companions() as beside:
-            beside.start(self._watch_sleep())
+            beside.start(self._watch_machine())
             while True:
-                await self._wait(*await self._connect_once())
+                await self._wait(await self._connect_once())
 
-    async def _connect_once(self) -> tuple[str, float, Reason | None]:
-        """Be connected for as long as it lasts; give why it ended, how long to wait at least, and the hub's reason."""
+    async def _connect_once(self) -> _Ended:
+        """Be connected for as long as it lasts; tells why it ended."""
         try:
             await self._be_connected()
         except HubRefused as refused:
             if refused.stop:
                 raise self._stopped(refused.reason) from None
-            return "refused", (refused.retry_after_ms or 0) / 1000, refused.reason
-        except HubKeyChanged:
+            return _Ended("refused", (refused.retry_after_ms or 0) / 1000, refused.reason)
+        except HubKeyChanged as changed:
             self._backoff.longest()
-            return "hub_key_changed", 0.0, Reason.HUB_KEY_CHANGED
+            return _Ended("hub_key_changed", 0.0, Reason.HUB_KEY_CHANGED, str(changed))
+        except DataNotWritten as error:
+            return self._on_unwritten(error)
         except ConnectionLost as lost:
             return self._on_lost(lost)
-        except HubUnreachable:
-            return "unreachable", 0.0, None
-        return "closed", 0.0, None
+        except HubUnreachable as error:
+            plain = error.trouble is Trouble.HUB_UNREACHABLE
+            return _Ended("unreachable" if plain else error.trouble.value, sentence=str(error))
+        return _Ended("closed")
 
-    def _on_lost(self, lost: ConnectionLost) -> tuple[str, float, Reason | None]:
+    def _on_lost(self, lost: ConnectionLost) -> _Ended:
+        unwritten, self._unwritten = self._unwritten, None
+        if unwritten is not None:
+            return self._on_unwritten(unwritten)
         if lost.code == CloseCode.SUPERSEDED:
             # Another process of this device took the seat: this one comes back as a new instance, much later, so that
             # two copies of one device do not take it from each other without end.
             self._instance = new_instance()
             self._backoff.longest()
-            return "superseded", 0.0, Reason.SUPERSEDED
+            return _Ended("superseded", CAP_S, Reason.SUPERSEDED)
         if lost.stop:
             known = {code.value: reason for code, reason in STOP_REASONS.items()}
             raise self._stopped(known.get(lost.code, Reason.MALFORMED))
-        return f"closed_{lost.code}", (lost.retry_after_ms or 0) / 1000, None
+        return _Ended(f"closed_{lost.code}", (lost.retry_after_ms or 0) / 1000, sentence=_why_lost(lost))
+
+    def _on_unwritten(self, error: DataNotWritten) -> _Ended:
+        """Go on without the connection: what the hub pushes could not be kept, and comes again at the next one."""
+        self._tell(DataUnwritable(sentence=str(error)))
+        return _Ended("data_unwritable", sentence=str(error))
 
     def _stopped(self, reason: Reason) -> HubRefused:
         self._tell(Stopped(reason=reason))
@@ -144,21 +196,36 @@ class Link:
 
     async def _be_connected(self) -> None:
         device = self._device
-        dial = Dial(device.address.url, dialled(device, Role.AGENT, self._instance), device.token(), ssl=self._ssl)
+        introduction = dialled(device, Role.AGENT, self._instance)
+        dial = Dial(device.address.url, introduction, device.token(), ssl=self._ssl or tls_context(device))
         async with open_connection(dial) as connection, companions() as beside:
-            self._connection = connection
-            self._awake.clear()
-            self._backoff.connected(time.monotonic())
-            self._introduce(connection)
+            self._begin(connection)
             queue: asyncio.Queue[Push] = asyncio.Queue(MAX_QUEUED_PUSHES)
             handled: asyncio.Queue[str] = asyncio.Queue()
             try:
                 beside.start(self._handle(connection, queue, handled))
                 beside.start(_acknowledge(connection, handled))
+                beside.start(connection.keep_alive(self.keep_alive.interval_s))
                 await connection.read(lambda push: _enqueue(queue, push))
+            except ConnectionLost as lost:
+                self._learn(connection, lost)
+                raise
             finally:
                 self._ready.clear()
-                self._connection = None
+                self._connection = self.since = None
+
+    def _begin(self, connection: Connection) -> None:
+        self._connection, self.since = connection, self._device.clock()
+        self._awake.clear()
+        self._unwritten = None
+        self._backoff.connected(time.monotonic())
+        self._peer, self._way = connection.peer, way_to(connection.peer)
+        self.keep_alive.connected(connection.local)
+        self._introduce(connection)
+
+    def _learn(self, connection: Connection, lost: ConnectionLost) -> None:
+        if lost.died_idle_s is not None and self.keep_alive.died(lost.died_idle_s, connection.outlived_s):
+            self._tell(KeepAliveShortened(interval_s=self.keep_alive.interval_s))
 
     def _introduce(self, connection: Connection) -> None:
         hub, welcome = connection.hub, connection.welcome
@@ -175,36 +242,57 @@ class Link:
                 await self._on_push(connection, push)
                 if push.push is not None:
                     handled.put_nowait(push.push)
+        except DataNotWritten as error:
+            self._unwritten = error
+            await connection.drop()
         except HubUnreachable:
             # The reader finds the same and says why; what was not acknowledged comes again.
             await connection.drop()
 
-    async def _wait(self, cause: str, at_least_s: float, reason: Reason | None) -> None:
+    async def _wait(self, ended: _Ended) -> None:
         self._backoff.lost(time.monotonic())
-        delay_s = self._backoff.delay_s(self._random.random(), at_least_s=at_least_s)
-        self._tell(Disconnected(cause=cause, retry_in_s=delay_s, reason=reason))
+        delay_s = self._backoff.delay_s(self._random.random(), at_least_s=ended.at_least_s)
+        cause, reason, sentence = ended.cause, ended.reason, ended.sentence
+        self.last_drop = Drop(at=self._device.clock(), cause=cause, reason=reason, sentence=sentence)
+        self._tell(Disconnected(cause=cause, retry_in_s=delay_s, reason=reason, sentence=sentence))
         try:
             async with asyncio.timeout(delay_s):
                 await self._awake.wait()
         except TimeoutError:
             return
+        # It woke up for one try: where that fails at once too, the next one waits.
+        self._awake.clear()
 
-    async def _watch_sleep(self) -> None:
-        watch = SleepWatch(time.time(), time.monotonic())
+    async def _watch_machine(self) -> None:
+        """Look every few seconds whether the machine slept, or is on another network."""
+        watch = SleepWatch(self._wall_s(), time.monotonic())
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
-            if watch.slept(time.time(), time.monotonic()):
-                await self._after_sleep()
+            slept = watch.slept(self._wall_s(), time.monotonic())
+            if self._moved() or slept:
+                await self._look_now()
 
-    async def _after_sleep(self) -> None:
+    def _wall_s(self) -> float:
+        return self._device.clock() / 1000
+
+    def _moved(self) -> bool:
+        """Tell whether the way to the hub starts elsewhere than at the last look, or at last starts somewhere."""
+        if self._peer is None:
+            return False
+        before, self._way = self._way, way_to(self._peer)
+        return self._way != before
+
+    async def _look_now(self) -> None:
         """Find out at once whether the connection survived; without one, try at once."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             self.wake()
             return
         try:
-            await self._connection.probe(PROBE_TIMEOUT_S)
+            await connection.probe(PROBE_TIMEOUT_S)
         except HubUnreachable:
-            await self.refresh()
+            self._awake.set()
+            await connection.drop()
 
     def wake(self) -> None:
         """Try again now, where the next try is waited for."""
@@ -216,6 +304,12 @@ class Link:
         if self._connection is not None:
             self._awake.set()
             await self._connection.drop()
+
+
+def _why_lost(lost: ConnectionLost) -> str:
+    if lost.died_idle_s is None:
+        return str(lost)
+    return f"the connection to the hub broke after {lost.died_idle_s:.0f} s of silence"
 
 
 async def _acknowledge(connection: Connection, handled: asyncio.Queue[str]) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from muster_client.device import Device
-from muster_client.errors import HubRefused, Obstacle
-from muster_client.events import Event
+from muster_client.errors import DataNotWritten, HubRefused, Obstacle
+from muster_client.events import DataUnwritable, Event
 from muster_client.link import Link
 from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
@@ -37,6 +37,9 @@ class Means:
             return Obstacle(peer, refused.reason, Sayer.HUB)
         except Refused as refused:
             return Obstacle(peer, refused.reason, Sayer.DEVICE)
+        except DataNotWritten as error:
+            self.tell(DataUnwritable(sentence=str(error)))
+            return Obstacle(peer, Reason.NO_ANSWER, Sayer.DEVICE)
         return self.device.peer_key(peer) or Obstacle(peer, Reason.NOT_TRUSTED, Sayer.DEVICE)
 
 

@@ -32,6 +32,8 @@ from muster_protocol.signed import Signed, read, verify
 
 MAX_ROUNDS = 8
 """Pages of epochs read to come in step with one session."""
+CHANGED = "changed"
+"""What the hub says of a session about which it may have failed to say something."""
 
 _log = structlog.get_logger("muster.session")
 
@@ -197,8 +199,13 @@ class Membership:
         key = await self._means.key_of(member)
         return None if isinstance(key, Obstacle) else key
 
-    def on_update(self, push: SessionUpdatePush) -> None:
-        """Hear the hub's word on a session."""
+    async def on_update(self, connection: Connection, push: SessionUpdatePush) -> None:
+        """Hear the hub's word on a session; one that changed unheard is read again. Raises ``HubUnreachable``."""
+        if push.state == CHANGED:
+            held = self.hosted(push.session) or self.attended(push.session)
+            if held is not None:
+                await self._catch_up(connection, held)
+            return
         if (hosted := self.hosted(push.session)) is not None:
             hosted.on_update(push)
         if (attended := self.attended(push.session)) is not None:

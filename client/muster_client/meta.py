@@ -13,6 +13,7 @@ T = TypeVar("T", bound=Struct)
 
 SETTINGS = "settings"
 PINNED_HUB = "pinned_hub"
+AUTHORITY = "tls_authority"
 CONFIRMED = "only_copy_confirmed_ms"
 TOKEN = "continuity_token"  # noqa: S105 - the row's name
 
@@ -49,6 +50,18 @@ class Meta:
     def pin_hub(self, fingerprint: Fingerprint) -> None:
         """Replace the hub's pin."""
         self._put(PINNED_HUB, fingerprint)
+
+    def authority(self) -> str | None:
+        """Give the certificates, PEM, that this device trusts for its hub's TLS."""
+        value = self._get(AUTHORITY)
+        return None if value is None else value.decode()
+
+    def trust_authority(self, pem: str | None) -> None:
+        """Replace those certificates; None: what the system trusts."""
+        if pem is None:
+            self._db.execute("DELETE FROM meta WHERE name = ?", (AUTHORITY,))
+        else:
+            self._put(AUTHORITY, pem.encode())
 
     def forget_hub(self) -> None:
         """Drop what belongs to one hub: its pin and the token that it gave."""

@@ -14,8 +14,11 @@ ENVIRONMENT = "MUSTER_DATA_DIR"
 def default_path() -> Path:
     """Give the device's folder: ``MUSTER_DATA_DIR``, else where this platform keeps a user's data."""
     named = os.environ.get(ENVIRONMENT)
-    if named:
-        return Path(named)
+    return Path(named) if named else usual_path()
+
+
+def usual_path() -> Path:
+    """Give the device's folder where nothing names another one."""
     # Only whoever needs the platform's answer pays for finding it.
     import platformdirs  # noqa: PLC0415
 

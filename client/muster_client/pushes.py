@@ -63,7 +63,7 @@ class Pushes:
             case LeavePush():
                 await self._membership.on_leave(push.leave)
             case SessionUpdatePush():
-                self._membership.on_update(push)
+                await self._membership.on_update(connection, push)
             case PresencePush():
                 self._means.tell(PresenceChanged(devices=push.devices))
             case StatementPush():

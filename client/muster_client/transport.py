@@ -2,20 +2,32 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ssl import SSLContext
+from ssl import SSLContext, SSLObject, cert_time_to_seconds
+from typing import Any, cast
 
+from msgspec import Struct
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+    ProxyError,
+)
 from websockets.typing import Subprotocol
 
-from muster_client.errors import HubUnreachable
+from muster_client.errors import HubUnreachable, Trouble
+from muster_client.proxy import proxy_for, shown
+from muster_client.second_look import speaks_plain_http, speaks_tls
+from muster_client.troubles import from_os_error
 from muster_protocol.codec import MAX_MESSAGE_BYTES
 
 SUBPROTOCOL = Subprotocol("muster.v1")
-KEEPALIVE_INTERVAL_S = 20
-"""How often the hub is pinged, and how long it may take to answer."""
 CLOSE_TIMEOUT_S = 2
 MAX_UNREAD_MESSAGES = 64
 """Messages that wait unread before the socket is read no further."""
@@ -36,11 +48,24 @@ class SocketClosed(HubUnreachable):
         super().__init__(f"the connection to the hub ended ({code})")
 
 
+class Certificate(Struct, frozen=True, kw_only=True):
+    """The certificate that the hub showed and that was accepted. ``expires_s`` counts from 1970."""
+
+    issuer: str
+    expires_s: float
+    version: str
+    """Of TLS, as people write it."""
+
+
 class Socket:
     """One open WebSocket of binary messages."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+        self.heard_s = time.monotonic()
+        """When the hub was last heard, by the monotonic clock."""
+        self.outlived_s = 0.0
+        """The longest silence after which the hub was heard again."""
 
     async def send(self, data: bytes) -> None:
         """Send one message; raises ``SocketClosed``."""
@@ -55,21 +80,54 @@ class Socket:
             data = await self._connection.recv(decode=False)
         except ConnectionClosed as closed:
             raise _closed(closed) from None
+        self._hear()
         return bytes(data)
 
-    async def probe(self, timeout_s: float) -> None:
-        """Ask whether the other side is there now; raises ``SocketClosed`` where it does not answer in time."""
+    async def probe(self, timeout_s: float) -> float:
+        """Ask whether the other side is there now, and give the round trip in seconds.
+
+        Raises ``SocketClosed`` where it does not answer in time.
+        """
         try:
             async with asyncio.timeout(timeout_s):
-                await (await self._connection.ping())
+                round_trip_s = await (await self._connection.ping())
         except ConnectionClosed as closed:
             raise _closed(closed) from None
         except TimeoutError:
             raise SocketClosed(ABNORMAL_CLOSURE) from None
+        self._hear()
+        return round_trip_s
+
+    def _hear(self) -> None:
+        now = time.monotonic()
+        self.outlived_s = max(self.outlived_s, now - self.heard_s)
+        self.heard_s = now
 
     async def close(self) -> None:
         """Close; within ``CLOSE_TIMEOUT_S`` also where the other side is gone."""
         await self._connection.close(NORMAL_CLOSURE)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The hub's certificate; None without TLS."""
+        found: SSLObject | None = self._connection.transport.get_extra_info("ssl_object")
+        shown_there = None if found is None else found.getpeercert()
+        if found is None or not shown_there:
+            return None
+        named = dict(pair for part in cast("tuple[Any, ...]", shown_there["issuer"]) for pair in part)
+        issuer = named.get("organizationName") or named.get("commonName") or "without a name"
+        expires_s = cert_time_to_seconds(str(shown_there["notAfter"]))
+        return Certificate(issuer=str(issuer), expires_s=expires_s, version=found.version() or "TLS")
+
+    @property
+    def local(self) -> str:
+        """This machine's own address on the connection."""
+        return str(self._connection.local_address[0])
+
+    @property
+    def peer(self) -> str:
+        """The address of whoever is at the other end: the hub, or a proxy."""
+        return str(self._connection.remote_address[0])
 
 
 def _closed(error: ConnectionClosed) -> SocketClosed:
@@ -78,35 +136,57 @@ def _closed(error: ConnectionClosed) -> SocketClosed:
 
 @asynccontextmanager
 async def open_socket(url: str, *, timeout_s: float, ssl: SSLContext | None) -> AsyncIterator[Socket]:
-    """Connect, and close with the block; raises ``HubUnreachable`` with a sentence for people.
+    """Connect, and close with the block; raises ``HubUnreachable`` with a word and a sentence for people.
 
-    ``ssl`` None trusts what the system trusts.
+    ``ssl`` None trusts what the system trusts. The way leads over a proxy where the environment names one.
     """
-    secured = {"ssl": ssl} if ssl is not None and url.startswith("wss:") else {}
-    try:
-        connection = await connect(
-            url,
-            subprotocols=[SUBPROTOCOL],
-            compression=None,
-            user_agent_header=None,
-            open_timeout=timeout_s,
-            ping_interval=KEEPALIVE_INTERVAL_S,
-            ping_timeout=KEEPALIVE_INTERVAL_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MAX_MESSAGE_BYTES,
-            max_queue=MAX_UNREAD_MESSAGES,
-            logger=_quiet,
-            **secured,  # type: ignore[arg-type]
-        )
-    except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
-        raise HubUnreachable(f"no connection to {url}: {_short(error)}") from error
+    connection = await _connect(url, timeout_s, ssl)
     try:
         yield Socket(connection)
     finally:
         await connection.close(NORMAL_CLOSURE)
 
 
-def _short(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> ClientConnection:
+    secured = {"ssl": ssl} if ssl is not None and url.startswith("wss:") else {}
+    proxy = proxy_for(url)
+    try:
+        return await connect(
+            url,
+            subprotocols=[SUBPROTOCOL],
+            compression=None,
+            user_agent_header=None,
+            proxy=proxy,
+            open_timeout=timeout_s,
+            # Whoever keeps the connection pings at an interval of its own.
+            ping_interval=None,
+            close_timeout=CLOSE_TIMEOUT_S,
+            max_size=MAX_MESSAGE_BYTES,
+            max_queue=MAX_UNREAD_MESSAGES,
+            logger=_quiet,
+            **secured,  # type: ignore[arg-type]
+        )
+    except (OSError, InvalidHandshake, InvalidProxy, InvalidURI, EOFError) as error:
+        said = _explain(error, url, None if proxy is None else shown(proxy))
+        if proxy is None:
+            said = await _look_again(error, url) or said
+        raise said from error
+
+
+async def _look_again(error: Exception, url: str) -> HubUnreachable | None:
+    """Tell the two schemes apart where the port hung up on the first words."""
+    if url.startswith("wss:") and isinstance(error, ConnectionResetError) and await speaks_plain_http(url):
+        return HubUnreachable(f"{url} does not speak TLS on this port", Trouble.TLS_NOT_SPOKEN)
+    if url.startswith("ws:") and isinstance(error, InvalidMessage) and await speaks_tls(url):
+        return HubUnreachable(f"{url} speaks TLS on this port", Trouble.TLS_REQUIRED)
+    return None
+
+
+def _explain(error: Exception, url: str, proxy: str | None) -> HubUnreachable:
+    if isinstance(error, OSError):
+        return from_os_error(error, url, proxy)
+    if isinstance(error, InvalidProxy | ProxyError):
+        return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {error}", Trouble.PROXY_FAILED)
+    if isinstance(error, InvalidStatus):
+        return HubUnreachable(f"{url} answered HTTP {error.response.status_code} and no hub", Trouble.NOT_A_HUB)
+    return HubUnreachable(f"{url} answered, but not as a hub: {error}", Trouble.NOT_A_HUB)

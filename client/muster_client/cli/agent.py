@@ -1,35 +1,46 @@
-"""``muster agent``: be there for calls, for as long as it runs."""
+"""``muster agent``: be there for calls, for as long as it runs; and what is asked of a running one."""
 
 from typing import Annotated
 
 import typer
 
+from muster_client.cli import agent_service, agent_status
 from muster_client.cli.accepting import Accept
-from muster_client.cli.help_pages import Group, examples
-from muster_client.cli.invocation import invocation
+from muster_client.cli.authority import TlsCa, remember
+from muster_client.cli.help_pages import GroupedCommands, examples
+from muster_client.cli.invocation import Invocation, invocation
 from muster_client.cli.output import Output
 
-commands = typer.Typer()
-
-
-@commands.command(
-    rich_help_panel=Group.DAILY,
+commands = typer.Typer(
+    name="agent",
+    cls=GroupedCommands,
     epilog=examples(
         "muster agent",
         "muster agent --accept granted",
         "muster agent --on-session './sync.sh'    it finds MUSTER_SESSION and more in its environment",
+        "muster agent install                     as a service, from now on",
+        "muster agent status",
     ),
 )
+commands.add_typer(agent_status.commands)
+commands.add_typer(agent_service.commands)
+
+OnSession = Annotated[
+    str | None, typer.Option("--on-session", metavar="CMD", help="Run this by the shell for each session joined.")
+]
+Accepts = Annotated[
+    Accept,
+    typer.Option("--accept", help="Say yes to what grants cover, and let who asks wait in the inbox; or less."),
+]
+
+
+@commands.callback(invoke_without_command=True)
 def agent(
     context: typer.Context,
     *,
-    on_session: Annotated[
-        str | None, typer.Option("--on-session", metavar="CMD", help="Run this by the shell for each session joined.")
-    ] = None,
-    accept: Annotated[
-        Accept,
-        typer.Option("--accept", help="Say yes to what grants cover, and let who asks wait in the inbox; or less."),
-    ] = Accept.ALL,
+    on_session: OnSession = None,
+    accept: Accepts = Accept.ALL,
+    tls_ca: TlsCa = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines, as without a terminal.")] = False,
 ) -> None:
     """Be there for calls, as long as it runs.
@@ -39,13 +50,18 @@ def agent(
     The program of --on-session gets MUSTER_SESSION, MUSTER_MODE, MUSTER_PROFILE, MUSTER_CREATOR, MUSTER_MEMBERS and
     MUSTER_EPOCH in its environment, and never a key.
     """
+    if context.invoked_subcommand is None:
+        _run(invocation(context), on_session, accept, tls_ca, Output(as_json=as_json))
+
+
+def _run(found: Invocation, on_session: str | None, accept: Accept, tls_ca: str | None, output: Output) -> None:
     # What an agent needs is slow to import, and this is the one command that needs it.
     import asyncio  # noqa: PLC0415
 
     from muster_client.cli.agent_log import AgentLog, configure_logs  # noqa: PLC0415
     from muster_client.cli.serving import serve  # noqa: PLC0415
 
-    output = Output(as_json=as_json)
     configure_logs(as_json=not output.terminal)
-    with invocation(context).device() as device:
+    with found.device() as device:
+        remember(device, tls_ca)
         asyncio.run(serve(device, AgentLog(device, output), accept, on_session))

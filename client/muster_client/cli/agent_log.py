@@ -71,7 +71,18 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.Disconnected) -> str:
-        return f"not connected ({event.cause}); next try in {event.retry_in_s:.0f}s"
+        why = event.sentence or event.cause
+        return f"not connected ({why}); next try in {event.retry_in_s:.0f}s"
+
+    @_say.register
+    def _(self, event: events.KeepAliveShortened) -> str:
+        return (
+            f"something on the way cuts idle connections: the hub is pinged every {event.interval_s:.0f}s from now on"
+        )
+
+    @_say.register
+    def _(self, event: events.DataUnwritable) -> str:
+        return f"{event.sentence}: make room there; this agent goes on, and tries again"
 
     @_say.register
     def _(self, event: events.CloneSuspected) -> str:

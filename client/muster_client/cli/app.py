@@ -8,6 +8,7 @@ import typer
 
 from muster_client.cli import (
     agent,
+    doctor,
     grants,
     hub_key,
     identity,
@@ -97,6 +98,7 @@ for commands, group in (
     (agent.commands, Group.DAILY),
     (session, Group.DAILY),
     (presence.commands, Group.DAILY),
+    (doctor.commands, Group.DAILY),
     (why.commands, Group.DAILY),
     (inbox.commands, Group.DAILY),
     (trusting.commands, Group.TRUST),

@@ -154,9 +154,13 @@ class TargetFields(Struct, frozen=True, kw_only=True):
 
 
 class StartDocument(Struct, frozen=True, kw_only=True):
-    """``session start``. ``session`` None: none was created. ``exit_code`` is the command's own."""
+    """``session start``. ``session`` None: none was created. ``exit_code`` is the command's own.
+
+    ``closed``: the session was closed again, since nobody could be called in or the user gave up.
+    """
 
     session: str | None
+    closed: bool
     mode: str
     profile: str | None
     kind: str
@@ -224,3 +228,56 @@ class ConfirmedDocument(Struct, frozen=True, kw_only=True):
 
     client: str
     cleared: bool
+
+
+class DropFields(Struct, frozen=True, kw_only=True):
+    """When an agent last had no connection, and why: ``cause`` for logs, ``sentence`` for people, or nothing."""
+
+    at_ms: int
+    cause: str
+    reason: str | None
+    sentence: str
+
+
+class AgentStatusDocument(Struct, frozen=True, kw_only=True):
+    """``agent status``."""
+
+    client: str
+    pid: int
+    hub_url: str
+    hub_fingerprint: str | None
+    connected: bool
+    connected_since_ms: int | None
+    standing: str | None
+    sessions: int
+    inbox: int
+    unpublished: int
+    keep_alive_ms: int
+    keep_alive_learnt: bool
+    last_drop: DropFields | None
+
+
+class ServiceDocument(Struct, frozen=True, kw_only=True):
+    """``agent install`` and ``agent uninstall``; ``to_run`` is what the service manager could not be told from here."""
+
+    service: str
+    path: str
+    text: str
+    installed: bool
+    to_run: tuple[str, ...]
+
+
+class FindingFields(Struct, frozen=True, kw_only=True):
+    """One line of ``doctor``: ``state`` is ok, warn or fail."""
+
+    check: str
+    state: str
+    sentence: str
+    next_step: str | None
+
+
+class DoctorDocument(Struct, frozen=True, kw_only=True):
+    """``doctor``: the worst of all states, and each check in its order."""
+
+    state: str
+    findings: tuple[FindingFields, ...]

@@ -11,6 +11,8 @@ class ExitCode(IntEnum):
     """A typed reason was shown. For ``session start``: the session exists, and some could not be called in."""
     NOT_TRUSTED = 2
     """``session start``: someone is not trusted, and no session was created."""
+    AGENT_NOT_CONNECTED = 2
+    """``agent status``: it runs, and has no connection to the hub."""
     NOT_CREATED = 3
     """``session start``: the session could not be created."""
     TIMED_OUT = 4

@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from muster_client.cli.exit_codes import ExitCode
+from muster_client.errors import Trouble
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
 NAMELESS = "the other device"
@@ -16,9 +17,9 @@ class Word(StrEnum):
     AGENT_RUNNING = "agent_running"
     AMBIGUOUS_NAME = "ambiguous_name"
     BAD_NICKNAME = "bad_nickname"
+    DATA_NOT_WRITTEN = "data_not_written"
     DEVICE_EXISTS = "device_exists"
     HUB_NOT_INSTALLED = "hub_not_installed"
-    HUB_UNREACHABLE = "hub_unreachable"
     INVALID_REQUEST = "invalid_request"
     NEWER_DATA = "newer_data"
     NO_AGENT = "no_agent"
@@ -26,6 +27,7 @@ class Word(StrEnum):
     NO_INVITE = "no_invite"
     NO_TERMINAL = "no_terminal"
     NOT_CONFIRMED = "not_confirmed"
+    NOT_INSTALLED = "not_installed"
     UNEXPECTED = "unexpected"
     UNSAFE_KEY_FILE = "unsafe_key_file"
     UNUSABLE_DATA = "unusable_data"
@@ -41,7 +43,7 @@ class Failure(Exception):
 
     def __init__(
         self,
-        word: Word | Reason,
+        word: Word | Reason | Trouble,
         sentence: str,
         next_step: str,
         *,

@@ -14,7 +14,7 @@ from muster_client.cli.starting import Attempt
 from muster_client.cli.telling import tell
 from muster_client.cli.translation import from_error
 from muster_client.control import ControlClient, StartRequest
-from muster_client.errors import Obstacle
+from muster_client.errors import HubError, NoAgent, Obstacle, UnknownSession
 from muster_client.events import Progress, Target
 from muster_protocol.errors import MusterError
 from muster_protocol.ids import SessionId
@@ -56,7 +56,10 @@ class Run:
                         break
         except CutShort as cut:
             return self._timed_out() if cut.signal is signal.SIGALRM else self._given_up(cut.signal)
-        return self._conclude(self._attempt.exit_code())
+        code = self._attempt.exit_code()
+        if self._attempt.in_vain:
+            self._close_again()
+        return self._conclude(code)
 
     def refused_here(self, obstacles: Sequence[Obstacle]) -> ExitCode:
         """Tell what this device's own data say against it; no session was created."""
@@ -102,14 +105,30 @@ class Run:
             self._output.note(f"The open invites were withdrawn; session {short(session)} stays for those who joined.")
             return
         self._agent.close_session(session)
+        self._attempt.closed = True
         self._output.note("The open invites were withdrawn.")
+
+    def _close_again(self) -> None:
+        """Close a session in which its creator would stay alone: nobody is in, and nobody is called any more."""
+        if self._attempt.session is None:
+            return
+        try:
+            self._agent.close_session(self._attempt.session)
+        except UnknownSession:
+            # It ended by itself meanwhile.
+            pass
+        except (HubError, NoAgent) as error:
+            self._output.note(f"note:  The session could not be closed again: {error}.")
+            return
+        self._attempt.closed = True
 
     def _conclude(self, code: ExitCode) -> ExitCode:
         if self._output.as_json:
             self._output.document(self._document(code))
             return code
         if self._attempt.session is not None:
-            self._output.line(f"session {self._attempt.session}")
+            ending = " (closed again: nobody could be called in)" if self._attempt.closed else ""
+            self._output.line(f"session {self._attempt.session}{ending}")
         self._tell_refusals()
         return code
 
@@ -121,6 +140,7 @@ class Run:
     def _document(self, code: ExitCode) -> StartDocument:
         return StartDocument(
             session=self._attempt.session,
+            closed=self._attempt.closed,
             mode=self._request.mode.value,
             profile=self._request.profile,
             kind=self._request.kind.value,

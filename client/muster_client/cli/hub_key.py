@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client.cli.authority import TlsCa, remember
 from muster_client.cli.documents import HubKeyDocument
 from muster_client.cli.failures import Failure, Word, invalid
 from muster_client.cli.help_pages import GroupedCommands, examples
@@ -38,6 +39,7 @@ def trust(
             "--fingerprint", metavar="HEX", help="The key that the hub must show, hex or base32: no question."
         ),
     ] = None,
+    tls_ca: TlsCa = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -49,6 +51,7 @@ def trust(
     output = Output(as_json=as_json)
     expected = _read(fingerprint)
     with invocation(context).device() as device:
+        remember(device, tls_ca)
         shown = _shown(device)
         if expected is not None and shown != expected:
             raise Failure(
@@ -78,7 +81,7 @@ def _shown(device: Device) -> Fingerprint:
 
     from muster_client.hub import shown_hub_key  # noqa: PLC0415
 
-    return asyncio.run(shown_hub_key(device.hub_url, insecure=device.settings.insecure))
+    return asyncio.run(shown_hub_key(device))
 
 
 def _compare(device: Device, shown: Fingerprint, output: Output) -> None:

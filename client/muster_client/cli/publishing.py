@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from muster_client.cli.asking import ask_hub
 from muster_client.cli.documents import PublicationFields
-from muster_client.cli.failures import NAMELESS, Word, for_people
+from muster_client.cli.failures import NAMELESS, for_people
 from muster_client.cli.invocation import Invocation
 from muster_client.cli.output import Output
 from muster_client.cli.translation import from_error
 from muster_client.device import Device
-from muster_client.errors import HubError
+from muster_client.errors import HubError, Trouble
 from muster_protocol.reasons import REASONS, Reason
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def publish(found: Invocation, device: Device) -> Publication:
         refused = ask_hub(device, _refused, timeout_s=CONNECT_TIMEOUT_S)
     except HubError as error:
         failure = from_error(error)
-        return Publication(failure.word, failure.sentence) if failure else Publication(Word.HUB_UNREACHABLE)
+        return Publication(failure.word, failure.sentence) if failure else Publication(Trouble.HUB_UNREACHABLE)
     if not refused:
         return Publication()
     return Publication(refused[0], for_people(REASONS[refused[0]].sentence, NAMELESS))

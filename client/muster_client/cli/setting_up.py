@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client.cli.authority import TlsCa, read_tls_ca
 from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.identity import id_document, show_id
 from muster_client.cli.invocation import Json, invocation
@@ -29,6 +30,7 @@ def init(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow ws:// to another machine: who calls whom is then open to read.")
     ] = False,
+    tls_ca: TlsCa = None,
     as_json: Json = False,
 ) -> None:
     """Make this machine a device.
@@ -38,7 +40,10 @@ def init(
     """
     output = Output(as_json=as_json)
     found = invocation(context)
+    # Read before anything is made: a wrong file leaves no half of a device.
+    authority = None if tls_ca is None else read_tls_ca(tls_ca)
     with Device.create(found.device_path, hub_url=hub, name=name, insecure=insecure) as device:
+        device.trust_authority(authority)
         output.show(id_document(device), lambda: _welcome(device, output))
 
 

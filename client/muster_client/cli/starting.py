@@ -17,6 +17,7 @@ class Attempt:
     wait: bool
     session: SessionId | None = None
     settled: bool = False
+    closed: bool = False
 
     def take(self, update: StartUpdate) -> Iterator[Target]:
         """Take in what the agent tells; gives the targets that came further."""
@@ -42,6 +43,11 @@ class Attempt:
     def joined(self) -> bool:
         """Somebody is in."""
         return self._in_state(Progress.JOINED)
+
+    @property
+    def in_vain(self) -> bool:
+        """A session was made, and nobody is in it or may still come."""
+        return self.session is not None and all(one.state is Progress.REFUSED for one in self.targets.values())
 
     def exit_code(self, *, timed_out: bool = False) -> ExitCode:
         """Say in a number what became of it."""

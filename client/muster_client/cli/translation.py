@@ -1,5 +1,6 @@
 """From the errors of the library, and of the parser of options, to the one form in which they are told."""
 
+import errno
 from functools import singledispatch
 
 from typer import TyperException
@@ -9,11 +10,13 @@ from muster_client.cli.exit_codes import ExitCode
 from muster_client.cli.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.nicknames import short
 from muster_client.hub_address import BadHubUrl
+from muster_client.next_steps import NEXT_STEPS
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
 _FROM_PARSER = "Value error, "
 """What the framework puts before the words of a ``ValueError``."""
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SHOWN_MATCHES = 6
 """Names that an ambiguous one is told to be any of."""
 
@@ -77,6 +80,23 @@ def _(error: errors.NewerData) -> Failure:
 
 
 @from_error.register
+def _(error: errors.DataNotWritten) -> Failure:
+    return Failure(Word.DATA_NOT_WRITTEN, _sentence(error), "Make room on that disk, then run this again.")
+
+
+@from_error.register
+def _(error: errors.BadCertificateAuthority) -> Failure:
+    return invalid(_sentence(error), "Give the PEM file of the hub's authority, or `system`.")
+
+
+@from_error.register
+def _(error: OSError) -> Failure | None:
+    if error.errno not in _NO_ROOM:
+        return None
+    return Failure(Word.DATA_NOT_WRITTEN, "The disk is full.", "Make room on that disk, then run this again.")
+
+
+@from_error.register
 def _(error: errors.BadNickname) -> Failure:
     return Failure(Word.BAD_NICKNAME, _sentence(error), "Choose another nickname.", exit_code=ExitCode.INVALID)
 
@@ -108,16 +128,12 @@ def _(error: errors.AmbiguousName) -> Failure:
 
 @from_error.register
 def _(error: errors.HubError) -> Failure:
-    return Failure(Word.HUB_UNREACHABLE, _sentence(error), "Try again; if it persists, see the hub's log.")
+    return Failure(errors.Trouble.HUB_UNREACHABLE, _sentence(error), "Try again; if it persists, see the hub's log.")
 
 
 @from_error.register
 def _(error: errors.HubUnreachable) -> Failure:
-    return Failure(
-        Word.HUB_UNREACHABLE,
-        f"The hub cannot be reached: {str(error).rstrip('.')}.",
-        "See that its address in `muster id` is right; a hub of your own starts with `muster hub`.",
-    )
+    return Failure(error.trouble, f"The hub cannot be reached: {str(error).rstrip('.')}.", NEXT_STEPS[error.trouble])
 
 
 @from_error.register

@@ -111,6 +111,7 @@ class Target(Strict):
 
 class Start(Strict):
     session: str | None
+    closed: bool
     mode: Mode
     profile: str | None
     kind: Literal["mesh", "star"]

@@ -12,6 +12,8 @@ from muster_client.cli import documents
 from muster_client.cli.app import app
 from muster_client.cli.failures import Word
 from muster_client.cli.telling import ErrorDocument
+from muster_client.errors import Trouble
+from muster_client.next_steps import NEXT_STEPS
 
 README = (Path(__file__).resolve().parents[3] / "client/README.md").read_text("utf-8")
 
@@ -29,6 +31,9 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "`session list`, `session show`": documents.SessionDocument,
     "`session leave`, `session close`": documents.SessionEndDocument,
     "`hub trust`": documents.HubKeyDocument,
+    "`agent status`": documents.AgentStatusDocument,
+    "`agent install`, `agent uninstall`": documents.ServiceDocument,
+    "`doctor`": documents.DoctorDocument,
 }
 
 
@@ -66,6 +71,12 @@ def test_the_error_document_is_as_shown():
 def test_every_word_of_the_command_line_is_explained_and_no_other():
     table = README.partition("\n| reason | what it means |\n|---|---|\n")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == sorted(word.value for word in Word)
+
+
+def test_every_trouble_of_a_connection_is_explained_and_no_other():
+    table = README.partition("\n| no connection | what it means |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == sorted(trouble.value for trouble in Trouble)
+    assert set(NEXT_STEPS) == set(Trouble)
 
 
 def test_every_command_is_listed():

@@ -37,20 +37,25 @@ def free_port() -> int:
 class HubProcess:
     """A hub that can be killed and started again on the same data and the same address."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, *options: str, scheme: str = "ws") -> None:
         self.data = data
         self.port = port
-        self.url = f"ws://127.0.0.1:{port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
+        self._options = options
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        arguments = ["--json", "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data)]
+        arguments = ["--json", "--listen", f"127.0.0.1:{self.port}", "--data-dir", str(self.data), *self._options]
         with (self.data.parent / "hub.log").open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "muster_hub", *arguments], stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self._process.stdout is not None
         assert json.loads(self._process.stdout.readline())["url"] == self.url
+
+    def tell(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         process, self._process = self._process, None
@@ -62,8 +67,8 @@ class HubProcess:
 
 
 @contextmanager
-def running_hub(folder: Path) -> Iterator[HubProcess]:
-    hub = HubProcess(folder / "hub", free_port())
+def running_hub(folder: Path, *options: str, scheme: str = "ws") -> Iterator[HubProcess]:
+    hub = HubProcess(folder / "hub", free_port(), *options, scheme=scheme)
     hub.start()
     try:
         yield hub

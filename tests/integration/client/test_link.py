@@ -123,7 +123,7 @@ async def test_17_stop_needs_proof(own_hub: HubProcess, make_device) -> None:
             with pytest.raises(HubKeyChanged) as caught:
                 async with Hub.connect(laptop):
                     pass
-            assert caught.value.shown == other.fingerprint == await shown_hub_key(own_hub.url)
+            assert caught.value.shown == other.fingerprint == await shown_hub_key(laptop)
     assert laptop.pinned_hub == pinned
     own_hub.start()
     async with Hub.connect(laptop) as hub:

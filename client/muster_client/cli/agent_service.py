@@ -1,0 +1,142 @@
+"""``muster agent install`` and ``uninstall``: the agent as a service of its user."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from muster_client.cli.accepting import Accept
+from muster_client.cli.documents import ServiceDocument
+from muster_client.cli.failures import Failure, Word
+from muster_client.cli.help_pages import examples
+from muster_client.cli.invocation import Invocation, Json, invocation
+from muster_client.cli.output import Output
+from muster_client.errors import AgentRunning, NoAgent
+from muster_client.private_files import replace_private
+
+if TYPE_CHECKING:
+    from muster_client.service import Service
+
+COMMAND_TIMEOUT_S = 30
+
+commands = typer.Typer()
+
+
+@commands.command(
+    epilog=examples("muster agent install", "muster agent install --accept granted", "muster agent install --print")
+)
+def install(
+    context: typer.Context,
+    *,
+    on_session: Annotated[
+        str | None, typer.Option("--on-session", metavar="CMD", help="As for `muster agent`.")
+    ] = None,
+    accept: Annotated[Accept, typer.Option("--accept", help="As for `muster agent`.")] = Accept.ALL,
+    show: Annotated[bool, typer.Option("--print", help="Show the service's file, and do nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the agent as a service of this user from now on.
+
+    It starts at login, and again after a crash: a systemd user unit, on macOS a launchd agent. The variables that name
+    a proxy are taken over from this shell. Where the service manager cannot be asked, the file is written and the
+    commands to run are shown.
+    """
+    output = Output(as_json=as_json)
+    found = invocation(context)
+    with found.device() as device:
+        service = _service(device.path, on_session, accept)
+    if show:
+        output.show(_document(service, installed=False, failed=()), lambda: output.line(service.text.rstrip("\n")))
+        return
+    _no_other_agent(found, service)
+    service.path.parent.mkdir(parents=True, exist_ok=True)
+    # It may name a proxy with its password.
+    replace_private(service.path, service.text.encode())
+    failed = _run_all(service.enable)
+    output.show(_document(service, installed=True, failed=failed), lambda: _tell(service, failed, output))
+
+
+@commands.command(epilog=examples("muster agent uninstall"))
+def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
+    """End the service, and remove its file."""
+    output = Output(as_json=as_json)
+    with invocation(context).device() as device:
+        service = _service(device.path, None, Accept.ALL)
+    if not service.path.exists():
+        raise Failure(
+            Word.NOT_INSTALLED, "The agent of this device is not installed as a service.", "See `muster agent status`."
+        )
+    # The manager is asked while it can still find the file, and once more when it is gone.
+    failed = _run_all(service.disable[:1])
+    service.path.unlink()
+    failed = service.disable if failed else _run_all(service.disable[1:])
+    document = _document(service, installed=False, failed=failed)
+    output.show(document, lambda: _tell_removed(service, failed, output))
+
+
+def _service(device: Path, on_session: str | None, accept: Accept) -> "Service":
+    # What it needs to know of proxies is slow to import, and most commands do not.
+    from muster_client.service import agent_service  # noqa: PLC0415
+
+    options = [] if accept is Accept.ALL else ["--accept", accept.value]
+    options += [] if on_session is None else ["--on-session", on_session]
+    return agent_service(device, options, os.environ, Path.home())
+
+
+def _no_other_agent(found: Invocation, service: "Service") -> None:
+    """Refuse where somebody runs an agent by hand: the service could not start beside it."""
+    if service.path.exists():
+        return
+    try:
+        raise AgentRunning(found.agent().status().pid)
+    except NoAgent:
+        return
+
+
+def _run_all(listed: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Run the commands in order; gives those that were not done, the first that failed and all behind it."""
+    for done, command in enumerate(listed):
+        try:
+            ended = subprocess.run(  # noqa: S603 - words of our own, and no shell
+                command, check=False, capture_output=True, timeout=COMMAND_TIMEOUT_S
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return tuple(listed[done:])
+        if ended.returncode:
+            return tuple(listed[done:])
+    return ()
+
+
+def _document(service: "Service", *, installed: bool, failed: Sequence[tuple[str, ...]]) -> ServiceDocument:
+    return ServiceDocument(
+        service=service.name,
+        path=str(service.path),
+        text=service.text,
+        installed=installed,
+        to_run=tuple(shlex.join(command) for command in failed),
+    )
+
+
+def _tell(service: "Service", failed: Sequence[tuple[str, ...]], output: Output) -> None:
+    output.line(f"Wrote {service.path}.")
+    if failed:
+        _tell_to_run(failed, output)
+        return
+    output.line("The agent runs as a service now: muster agent status")
+    if service.name.endswith(".service"):
+        output.note("note:  It ends when you log out everywhere; `loginctl enable-linger` keeps it running.")
+
+
+def _tell_removed(service: "Service", failed: Sequence[tuple[str, ...]], output: Output) -> None:
+    output.line(f"Removed {service.path}.")
+    if failed:
+        _tell_to_run(failed, output)
+
+
+def _tell_to_run(failed: Sequence[tuple[str, ...]], output: Output) -> None:
+    output.note("note:  The service manager could not be asked from here.")
+    output.note(f"next:  Run this where you are logged in: {' && '.join(map(shlex.join, failed))}")

@@ -1,0 +1,98 @@
+"""Examining a device from its files to its hub: what is in order, what is not, and the next step for each.
+
+Nothing is changed, except as any command does that speaks to the hub: a first meeting pins its key, and statements that
+wait are published.
+"""
+
+import asyncio
+import shutil
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from muster_client.control import ControlClient
+from muster_client.device import Device
+from muster_client.errors import DataNotWritten, DeviceError, NewerData, NoAgent, NoDevice, UnsafeKeyFile
+from muster_client.findings import Finding, fail, ok, warn
+from muster_client.hub_examination import examine_hub
+from muster_client.paths import DATABASE_FILE, KEY_FILE
+from muster_client.private_files import OTHERS
+from muster_protocol.errors import MusterError
+
+MIN_FREE_BYTES = 16 * 1024 * 1024
+"""What a device's data may need within months, with room to spare."""
+
+
+async def examine(path: Path) -> AsyncIterator[Finding]:
+    """Give one finding after the other; those that cannot be reached behind a failed one are left out."""
+    try:
+        device = Device.open(path)
+    except DeviceError as error:
+        yield _unusable(path, error)
+        return
+    with device:
+        yield ok("device", f"{device.client[:8]} in {path}")
+        for finding in _files(path):
+            yield finding
+        yield await _agent(path)
+        async for finding in examine_hub(device):
+            yield finding
+        yield _statements(device)
+
+
+def _unusable(path: Path, error: DeviceError) -> Finding:
+    if isinstance(error, NoDevice):
+        return fail("device", f"There is no device in {path}.", "Run `muster init`.")
+    if isinstance(error, UnsafeKeyFile):
+        return fail("key", f"{error}.", f"Run: chmod 600 {path / KEY_FILE}")
+    if isinstance(error, NewerData):
+        return fail("device", f"{error}.", "Update Muster on this machine.")
+    if isinstance(error, DataNotWritten):
+        return fail("data", f"{error}.", "Make room on that disk.")
+    return fail("device", f"{error}.", "See that the data folder is yours, whole and writable.")
+
+
+def _files(path: Path) -> Iterator[Finding]:
+    yield ok("key", "only its user can read it")
+    open_to = [one for one in (path, path / DATABASE_FILE) if stat.S_IMODE(one.stat().st_mode) & OTHERS]
+    if open_to:
+        yield warn("data", f"Others can read {open_to[0]}.", f"Run: chmod go= {open_to[0]}")
+        return
+    free = shutil.disk_usage(path).free
+    if free < MIN_FREE_BYTES:
+        words = f"The disk that holds the device's data has only {free // 1024} KiB left."
+        yield (fail if free == 0 else warn)("data", words, "Make room on that disk.")
+    else:
+        yield ok("data", "only their user can read them, and there is room on the disk")
+
+
+async def _agent(path: Path) -> Finding:
+    try:
+        # In a thread: it blocks, and the agent may be one of this very process.
+        status = await asyncio.to_thread(ControlClient(path).status)
+    except NoAgent:
+        return warn("agent", "No agent of this device runs: nobody can call it.", "Run `muster agent install`.")
+    except MusterError as error:
+        return fail("agent", f"The agent does not answer: {error}.", "End it and start it again.")
+    if not status.connected:
+        drop = status.last_drop
+        why = "" if drop is None else f": {drop.sentence or drop.cause}"
+        return warn("agent", f"The agent runs, and has no connection to the hub{why}.", "See the lines below.")
+    if status.keep_alive_learnt:
+        return warn(
+            "agent",
+            f"Something on the way cuts idle connections; the agent pings every {status.keep_alive_ms / 1000:.0f} s.",
+            "Nothing to do; where it is your own proxy, let it keep idle connections for a minute.",
+        )
+    return ok("agent", f"runs and is connected, and pings every {status.keep_alive_ms / 1000:.0f} s")
+
+
+def _statements(device: Device) -> Finding:
+    waiting = device.unpublished_count()
+    if waiting == 0:
+        return ok("statements", "the hub has all that this device said")
+    return warn(
+        "statements",
+        f"The hub has not acknowledged {waiting} of this device's statements.",
+        "Nothing to do once the hub can be reached: `muster agent` publishes them.",
+    )

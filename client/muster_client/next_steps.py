@@ -1,0 +1,27 @@
+"""The one next step for each reason why there is no connection to the hub."""
+
+from muster_client.errors import Trouble
+
+NEXT_STEPS: dict[Trouble, str] = {
+    Trouble.HUB_UNREACHABLE: (
+        "See that its address in `muster id` is right; a hub of your own starts with `muster hub`."
+    ),
+    Trouble.HUB_NAME_UNKNOWN: (
+        "See that the name in `muster id` is spelled right, and that this machine is on a network."
+    ),
+    Trouble.NOT_A_HUB: "See that the URL in `muster id` leads to the hub and not to a web page or a login page.",
+    Trouble.PROXY_FAILED: "See that HTTPS_PROXY and ALL_PROXY name a proxy that works, or name the hub in NO_PROXY.",
+    Trouble.TLS_UNKNOWN_CA: (
+        "If the hub's operator runs an authority of their own, get its certificate from them: "
+        "`muster hub trust --tls-ca FILE`."
+    ),
+    Trouble.TLS_WRONG_HOST: (
+        "Use the name that the certificate is for, or ask the hub's operator for one with the name in `muster id`."
+    ),
+    Trouble.TLS_EXPIRED: "See that this machine's clock is right; if it is, the hub's operator has to renew it.",
+    Trouble.TLS_NOT_YET_VALID: "See that this machine's clock is right; most likely it is behind.",
+    Trouble.TLS_NOT_SPOKEN: "If the hub is on this machine, use ws:// in its URL; else ask its operator for the port.",
+    Trouble.TLS_REQUIRED: "Use wss:// in the hub's URL.",
+    Trouble.TLS_CUT: "Something on the way cuts TLS, a firewall or a full hub: try another network, or again later.",
+    Trouble.TLS_FAILED: "Tell the hub's operator what the first line says.",
+}

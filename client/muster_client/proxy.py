@@ -1,0 +1,38 @@
+"""Which proxy leads to the hub: what the environment says, as other programs read it.
+
+For ``wss://`` the first of ``WSS_PROXY``, ``HTTPS_PROXY``, ``SOCKS_PROXY`` and ``ALL_PROXY`` counts, for ``ws://`` of
+``WS_PROXY``, ``HTTP_PROXY``, ``SOCKS_PROXY`` and ``ALL_PROXY``, in either case of letters; on macOS without any, what
+the system is set to. ``NO_PROXY`` names hosts that are dialled directly. This machine itself always is.
+"""
+
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+from muster_client.hub_address import DEFAULT_PORTS, is_loopback
+
+VARIABLES = ("WSS_PROXY", "WS_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SOCKS_PROXY", "ALL_PROXY", "NO_PROXY")
+_ORDER = {"wss": ("wss", "https", "socks", "all"), "ws": ("ws", "http", "socks", "all")}
+
+
+def proxy_for(url: str) -> str | None:
+    """Give the proxy's URL, which may hold a password, or None for a direct way."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(f"{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"):
+        return None
+    known = getproxies()
+    named = (known.get(scheme) for scheme in _ORDER[parts.scheme])
+    return next((_as_url(proxy) for proxy in named if proxy), None)
+
+
+def shown(proxy: str) -> str:
+    """Give a proxy's URL as people may read it: without its user and password."""
+    parts = urlsplit(proxy)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _as_url(proxy: str) -> str:
+    if "://" not in proxy:
+        return f"http://{proxy}"
+    # `socks://` is what some desktops write; names are then looked up by the proxy, as it may be the only one who can.
+    return proxy.replace("socks://", "socks5h://", 1) if proxy.startswith("socks://") else proxy

@@ -1,0 +1,45 @@
+"""TLS to the hub: the system's authorities, or the one that this device was given."""
+
+import ssl
+from pathlib import Path
+
+from muster_client.device import Device
+from muster_client.errors import BadCertificateAuthority
+
+MAX_CA_BYTES = 256 * 1024
+"""Far more than any authority; less than a system's whole bundle, which nobody needs to name."""
+
+
+def read_authority(path: Path) -> str:
+    """Read a file of PEM certificates; raises ``BadCertificateAuthority``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CA_BYTES + 1)
+    except OSError as error:
+        raise BadCertificateAuthority(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_CA_BYTES:
+        raise BadCertificateAuthority(f"{path} has more than {MAX_CA_BYTES} bytes")
+    try:
+        pem = data.decode("ascii")
+        _context(pem)
+    except (UnicodeDecodeError, ssl.SSLError, ValueError):
+        raise BadCertificateAuthority(f"{path} holds no PEM certificate that can be used") from None
+    return pem
+
+
+def tls_context(device: Device) -> ssl.SSLContext | None:
+    """Give the context for this device's hub; None: what the system trusts.
+
+    Where the device was given an authority, that one alone is trusted.
+    """
+    pem = device.authority
+    return None if pem is None else _context(pem)
+
+
+def _context(pem: str) -> ssl.SSLContext:
+    # Not by `create_default_context`: it would take an empty text for the system's authorities.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=pem)
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError("no certificate")
+    return context

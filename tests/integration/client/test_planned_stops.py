@@ -1,0 +1,110 @@
+"""A hub that says when to come back, and command lines that go away in the middle."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free_port, until
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from muster_client import Agent, Device, Hub
+from muster_client.agent_lock import read_holder
+from muster_client.backoff import BASE_S, MAX_RETRY_AFTER_S
+from muster_client.control_messages import StartRequest
+from muster_client.device import PROTOCOL
+from muster_client.events import Disconnected, SessionEnded
+from muster_client.paths import LOCK_FILE
+from muster_protocol.closes import CloseCode
+from muster_protocol.connect import HubHandshake, Limits
+from muster_protocol.frames import Challenge, Goaway, encode_frame
+from muster_protocol.ids import Nonce, TimeMs
+from muster_protocol.keys import SigningKey
+
+
+@pytest.fixture
+def hub_url(own_hub: HubProcess) -> str:
+    return own_hub.url
+
+
+@asynccontextmanager
+async def ending_hub(port: int, retry_after_ms: int) -> AsyncIterator[None]:
+    """Stand for a hub that is about to end: it welcomes, and says goodbye."""
+    key = SigningKey.from_secret(os.urandom(32))
+
+    async def welcome(connection: ServerConnection) -> None:
+        challenge = Challenge(
+            nonce=Nonce(os.urandom(32)), hub_key=key.public, hub_rotations=(), protocol=PROTOCOL, at=TimeMs(0)
+        )
+        handshake = HubHandshake(key, challenge, frozenset({f"ws://127.0.0.1:{port}"}))
+        await connection.send(handshake.message)
+        hello = await connection.recv(decode=False)
+        await connection.send(
+            handshake.welcome(
+                handshake.on_hello(hello),
+                connection=1,
+                keep_alive_ms=20_000,
+                limits=Limits(65_536, 64, 16, 256, 64),
+                token=None,
+                newest_serial=0,
+                standing=None,
+                now=TimeMs(0),
+            )
+        )
+        await connection.send(encode_frame(Goaway(retry_after_ms=retry_after_ms)))
+        await connection.close(CloseCode.GOING_AWAY)
+
+    async with serve(welcome, "127.0.0.1", port, subprotocols=[Subprotocol("muster.v1")], compression=None):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("retry_after_ms", "at_least_s"), [(7_000, 7.0), (0, 0.0), (30 * 24 * 3_600_000, MAX_RETRY_AFTER_S)]
+)
+async def test_an_agent_comes_back_when_the_hub_told_it_to_and_not_all_at_once(
+    tmp_path: Path, retry_after_ms: int, at_least_s: float
+) -> None:
+    port = free_port()
+    waits = set()
+    async with ending_hub(port, retry_after_ms):
+        for name in ("one", "two", "three"):
+            with Device.create(tmp_path / name, hub_url=f"ws://127.0.0.1:{port}") as device:
+                async with Agent.open(device) as agent:
+                    gone = await until(agent.events(), Disconnected)
+            assert gone.cause == f"closed_{CloseCode.GOING_AWAY.value}"
+            assert at_least_s <= gone.retry_in_s <= at_least_s + BASE_S
+            waits.add(gone.retry_in_s)
+    assert len(waits) == 3, "each adds a random time of its own"
+
+
+async def test_a_start_whose_command_line_went_away_leaves_no_session(
+    own_hub: HubProcess, make_device, open_agent
+) -> None:
+    laptop, nas = make_device("laptop"), make_device("nas")
+    befriend(laptop, nas)
+    agent = await open_agent(laptop)
+    events = agent.events()
+    holder = read_holder(laptop.path / LOCK_FILE)
+    assert holder is not None
+    assert holder.socket is not None
+    own_hub.tell(signal.SIGSTOP)
+    try:
+        with socket.socket(socket.AF_UNIX) as command_line:
+            command_line.connect(holder.socket)
+            command_line.sendall(msgspec.json.encode(StartRequest(targets=(nas.client,))) + b"\n")
+            async with asyncio.timeout(WAIT_S):
+                # Nothing tells that the request is on its way to the hub, which is frozen.
+                while not agent._link.connection._open:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+    finally:
+        own_hub.tell(signal.SIGCONT)
+    await until(events, SessionEnded)
+    assert agent.sessions() == ()
+    async with Hub.connect(laptop) as hub:
+        assert [one for one in await hub.sessions() if one.open] == []
