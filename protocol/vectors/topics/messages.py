@@ -35,6 +35,8 @@ def _same(frame: Frame) -> Vector:
     tag = frame.__struct_config__.tag
     written = msgpack.unpackb(data)
     absent = [name for name in frame.__struct_fields__ if name not in written]
+    if isinstance(frame, frames.SessionUpdatePush):
+        tag = f"{tag} {frame.state}"
     name = f"{tag} without {', '.join(absent)}" if absent else f"{tag}"
     return accepted(name, {"message": data.hex()}, {"fields": fields(data), "same_bytes": True})
 
@@ -199,6 +201,7 @@ def _pushes(told: story.Story) -> list[Frame]:
         frames.JoinedPush(joined=told.nas_joined),
         frames.LeavePush(leave=told.nas_leave),
         frames.SessionUpdatePush(session=SESSION, client=None, state="closed", reason=None),
+        frames.SessionUpdatePush(session=SESSION, client=None, state="changed", reason=None),
         frames.SessionUpdatePush(
             push="session.update.1",
             session=SESSION,
