@@ -4,6 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
+from muster_protocol.errors import MusterError
+
+_USUAL = (MusterError, OSError)
+"""What is raised where the other side is gone; a time that ran out is an ``OSError`` too."""
+
 
 class Companions:
     """A task group whose tasks are cancelled when its block ends."""
@@ -31,7 +36,11 @@ class Companions:
 
 @asynccontextmanager
 async def companions() -> AsyncIterator[Companions]:
-    """Open a block with tasks beside it. A single error comes out bare, several in an ``ExceptionGroup``."""
+    """Open a block with tasks beside it, whose error comes out bare.
+
+    When a connection goes, several that use it fail at once, each for that reason: the first of them comes out, with
+    the others as its cause. Any error that is not of that kind comes before them.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             beside = Companions(group)
@@ -42,4 +51,5 @@ async def companions() -> AsyncIterator[Companions]:
     except BaseExceptionGroup as errors:
         if len(errors.exceptions) == 1:
             raise errors.exceptions[0] from None
-        raise
+        first = next((error for error in errors.exceptions if not isinstance(error, _USUAL)), errors.exceptions[0])
+        raise first from errors
