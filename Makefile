@@ -1,11 +1,12 @@
 # Every target sets up what it needs in .venv, the first time and when pyproject.toml changes.
-# PYTHON=/path/to/python chooses the interpreter, TESTS=tests/unit a part of the tests.
+# PYTHON=/path/to/python chooses the interpreter, TESTS=tests/unit a part of the tests, JOBS=1 runs one after the other.
 
 DEMO := client/examples/demo
 TESTS := tests
 FUZZ_SECONDS := 60
 SCHEDULES := 200000
 REPEATS := 5
+JOBS := 4
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -33,7 +34,7 @@ demo: $(STAMP) ## show a session between devices on a hub of this machine
 	@$(PY) $(DEMO)
 
 test: $(STAMP) ## run all tests, on a real store and real sockets
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
 
 torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 orders, or again in that of one SEED=n
 	SCHEDULES=$(SCHEDULES) $(PY) -m pytest tests/schedules

@@ -86,7 +86,7 @@ async def test_ten_thousand_idle_sockets_cost_little_and_harm_nobody(hub, many_f
         await _closed_at_the_hub(hub)
 
     await hub.stays_flat(attack, rounds=2, limit=MANY_GROWTH_BYTES)
-    figure("idle sockets", f"{SOCKETS} at once, {(peak - before) / 2**20:+.1f} MiB at the height")
+    figure(f"{SOCKETS} idle sockets at once, {(peak - before) / 2**20:+.1f} MiB at the height")
     assert peak - before < IDLE_LIMIT_BYTES * (MAX_UNAUTHENTICATED + MAX_REFUSALS_AT_ONCE)
     async with Device().connect(hub.url):
         pass
