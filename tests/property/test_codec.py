@@ -4,13 +4,22 @@ import struct
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.shapes import values_of
 
 from muster_protocol.cards import Card, Rotation
-from muster_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES, decode_closed, encode
+from muster_protocol.codec import (
+    MAX_DEPTH,
+    MAX_MESSAGE_BYTES,
+    convert,
+    decode_closed,
+    decode_exact,
+    encode,
+    unpack,
+)
 from muster_protocol.connect import Connect, Hello, RefusedBody, Welcome
 from muster_protocol.epochs import Epoch
 from muster_protocol.errors import Refused
@@ -95,6 +104,22 @@ def test_p19_codec_takes_altered_messages(frame: Frame, noise: bytes, place: int
     data[at : at + len(noise)] = noise
     _typed(decode_frame, bytes(data))
     _typed(lambda read: decode_closed(read, body), bytes(data))
+
+
+@pytest.mark.parametrize("tag", sorted(FRAMES))
+@given(choose=st.data(), noise=st.binary(max_size=2), place=st.integers(0, 2**16))
+@settings(max_examples=20)
+def test_p19_codec_short_way_takes_nothing_that_the_long_way_refuses(
+    tag: str, choose: st.DataObject, noise: bytes, place: int
+) -> None:
+    """The attacker alters a message so that it might still be read."""
+    data = bytearray(encode_frame(choose.draw(values_of(FRAMES[tag]))))
+    at = place % len(data)
+    data[at : at + len(noise)] = noise
+    exact = decode_exact(bytes(data), msgspec.msgpack.Decoder(FRAMES[tag]))
+    assert exact is not None or noise
+    if exact is not None:
+        assert convert(unpack(bytes(data)), FRAMES[tag]) == exact
 
 
 @pytest.mark.parametrize("tag", sorted(FRAMES))

@@ -4,7 +4,12 @@ Unknown fields are ignored, unknown types are refused. A request carries ``id`` 
 A push is unasked; one that carries ``push`` waits at the hub until the device acknowledges it.
 """
 
-from muster_protocol.codec import convert, encode, unpack
+from functools import reduce
+from operator import or_
+
+import msgspec
+
+from muster_protocol.codec import convert, decode_exact, encode, unpack
 from muster_protocol.errors import Refused
 from muster_protocol.frames.envelope import (
     MAX_EPOCHS_SHOWN,
@@ -186,6 +191,8 @@ def _tags(base: type[Frame]) -> dict[str, type[Frame]]:
 FRAMES: dict[str, type[Frame]] = _tags(Frame)
 """Every message type by its tag."""
 
+_any_frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(reduce(or_, FRAMES.values()))
+
 
 def encode_frame(frame: Frame) -> bytes:
     """Give the bytes of one WebSocket message."""
@@ -197,6 +204,9 @@ def decode_frame(data: bytes) -> Frame:
 
     Raises ``Refused``: ``too_large``, ``malformed``, or ``unsupported`` for a type that this version does not know.
     """
+    exact = decode_exact(data, _any_frame)
+    if exact is not None:
+        return exact
     value = unpack(data)
     if not isinstance(value, dict):
         raise Refused(Reason.MALFORMED, "a message is a map")
