@@ -7,7 +7,7 @@ from muster_hub.fence import check_current
 from muster_hub.notices import tell_out
 from muster_hub.packed import text
 from muster_hub.records import Outcome, RecordKind, record
-from muster_hub.roster import SessionState, read_state
+from muster_hub.roster import read_state
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.verdicts import change, reason_of
@@ -30,25 +30,22 @@ async def send_answer(hub: Hub, caller: Caller, request: SendAnswer) -> Ok:
     ``overloaded`` (too much waits for the creator: send it again), ``superseded``.
     """
     answer = read(request.answer, Answer)
+    _check(caller, answer)
     await check_current(hub, caller)
-    state = await read_state(hub, answer.session)
-    if state is None:
-        raise Refused(Reason.MISMATCH, "no such invite")
-    _check(caller, answer, state)
     word = await _take(hub, answer, hash_of(Kind.ANSWER, request.answer))
     if word not in ("ok", "seated", "out"):
         raise Refused(reason_of(word))
     if word == "seated":
         return Ok(re=request.id)
-    await inbox.put_answer(hub, state.creator, request.answer)
+    await inbox.put_answer(hub, answer.recipient, request.answer)
     if word == "out":
-        await tell_out(hub, answer.session, caller.client, Reason.CANNOT_OPEN, state.members)
+        state = await read_state(hub, answer.session)
+        members = {} if state is None else state.members
+        await tell_out(hub, answer.session, caller.client, Reason.CANNOT_OPEN, members)
     return Ok(re=request.id)
 
 
-def _check(caller: Caller, answer: Answer, state: SessionState) -> None:
-    if answer.recipient != state.creator:
-        raise Refused(Reason.WRONG_RECIPIENT)
+def _check(caller: Caller, answer: Answer) -> None:
     if (answer.sender, answer.sender_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "an answer of another device or key")
     if (answer.receive_key is None) == (answer.reason is None):
@@ -65,14 +62,19 @@ async def _take(hub: Hub, answer: Answer, answer_hash: Hash) -> str:
         keys.due(bucket),
         keys.outbox(bucket),
     ]
-    row = record(
+    row = b"" if answer.reason is None else _refusal(answer, answer.reason, answer_hash)
+    verdict = answer.reason or "accept"
+    named = (answer.sender, answer.invite, verdict, answer_hash, row, session, answer.recipient)
+    return text(await change(hub, _ANSWER, touched, *named))
+
+
+def _refusal(answer: Answer, reason: Reason, answer_hash: Hash) -> bytes:
+    return record(
         RecordKind.INVITE_REFUSED,
         actor=answer.sender,
         subject=answer.recipient,
-        session=session,
+        session=answer.session,
         outcome=Outcome.REFUSED,
-        reason=answer.reason or "",
+        reason=reason,
         statement=answer_hash,
     )
-    verdict = answer.reason or "accept"
-    return text(await change(hub, _ANSWER, touched, answer.sender, answer.invite, verdict, answer_hash, row, session))

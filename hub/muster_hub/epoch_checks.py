@@ -4,7 +4,8 @@ No signature is verified here: the members do that. The hub keeps its own books 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from muster_hub.caller import Caller
 from muster_hub.roster import SessionState
@@ -17,8 +18,7 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(Struct, frozen=True):
     """A device to be seated: its admission as it came, and what it says."""
 
     signed: Signed
@@ -35,8 +35,7 @@ class Newcomer:
         return self.body.purpose is Purpose.AUTO
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """An epoch with all that goes with it, checked against itself and the session."""
 
     epoch: Epoch

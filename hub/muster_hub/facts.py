@@ -1,7 +1,6 @@
 """What the hub knows of a device when it decides, read in one step from the device's slot (SPEC.md section 6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from msgspec import Struct
@@ -13,6 +12,7 @@ from muster_hub.reach import Seat
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply
 from muster_hub.store.scripts import script
+from muster_hub.together import all_of
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Compatibility, GrantFacts, Party
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs
@@ -24,8 +24,7 @@ FACT_KEYS_CACHED = 4096
 _FACTS = script("facts")
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """What became of a one-shot grant: for which join it is held or spent.
 
     ``shared``: the same join was asked for more than once, and each time relies on the hold.
@@ -42,8 +41,7 @@ class Use:
         return (self.session, self.invite) == (session, invite)
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """The newest that a device said about automatic joins with one peer, and the use of it."""
 
     row: rows.GrantRow
@@ -118,12 +116,13 @@ def fact_keys(client: ClientId) -> tuple[bytes, ...]:
     )
 
 
-async def read_facts(hub: Hub, client: ClientId, peers: Sequence[ClientId]) -> DeviceFacts:
-    """Read a device and what it says about ``peers``; the same work whether it exists or not.
+async def read_facts(hub: Hub, asked: Mapping[ClientId, Sequence[ClientId]]) -> dict[ClientId, DeviceFacts]:
+    """Read devices, and what each says about the peers named for it; the same work whether one exists or not.
 
     Raises ``StoreUnavailable``.
     """
-    return parse(client, peers, await hub.store.run(_FACTS, fact_keys(client), peers))
+    replies = await all_of(hub.store.begin(_FACTS, fact_keys(client), peers) for client, peers in asked.items())
+    return {client: parse(client, peers, reply) for (client, peers), reply in zip(asked.items(), replies, strict=True)}
 
 
 def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFacts:

@@ -9,7 +9,8 @@ So is one that two requests for the same join share: each may only spend it, sin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, Use, fact_keys, parse
@@ -17,7 +18,7 @@ from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
 from muster_hub.together import together
-from muster_hub.verdicts import change
+from muster_hub.verdicts import change, changes
 from muster_protocol.ids import ClientId, GrantId, InviteId, SessionId, TimeMs
 
 HOLD_MS = 60_000
@@ -28,8 +29,7 @@ _SETTLE = script("settle")
 _OUTCOME = script("invite_outcome")
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to hold of one device: its view of ``peers``, and its one-shot grants to those that ``invites`` names.
 
     ``connection`` is the one that must be current, 0 for any.
@@ -73,18 +73,14 @@ async def settle(
 ) -> None:
     """End the holds of a join. Raises ``StoreUnavailable``: whoever meets them a minute later settles them."""
     word = "spent" if spent else "free"
-    calls = [(each.client, _own(session, each, held[each.client], spent=spent)) for each in wanted]
-    settled = [
-        change(
-            hub,
-            _SETTLE,
-            [keys.uses(client)],
-            *(arg for grant, use in ours for arg in (grant, session, use.invite, use.since, word)),
-        )
-        for client, ours in calls
+    own = [(each.client, _own(session, each, held[each.client], spent=spent)) for each in wanted]
+    calls = [
+        ([keys.uses(client)], [arg for grant, use in ours for arg in (grant, session, use.invite, use.since, word)])
+        for client, ours in own
         if ours
     ]
-    await together(*settled)
+    if calls:
+        await changes(hub, _SETTLE, calls)
 
 
 def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, Use]]:
@@ -100,15 +96,13 @@ def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool)
 async def _hold_all(
     hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
 ) -> dict[ClientId, DeviceFacts]:
-    held = await together(*(_hold_one(hub, session, ends_at, each) for each in wanted))
-    return {facts.client: facts for facts in held}
+    replies = await changes(hub, _HOLD, [_call(session, ends_at, each) for each in wanted])
+    return {each.client: parse(each.client, each.peers, reply) for each, reply in zip(wanted, replies, strict=True)}
 
 
-async def _hold_one(hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Wanted) -> DeviceFacts:
+def _call(session: SessionId, ends_at: TimeMs, wanted: Wanted) -> tuple[Sequence[bytes], Sequence[Word]]:
     named: list[Word] = [word for peer in wanted.peers for word in (peer, wanted.invites.get(peer, b""))]
-    touched = [*fact_keys(wanted.client), keys.noted(wanted.client)]
-    reply = await change(hub, _HOLD, touched, session, ends_at, wanted.connection, *named)
-    return parse(wanted.client, wanted.peers, reply)
+    return (*fact_keys(wanted.client), keys.noted(wanted.client)), [session, ends_at, wanted.connection, *named]
 
 
 async def _settle_stale(hub: Hub, client: ClientId, grant: GrantId, use: Use) -> None:

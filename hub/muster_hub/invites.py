@@ -5,7 +5,8 @@ own facts, and the fields must agree with the session that the caller made.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from muster_hub import inbox
 from muster_hub.caller import Caller
@@ -40,8 +41,7 @@ _LIVE = script("invite_live")
 _CANCEL = script("invite_cancel")
 
 
-@dataclass(frozen=True, slots=True)
-class _Invite:
+class _Invite(Struct, frozen=True):
     """An invite as it came, and what it says."""
 
     signed: Signed
@@ -113,8 +113,7 @@ async def _read_facts(
     others = _others(state, targets)
     asked = dict.fromkeys(targets, (caller.client, *others)) | dict.fromkeys(others, targets)
     asked[caller.client] = targets
-    found = await together(*(read_facts(hub, client, peers) for client, peers in asked.items()))
-    facts = {each.client: each for each in found}
+    facts = await read_facts(hub, asked)
     # A target that does not trust the caller is not looked at closer: its grants are none of the caller's business.
     mutual = [target for target in targets if caller.client in facts[target].pins]
     met = [pair for target in mutual for pair in ((facts[caller.client], target), (facts[target], caller.client))]
@@ -132,8 +131,7 @@ def _others(state: SessionState, targets: Sequence[ClientId]) -> tuple[ClientId,
     return tuple(client for client in state.present if client != state.creator and client not in targets)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
+class _Batch(Struct, frozen=True):
     """Invites that came together, and what they are judged over."""
 
     hub: Hub

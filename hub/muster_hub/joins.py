@@ -5,9 +5,9 @@ no join is committed after a narrowing was acknowledged, whatever order the step
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import structlog
+from msgspec import Struct
 
 from muster_hub import inbox
 from muster_hub.caller import Caller
@@ -15,7 +15,7 @@ from muster_hub.context import Hub
 from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
 from muster_hub.facts import DeviceFacts
 from muster_hub.holds import HOLD_MS, Wanted, hold, settle
-from muster_hub.notices import tell_one, tell_out
+from muster_hub.notices import tell, tell_out
 from muster_hub.packed import Cell, items, pack, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_state
@@ -62,8 +62,7 @@ async def admit(hub: Hub, caller: Caller, request: Admit) -> Admitted:
     raise Refused(Reason.OVERLOADED, "the parties change faster than they can be held")
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
+class _Verdict(Struct, frozen=True):
     """What became of one round: committed, rejected for these reasons, or stale."""
 
     rejected: tuple[InviteResult, ...] = ()
@@ -74,8 +73,7 @@ class _Verdict:
         return not self.rejected and not self.stale
 
 
-@dataclass(frozen=True, slots=True)
-class _Join:
+class _Join(Struct, frozen=True):
     """One request to commit an epoch."""
 
     hub: Hub
@@ -231,7 +229,7 @@ class _Join:
         hub, session, proposal = self.hub, self.state.session, self.proposal
         waits = [_put_admission(hub, each) for each in proposal.newcomers.values()]
         pushes = [
-            tell_one(hub, client, EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
+            tell(hub, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
             for client, sealed in proposal.sealed.items()
         ]
         outs = [tell_out(hub, session, client, None, self.state.members) for client in proposal.dropped]

@@ -8,7 +8,7 @@ from muster_hub.context import Hub
 from muster_hub.roster import Seated
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.together import together
-from muster_protocol.frames import MemberState, Push, SessionUpdatePush, UpdateState
+from muster_protocol.frames import MemberState, Push, SessionUpdatePush, UpdateState, encode_frame
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
 
@@ -17,13 +17,15 @@ _log = structlog.get_logger(__name__)
 
 async def tell(hub: Hub, clients: Iterable[ClientId], frame: Push) -> None:
     """Push one frame to the agents of these devices, wherever they are, as far as they can be found now."""
-    await together(*(tell_one(hub, client, frame) for client in clients))
+    data = encode_frame(frame)
+    # Those who are here, most of them as a rule, need no task of their own.
+    away = [client for client in clients if not hub.reach.push_here(client, data)]
+    await together(*(_find_and_tell(hub, client, data) for client in away))
 
 
-async def tell_one(hub: Hub, client: ClientId, frame: Push) -> None:
-    """Push one frame to one device's agent."""
+async def _find_and_tell(hub: Hub, client: ClientId, data: bytes) -> None:
     try:
-        await hub.reach.push_live(client, frame)
+        await hub.reach.push_live(client, data)
     except StoreUnavailable as error:
         _log.info("push_not_sent", client=client[:8], cause=error.cause)
 

@@ -18,7 +18,6 @@ from muster_hub.bus_messages import (
 from muster_hub.caller import Caller
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
-from muster_protocol.frames import Push, encode_frame
 from muster_protocol.ids import ClientId
 
 MAX_CLOSED_EARLY = 1_024
@@ -133,9 +132,8 @@ class Reach:
 
     # -- ways out -------------------------------------------------------------------------------------------------
 
-    def push(self, client: ClientId, seats: Sequence[Seat], frame: Push) -> None:
-        """Send a live push to these seats of a device."""
-        data = encode_frame(frame)
+    def push(self, client: ClientId, seats: Sequence[Seat], data: bytes) -> None:
+        """Send an encoded push to these seats of a device."""
         for seat in seats:
             here = self.local(client, seat.connection)
             if here is not None:
@@ -143,18 +141,23 @@ class Reach:
             elif seat.node != self._node:
                 self._tell(seat.node, PushToSeat(client, seat.connection, data))
 
-    async def push_live(self, client: ClientId, frame: Push) -> None:
-        """Send a live push to a device's agent, wherever it is.
+    def push_here(self, client: ClientId, data: bytes) -> bool:
+        """Send an encoded push to a device's agent, if it is on this node; tells whether it is."""
+        here = self._agents.get(client)
+        if here is not None:
+            here.send(data)
+        return here is not None
+
+    async def push_live(self, client: ClientId, data: bytes) -> None:
+        """Send an encoded push to a device's agent, wherever it is.
 
         Raises ``StoreUnavailable`` when the agent is not here and the store cannot tell where it is.
         """
-        here = self.local_agent(client)
-        if here is not None:
-            here.send(encode_frame(frame))
+        if self.push_here(client, data):
             return
         seat = await self._find_seat(client)
         if seat is not None:
-            self.push(client, [seat], frame)
+            self.push(client, [seat], data)
 
     def nudge_inbox(self, client: ClientId, seats: Sequence[Seat], newest: bytes | None = None) -> None:
         """Let the nodes of these seats deliver what waits in the device's inbox.

@@ -1,7 +1,8 @@
 """A session as the store has it: what it is, who is in it, which invites are live."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, text, unpack
@@ -15,8 +16,7 @@ from muster_protocol.reasons import Reason
 _STATE = script("session_state")
 
 
-@dataclass(frozen=True, slots=True)
-class Seated:
+class Seated(Struct, frozen=True):
     """One row of the roster. ``invite`` is None for the creator; ``order`` is the epoch in which it came in."""
 
     client: ClientId
@@ -37,8 +37,7 @@ class Seated:
         return Member(self.client, self.state, self.since, self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveInvite:
+class LiveInvite(Struct, frozen=True):
     """An invite that has led to nothing yet."""
 
     invite: InviteId
@@ -46,8 +45,7 @@ class LiveInvite:
     expires_at: TimeMs
 
 
-@dataclass(frozen=True, slots=True)
-class SessionState:
+class SessionState(Struct, frozen=True):
     """A session at one moment: ``members`` has all who ever were, most senior first; ``live`` who was asked for."""
 
     session: SessionId

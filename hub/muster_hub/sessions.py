@@ -8,7 +8,7 @@ from muster_hub.context import Hub
 from muster_hub.epoch_checks import first_epoch
 from muster_hub.fence import check_current
 from muster_hub.holds import Wanted, hold
-from muster_hub.notices import tell, tell_one, tell_out, update
+from muster_hub.notices import tell, tell_out, update
 from muster_hub.packed import data, items, pairs, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_members, read_state
@@ -285,5 +285,5 @@ async def resume_session(hub: Hub, caller: Caller, request: ResumeSession) -> Ok
         raise Refused(Reason.SESSION_CLOSED)
     if caller.client not in state.present:
         raise Refused(Reason.NOT_A_MEMBER)
-    await tell_one(hub, state.creator, update(state.session, caller.client, "resume"))
+    await tell(hub, [state.creator], update(state.session, caller.client, "resume"))
     return Ok(re=request.id)

@@ -32,6 +32,7 @@ from muster_protocol.frames import (
     PutStatement,
     StatementPush,
     Statements,
+    encode_frame,
 )
 from muster_protocol.governance import (
     GOVERNANCE,
@@ -295,7 +296,7 @@ async def _tell_peer(hub: Hub, caller: Caller, kind: Kind, signed: Signed, peer:
         hub.reach.nudge_presence(caller.client, {row.node for _, row in sighting.instances})
     if trusted and sighting.trusts(caller.fingerprint):
         push = StatementPush(client=caller.client, kind=kind, statement=signed)
-        hub.reach.push(peer, _agents(hub, sighting), push)
+        hub.reach.push(peer, _agents(hub, sighting), encode_frame(push))
 
 
 def _agents(hub: Hub, sighting: Sighting) -> list[Seat]:

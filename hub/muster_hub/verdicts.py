@@ -1,11 +1,12 @@
 """What the session's scripts answer in words, as the reasons of the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from muster_hub.context import Hub
 from muster_hub.store.adapter import Reply, Word
 from muster_hub.store.errors import StoreReplyError
 from muster_hub.store.scripts import Script
+from muster_hub.together import all_of
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason
 
@@ -36,6 +37,18 @@ async def change_until(hub: Hub, step: Script, touched: Sequence[bytes], not_aft
     try:
         return await hub.store.run(step, touched, [not_after_ms, *args])
     except StoreReplyError as error:
-        if error.word not in _REASONS and error.word not in _WIRE_NAMES:
-            raise
-        raise Refused(reason_of(error.word)) from error
+        raise _refused(error) from error
+
+
+async def changes(hub: Hub, step: Script, calls: Iterable[tuple[Sequence[bytes], Sequence[Word]]]) -> list[Reply]:
+    """Run such a script several times at once, each time on other keys and with other arguments."""
+    not_after_ms = await hub.store.not_after_ms()
+    try:
+        return await all_of(hub.store.begin(step, touched, [not_after_ms, *args]) for touched, args in calls)
+    except StoreReplyError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: StoreReplyError) -> Refused | StoreReplyError:
+    known = error.word in _REASONS or error.word in _WIRE_NAMES
+    return Refused(reason_of(error.word)) if known else error

@@ -3,7 +3,6 @@
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, is_online, read_facts
-from muster_hub.together import together
 from muster_protocol.decision import Call, Party, decide
 from muster_protocol.errors import Refused
 from muster_protocol.frames import MAX_TARGETS, DecisionReply, SessionKind, TraceStep, Why
@@ -18,9 +17,7 @@ async def why(hub: Hub, caller: Caller, request: Why) -> DecisionReply:
     """
     if caller.client not in (request.creator, request.target):
         raise Refused(Reason.MISMATCH, "the asker is one of the two")
-    creator, target = await together(
-        read_facts(hub, request.creator, [request.target]), read_facts(hub, request.target, [request.creator])
-    )
+    facts = await read_facts(hub, {request.creator: [request.target], request.target: [request.creator]})
     call = Call(
         creator=request.creator,
         target=request.target,
@@ -32,7 +29,7 @@ async def why(hub: Hub, caller: Caller, request: Why) -> DecisionReply:
         purpose=request.purpose,
         room=MAX_TARGETS,
     )
-    parties = {facts.client: _seen_by(hub, caller.client, facts) for facts in (creator, target)}
+    parties = {client: _seen_by(hub, caller.client, each) for client, each in facts.items()}
     decision = decide(call, parties, hub.clock.now_ms())
     trace = tuple(TraceStep(step.check, step.passed) for step in decision.trace)
     return DecisionReply(re=request.id, reason=decision.reason, trace=trace)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
@@ -31,8 +33,7 @@ class Check(StrEnum):
     PRESENCE = "presence"
 
 
-@dataclass(frozen=True, slots=True)
-class GrantFacts:
+class GrantFacts(Struct, frozen=True):
     """The newest that one device said about automatic joins with another.
 
     ``used``: its one use is spent, or held by another join. Where ``revoked``, nothing else counts.
@@ -47,8 +48,7 @@ class GrantFacts:
     expires_at: TimeMs
 
 
-@dataclass(frozen=True, slots=True)
-class Compatibility:
+class Compatibility(Struct, frozen=True):
     """What a device's card says it can do."""
 
     protocol: ProtocolRange
@@ -56,8 +56,7 @@ class Compatibility:
     modes: tuple[Mode, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Party:
+class Party(Struct, frozen=True):
     """What the decider knows of one device. None, anywhere: it cannot know."""
 
     client: ClientId
@@ -69,8 +68,7 @@ class Party:
     online: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """What is asked: may ``creator`` call ``target``, one of ``targets``, into a session with these members.
 
     ``room`` is how many devices the session can still take. ``members`` names neither creator nor target.
@@ -87,16 +85,14 @@ class Call:
     room: int
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One check: passed, failed, or (None) not reached or not knowable here."""
 
     check: Check
     passed: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The answer: ``reason`` None is yes. ``trace`` has every check in order."""
 
     reason: Reason | None

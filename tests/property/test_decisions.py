@@ -4,10 +4,9 @@ The device's store itself, and that the client asks it before it answers, is sho
 hub does the same work for every stranger, in tests/integration/hub_sessions (21).
 """
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.property.cast import DAY_MS, NOON, A, Actor, B, C
 from tests.property.facts import LASTS_MS, call_of, calls, own_store, parties, party
 from tests.property.statements import LATEST, Said, said, statements

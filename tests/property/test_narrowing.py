@@ -7,11 +7,12 @@ before the answer leaves, in tests/unit/client (26).
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.property.cast import NOON, A, Actor, B, C
 from tests.property.devices import Callee, Creator, Fresh, Message
 from tests.property.facts import call_of, grant_to, party

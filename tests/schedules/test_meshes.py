@@ -173,7 +173,7 @@ async def check(world: World, scene: Scene) -> int:
     assert state is not None
     for client in state.present:
         others = [each for each in state.present if each != client]
-        pins = (await read_facts(hub, client, others)).pins
+        pins = (await read_facts(hub, {client: others}))[client].pins
         for each in others:
             assert pins.get(each) == scene.keys[each] == state.members[each].fingerprint, (
                 f"{client[:4]} sits in a mesh with {each[:4]}, whom it does not trust"

@@ -121,7 +121,7 @@ async def check(world: World, scene: Scene) -> int:
     reasons = [each.reason for each in reply.rejected]
     assert reasons == ([Reason.GRANT_USED] if used else []), f"{used} used, then {reasons}"
     assert sum(await seats(world, scene)) == 1
-    use = (await read_facts(hub, scene.bob, [scene.ann.client])).given[scene.ann.client].use
+    use = (await read_facts(hub, {scene.bob: [scene.ann.client]}))[scene.bob].given[scene.ann.client].use
     assert use is not None
     assert use.spent, "a seat, and the use is not spent"
     return used

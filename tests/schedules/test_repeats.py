@@ -183,7 +183,7 @@ async def settled(world: World, scene: Scene) -> books.Book:
     await finish_all(world, scene.names)
     world.ahead_ms += PAUSE_MS
     for one, other in permutations(scene.clients, 2):
-        await settle_left_behind(hub, [(await read_facts(hub, one, [other]), other)])
+        await settle_left_behind(hub, [((await read_facts(hub, {one: [other]}))[one], other)])
     return books.read(world.direct)
 
 

@@ -97,12 +97,18 @@ class WatchedStore(Store):
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
 
     @override
-    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> StoreReply:
+    def begin(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> asyncio.Future[StoreReply]:
         self.calls.append(script.name)
         step = self.before.pop(script.name, None)
-        if step is not None:
-            await step()
-        return await super().run(script, keys, args)
+        if step is None:
+            return super().begin(script, keys, args)
+        return asyncio.ensure_future(self._after(step, script, keys, args))
+
+    async def _after(
+        self, step: Callable[[], Awaitable[None]], script: Script, keys: Sequence[bytes], args: Sequence[Word]
+    ) -> StoreReply:
+        await step()
+        return await super().begin(script, keys, args)
 
 
 class AllLive:

@@ -38,7 +38,7 @@ async def answered(ann: Actor, bob: Actor) -> None:
 
 
 async def use_of(desk: Desk, bob: Actor, ann: Actor) -> str:
-    given = (await read_facts(desk.hub, bob.client, [ann.client])).given[ann.client]
+    given = (await read_facts(desk.hub, {bob.client: [ann.client]}))[bob.client].given[ann.client]
     if given.use is None:
         return "free"
     return "spent" if given.use.spent else "held"
@@ -124,7 +124,7 @@ async def test_a_hold_left_behind_is_settled_by_what_the_session_says(desks: dic
             await ann.line.ask_any(request)
     assert await use_of(desk, bob, ann) == "held"
 
-    invite = (await read_facts(desk.hub, bob.client, [ann.client])).given[ann.client].use
+    invite = (await read_facts(desk.hub, {bob.client: [ann.client]}))[bob.client].given[ann.client].use
     assert invite is not None
     aged = pack(left, invite.invite, "held", now_ms() - HOLD_MS - 1, 0)
     await _age(desk, bob, [grant, aged])

@@ -113,7 +113,7 @@ def test_closes_that_came_early_are_bounded(reach: Reach) -> None:
 def test_a_push_goes_to_the_seat_wherever_it_is(reach: Reach, said: list[tuple[str, object]]) -> None:
     link = Link(1)
     reach.add(link)
-    reach.push(ANN, [here(1), here(9), Seat("other", "i", 3)], PUSH)
+    reach.push(ANN, [here(1), here(9), Seat("other", "i", 3)], encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
     assert said == [("other", PushToSeat(ANN, 3, encode_frame(PUSH)))]
 
@@ -121,11 +121,11 @@ def test_a_push_goes_to_the_seat_wherever_it_is(reach: Reach, said: list[tuple[s
 async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
     reach: Reach, said: list[tuple[str, object]]
 ) -> None:
-    await reach.push_live(ANN, PUSH)
+    await reach.push_live(ANN, encode_frame(PUSH))
     assert said == [("other", PushToSeat(ANN, 7, encode_frame(PUSH)))]
     link = Link(1)
     reach.add(link)
-    await reach.push_live(ANN, PUSH)
+    await reach.push_live(ANN, encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
     assert len(said) == 1
 

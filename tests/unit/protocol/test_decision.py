@@ -1,10 +1,10 @@
 """The decision: one row for each reason, and that what fails first hides what is behind it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.decision import Call, Check, Compatibility, Decision, GrantFacts, Party, decide

@@ -1,11 +1,13 @@
 #!lua flags=allow-oom
 -- Takes a device's answer to an invite.
 -- KEYS: 1 session, 2 judged, 3 roster, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
--- ARGV: 1 not_after (ms), 2 device, 3 invite, 4 'accept' or the reason of a refusal, 5 hash of the answer, 6 record of a refusal, 7 session
+-- ARGV: 1 not_after (ms), 2 device, 3 invite, 4 'accept' or the reason of a refusal, 5 hash of the answer,
+--   6 record of a refusal or empty, 7 session, 8 the device that the answer is for
 -- Effect: an accepted invite waits for its seat; a refused one is over. `cannot_open` after the seat, and before
 --   `joined`, takes the member out.
 -- Returns: 'ok', 'seated' (this invite led to a seat before), 'out' (a seat was given up now); or why not: 'expired',
---   'cancelled', 'session_closed', 'replayed' (another answer came first), 'mismatch' (no such invite).
+--   'cancelled', 'session_closed', 'replayed' (another answer came first), 'mismatch' (no such session or invite),
+--   'wrong_recipient' (not for the session's creator).
 -- Again: the same answer finds itself and gets the same word; nothing is recorded twice.
 -- Memory full: runs, a refusal must be taken.
 local time = redis.call('TIME')
@@ -14,6 +16,13 @@ if now_ms > tonumber(ARGV[1]) then
   return redis.error_reply('MUSTER late')
 end
 local client, invite, word, hash = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local session = redis.call('HMGET', KEYS[1], 'open', 'ends', 'creator')
+if not session[3] then
+  return 'mismatch'
+end
+if session[3] ~= ARGV[8] then
+  return 'wrong_recipient'
+end
 
 local function judge(outcome)
   redis.call('HDEL', KEYS[2], 'live:' .. client)
@@ -22,7 +31,6 @@ local function judge(outcome)
 end
 
 local function answer_live(live)
-  local session = redis.call('HMGET', KEYS[1], 'open', 'ends')
   if session[1] ~= '1' or now_ms >= tonumber(session[2]) then
     return 'session_closed'
   end
