@@ -14,7 +14,8 @@ import pytest
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.patience import PatientLine
 from tests.fault.server import Server
-from tests.integration.hub.device import Device, Link
+from tests.integration.hub.device import Device
+from tests.integration.hub_sessions.desk import Line
 from tests.integration.hub_sessions.stage import Actor, befriend
 
 from muster_hub.records import RecordKind
@@ -117,9 +118,10 @@ async def records(store: Server) -> list[tuple[RecordKind, bytes, bytes, bytes, 
     return found
 
 
-async def held(link: Link) -> dict[Kind, Signed]:
+async def held(line: Line) -> dict[Kind, Signed]:
     """Return what the hub holds of a device that spoke of one peer only."""
-    said = await link.ask(ListStatements(id=0, after=0), Statements)
+    said = await line.ask_any(ListStatements(id=0, after=0))
+    assert isinstance(said, Statements), said
     return {one.kind: one.statement for one in said.statements}
 
 
@@ -128,7 +130,7 @@ async def check_statements(one: Pair, written: Counter[tuple[RecordKind, bytes, 
     for actor in (one.creator, one.member):
         mine = [(kind, signed) for client, kind, signed in one.ledger.statements if client == actor.client]
         about_grants = [entry for entry in mine if entry[0] in {Kind.GRANT, Kind.REVOCATION, Kind.UNTRUST}]
-        found = await held(actor.line.link)  # type: ignore[attr-defined]
+        found = await held(actor.line)
         last_kind, last = about_grants[-1]
         if last_kind is not Kind.UNTRUST:  # that one leaves no statement about the grant
             assert found[last_kind] == last

@@ -28,10 +28,16 @@ WAIT_S = 30
 E = TypeVar("E")
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a port that a server may listen on, and nobody else is given as long as these tests run."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # bound and not listening: a server may share it
+    holder.bind(("127.0.0.1", 0))
+    _reserved.append(holder)
+    return int(holder.getsockname()[1])
 
 
 class HubProcess:
@@ -69,8 +75,8 @@ class HubProcess:
 @contextmanager
 def running_hub(folder: Path, *options: str, scheme: str = "ws") -> Iterator[HubProcess]:
     hub = HubProcess(folder / "hub", free_port(), *options, scheme=scheme)
-    hub.start()
     try:
+        hub.start()
         yield hub
     finally:
         hub.stop()
