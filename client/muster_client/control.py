@@ -1,7 +1,8 @@
 """The local control socket: how a command line asks the agent of its own device.
 
-One request per connection: one JSON line out, one or more JSON lines back. The socket is 0600 and the agent checks that
-the other end runs as the same user.
+One request per connection: one JSON line out, one or more JSON lines back. A start has a second line out: the calls go
+out only once whoever asked for them knows the session's name, and so can take them back. The socket is 0600 and the
+agent checks that the other end runs as the same user.
 """
 
 import socket
@@ -27,6 +28,7 @@ from muster_client.control_messages import (
     Decline,
     Done,
     EndSession,
+    GoAhead,
     InboxIs,
     LeaveSession,
     Nudge,
@@ -83,9 +85,10 @@ class ControlClient:
     def start(self, request: StartRequest) -> Generator[StartUpdate, None, None]:
         """Create a session and call devices into it, live.
 
-        Ends after ``Settled``; a reader may stop earlier (close the iterator), and the invites stay open. It waits for
-        the next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or
-        ``HubUnreachable`` at the first step; no session then exists.
+        Ends after ``Settled``. A reader that stops (closes the iterator, or ends) at ``Started``, the first line, has
+        called nobody, and the session is closed again; one that stops later leaves the invites open. It waits for the
+        next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or ``HubUnreachable``
+        at the first step; no session then exists. Raises ``ControlFailed`` where the reader left ``Started`` lying.
         """
         with self._lines(request) as (lines, connection):
             for line in lines:
@@ -96,6 +99,8 @@ class ControlClient:
                 yield line
                 if isinstance(line, Settled):
                     return
+                if isinstance(line, Started):
+                    _go_ahead(connection)
             raise NoAgent("the agent ended before the calls did")
 
     def cancel(self, session: SessionId) -> None:
@@ -167,6 +172,15 @@ class ControlClient:
             connection.close()
             raise NoAgent("no agent of this device runs") from None
         return connection
+
+
+def _go_ahead(connection: socket.socket) -> None:
+    """Say that the reader came back for more than ``Started``, and so has taken it."""
+    try:
+        connection.sendall(msgspec.json.encode(GoAhead()) + b"\n")
+    except ConnectionError:
+        # The agent hung up, and the last line that it left to be read says why.
+        return
 
 
 def _decode(reader: BinaryIO) -> Iterator[AnyLine]:

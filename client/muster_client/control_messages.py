@@ -80,6 +80,10 @@ class StartRequest(ControlRequest, frozen=True, kw_only=True, tag="start"):
     lasts_ms: int | None = None
 
 
+class GoAhead(ControlRequest, frozen=True, kw_only=True, tag="go_ahead"):
+    """Not a request, but the one line that may follow a start's: its reader has taken ``Started``; call them."""
+
+
 class AskStatus(ControlRequest, frozen=True, kw_only=True, tag="status"):
     """How is the agent."""
 

@@ -28,6 +28,7 @@ from muster_client.control_messages import (
     Decline,
     Done,
     EndSession,
+    GoAhead,
     InboxIs,
     LeaveSession,
     Nudge,
@@ -38,10 +39,10 @@ from muster_client.control_messages import (
     StatusIs,
     TargetUpdate,
 )
-from muster_client.errors import HubRefused, HubUnreachable
+from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
 from muster_client.events import TargetChanged
 from muster_client.paths import SOCKET_FILE
-from muster_client.private_files import PRIVATE_FILE, make_private_folder, readable_by_others
+from muster_client.private_files import PRIVATE_FILE, in_words, make_private_folder, readable_by_others
 from muster_client.session import Session
 from muster_client.starting import DEFAULT_SESSION_MS
 from muster_protocol.errors import MusterError
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 MAX_CONTROL_CLIENTS = 16
 REQUEST_TIMEOUT_S = 5.0
 """How long a command line may take to say what it wants."""
+GO_AHEAD_TIMEOUT_S = 60.0
+"""How long it may take over the session that was made for it, before that is closed again."""
 MAX_SOCKET_PATH_BYTES = 100
 """A Unix socket's address holds 104 bytes on macOS, 108 on Linux."""
 
@@ -60,14 +63,18 @@ _log = structlog.get_logger("muster.control")
 
 
 def socket_path(device: Path) -> Path:
-    """Say where the control socket is: beside the data, or where that path is too long, in a folder of this user."""
+    """Say where the control socket is: beside the data, or where that path is too long, in a folder of this user.
+
+    Raises ``UnusableData`` where that folder is somebody else's.
+    """
     beside = (device / SOCKET_FILE).absolute()
     if len(os.fsencode(beside)) <= MAX_SOCKET_PATH_BYTES:
         return beside
     folder = Path(tempfile.gettempdir()) / f"muster-{os.getuid()}"
-    make_private_folder(folder)
-    if folder.stat().st_uid != os.getuid() or readable_by_others(folder):
-        raise PermissionError(f"{folder} belongs to somebody else")
+    with in_words(folder):
+        make_private_folder(folder)
+        if folder.stat().st_uid != os.getuid() or readable_by_others(folder):
+            raise UnusableData(f"{folder} is somebody else's; give the device a shorter path, or name another TMPDIR")
     return folder / f"{sha256(os.fsencode(beside)).hexdigest()[:16]}.sock"
 
 
@@ -81,8 +88,10 @@ class ControlServer:
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Listen for as long as the block runs."""
-        server = await asyncio.start_unix_server(self._accept, sock=_bind(path), limit=MAX_LINE_BYTES)
+        """Listen for as long as the block runs; raises ``UnusableData`` where the socket cannot be made."""
+        with in_words(path):
+            bound = _bind(path)
+        server = await asyncio.start_unix_server(self._accept, sock=bound, limit=MAX_LINE_BYTES)
         try:
             yield
         finally:
@@ -101,9 +110,10 @@ class ControlServer:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 line = await reader.readline()
             request = msgspec.json.decode(line, type=AnyRequest)
+            go_ahead = asyncio.Event()
             async with companions() as beside:
-                beside.start(_until_hung_up(reader))
-                async with aclosing(self._answer(request)) as answers:
+                beside.start(_listen(reader, go_ahead if isinstance(request, StartRequest) else None))
+                async with aclosing(self._answer(request, go_ahead)) as answers:
                     async for answer in answers:
                         writer.write(msgspec.json.encode(answer) + b"\n")
                         await writer.drain()
@@ -113,10 +123,10 @@ class ControlServer:
             self._clients -= 1
             writer.close()
 
-    async def _answer(self, request: AnyRequest) -> AsyncGenerator[AnyLine, None]:
+    async def _answer(self, request: AnyRequest, go_ahead: asyncio.Event) -> AsyncGenerator[AnyLine, None]:
         try:
             if isinstance(request, StartRequest):
-                async with aclosing(self._start(request)) as lines:
+                async with aclosing(self._start(request, go_ahead)) as lines:
                     async for line in lines:
                         yield line
             else:
@@ -124,15 +134,16 @@ class ControlServer:
         except MusterError as error:
             yield as_line(error)
 
-    async def _start(self, request: StartRequest) -> AsyncGenerator[AnyLine, None]:
+    async def _start(self, request: StartRequest, go_ahead: asyncio.Event) -> AsyncGenerator[AnyLine, None]:
         session = await self._create(request)
-        told = False
+        taken = False
         try:
             updates = session.updates()
             yield Started(session=session.view())
-            told = True
+            await _in_time(go_ahead)
+            taken = True
         finally:
-            if not told:
+            if not taken:
                 self._beside.start(_drop(session))
         # The calls go on if the command line goes away from here on; only `cancel` withdraws them.
         self._beside.start(session.invite(request.targets, purpose=request.purpose))
@@ -213,8 +224,20 @@ async def _drop(session: Session) -> None:
         session.end(None, Sayer.DEVICE)
 
 
-async def _until_hung_up(reader: asyncio.StreamReader) -> None:
-    """Raise once the command line is gone, so that nobody goes on telling it things for days."""
+async def _in_time(go_ahead: asyncio.Event) -> None:
+    """Wait until the command line has taken the session over; raises ``ControlFailed``."""
+    try:
+        async with asyncio.timeout(GO_AHEAD_TIMEOUT_S):
+            await go_ahead.wait()
+    except TimeoutError:
+        raise ControlFailed("nobody took the new session over in time; it was closed again") from None
+
+
+async def _listen(reader: asyncio.StreamReader, go_ahead: asyncio.Event | None) -> None:
+    """Hear a start's go-ahead, and raise once the command line is gone: nobody goes on telling it things for days."""
+    if go_ahead is not None and (line := await reader.readline()):
+        msgspec.json.decode(line, type=GoAhead)
+        go_ahead.set()
     if not await reader.read(1):
         raise ConnectionResetError
     raise ValueError("one request a connection")

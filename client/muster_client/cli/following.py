@@ -92,7 +92,10 @@ class Run:
 
     def _given_up(self, number: signal.Signals) -> ExitCode:
         """Withdraw what is open; a session that nobody joined is closed."""
-        if self._attempt.session is not None:
+        if self._attempt.session is None:
+            # The agent calls nobody before this command has its session, and closes one that nobody took.
+            self._output.note("Nobody was called.")
+        else:
             self._withdraw(self._attempt.session)
         code = ExitCode.TERMINATED if number is signal.SIGTERM else ExitCode.INTERRUPTED
         if self._output.as_json:
@@ -100,11 +103,16 @@ class Run:
         return code
 
     def _withdraw(self, session: SessionId) -> None:
-        self._agent.cancel(session)
-        if self._attempt.joined:
-            self._output.note(f"The open invites were withdrawn; session {short(session)} stays for those who joined.")
-            return
-        self._agent.close_session(session)
+        try:
+            self._agent.cancel(session)
+            if self._attempt.joined:
+                stays = f"session {short(session)} stays for those who joined"
+                self._output.note(f"The open invites were withdrawn; {stays}.")
+                return
+            self._agent.close_session(session)
+        except UnknownSession:
+            # It ended by itself meanwhile, and its invites with it.
+            pass
         self._attempt.closed = True
         self._output.note("The open invites were withdrawn.")
 

@@ -1,6 +1,7 @@
 """The control socket: a command line in a process of its own asks the agent of its device."""
 
 import asyncio
+import signal
 import socket
 import stat
 from pathlib import Path
@@ -8,18 +9,24 @@ from pathlib import Path
 import pytest
 from tests.integration.client.conftest import WAIT_S, befriend, until
 
-from muster_client import Agent, ControlClient, Device
+from muster_client import Agent, ControlClient, Device, control_server
 from muster_client.agent_lock import read_holder
+from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.following import Run
+from muster_client.cli.nicknames import Nicknames
+from muster_client.cli.output import Output
+from muster_client.cli.starting import Attempt, called
 from muster_client.control import Settled, Started, StartRequest, TargetUpdate
 from muster_client.control_server import MAX_CONTROL_CLIENTS, MAX_SOCKET_PATH_BYTES
 from muster_client.errors import (
+    ControlFailed,
     InvalidRequest,
     NoAgent,
     NotTrusted,
     UnknownInvite,
     UnknownSession,
 )
-from muster_client.events import Invited, Progress
+from muster_client.events import Invited, Progress, SessionEnded
 from muster_client.paths import LOCK_FILE
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import SessionId
@@ -110,13 +117,14 @@ async def test_a_reader_that_stops_leaves_the_calls_open_and_cancel_ends_them(ma
     events = called.events()
     control = ControlClient(laptop.path)
 
-    def read_first():
+    def read_two():
         reading = control.start(StartRequest(targets=(nas.client,), purpose=Purpose.ASK))
-        started = next(reading)
+        started, called = next(reading), next(reading)
         reading.close()
+        assert isinstance(called, TargetUpdate)
         return started
 
-    started = await aside(read_first)
+    started = await aside(read_two)
     invite = (await until(events, Invited)).invite
     assert (await aside(ControlClient(nas.path).inbox)) == (invite,)
     (session,) = caller.sessions()
@@ -124,6 +132,54 @@ async def test_a_reader_that_stops_leaves_the_calls_open_and_cancel_ends_them(ma
     assert session.targets[nas.client].state is Progress.DELIVERED
     await aside(control.cancel, session.id)
     assert session.targets[nas.client].reason is Reason.CANCELLED
+
+
+async def test_a_reader_that_stops_before_it_took_the_session_has_called_nobody(make_device, open_agent) -> None:
+    laptop, nas = make_device("laptop"), make_device("nas")
+    befriend(laptop, nas, granted=False)
+    caller, called = await open_agent(laptop), await open_agent(nas)
+    events, heard = caller.events(), called.events()
+    control = ControlClient(laptop.path)
+
+    def hear_and_go() -> SessionId:
+        reading = control.start(StartRequest(targets=(nas.client,), purpose=Purpose.ASK))
+        started = next(reading)
+        reading.close()
+        assert isinstance(started, Started)
+        return started.session.id
+
+    unwanted = await aside(hear_and_go)
+    await until(events, SessionEnded, session=unwanted)
+    assert caller.sessions() == ()
+    wanted = await caller.start_session([nas.client], purpose=Purpose.ASK)
+    assert (await until(heard, Invited)).invite.session == wanted.id, "the first invite that came"
+
+
+async def test_a_session_that_nobody_takes_is_closed_in_time(
+    make_device, open_agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laptop, nas = make_device("laptop"), make_device("nas")
+    befriend(laptop, nas)
+    caller = await open_agent(laptop)
+    events = caller.events()
+    monkeypatch.setattr(control_server, "GO_AHEAD_TIMEOUT_S", 0.01)
+    reading = ControlClient(laptop.path).start(StartRequest(targets=(nas.client,)))
+    started = await aside(next, reading)
+    assert isinstance(started, Started)
+    await until(events, SessionEnded, session=started.session.id)
+    with pytest.raises(ControlFailed, match="closed again"):
+        await aside(next, reading)
+
+
+async def test_a_session_that_ended_meanwhile_needs_no_withdrawing(make_device, open_agent, capsys) -> None:
+    laptop, nas = make_device("laptop"), make_device("nas")
+    await open_agent(laptop)
+    attempt = Attempt(called((nas.client,)), wait=True, session=SessionId(32 * "a"))
+    request = StartRequest(targets=(nas.client,))
+    run = Run(ControlClient(laptop.path), request, attempt, Nicknames(laptop), Output(as_json=False))
+    assert await aside(run._given_up, signal.SIGINT) is ExitCode.INTERRUPTED
+    assert attempt.closed
+    assert capsys.readouterr().err == "The open invites were withdrawn.\n"
 
 
 async def test_readers_that_stopped_take_nobodys_place(make_device, open_agent) -> None:
@@ -136,6 +192,7 @@ async def test_readers_that_stopped_take_nobodys_place(make_device, open_agent) 
     def stop_early() -> None:
         for _ in range(MAX_CONTROL_CLIENTS + 2):
             reading = control.start(StartRequest(targets=(nas.client,), purpose=Purpose.ASK))
+            next(reading)
             next(reading)
             reading.close()
 
