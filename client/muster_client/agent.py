@@ -86,9 +86,9 @@ class Agent:
 
         What is named here is written into the device's settings; what is not stays as it was. ``on_session`` runs in a
         task of its own for each session that this device made or joined. ``ssl`` None trusts what the device
-        was set up to trust. Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``. A hub that is away is no error: it is
-        tried again, and ``events`` tells. Where the hub says with proof that coming back is no use, the block is left
-        with ``HubRefused``.
+        was set up to trust. Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``, ``UnusableData``. A hub that is away
+        is no error: it is tried again, and ``events`` tells. Where the hub says with proof that coming back is no use,
+        the block is left with ``HubRefused``.
         """
         async with AsyncExitStack() as stack:
             opened = device if isinstance(device, Device) else stack.enter_context(Device.open(device))

@@ -6,7 +6,7 @@ from typing_extensions import override
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
 from muster_client.means import Means, fresh_receive_key
 from muster_client.session import Session
-from muster_protocol.epochs import Cause, CauseKind, KnownEpoch
+from muster_protocol.epochs import Cause, CauseKind
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave, hash_of
 from muster_protocol.frames import (
@@ -23,7 +23,6 @@ from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.joining import Joining
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
-from muster_protocol.sealing import EpochKey
 from muster_protocol.signed import Signed, sign, verify
 
 _log = structlog.get_logger("muster.session")
@@ -34,6 +33,8 @@ DISHONEST = frozenset({Reason.EPOCH_FORKED, Reason.KEY_MISMATCH, Reason.NOT_TRUS
 
 class AttendedSession(Session):
     """A session as a member lives it."""
+
+    _machine: Joining
 
     def __init__(self, means: Means, machine: Joining) -> None:
         invite = machine.received.invite
@@ -48,16 +49,6 @@ class AttendedSession(Session):
         self._machine = machine
         self._unsaid: Signed | None = None
         self._others: dict[ClientId, Fingerprint] = {}
-
-    @property
-    @override
-    def _known(self) -> KnownEpoch:
-        return self._machine.epoch
-
-    @property
-    @override
-    def _epoch_key(self) -> EpochKey:
-        return self._machine.epoch_key
 
     @override
     def _has_joined(self, member: ClientId) -> bool:

@@ -14,7 +14,6 @@ from muster_client.events import Progress, Target, TargetChanged
 from muster_client.judging import Intent
 from muster_client.means import Means, fresh_epoch_key
 from muster_client.session import Session
-from muster_protocol.epochs import KnownEpoch
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import DEFAULT_INVITE_MS, Answer, Joined, Leave
 from muster_protocol.frames import (
@@ -35,7 +34,6 @@ from muster_protocol.frames import (
 from muster_protocol.ids import ClientId, InviteId, TimeMs
 from muster_protocol.inviting import Admissions, Inviting, TargetState
 from muster_protocol.reasons import Reason, Sayer
-from muster_protocol.sealing import EpochKey
 from muster_protocol.signed import Signed, read
 
 MAX_ADMITTED_AT_ONCE = 8
@@ -55,6 +53,8 @@ _PROGRESS = {
 
 class HostedSession(Session):
     """A session as its creator runs it. ``run`` must run for as long as the session is open."""
+
+    _machine: Inviting
 
     def __init__(self, means: Means, machine: Inviting, *, created_at: TimeMs, lasts_ms: int) -> None:
         plan = machine.plan
@@ -79,16 +79,6 @@ class HostedSession(Session):
         self._again: set[ClientId] = set()
         self._retried: set[ClientId] = set()
         self._called_s: dict[ClientId, float] = {}
-
-    @property
-    @override
-    def _known(self) -> KnownEpoch:
-        return self._machine.epoch
-
-    @property
-    @override
-    def _epoch_key(self) -> EpochKey:
-        return self._machine.epoch_key
 
     @override
     def _has_joined(self, member: ClientId) -> bool:
@@ -240,7 +230,7 @@ class HostedSession(Session):
             self._wake.set()
 
     def on_reply(self, reply: SessionReply) -> None:
-        """Come in step with the hub after a new connect."""
+        """Come in step with the hub, after a new connect or where its pushes may have been lost."""
         if not reply.open:
             self.end(Reason.SESSION_CLOSED, Sayer.HUB)
             return
@@ -252,7 +242,7 @@ class HostedSession(Session):
                 continue
         for member in reply.members:
             if member.state is MemberState.OUT:
-                self._went_out(member.client, member.reason)
+                self._on_out(member.client, member.reason)
             elif member.state is MemberState.SEATED and self._has_joined(member.client):
                 self._call_again(member.client)
         self._wake.set()

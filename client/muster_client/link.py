@@ -41,6 +41,13 @@ WAIT_FOR_HUB_S = 10.0
 """How long a request waits for a connection before it fails."""
 MAX_QUEUED_PUSHES = 1024
 """Pushes that wait to be handled; beyond, the connection is dropped and everything read anew."""
+MAX_UNACKNOWLEDGED = MAX_WAITING
+"""Handled pushes that wait to be acknowledged, beside as many that are being; beyond, no further one is handled.
+
+A hub lets no more than that wait for one device (SPEC.md section 3.3), so only one that answers nothing gets there.
+"""
+ACKNOWLEDGE_AFTER_S = 0.1
+"""What is handled within this time is acknowledged together; a hub nudges about older pushes, after some seconds."""
 STOP_REASONS = {
     CloseCode.REVOKED: Reason.DEVICE_REVOKED,
     CloseCode.KEY_MISMATCH: Reason.KEY_MISMATCH,
@@ -201,7 +208,7 @@ class Link:
         async with open_connection(dial) as connection, companions() as beside:
             self._begin(connection)
             queue: asyncio.Queue[Push] = asyncio.Queue(MAX_QUEUED_PUSHES)
-            handled: asyncio.Queue[str] = asyncio.Queue()
+            handled: asyncio.Queue[str] = asyncio.Queue(MAX_UNACKNOWLEDGED)
             try:
                 beside.start(self._handle(connection, queue, handled))
                 beside.start(_acknowledge(connection, handled))
@@ -241,7 +248,7 @@ class Link:
                 push = await queue.get()
                 await self._on_push(connection, push)
                 if push.push is not None:
-                    handled.put_nowait(push.push)
+                    await handled.put(push.push)
         except DataNotWritten as error:
             self._unwritten = error
             await connection.drop()
@@ -313,9 +320,10 @@ def _why_lost(lost: ConnectionLost) -> str:
 
 
 async def _acknowledge(connection: Connection, handled: asyncio.Queue[str]) -> None:
-    """Acknowledge what was handled, as much as waits at once, and keep no push waiting for it."""
+    """Acknowledge what was handled, as much as came within a moment in one request, and keep no push waiting for it."""
     while True:
         pushes = [await handled.get()]
+        await asyncio.sleep(ACKNOWLEDGE_AFTER_S)
         while len(pushes) < MAX_WAITING and not handled.empty():
             pushes.append(handled.get_nowait())
         try:

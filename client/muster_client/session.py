@@ -23,9 +23,10 @@ from muster_protocol.cards import Mode
 from muster_protocol.epochs import KnownEpoch
 from muster_protocol.frames import MemberState, Purpose, SessionKind
 from muster_protocol.ids import ClientId, SessionId, TimeMs
+from muster_protocol.inviting import Inviting
+from muster_protocol.joining import Joining
 from muster_protocol.labels import EXPORT
 from muster_protocol.reasons import Reason, Sayer
-from muster_protocol.sealing import EpochKey
 
 MIN_EXPORT_BYTES = 16
 MAX_EXPORT_BYTES = 64
@@ -34,6 +35,9 @@ MAX_LABEL_CHARS = 64
 
 class Session(ABC):
     """A session that this process holds the key of. Its states change under the reader; ``updates`` tells when."""
+
+    _machine: Inviting | Joining
+    """What keeps the epoch and its key: the creator's side of the four messages, or a member's."""
 
     def __init__(
         self,
@@ -63,14 +67,9 @@ class Session(ABC):
     # -- what it is ---------------------------------------------------------------------------------------------------
 
     @property
-    @abstractmethod
     def _known(self) -> KnownEpoch:
         """The newest epoch that this device accepted."""
-
-    @property
-    @abstractmethod
-    def _epoch_key(self) -> EpochKey:
-        """The key of that epoch; raises ``Refused`` where this device does not hold it."""
+        return self._machine.epoch
 
     @abstractmethod
     def _has_joined(self, member: ClientId) -> bool:
@@ -140,7 +139,7 @@ class Session(ABC):
         if not label or len(label) > MAX_LABEL_CHARS:
             raise ValueError(f"a label has 1 to {MAX_LABEL_CHARS} characters")
         info = EXPORT + self._known.hash + label.encode()
-        return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._epoch_key)
+        return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._machine.epoch_key)
 
     # -- what happens in it -------------------------------------------------------------------------------------------
 

@@ -1,31 +1,25 @@
 """A hub that says when to come back, and command lines that go away in the middle."""
 
 import asyncio
-import os
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free_port, until
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.typing import Subprotocol
+from tests.integration.client.scripted_hub import scripted_hub
+from websockets.asyncio.server import ServerConnection
 
 from muster_client import Agent, Device, Hub
 from muster_client.agent_lock import read_holder
 from muster_client.backoff import BASE_S, MAX_RETRY_AFTER_S
 from muster_client.control_messages import StartRequest
-from muster_client.device import PROTOCOL
 from muster_client.events import Disconnected, SessionEnded
 from muster_client.paths import LOCK_FILE
 from muster_protocol.closes import CloseCode
-from muster_protocol.connect import HubHandshake, Limits
-from muster_protocol.frames import Challenge, Goaway, encode_frame
-from muster_protocol.ids import Nonce, TimeMs
-from muster_protocol.keys import SigningKey
+from muster_protocol.frames import Goaway, encode_frame
 
 
 @pytest.fixture
@@ -33,35 +27,14 @@ def hub_url(own_hub: HubProcess) -> str:
     return own_hub.url
 
 
-@asynccontextmanager
-async def ending_hub(port: int, retry_after_ms: int) -> AsyncIterator[None]:
+def ending_hub(port: int, retry_after_ms: int) -> AbstractAsyncContextManager[None]:
     """Stand for a hub that is about to end: it welcomes, and says goodbye."""
-    key = SigningKey.from_secret(os.urandom(32))
 
-    async def welcome(connection: ServerConnection) -> None:
-        challenge = Challenge(
-            nonce=Nonce(os.urandom(32)), hub_key=key.public, hub_rotations=(), protocol=PROTOCOL, at=TimeMs(0)
-        )
-        handshake = HubHandshake(key, challenge, frozenset({f"ws://127.0.0.1:{port}"}))
-        await connection.send(handshake.message)
-        hello = await connection.recv(decode=False)
-        await connection.send(
-            handshake.welcome(
-                handshake.on_hello(hello),
-                connection=1,
-                keep_alive_ms=20_000,
-                limits=Limits(65_536, 64, 16, 256, 64),
-                token=None,
-                newest_serial=0,
-                standing=None,
-                now=TimeMs(0),
-            )
-        )
+    async def end(connection: ServerConnection) -> None:
         await connection.send(encode_frame(Goaway(retry_after_ms=retry_after_ms)))
         await connection.close(CloseCode.GOING_AWAY)
 
-    async with serve(welcome, "127.0.0.1", port, subprotocols=[Subprotocol("muster.v1")], compression=None):
-        yield
+    return scripted_hub(port, end)
 
 
 @pytest.mark.parametrize(

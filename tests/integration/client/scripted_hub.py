@@ -1,0 +1,44 @@
+"""A hub that proves who it is, and then does what a test says: what no honest hub does can be seen by it alone."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from muster_client.device import PROTOCOL
+from muster_protocol.connect import HubHandshake, Limits
+from muster_protocol.frames import Challenge
+from muster_protocol.ids import Nonce, TimeMs
+from muster_protocol.keys import SigningKey
+
+
+@asynccontextmanager
+async def scripted_hub(port: int, play: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[None]:
+    """Welcome every device on this port, and leave the rest to ``play``."""
+    key = SigningKey.from_secret(os.urandom(32))
+
+    async def welcome(connection: ServerConnection) -> None:
+        challenge = Challenge(
+            nonce=Nonce(os.urandom(32)), hub_key=key.public, hub_rotations=(), protocol=PROTOCOL, at=TimeMs(0)
+        )
+        handshake = HubHandshake(key, challenge, frozenset({f"ws://127.0.0.1:{port}"}))
+        await connection.send(handshake.message)
+        hello = await connection.recv(decode=False)
+        await connection.send(
+            handshake.welcome(
+                handshake.on_hello(hello),
+                connection=1,
+                keep_alive_ms=20_000,
+                limits=Limits(65_536, 64, 16, 256, 64),
+                token=None,
+                newest_serial=0,
+                standing=None,
+                now=TimeMs(0),
+            )
+        )
+        await play(connection)
+
+    async with serve(welcome, "127.0.0.1", port, subprotocols=[Subprotocol("muster.v1")], compression=None):
+        yield
