@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from muster_client.errors import AgentRunning
-from muster_client.private_files import PRIVATE_FILE
+from muster_client.private_files import PRIVATE_FILE, in_words
 
 MAX_LOCK_BYTES = 4096
 
@@ -24,8 +24,9 @@ class Holder(Struct, frozen=True):
 
 @contextmanager
 def agent_lock(path: Path, socket: Path | None) -> Iterator[None]:
-    """Hold the lock on this file; raises ``AgentRunning`` where another process does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    """Hold the lock on this file; raises ``AgentRunning`` where another process does, ``UnusableData``."""
+    with in_words(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         _take(descriptor, path)
         holder = Holder(os.getpid(), None if socket is None else str(socket))
@@ -45,8 +46,20 @@ def _take(descriptor: int, path: Path) -> None:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Give who wrote into the lock file last, whether it still runs or not; None where nobody did."""
+    """Give who wrote into the lock file last, whether it still runs or not; None where nobody did.
+
+    Raises ``UnusableData`` where there is something that cannot be read.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes()[:MAX_LOCK_BYTES], type=Holder)
-    except (FileNotFoundError, msgspec.DecodeError):
+        with in_words(path):
+            return _read(path)
+    except msgspec.DecodeError:
+        return None
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(MAX_LOCK_BYTES), type=Holder)
+    except (FileNotFoundError, NotADirectoryError):
         return None

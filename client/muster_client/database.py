@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from typing_extensions import override
 
-from muster_client.errors import DataNotWritten, NewerData
+from muster_client.errors import DataNotWritten, NewerData, UnusableData
 from muster_client.private_files import create_private
 
 SCHEMA_VERSION = 1
@@ -55,30 +55,68 @@ _PRIMARY = 0xFF
 _NOT_WRITTEN = {
     sqlite3.SQLITE_FULL: "the disk that holds the device's data is full",
     sqlite3.SQLITE_IOERR: "the disk that holds the device's data does not take them: full or broken",
-    sqlite3.SQLITE_READONLY: "the device's data can be read and not written",
-    sqlite3.SQLITE_CANTOPEN: "the device's data cannot be opened for writing",
+    sqlite3.SQLITE_READONLY: "the device's data can be read and not written; see that they are this user's to write",
+    sqlite3.SQLITE_CANTOPEN: "the device's data cannot be opened; see that they are this user's to write",
+}
+_DAMAGED = {
+    sqlite3.SQLITE_CORRUPT: "its pages do not fit together",
+    sqlite3.SQLITE_NOTADB: "it is no database",
 }
 
 
+def damaged(what: str) -> UnusableData:
+    """Say that what this program wrote is not there as it was written."""
+    mended = "put the whole folder back from a backup, or move it away and run `muster init`"
+    return UnusableData(f"the device's data are damaged: {what}; {mended}")
+
+
+@contextmanager
+def _in_words(cursor: sqlite3.Cursor) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        # The error holds the cursor, and an open one would keep the file open after the connection is closed.
+        cursor.close()
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+        if code in _NOT_WRITTEN:
+            raise DataNotWritten(_NOT_WRITTEN[code]) from error
+        if code in _DAMAGED:
+            raise damaged(_DAMAGED[code]) from error
+        raise
+
+
+class _Cursor(sqlite3.Cursor):
+    """Says of a disk that takes nothing, or gives back something else, what it is, whichever row met it."""
+
+    @override
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        with _in_words(self):
+            return super().execute(sql, parameters)
+
+    @override
+    def fetchone(self) -> Any:
+        with _in_words(self):
+            return super().fetchone()
+
+    @override
+    def __next__(self) -> Any:
+        with _in_words(self):
+            return super().__next__()
+
+
 class _Connection(sqlite3.Connection):
-    """Says of a disk that takes nothing what it is, whichever statement met it."""
+    """A connection whose cursors speak in words."""
 
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        try:
-            return super().execute(sql, parameters)
-        except sqlite3.OperationalError as error:
-            words = _NOT_WRITTEN.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY)
-            if words is None:
-                raise
-            raise DataNotWritten(words) from error
+        return self.cursor(_Cursor).execute(sql, parameters)
 
 
 def open_database(path: Path) -> sqlite3.Connection:
     """Open or make the database, 0600.
 
-    Raises ``NewerData`` where a newer version of Muster wrote it, ``DataNotWritten`` where the disk is full. What the
-    connection executes raises ``DataNotWritten`` too.
+    Raises ``NewerData`` where a newer version of Muster wrote it, ``UnusableData`` where it is damaged,
+    ``DataNotWritten`` where the disk is full. What the connection executes raises the last two as well.
     """
     create_private(path)
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_Connection)

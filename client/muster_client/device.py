@@ -15,18 +15,19 @@ from msgspec import Struct
 
 from muster_client import judging
 from muster_client.clock import now_ms
-from muster_client.database import changes_by_others, open_database, transaction
-from muster_client.errors import DeviceExists, NoDevice
+from muster_client.database import changes_by_others, damaged, open_database, transaction
+from muster_client.errors import DeviceExists, NoDevice, UnusableData
 from muster_client.hub_address import HubAddress, parse_hub_url
 from muster_client.identity import Identity, read_identity, write_identity
 from muster_client.meta import Meta
 from muster_client.paths import DATABASE_FILE, KEY_FILE
-from muster_client.private_files import make_private_folder
-from muster_client.statements import Held, Topic
+from muster_client.private_files import in_words, make_private_folder
+from muster_client.statements import Held, Statements, Topic
 from muster_client.trust_book import DEFAULT_GRANT_MS, TrustBook
 from muster_protocol.cards import Card, Mode, ProtocolRange
 from muster_protocol.continuity import Token
 from muster_protocol.decision import Compatibility, Decision
+from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
 from muster_protocol.governance import Grant
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
@@ -66,6 +67,7 @@ class Device(TrustBook):
         self.clock = clock
         """The wall clock, in ms since 1970, that everything of this device is dated by."""
         self._meta = Meta(database)
+        self._read_all()
         self._statements.sign_anew(identity.key)
 
     @classmethod
@@ -82,32 +84,49 @@ class Device(TrustBook):
     ) -> Self:
         """Make a new device with a new identity in a folder of its own, 0700.
 
-        Raises ``DeviceExists``, ``BadHubUrl``.
+        Raises ``DeviceExists``, ``BadHubUrl``, ``UnusableData`` where the folder cannot be used.
         """
         parse_hub_url(hub_url, insecure=insecure)
-        make_private_folder(path)
-        if (path / KEY_FILE).exists():
-            raise DeviceExists(f"there is a device in {path} already")
         settings = DeviceSettings(hub_url=hub_url, insecure=insecure, name=name, app=app, app_version=app_version)
-        with closing(open_database(path / DATABASE_FILE)) as database:
-            Meta(database).put_settings(settings)
-        # The key file comes last: a folder without one is no device, and `create` may be run again.
-        write_identity(path / KEY_FILE, Identity.fresh())
+        with in_words(path):
+            make_private_folder(path)
+            if (path / KEY_FILE).exists():
+                raise DeviceExists(f"there is a device in {path} already")
+            with closing(open_database(path / DATABASE_FILE)) as database:
+                _check_unused(path, database, clock)
+                Meta(database).put_settings(settings)
+            # The key file comes last: a folder without one is no device, and `create` may be run again.
+            write_identity(path / KEY_FILE, Identity.fresh())
         return cls.open(path, clock=clock)
 
     @classmethod
     def open(cls, path: Path, *, clock: Callable[[], TimeMs] = now_ms) -> Self:
-        """Open a device; raises ``NoDevice``, ``UnsafeKeyFile``, ``NewerData``."""
-        try:
-            identity = read_identity(path / KEY_FILE)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NoDevice(f"there is no device in {path} yet") from None
-        database = open_database(path / DATABASE_FILE)
+        """Open a device; raises ``NoDevice``, ``UnsafeKeyFile``, ``NewerData``, ``UnusableData``."""
+        with in_words(path):
+            try:
+                identity = read_identity(path / KEY_FILE)
+            except (FileNotFoundError, NotADirectoryError):
+                raise NoDevice(f"there is no device in {path} yet") from None
+            database = open_database(path / DATABASE_FILE)
         try:
             return cls(path, identity, database, clock)
         except BaseException:
             database.close()
             raise
+
+    def _read_all(self) -> None:
+        """Read what is there: data edited by hand, or restored in part, are told now and not in the middle of a call.
+
+        Raises ``UnusableData``.
+        """
+        try:
+            self._meta.read_all(DeviceSettings)
+            self.peers()
+            self._statements.check()
+            self._peers.compatibilities()
+            self.invites.waiting()
+        except (Refused, LookupError, TypeError, ValueError) as error:
+            raise damaged("something in them is not as this program writes it") from error
 
     def close(self) -> None:
         """Close the files."""
@@ -297,4 +316,12 @@ class Device(TrustBook):
             grants=judging.grants_of(grants, self.invites.spent()),
             compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
             peers=self._peers.compatibilities(),
+        )
+
+
+def _check_unused(path: Path, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+    """Keep a new key away from what another one said, whose file is gone; raises ``UnusableData``."""
+    if Statements(database, clock).all():
+        raise UnusableData(
+            f"{path} has the data of a device whose key file is gone; put it back, or move the folder away"
         )

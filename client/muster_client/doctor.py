@@ -15,7 +15,8 @@ from muster_client.device import Device
 from muster_client.errors import DataNotWritten, DeviceError, NewerData, NoAgent, NoDevice, UnsafeKeyFile
 from muster_client.findings import Finding, fail, ok, warn
 from muster_client.hub_examination import examine_hub
-from muster_client.paths import DATABASE_FILE, KEY_FILE
+from muster_client.next_steps import MAKE_ROOM, cut
+from muster_client.paths import DATABASE_FILE
 from muster_client.private_files import OTHERS
 from muster_protocol.errors import MusterError
 
@@ -43,13 +44,14 @@ async def examine(path: Path) -> AsyncIterator[Finding]:
 def _unusable(path: Path, error: DeviceError) -> Finding:
     if isinstance(error, NoDevice):
         return fail("device", f"There is no device in {path}.", "Run `muster init`.")
+    sentence, step = cut(error)
     if isinstance(error, UnsafeKeyFile):
-        return fail("key", f"{error}.", f"Run: chmod 600 {path / KEY_FILE}")
+        return fail("key", sentence, step or "Mend that file.")
     if isinstance(error, NewerData):
-        return fail("device", f"{error}.", "Update Muster on this machine.")
+        return fail("device", sentence, "Update Muster on this machine.")
     if isinstance(error, DataNotWritten):
-        return fail("data", f"{error}.", "Make room on that disk.")
-    return fail("device", f"{error}.", "See that the data folder is yours, whole and writable.")
+        return fail("data", sentence, step or MAKE_ROOM)
+    return fail("device", sentence, step or "See that the data folder is yours, whole and writable.")
 
 
 def _files(path: Path) -> Iterator[Finding]:
@@ -72,6 +74,8 @@ async def _agent(path: Path) -> Finding:
         status = await asyncio.to_thread(ControlClient(path).status)
     except NoAgent:
         return warn("agent", "No agent of this device runs: nobody can call it.", "Run `muster agent install`.")
+    except DeviceError as error:
+        return fail("agent", *cut(error))
     except MusterError as error:
         return fail("agent", f"The agent does not answer: {error}.", "End it and start it again.")
     if not status.connected:

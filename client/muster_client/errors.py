@@ -29,6 +29,10 @@ class NewerData(DeviceError):
     """The data were written by a newer version of Muster."""
 
 
+class UnusableData(DeviceError):
+    """The device's files are damaged, or cannot be read and written by this user; the sentence says how to mend it."""
+
+
 class DataNotWritten(DeviceError):
     """The device's data could not be written: the disk is full or fails. What was to be written did not happen."""
 

@@ -1,6 +1,7 @@
 """The hub's address as a device dials it (SPEC.md section 3)."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from muster_client.errors import DeviceError
 
 MAX_URL_CHARS = 255
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class BadHubUrl(DeviceError):
@@ -34,6 +36,8 @@ def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
     host = (parts.hostname or "").lower()
     if parts.scheme not in DEFAULT_PORTS or not host or parts.username is not None or len(text) > MAX_URL_CHARS:
         raise BadHubUrl("the hub's URL is like wss://hub.example.org or ws://127.0.0.1:7627, and names no user")
+    if not is_host(host) or port == 0 or not text.strip().isprintable() or " " in text.strip():
+        raise BadHubUrl("the hub's URL names no host, port or path that there could be; see its spelling")
     if parts.query or parts.fragment:
         raise BadHubUrl("the hub's URL has no query and no fragment")
     if parts.scheme == "ws" and not insecure and not is_loopback(host):
@@ -43,6 +47,25 @@ def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
     named = f"[{host}]" if ":" in host else host
     origin = f"{parts.scheme}://{named}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")
     return HubAddress(origin + parts.path.rstrip("/"), origin)
+
+
+def is_host(host: str) -> bool:
+    """Tell whether ``host`` is an address, or a name that can be looked up at all."""
+    if ":" in host:
+        return _is_address(host)
+    try:
+        return _NAME.fullmatch(host.encode("idna").decode()) is not None
+    except UnicodeError:
+        # A label that is empty or has more than 63 characters.
+        return False
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

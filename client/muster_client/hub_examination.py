@@ -10,7 +10,7 @@ from muster_client.errors import DataNotWritten, HubError, HubRefused, HubUnreac
 from muster_client.findings import Finding, Health, fail, ok, warn
 from muster_client.hub import Hub, Shown, show_hub
 from muster_client.hub_address import DEFAULT_PORTS
-from muster_client.next_steps import NEXT_STEPS
+from muster_client.next_steps import MAKE_ROOM, NEXT_STEPS, cut
 from muster_client.proxy import proxy_for, shown
 from muster_client.transport import Certificate
 from muster_protocol.errors import Refused
@@ -42,11 +42,11 @@ _CHECK_OF = {
 async def examine_hub(device: Device) -> AsyncIterator[Finding]:
     """Give the findings on the way to the device's hub, up to the first step that fails."""
     url = device.address.url
-    async for finding in _way(url):
-        yield finding
-        if finding.state is Health.FAIL:
-            return
     try:
+        async for finding in _way(url):
+            yield finding
+            if finding.state is Health.FAIL:
+                return
         seen = await show_hub(device, timeout_s=STEP_TIMEOUT_S)
     except HubUnreachable as error:
         yield _unreachable(error)
@@ -60,7 +60,10 @@ async def examine_hub(device: Device) -> AsyncIterator[Finding]:
 
 
 async def _way(url: str) -> AsyncIterator[Finding]:
-    """Look at what lies under TLS. Behind a proxy, it is the proxy that looks up the hub's name and dials it."""
+    """Look at what lies under TLS. Behind a proxy, it is the proxy that looks up the hub's name and dials it.
+
+    Raises ``HubUnreachable`` where the environment names something else as a proxy.
+    """
     proxy = proxy_for(url)
     target = proxy or url
     parts = urlsplit(target)
@@ -70,12 +73,14 @@ async def _way(url: str) -> AsyncIterator[Finding]:
         yield ok("proxy", "none: the hub is dialled directly")
     else:
         yield ok("proxy", f"{shown(proxy)}, by this shell's environment; a service has one of its own")
-    whose = host if proxy is None else f"the proxy {host}"
+    whose, step = host, NEXT_STEPS[Trouble.HUB_NAME_UNKNOWN]
+    if proxy is not None:
+        whose, step = f"the proxy {host}", NEXT_STEPS[Trouble.PROXY_FAILED]
     try:
         async with asyncio.timeout(STEP_TIMEOUT_S):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, TimeoutError):
-        yield fail("dns", f"The name of {whose} is not known.", NEXT_STEPS[Trouble.HUB_NAME_UNKNOWN])
+        yield fail("dns", f"The name of {whose} is not known.", step)
         return
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     yield ok("dns", f"{host} is {', '.join(addresses)}")
@@ -168,7 +173,8 @@ async def _proven(device: Device) -> AsyncIterator[Finding]:
     except HubRefused as refused:
         yield fail("welcome", REASONS[refused.reason].sentence, REASONS[refused.reason].next_step)
     except DataNotWritten as error:
-        yield fail("welcome", f"What the hub said could not be kept: {error}.", "Make room on that disk.")
+        sentence, step = cut(error)
+        yield fail("welcome", f"What the hub said could not be kept. {sentence}", step or MAKE_ROOM)
     except HubError as error:
         yield fail("welcome", f"The hub did not finish: {error}.", "Try again; if it persists, see the hub's log.")
 

@@ -82,7 +82,9 @@ def read_identity(path: Path) -> Identity:
         return _parse(data.removeprefix(HEADER))
     except (Refused, ValueError, binascii.Error):
         # The cause is left out: it could quote what stands in the file.
-        raise UnsafeKeyFile(f"{path} is damaged; put it back from a backup, or make a new device") from None
+        raise UnsafeKeyFile(
+            f"{path} is damaged; put it back from a backup, or move its folder away and run `muster init`"
+        ) from None
 
 
 def _parse(text: bytes) -> Identity:

@@ -15,6 +15,7 @@ SETTINGS = "settings"
 PINNED_HUB = "pinned_hub"
 AUTHORITY = "tls_authority"
 CONFIRMED = "only_copy_confirmed_ms"
+FINGERPRINT_BYTES = 32
 TOKEN = "continuity_token"  # noqa: S105 - the row's name
 
 
@@ -23,6 +24,15 @@ class Meta:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+
+    def read_all(self, struct: type[Struct]) -> None:
+        """Read every value; raises what reading one raises, and ``ValueError`` for a pin that is none."""
+        self.settings(struct)
+        self.token()
+        self.authority()
+        pinned = self.pinned_hub()
+        if pinned is not None and len(pinned) != FINGERPRINT_BYTES:
+            raise ValueError("the pin of the hub has another length")
 
     def _get(self, name: str) -> bytes | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()

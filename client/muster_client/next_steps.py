@@ -1,6 +1,6 @@
 """The one next step for each reason why there is no connection to the hub."""
 
-from muster_client.errors import Trouble
+from muster_client.errors import DeviceError, Trouble
 
 NEXT_STEPS: dict[Trouble, str] = {
     Trouble.HUB_UNREACHABLE: (
@@ -25,3 +25,18 @@ NEXT_STEPS: dict[Trouble, str] = {
     Trouble.TLS_CUT: "Something on the way cuts TLS, a firewall or a full hub: try another network, or again later.",
     Trouble.TLS_FAILED: "Tell the hub's operator what the first line says.",
 }
+
+MAKE_ROOM = "Make room on that disk."
+"""What mends data that could not be written, where the error does not say more."""
+
+
+def cut(error: DeviceError) -> tuple[str, str]:
+    """Cut an error's words at the semicolon: what is wrong, and what mends it, empty where they do not say."""
+    sentence, _, step = str(error).partition("; ")
+    return as_sentence(sentence), as_sentence(step)
+
+
+def as_sentence(text: str) -> str:
+    """Write words as a sentence, with a capital and a full stop; nothing stays nothing."""
+    said = text.rstrip(".")
+    return said and f"{said[:1].upper()}{said[1:]}."

@@ -1,12 +1,32 @@
 """Files that belong to one user alone: written whole or not at all, and refused when others can read them."""
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from muster_client.errors import DataNotWritten, UnusableData
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def in_words(path: Path) -> Iterator[None]:
+    """Say what the system has against the device's file at ``path``: raises ``DataNotWritten``, ``UnusableData``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise DataNotWritten("the disk that holds the device's data is full") from error
+        said = (error.strerror or str(error)).lower()
+        raise UnusableData(
+            f"{error.filename or path} cannot be used: {said}; see that nothing else is in its place, and it is yours"
+        ) from error
 
 
 def make_private_folder(path: Path) -> None:

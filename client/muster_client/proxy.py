@@ -8,27 +8,46 @@ the system is set to. ``NO_PROXY`` names hosts that are dialled directly. This m
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
-from muster_client.hub_address import DEFAULT_PORTS, is_loopback
+from muster_client.errors import HubUnreachable, Trouble
+from muster_client.hub_address import DEFAULT_PORTS, is_host, is_loopback
 
 VARIABLES = ("WSS_PROXY", "WS_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SOCKS_PROXY", "ALL_PROXY", "NO_PROXY")
+_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _ORDER = {"wss": ("wss", "https", "socks", "all"), "ws": ("ws", "http", "socks", "all")}
 
 
 def proxy_for(url: str) -> str | None:
-    """Give the proxy's URL, which may hold a password, or None for a direct way."""
+    """Give the proxy's URL, which may hold a password, or None for a direct way.
+
+    Raises ``HubUnreachable``, with ``proxy_failed``, where the environment names something else as a proxy.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if is_loopback(host) or proxy_bypass(f"{host}:{parts.port or DEFAULT_PORTS[parts.scheme]}"):
         return None
     known = getproxies()
     named = (known.get(scheme) for scheme in _ORDER[parts.scheme])
-    return next((_as_url(proxy) for proxy in named if proxy), None)
+    proxy = next((_as_url(proxy) for proxy in named if proxy), None)
+    if proxy is not None and not _is_proxy(proxy):
+        # It is not quoted: it may hold a password.
+        raise HubUnreachable(
+            "what the environment names as a proxy is not like http://proxy.example.org:3128", Trouble.PROXY_FAILED
+        )
+    return proxy
 
 
 def shown(proxy: str) -> str:
     """Give a proxy's URL as people may read it: without its user and password."""
     parts = urlsplit(proxy)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _is_proxy(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in _SCHEMES and is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _as_url(proxy: str) -> str:

@@ -88,6 +88,14 @@ class Statements:
         """Note that nothing of this device up to ``serial`` is unknown here; new serials will be higher."""
         self._db.execute("UPDATE serials SET synced = max(synced, ?1), last = max(last, ?1)", (serial,))
 
+    def check(self) -> None:
+        """Read every statement and both counters; raises ``Refused``, ``TypeError`` or ``ValueError`` for a bad one."""
+        for held in self.all():
+            read(held.signed, _body_of(held.kind))
+        counters = self._db.execute("SELECT last, synced FROM serials").fetchone()
+        if counters is None or not all(isinstance(counter, int) for counter in counters):
+            raise ValueError("the counters are no numbers")
+
     def get(self, topic: Topic, peer: str = "") -> Held | None:
         """Give what counts on a topic."""
         query = f"SELECT {_COLUMNS} FROM statements WHERE topic = ? AND peer = ?"  # noqa: S608 - constant columns

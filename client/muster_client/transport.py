@@ -185,7 +185,10 @@ async def _look_again(error: Exception, url: str) -> HubUnreachable | None:
 def _explain(error: Exception, url: str, proxy: str | None) -> HubUnreachable:
     if isinstance(error, OSError):
         return from_os_error(error, url, proxy)
-    if isinstance(error, InvalidProxy | ProxyError):
+    if isinstance(error, InvalidProxy):
+        # Its own words quote the URL as it stands in the environment, with the password.
+        return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {error.msg}", Trouble.PROXY_FAILED)
+    if isinstance(error, ProxyError):
         return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {error}", Trouble.PROXY_FAILED)
     if isinstance(error, InvalidStatus):
         return HubUnreachable(f"{url} answered HTTP {error.response.status_code} and no hub", Trouble.NOT_A_HUB)

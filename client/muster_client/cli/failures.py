@@ -31,6 +31,7 @@ class Word(StrEnum):
     UNEXPECTED = "unexpected"
     UNSAFE_KEY_FILE = "unsafe_key_file"
     UNUSABLE_DATA = "unusable_data"
+    UNUSABLE_FILE = "unusable_file"
     WAIT_TIMED_OUT = "wait_timed_out"
 
 

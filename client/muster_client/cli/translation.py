@@ -1,6 +1,5 @@
 """From the errors of the library, and of the parser of options, to the one form in which they are told."""
 
-import errno
 from functools import singledispatch
 
 from typer import TyperException
@@ -10,13 +9,13 @@ from muster_client.cli.exit_codes import ExitCode
 from muster_client.cli.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.nicknames import short
 from muster_client.hub_address import BadHubUrl
-from muster_client.next_steps import NEXT_STEPS
+from muster_client.next_steps import NEXT_STEPS, as_sentence, cut
+from muster_client.private_files import NO_ROOM
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
 _FROM_PARSER = "Value error, "
 """What the framework puts before the words of a ``ValueError``."""
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SHOWN_MATCHES = 6
 """Names that an ambiguous one is told to be any of."""
 
@@ -59,7 +58,8 @@ def _(error: errors.DeviceExists) -> Failure:
 
 @from_error.register
 def _(error: errors.DeviceError) -> Failure:
-    return Failure(Word.UNUSABLE_DATA, _sentence(error), "See that the data folder is yours, whole and writable.")
+    sentence, next_step = cut(error)
+    return Failure(Word.UNUSABLE_DATA, sentence, next_step or "See that the data folder is yours, whole and writable.")
 
 
 @from_error.register
@@ -69,19 +69,20 @@ def _(error: BadHubUrl) -> Failure:
 
 @from_error.register
 def _(error: errors.UnsafeKeyFile) -> Failure:
-    sentence, next_step = _sentence_and_step(error)
+    sentence, next_step = cut(error)
     return Failure(Word.UNSAFE_KEY_FILE, sentence, next_step or "Mend that file, then run this again.")
 
 
 @from_error.register
 def _(error: errors.NewerData) -> Failure:
-    sentence, _ = _sentence_and_step(error)
+    sentence, _ = cut(error)
     return Failure(Word.NEWER_DATA, sentence, "Update Muster on this machine.")
 
 
 @from_error.register
 def _(error: errors.DataNotWritten) -> Failure:
-    return Failure(Word.DATA_NOT_WRITTEN, _sentence(error), "Make room on that disk, then run this again.")
+    sentence, next_step = cut(error)
+    return Failure(Word.DATA_NOT_WRITTEN, sentence, next_step or "Make room on that disk, then run this again.")
 
 
 @from_error.register
@@ -91,9 +92,12 @@ def _(error: errors.BadCertificateAuthority) -> Failure:
 
 @from_error.register
 def _(error: OSError) -> Failure | None:
-    if error.errno not in _NO_ROOM:
+    if error.errno in NO_ROOM:
+        return Failure(Word.DATA_NOT_WRITTEN, "The disk is full.", "Make room on that disk, then run this again.")
+    if error.filename is None or error.strerror is None:
         return None
-    return Failure(Word.DATA_NOT_WRITTEN, "The disk is full.", "Make room on that disk, then run this again.")
+    said = f"{error.filename} cannot be used: {error.strerror.lower()}."
+    return Failure(Word.UNUSABLE_FILE, said, "See that nothing else is in its place, and it is yours.")
 
 
 @from_error.register
@@ -197,16 +201,4 @@ def _(error: Refused) -> Failure:
 
 
 def _sentence(error: Exception) -> str:
-    return _capital(str(error))
-
-
-def _sentence_and_step(error: Exception) -> tuple[str, str]:
-    """Cut a message at its semicolon: what is wrong, and what mends it."""
-    sentence, _, step = str(error).partition("; ")
-    return _capital(sentence), _capital(step) if step else ""
-
-
-def _capital(text: str) -> str:
-    said = text.rstrip(".")
-    # A path keeps its spelling, but a sentence that starts with one needs no capital.
-    return f"{said[:1].upper()}{said[1:]}."
+    return as_sentence(str(error))

@@ -222,3 +222,18 @@ async def test_a_proxy_that_is_not_there_is_the_one_to_blame(proxied, monkeypatc
         async with Hub.connect(device):
             pass
     assert caught.value.trouble is Trouble.PROXY_FAILED
+
+
+async def test_nobody_is_shown_the_password_of_a_proxy_that_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://ann:secret@127.0.0.1:1/path")
+    with Device.create(tmp_path / "laptop", hub_url="wss://hub.example.org") as device:
+        with pytest.raises(HubUnreachable, match="path is meaningless") as caught:
+            async with Hub.connect(device):
+                pass
+        assert caught.value.trouble is Trouble.PROXY_FAILED
+        assert "secret" not in str(caught.value)

@@ -13,6 +13,7 @@ from muster_client.hub_address import BadHubUrl, parse_hub_url
         ("ws://[::1]:7627", "ws://[::1]:7627", "ws://[::1]:7627"),
         ("wss://Hub.Example.org", "wss://hub.example.org", "wss://hub.example.org"),
         ("wss://hub.example.org:443", "wss://hub.example.org", "wss://hub.example.org"),
+        ("wss://bücher.example", "wss://bücher.example", "wss://bücher.example"),
         (" wss://hub.example.org:8443/muster ", "wss://hub.example.org:8443/muster", "wss://hub.example.org:8443"),
     ],
 )
@@ -33,6 +34,14 @@ def test_urls_that_a_device_dials(text: str, url: str, origin: str) -> None:
         "wss://hub.example.org/#x",
         "wss://hub.example.org:99999",
         "wss://[::1",
+        "wss://hub..example.org",
+        "wss://" + 64 * "a" + ".example.org",
+        "wss://hub example.org",
+        "wss://hub\\example.org",
+        "wss://*",
+        "ws://127.0.0.1:0",
+        "wss://hub.example.org/a\x01b",
+        "wss://hub.example.org/a b",
         "wss://" + 300 * "a",
     ],
 )

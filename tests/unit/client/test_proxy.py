@@ -2,6 +2,7 @@
 
 import pytest
 
+from muster_client.errors import HubUnreachable, Trouble
 from muster_client.proxy import VARIABLES, proxy_for, shown
 
 HUB = "wss://hub.example.org"
@@ -42,6 +43,29 @@ def test_the_proxy_is_the_one_that_other_programs_would_take(monkeypatch, url, e
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert proxy_for(url) == expected
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://",
+        "http://[::1",
+        "http://p:99999",
+        "http://ann:secret:p",
+        "http://p:0",
+        "http://ann:secret@p q:1",
+        "ftp://p",
+        "socks5://",
+        "://",
+        300 * "x",
+    ],
+)
+def test_what_is_no_proxy_is_told_and_not_quoted(monkeypatch, proxy):
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(HubUnreachable, match="names as a proxy") as caught:
+        proxy_for(HUB)
+    assert caught.value.trouble is Trouble.PROXY_FAILED
+    assert "secret" not in str(caught.value)
 
 
 def test_nobody_is_shown_the_password():
