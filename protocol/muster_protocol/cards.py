@@ -34,8 +34,10 @@ class Mode(StrEnum):
 
     def covers(self, other: "Mode") -> bool:
         """Tell whether this mode is at least as strong as ``other``."""
-        order = list(Mode)
-        return order.index(self) >= order.index(other)
+        return _STRENGTH[self] >= _STRENGTH[other]
+
+
+_STRENGTH = {mode: place for place, mode in enumerate(Mode)}
 
 
 class ProtocolRange(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

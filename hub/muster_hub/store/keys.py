@@ -27,7 +27,11 @@ of one device (or one session) lie in one slot of a cluster and one script may t
 | `{h}:hub` | hash | this store's hub: fingerprint of its key | one |
 """
 
+from functools import lru_cache
+
 BUCKETS = 256
+KEYS_CACHED = 32_768
+"""Keys that are not spelled out again, 0.2 KiB each: those of some thousand devices and sessions."""
 LEASES = b"{n}:leases"
 HUB = b"{h}:hub"
 
@@ -156,5 +160,6 @@ def slot_tag(key: bytes) -> bytes:
     return key[start + 1 : end] if start >= 0 and end > start + 1 else key
 
 
+@lru_cache(maxsize=KEYS_CACHED)
 def _key(name: str, kind: bytes) -> bytes:
     return _TAGS[bucket(name)] + b":" + kind + b":" + name.encode()

@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
 import hiredis
-from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    DefaultParser,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
 from muster_hub.store.errors import Cause
 from muster_hub.store.urls import Address
@@ -48,12 +54,12 @@ class _Connection(Protocol):
     async def disconnect(self, nowait: bool = ...) -> None: ...  # noqa: FBT001 - the library's own signature
     async def can_read(self) -> bool: ...
     async def send_packed_command(self, command: list[bytes], check_health: bool = ...) -> None: ...  # noqa: FBT001
-    async def read_response(
-        self,
-        disable_decoding: bool = ...,  # noqa: FBT001
-        *,
-        disconnect_on_error: bool = ...,
-    ) -> Reply: ...
+
+
+class _Parser(Protocol):
+    """The same of the library's parser. An error reply is a value to it."""
+
+    async def read_response(self, disable_decoding: bool = ...) -> "Reply | RedisError": ...  # noqa: FBT001
 
 
 def pack(*words: Word) -> bytes:
@@ -65,10 +71,13 @@ def pack(*words: Word) -> bytes:
 class Wire:
     """One connection. It has no limits of time of its own: callers put theirs around each use."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_parser")
 
     def __init__(self, address: Address) -> None:
-        self._connection = cast("_Connection", _library_connection(address))
+        # Replies are taken from the parser itself: what the connection adds for each is limits of time, and costs half.
+        parser = DefaultParser(socket_read_size=READ_BYTES)
+        self._parser = cast("_Parser", parser)
+        self._connection = cast("_Connection", _library_connection(address, parser))
 
     async def connect(self) -> None:
         """Connect, log in, choose the database; WireLostError when that fails."""
@@ -94,11 +103,12 @@ class Wire:
     async def receive(self) -> Reply | ErrorReply:
         """Receive the next reply, an error reply as a value; WireLostError when the connection breaks."""
         try:
-            return await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
-        except (ResponseError, BusyLoadingError, AuthenticationError) as error:
+            reply = await self._parser.read_response(disable_decoding=True)
+        except (BusyLoadingError, AuthenticationError) as error:  # the library counts these as a lost connection
             return _error_reply(error)
         except (RedisError, OSError) as error:
             raise WireLostError(Cause.LOST, type(error).__name__) from error
+        return _error_reply(reply) if isinstance(reply, RedisError) else reply
 
     async def ask(self, *words: Word) -> Reply:
         """Send one command and return its reply; WireLostError also when the store answers with an error."""
@@ -142,8 +152,9 @@ def _error_reply(error: RedisError) -> ErrorReply:
     return ErrorReply(code, text)
 
 
-def _library_connection(address: Address) -> AbstractConnection:
+def _library_connection(address: Address, parser: object) -> AbstractConnection:
     options: dict[str, Any] = {
+        "parser_class": lambda **_: parser,
         "db": address.database,
         "username": address.username,
         "password": address.password,
