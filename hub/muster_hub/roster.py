@@ -1,11 +1,13 @@
 """A session as the store has it: what it is, who is in it, which invites are live."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
 from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, text, unpack
+from muster_hub.rows import ROWS_CACHED
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
@@ -14,6 +16,8 @@ from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, Ses
 from muster_protocol.reasons import Reason
 
 _STATE = script("session_state")
+_MODES = {mode.encode(): mode for mode in Mode}
+_KINDS = {kind.encode(): kind for kind in SessionKind}
 
 
 class Seated(Struct, frozen=True):
@@ -74,35 +78,37 @@ async def read_state(hub: Hub, session: SessionId, clients: Sequence[ClientId] =
     reply = await hub.store.run(_STATE, touched, clients)
     if reply is None:
         return None
-    fields, rows, live = items(reply)
+    fields, members, live = items(reply)
     creator, seed, mode, profile, kind, is_open, created, ends, epoch, epoch_hash = items(fields)
+    ends_at = TimeMs(number(ends))
     return SessionState(
         session=session,
         creator=ClientId(text(creator)),
         seed=Seed(data(seed)),
-        mode=Mode(text(mode)),
+        mode=_MODES[data(mode)],
         profile=text(profile) or None,
-        kind=SessionKind(text(kind)),
-        open=is_open == b"1" and number(ends) > await hub.store.now_ms(),
+        kind=_KINDS[data(kind)],
+        open=is_open == b"1" and ends_at > await hub.store.now_ms(),
         created_at=TimeMs(number(created)),
-        ends_at=TimeMs(number(ends)),
+        ends_at=ends_at,
         epoch=number(epoch),
         epoch_hash=Hash(data(epoch_hash)),
-        members=read_members(rows),
+        members=read_members(members),
         live={client: _live(data(row)) for client, row in zip(clients, items(live), strict=True) if row},
     )
 
 
-def read_members(rows: object) -> dict[ClientId, Seated]:
+def read_members(roster: object) -> dict[ClientId, Seated]:
     """Read a roster as the scripts return it: most senior first."""
-    seated = [_seated(ClientId(text(client)), data(row)) for client, row in pairs(rows)]
+    seated = [_seated(data(client), data(row)) for client, row in pairs(roster)]
     return {row.client: row for row in sorted(seated, key=lambda row: (row.order, row.client))}
 
 
-def _seated(client: ClientId, packed: bytes) -> Seated:
+@lru_cache(maxsize=ROWS_CACHED)
+def _seated(client: bytes, packed: bytes) -> Seated:
     state, fingerprint, since, reason, invite, order, _ = unpack(packed)
     return Seated(
-        client=client,
+        client=ClientId(client.decode()),
         state=MemberState(text(state)),
         fingerprint=Fingerprint(data(fingerprint)),
         since=TimeMs(number(since)),

@@ -11,6 +11,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, Protocol, Side, State
 
+from muster_hub.listener.binary_frame import header
 from muster_hub.listener.faults import fault_fields
 from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
@@ -116,10 +117,9 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Send one binary message, unless ``closing``."""
-        if self.closing:
-            return
-        self._frames.send_binary(data)
-        self._flush()
+        if not self.closing:
+            self._flush()  # a pong to what came before
+            self._transport.writelines((header(len(data)), data))
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin the closing handshake, unless ``closing``; raises ValueError if the reason is too long."""
@@ -184,7 +184,10 @@ class Connection(asyncio.Protocol):
             self._room.gate.leave()
         else:
             self._room.gate.leave_unauthenticated(self._near)
-        self._frames.parser.close()  # it and the protocol hold each other; apart, both are freed now
+        # The parser and the protocol hold each other, and so does what went wrong, with the bytes in which it did:
+        # apart, all of it is freed now.
+        self._frames.parser.close()
+        self._frames.parser_exc = None
         self._tell_closed()
         self._room.forget(self)
 

@@ -68,6 +68,10 @@ class RequestHead:
         """Return what came behind the head."""
         return bytes(self._reader.buffer)
 
+    def close(self) -> None:
+        """Read no more: parser and head hold each other until then."""
+        self._parser.close()
+
     def _is_another_protocol(self) -> bool:
         # A TLS hello or a proxy's preface may have no line end, and whoever sent it should not wait for the deadline.
         first = self._reader.buffer[:1]
@@ -126,12 +130,16 @@ def negotiate(request: Request, settings: ListenerSettings, subprotocol: str | N
         logger=QUIET,
     )
     response = protocol.accept(request)
-    protocol.parser.close()  # unused, and the two hold each other: without this each handshake would leave a cycle
+    # Parser and fault hold the protocol, and it holds them: without this each handshake would leave a cycle.
+    protocol.parser.close()
+    fault = protocol.handshake_exc
+    if fault is not None:
+        fault.__traceback__ = fault.__context__ = fault.__cause__ = None
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
         return response
-    if isinstance(protocol.handshake_exc, NegotiationError):
+    if isinstance(fault, NegotiationError):
         return refusal(HTTPStatus.BAD_REQUEST, f"Please offer the WebSocket subprotocol {subprotocol}.")
-    if isinstance(protocol.handshake_exc, InvalidOrigin):
+    if isinstance(fault, InvalidOrigin):
         return refusal(HTTPStatus.FORBIDDEN, "Pages of this origin may not connect here.")
     kept = tuple((name, value) for name, value in response.headers.raw_items() if name in {"Upgrade", "Allow"})
     return HttpAnswer(response.status_code, bytes(response.body), headers=kept)

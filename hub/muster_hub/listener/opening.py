@@ -79,6 +79,7 @@ class Opening(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_head()
         self._room.wheel.drop(self)
         self._room.openings.discard(self)
         if self._entry is Entry.ADMITTED:
@@ -119,7 +120,7 @@ class Opening(asyncio.Protocol):
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "This answer could not be made.")
 
     def _hand_on(self, rest: bytes) -> None:
-        self._head = None
+        self._forget_head()
         self._room.wheel.drop(self)
         self._room.openings.discard(self)
         connection = Connection(self._room, self._transport, self._address, self._near)
@@ -127,13 +128,18 @@ class Opening(asyncio.Protocol):
         connection.start(rest)
 
     def _reply(self, answer: HttpAnswer, *, with_body: bool = True) -> None:
-        self._head = None
+        self._forget_head()
         self._transport.write(serialize(answer, with_body=with_body))
         if self._transport.can_write_eof():
             self._transport.write_eof()
         else:
             self._transport.close()
         self._arm(self._room.settings.close_timeout_s)
+
+    def _forget_head(self) -> None:
+        if self._head is not None:
+            self._head.close()
+            self._head = None
 
     def _throw_away(self, data: bytes) -> None:
         # Closing a socket with unread bytes resets it, and the peer would miss the answer: so read on, for a while.

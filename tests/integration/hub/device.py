@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosedError
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.typing import Subprotocol
 
 from muster_protocol.cards import Card, Mode, ProtocolRange, Rotation, SignedRotation, sign_rotation
@@ -232,7 +232,10 @@ class Link:
     async def ask_bytes(self, number: int, data: bytes) -> Reply:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[number] = future
-        await self.socket.send(data)
+        try:
+            await self.socket.send(data)
+        except ConnectionClosed as closed:
+            raise ConnectionError("closed") from closed  # what it hears too where it waits for the reply
         async with asyncio.timeout(WAIT_S):
             return await future
 
