@@ -34,10 +34,10 @@ demo: $(STAMP) ## show a session between devices on a hub of this machine
 	@$(PY) $(DEMO)
 
 test: $(STAMP) ## run all tests, on a real store and real sockets
-	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(TESTS)
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 orders, or again in that of one SEED=n
-	SCHEDULES=$(SCHEDULES) $(PY) -m pytest tests/schedules
+	SCHEDULES=$(SCHEDULES) $(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder tests/schedules
 
 fuzz: $(STAMP) ## look for inputs that break codec or listener, FUZZ_SECONDS=60 long
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install --group fuzz

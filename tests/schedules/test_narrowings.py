@@ -16,7 +16,7 @@ from muster_hub.store.adapter import Reply as StoreReply
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Admitted, MemberState, Reply
 
-SHARE = 0.4
+SHARE = 0.5
 CRASHES_EVERY = 1 if SCHEDULES > 10_000 else 4
 """Cases of which one is also tried in every order in which a node dies at any step: that takes four times as long."""
 ANEW_EVERY = 8

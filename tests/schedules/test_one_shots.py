@@ -20,7 +20,7 @@ from muster_protocol.frames import Admit, Admitted, MemberState, Reply
 from muster_protocol.ids import ClientId, GrantId, SessionId
 from muster_protocol.reasons import Reason
 
-SHARE = 0.25
+SHARE = 0.4
 GRANT, OTHER_GRANT = GrantId(bytes(range(16))), GrantId(bytes(range(1, 17)))
 
 
