@@ -229,6 +229,7 @@ class Connection(asyncio.Protocol):
                 return
             if isinstance(event, Frame):  # always, after the handshake
                 self._take(event)
+                event.data = b""  # the parser keeps its last frame until the next one: not with its payload
         if self._frames.state is not State.OPEN and self._phase is not _Phase.CLOSING:
             self._ended_by_peer()
 

@@ -30,8 +30,8 @@ of one device (or one session) lie in one slot of a cluster and one script may t
 from functools import lru_cache
 
 BUCKETS = 256
-KEYS_CACHED = 32_768
-"""Keys that are not spelled out again, 0.2 KiB each: those of some thousand devices and sessions."""
+KEYS_CACHED = 2_048
+"""Keys that are not spelled out again, 0.2 KiB each: those of some hundred devices and sessions."""
 LEASES = b"{n}:leases"
 HUB = b"{h}:hub"
 
