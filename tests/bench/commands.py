@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 
-from tests.bench.figures import Figure
+from tests.bench.figures import Figure, percentile
 
 from muster_client.device import Device
 from muster_protocol.cards import Mode
 
 TARGETS = 5
 COMMANDS = 7
+STARTS = 40
 START_S = 60.0
 PROGRAM = (sys.executable, "-m", "muster_client.cli")
 
@@ -33,11 +34,12 @@ async def measure_command(url: str) -> list[Figure]:
             for name in (*names, "caller"):
                 await stack.enter_async_context(_agent(folder / name))
             nothing = [await _run(folder / "caller", "--version") for _ in range(COMMANDS)]
-            whole = [await _run(folder / "caller", "session", "start", *names, "--wait") for _ in range(COMMANDS)]
+            whole = [await _run(folder / "caller", "session", "start", *names, "--wait") for _ in range(STARTS)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return [
-        Figure(name=f"`session start --wait`, {TARGETS} devices", unit="ms", values=whole),
+        Figure(name=f"`session start --wait`, {TARGETS} devices, p50", unit="ms", values=[percentile(whole, 0.5)]),
+        Figure(name=f"`session start --wait`, {TARGETS} devices, p99", unit="ms", values=[percentile(whole, 0.99)]),
         Figure(name="`muster --version`: a command that does nothing", unit="ms", values=nothing),
     ]
 

@@ -323,10 +323,14 @@ class World:
         self.say("all", "stand still for a minute")
 
     def freeze(self, call: Parked) -> None:
-        """The node stands still for a minute with its calls carried out, and others go on; their calls are of now."""
+        """The node stands still for a minute with its calls carried out, and others go on; their calls are of now.
+
+        Except what they were about to commit: the holds that it relies on are a minute old too, and so it is late.
+        """
         self.say(call.node, "freezes")
         for other in self.parked:
-            other.age_ms -= PAUSE_MS
+            if other.script.name != "commit":
+                other.age_ms -= PAUSE_MS
         for each in [parked for parked in self.parked if parked.node == call.node]:
             self.parked.remove(each)
             each.age_ms += PAUSE_MS
