@@ -6,7 +6,7 @@ TESTS := tests
 FUZZ_SECONDS := 60
 SCHEDULES := 200000
 REPEATS := 5
-JOBS := 4
+JOBS := 3
 
 VENV := .venv
 PY := $(VENV)/bin/python
