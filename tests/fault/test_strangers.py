@@ -25,7 +25,7 @@ from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
 STRANGERS = int(os.environ.get("STRANGERS") or 300)
-"""10,000 take some minutes more, and show the same."""
+"""10,000 take a minute and a half, and show the same."""
 AT_ONCE = 16
 TARGETS = 4
 DAY_MS = 86_400_000
@@ -39,6 +39,12 @@ async def number(store: Server, *words: bytes) -> int:
     reply = await store.say(*words)
     assert isinstance(reply, int)
     return reply
+
+
+async def keys_of_all(store: Server) -> int:
+    """Count the keys of devices and sessions; how far each outbox was drained is a note of the hub's own."""
+    notes = [await number(store, b"EXISTS", keys.drained(bucket)) for bucket in range(keys.BUCKETS)]
+    return await number(store, b"DBSIZE") - sum(notes)
 
 
 async def kept_of(store: Server, client: ClientId) -> dict[str, object]:
@@ -87,7 +93,7 @@ async def test_a_stranger_cannot_grow_the_store(hub_nodes: Cluster) -> None:
                 if other is not friend:
                     await link.put(friend.trust(other))
     before = [await kept_of(store, friend.client) for friend in friends]
-    keys_before = await number(store, b"DBSIZE")
+    keys_before = await keys_of_all(store)
     entries_before = sum([await number(store, b"XLEN", keys.outbox(bucket)) for bucket in range(keys.BUCKETS)])
 
     known = [friend.client for friend in friends]
@@ -106,7 +112,7 @@ async def test_a_stranger_cannot_grow_the_store(hub_nodes: Cluster) -> None:
 
     await until(told)  # the last ones have gone, and the store hears of it
 
-    assert await number(store, b"DBSIZE") <= keys_before + STRANGERS, "one key each, and none for those they name"
+    assert await keys_of_all(store) <= keys_before + STRANGERS, "one key each, and none for those they name"
     for one in strangers:
         assert [await number(store, b"EXISTS", key(one)) for key in _OF_A_DEVICE] == [0] * len(_OF_A_DEVICE)
         assert 0 < await number(store, b"PTTL", keys.device(one)) <= DAY_MS
