@@ -5,6 +5,7 @@ Each call returns what to send. Time, nonces and fresh keys are arguments. An ep
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -126,6 +127,8 @@ class Inviting:
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
     _pending: _Pending | None = None
+    # What members of the pending epoch said of it: the hub's reply to ``admit`` may come behind.
+    _early: dict[ClientId, Signed] = field(default_factory=dict)
 
     @property
     def targets(self) -> Mapping[ClientId, Target]:
@@ -331,6 +334,10 @@ class Inviting:
             self._out.pop(client, None)
         for client, admission in pending.admissions.items():
             self._admitted(client, admission, pending.epoch, now)
+        early, self._early = self._early, {}
+        for sender, signed in early.items():
+            with suppress(Refused):
+                self.on_joined(signed, sender)
 
     def _admitted(self, client: ClientId, admission: Hash, epoch: KnownEpoch, now: TimeMs) -> None:
         live = self._live.get(client)
@@ -349,6 +356,7 @@ class Inviting:
         A hub that names a member denies it the session; the next epoch goes on without it.
         """
         self._pending = None
+        self._early.clear()
         for client, reason in reasons.items():
             if client in self._live or client in self._members:
                 self.refuse(client, reason, Sayer.HUB)
@@ -356,12 +364,16 @@ class Inviting:
     def on_joined(self, signed: Signed, sender: ClientId) -> Target | None:
         """Take a member's ``joined``: it holds the key of the epoch; None where it was a member before.
 
-        Raises ``Refused``: ``not_a_member``, ``mismatch``, ``replayed``, ``bad_signature``, ``malformed``.
+        One for the pending epoch is kept until ``committed``, and None. Raises ``Refused``: ``not_a_member``,
+        ``mismatch``, ``replayed``, ``bad_signature``, ``malformed``.
         """
+        joined = verify(signed, self._key_of(sender), Joined)
+        if self._pending is not None and joined.epoch == self._pending.epoch.hash:
+            self._early[sender] = signed
+            return None
         member = self._members.get(sender)
         if member is None:
             raise Refused(Reason.NOT_A_MEMBER)
-        joined = verify(signed, member.key, Joined)
         parse_receive_key(joined.receive_key)
         number = self._check_joined(joined, sender, member)
         self._members[sender] = replace(member, receive_key=joined.receive_key, joined=number)
@@ -370,6 +382,15 @@ class Inviting:
         del self._live[sender]
         self._targets[sender] = Target(sender, TargetState.JOINED)
         return self._targets[sender]
+
+    def _key_of(self, sender: ClientId) -> PublicKey:
+        """Give the key of a member, or of one whom the pending epoch admits."""
+        if self._pending is not None and sender in self._pending.admissions and sender in self._live:
+            return self._live[sender].peer
+        member = self._members.get(sender)
+        if member is None:
+            raise Refused(Reason.NOT_A_MEMBER)
+        return member.key
 
     def _check_joined(self, joined: Joined, sender: ClientId, member: _Member) -> int:
         named = (joined.session, joined.member, joined.member_key)

@@ -75,6 +75,7 @@ class Creator:
     keys: dict[Hash, tuple[Epoch, EpochKey]] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     _sent: Admissions | None = None
+    _said: dict[ClientId, Heard] = field(default_factory=dict)
 
     def begin(self, now: TimeMs) -> Message:
         plan = Plan(self.actor.client, Seed(self.seed), Mode.INVENTORY, "photos", self.kind, self.actor.protocol)
@@ -117,12 +118,21 @@ class Creator:
             self.keys[self.machine.epoch.hash] = (self.machine.epoch.epoch, self.machine.epoch_key)
             sent = () if self._sent is None else self._sent.admissions
             self.counted += [hash_of(Kind.ADMISSION, signed) for _, signed in sent]
+        self._hear()
 
     def on_joined(self, signed: Signed, sender: ClientId) -> None:
-        live = self.machine._live.get(sender)
-        target = self.machine.on_joined(signed, sender)
-        version = None if target is None or live is None else live.version
-        self.heard.append(Heard(sender, read(signed, Joined), version))
+        live, joined = self.machine._live.get(sender), read(signed, Joined)
+        self.machine.on_joined(signed, sender)
+        version = None if joined.admission is None or live is None else live.version
+        self._said[sender] = Heard(sender, joined, version)
+        self._hear()
+
+    def _hear(self) -> None:
+        """Count what the machine took: at once, or once the epoch that it was said of is committed."""
+        for sender, said in tuple(self._said.items()):
+            member, number = self.machine._members.get(sender), self.machine._numbers.get(said.joined.epoch)
+            if member is not None and number == member.joined:
+                self.heard.append(self._said.pop(sender))
 
 
 @dataclass(frozen=True, slots=True)

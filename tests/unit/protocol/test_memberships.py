@@ -312,6 +312,40 @@ def test_whoever_left_is_in_no_later_epoch(table: Table) -> None:
     assert made.sealed == ()
 
 
+def test_joined_may_come_before_the_hubs_reply(table: Table) -> None:
+    """The newcomer's, and that of a member whom the new epoch was sent to."""
+    member, _ = table.joined(C)
+    machine = table.answered(B)
+    made = table.creator.admit(_epoch_key(table.next()), NOW)
+    assert made is not None
+    machine.on_admission(dict(made.admissions)[NAMES[B]], PINS)
+    said = machine.joined_statement(_receive(table.next()), NOW)
+    member.on_epoch(made.epoch, dict(made.sealed)[NAMES[C]], PINS)
+    again = member.joined_statement(_receive(table.next()), NOW)
+    assert table.creator.on_joined(said, NAMES[B]) is None
+    assert table.creator.on_joined(again, NAMES[C]) is None
+    assert _state(table, B).state is TargetState.ACCEPTED
+    forged = msgspec.structs.replace(said, signature=again.signature)
+    assert _reason(table.creator.on_joined, forged, NAMES[B]) is Reason.BAD_SIGNATURE
+    table.creator.committed(NOW)
+    assert _state(table, B).state is TargetState.JOINED
+    assert _reason(table.creator.on_joined, again, NAMES[C]) is Reason.REPLAYED
+
+
+def test_joined_to_an_epoch_that_is_not_committed_says_nothing(table: Table) -> None:
+    machine = table.answered(B)
+    made = table.creator.admit(_epoch_key(table.next()), NOW)
+    assert made is not None
+    machine.on_admission(dict(made.admissions)[NAMES[B]], PINS)
+    said = machine.joined_statement(_receive(table.next()), NOW)
+    table.creator.on_joined(said, NAMES[B])
+    table.creator.rejected({})
+    table.creator.admit(_epoch_key(table.next()), NOW)
+    table.creator.committed(NOW)
+    assert _state(table, B).state is TargetState.ADMITTED
+    assert _reason(table.creator.on_joined, said, NAMES[B]) is Reason.MISMATCH
+
+
 def test_whoever_never_joined_is_in_no_later_epoch(table: Table) -> None:
     table.answered(B)
     assert table.creator.admit(_epoch_key(80), NOW) is not None
