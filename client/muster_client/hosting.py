@@ -223,9 +223,13 @@ class HostedSession(Session):
         return None if target is None else target.state
 
     def _call_again(self, client: ClientId) -> None:
-        """Have ``run`` call a device again whose process lost the key, unless a call is under way."""
+        """Have ``run`` call a device again whose process lost the key, unless a call is under way.
+
+        One whose admission is on its way to the hub counts as admitted: the hub's reply may only be behind this.
+        """
+        being_admitted = self._admitting is not None and client in dict(self._admitting.admissions)
         under_way = self._state_of(client) in {TargetState.CALLED, TargetState.ACCEPTED}
-        if client in self._purposes and not under_way:
+        if client in self._purposes and (being_admitted or not under_way):
             self._again.add(client)
             self._wake.set()
 

@@ -110,6 +110,8 @@ class _Pending:
     epoch: KnownEpoch
     key: EpochKey
     admissions: Mapping[ClientId, Hash]
+    answers: Mapping[ClientId, Hash | None]
+    """The answer that each admission is for."""
 
 
 @dataclass(slots=True)
@@ -152,7 +154,7 @@ class Inviting:
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
         first = self._next_epoch((Seat(self.plan.creator, self.key.fingerprint),), (), key, now)
-        self._pending = _Pending(first, key, {})
+        self._pending = _Pending(first, key, {}, {})
         return first.signed
 
     def invite(
@@ -256,7 +258,7 @@ class Inviting:
         epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
         admissions = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
         hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
-        self._pending = _Pending(epoch, key, hashes)
+        self._pending = _Pending(epoch, key, hashes, {client: live.answer_hash for client, live in waiting.items()})
         return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
 
     def _members_with(self, new: Mapping[ClientId, Seat]) -> tuple[Seat, ...]:
@@ -332,22 +334,23 @@ class Inviting:
         for client in self._members.keys() - set(pending.epoch.epoch.clients):
             del self._members[client]
             self._out.pop(client, None)
-        for client, admission in pending.admissions.items():
-            self._admitted(client, admission, pending.epoch, now)
+        for client in pending.admissions:
+            self._admitted(client, pending, now)
         early, self._early = self._early, {}
         for sender, signed in early.items():
             with suppress(Refused):
                 self.on_joined(signed, sender)
 
-    def _admitted(self, client: ClientId, admission: Hash, epoch: KnownEpoch, now: TimeMs) -> None:
+    def _admitted(self, client: ClientId, pending: _Pending, now: TimeMs) -> None:
         live = self._live.get(client)
-        if live is None or live.receive_key is None:
+        # Meanwhile it may have said that it cannot open, and have been called once more: that call goes on.
+        if live is None or live.receive_key is None or live.answer_hash != pending.answers[client]:
             self._out.setdefault(client, None)
             return
         self._out.pop(client, None)
-        self._live[client] = replace(live, admission_hash=admission, epoch_hash=epoch.hash)
+        self._live[client] = replace(live, admission_hash=pending.admissions[client], epoch_hash=pending.epoch.hash)
         # What it said in an earlier membership counts no more.
-        self._members[client] = _Member(live.peer, live.receive_key, epoch.epoch.number - 1)
+        self._members[client] = _Member(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
         self._targets[client] = Target(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
 
     def rejected(self, reasons: Mapping[ClientId, Reason]) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free_port, until
+from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free_port, settled, until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -74,6 +74,7 @@ async def test_an_agent_survives_its_hub_with_its_sessions(own_hub: HubProcess, 
     heard = [agent.events() for agent in agents]
     session = await agents[0].start_session([nas.client])
     await until(heard[1], SessionJoined)
+    await settled(session)
     key = session.export_key("app")
     own_hub.stop(signal.SIGKILL)
     for events in heard:
