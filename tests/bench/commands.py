@@ -57,16 +57,19 @@ def _introduce(folder: Path, url: str, names: list[str]) -> None:
 @asynccontextmanager
 async def _agent(folder: Path) -> AsyncIterator[None]:
     started = await _start(folder, "agent", "--json")
-    try:
-        assert started.stdout is not None
-        async with asyncio.timeout(START_S):
-            while b'"connected"' not in await started.stdout.readline():
-                pass
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            started.terminate()
-        await started.communicate()
+    assert started.stdout is not None
+    async with asyncio.TaskGroup() as tasks:
+        try:
+            async with asyncio.timeout(START_S):
+                while b'"connected"' not in await started.stdout.readline():
+                    pass
+            # An agent whose pipe is full waits until somebody reads what it says.
+            tasks.create_task(started.stdout.read())
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                started.terminate()
+            await started.wait()
 
 
 async def _run(folder: Path, *arguments: str) -> float:
