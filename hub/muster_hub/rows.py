@@ -25,7 +25,7 @@ class Row(Struct, frozen=True, array_like=True):
 
 R = TypeVar("R", bound=Row)
 
-ROWS_CACHED = 2048
+ROWS_CACHED = 512
 """Rows of each kind that are not read again while their bytes are the same, a KiB each at most."""
 
 
