@@ -1,9 +1,10 @@
 """exchange.json, sealed.json, epochs.json: the machines of both sides, fed with what the vectors hold."""
 
+import dataclasses
+
 from msgspec.structs import replace
 from tests.vectors.checks.forms import Json, pins, public_key, shown, signed, versions
 
-from muster_protocol import inviting
 from muster_protocol.codec import convert
 from muster_protocol.epochs import Cause, Epoch, check_follows, check_pins, read_epoch
 from muster_protocol.exchange import Admission, Invite, admission_info, epoch_info, hash_of
@@ -98,7 +99,7 @@ def _admit(creator: Inviting, given: Json, key: EpochKey) -> None:
     pending = creator._pending
     assert pending is not None
     hashes = {body.recipient: hash_of(Kind.ADMISSION, admission)}
-    creator._pending = inviting._Pending(pending.epoch, key, hashes)
+    creator._pending = dataclasses.replace(pending, admissions=hashes)
     creator.committed(body.at)
     assert creator.targets[body.recipient].state is TargetState.ADMITTED
 
