@@ -14,6 +14,7 @@ from muster_client.events import Progress, Target, TargetChanged
 from muster_client.judging import Intent
 from muster_client.means import Means, fresh_epoch_key
 from muster_client.session import Session
+from muster_protocol.calls import Admissions, TargetState
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import DEFAULT_INVITE_MS, Answer, Joined, Leave
 from muster_protocol.frames import (
@@ -32,7 +33,7 @@ from muster_protocol.frames import (
     SessionUpdatePush,
 )
 from muster_protocol.ids import ClientId, InviteId, TimeMs
-from muster_protocol.inviting import Admissions, Inviting, TargetState
+from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import Signed, read
 

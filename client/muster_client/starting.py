@@ -8,10 +8,11 @@ from muster_client.errors import HubRefused, InvalidRequest, NotTrusted, Obstacl
 from muster_client.hosting import HostedSession
 from muster_client.judging import Intent
 from muster_client.means import Means, fresh_epoch_key
+from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_SESSION_MS, MAX_TARGETS, CreateSession, Ok, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Seed
-from muster_protocol.inviting import Inviting, Plan
+from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import REASONS, Category, Reason, Sayer
 
 DEFAULT_SESSION_MS = 24 * 3600 * 1000

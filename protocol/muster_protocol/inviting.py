@@ -7,9 +7,8 @@ Each call returns what to send. Time, nonces and fresh keys are arguments. An ep
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
-from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.calls import Admissions, Live, Member, Pending, Plan, Target, TargetState
 from muster_protocol.epochs import Cause, CauseKind, Epoch, KnownEpoch, Seat, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import (
@@ -24,94 +23,13 @@ from muster_protocol.exchange import (
     epoch_info,
     hash_of,
 )
-from muster_protocol.frames import Purpose, SessionKind
-from muster_protocol.ids import ClientId, Hash, InviteId, Seed, SessionId, TimeMs, session_id
+from muster_protocol.frames import Purpose
+from muster_protocol.ids import ClientId, Hash, InviteId, TimeMs
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Reason, Sayer
-from muster_protocol.sealing import EpochKey, PublicReceiveKey, commitment, parse_receive_key, seal
+from muster_protocol.sealing import EpochKey, commitment, parse_receive_key, seal
 from muster_protocol.signed import Signed, sign, verify
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a session is: fixed when it is made."""
-
-    creator: ClientId
-    seed: Seed
-    mode: Mode
-    profile: str | None
-    kind: SessionKind
-    protocol: ProtocolRange
-
-    @property
-    def session(self) -> SessionId:
-        """The session's name, made from creator and seed."""
-        return session_id(self.creator, self.seed)
-
-
-class TargetState(Enum):
-    """How far one called device is."""
-
-    CALLED = "called"
-    ACCEPTED = "accepted"
-    ADMITTED = "admitted"
-    JOINED = "joined"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One called device: its state and, once refused, the reason and whose word it is."""
-
-    client: ClientId
-    state: TargetState
-    deadline: TimeMs | None = None
-    reason: Reason | None = None
-    sayer: Sayer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Admissions:
-    """What ``admit`` gives the hub to commit: the epoch, its key for members, and an admission for each newcomer."""
-
-    epoch: Signed
-    sealed: tuple[tuple[ClientId, bytes], ...]
-    admissions: tuple[tuple[ClientId, Signed], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Live:
-    """A live invite and what came of it."""
-
-    peer: PublicKey
-    invite: Invite
-    invite_hash: Hash
-    answer_hash: Hash | None = None
-    version: int | None = None
-    receive_key: PublicReceiveKey | None = None
-    admission_hash: Hash | None = None
-    epoch_hash: Hash | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in."""
-
-    key: PublicKey
-    receive_key: PublicReceiveKey
-    joined: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """An epoch that the hub has not committed yet."""
-
-    epoch: KnownEpoch
-    key: EpochKey
-    admissions: Mapping[ClientId, Hash]
-    answers: Mapping[ClientId, Hash | None]
-    """The answer that each admission is for."""
 
 
 @dataclass(slots=True)
@@ -120,15 +38,15 @@ class Inviting:
 
     key: SigningKey
     plan: Plan
-    _live: dict[ClientId, _Live] = field(default_factory=dict)
+    _live: dict[ClientId, Live] = field(default_factory=dict)
     _targets: dict[ClientId, Target] = field(default_factory=dict)
-    _members: dict[ClientId, _Member] = field(default_factory=dict)
+    _members: dict[ClientId, Member] = field(default_factory=dict)
     # Members who are to be in no later epoch, each with the statement that says why, if others have seen one.
     _out: dict[ClientId, Cause | None] = field(default_factory=dict)
     _numbers: dict[Hash, int] = field(default_factory=dict)
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
-    _pending: _Pending | None = None
+    _pending: Pending | None = None
     # What members of the pending epoch said of it: the hub's reply to ``admit`` may come behind.
     _early: dict[ClientId, Signed] = field(default_factory=dict)
 
@@ -154,7 +72,7 @@ class Inviting:
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
         first = self._next_epoch((Seat(self.plan.creator, self.key.fingerprint),), (), key, now)
-        self._pending = _Pending(first, key, {}, {})
+        self._pending = Pending(first, key, {}, {})
         return first.signed
 
     def invite(
@@ -185,7 +103,7 @@ class Inviting:
             expires_at=expires_at,
         )
         signed = sign(body, self.key)
-        self._live[peer] = _Live(peer_key, body, hash_of(Kind.INVITE, signed))
+        self._live[peer] = Live(peer_key, body, hash_of(Kind.INVITE, signed))
         self._targets[peer] = Target(peer, TargetState.CALLED, expires_at)
         return signed
 
@@ -208,7 +126,7 @@ class Inviting:
             raise Refused(Reason.EXPIRED)
         return self._on_acceptance(live, answer, hash_of(Kind.ANSWER, signed))
 
-    def _on_refusal(self, live: _Live, reason: Reason) -> Target:
+    def _on_refusal(self, live: Live, reason: Reason) -> Target:
         if Sayer.PEER not in REASONS[reason].sayers:
             raise Refused(Reason.MALFORMED, "not a reason that a device gives")
         # Once a device has joined, only `leave` takes it out; a refusal that comes late says nothing.
@@ -216,7 +134,7 @@ class Inviting:
             raise Refused(Reason.REPLAYED)
         return self.refuse(live.invite.recipient, reason, Sayer.PEER)
 
-    def _on_acceptance(self, live: _Live, answer: Answer, answer_hash: Hash) -> Target:
+    def _on_acceptance(self, live: Live, answer: Answer, answer_hash: Hash) -> Target:
         version = self.plan.protocol.highest_common(answer.protocol)
         if answer.receive_key is None or version is None:
             raise Refused(Reason.MALFORMED if version is not None else Reason.INCOMPATIBLE_PROTOCOL)
@@ -258,7 +176,7 @@ class Inviting:
         epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
         admissions = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
         hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
-        self._pending = _Pending(epoch, key, hashes, {client: live.answer_hash for client, live in waiting.items()})
+        self._pending = Pending(epoch, key, hashes, {client: live.answer_hash for client, live in waiting.items()})
         return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
 
     def _members_with(self, new: Mapping[ClientId, Seat]) -> tuple[Seat, ...]:
@@ -267,7 +185,7 @@ class Inviting:
         kept = {seat.client: seat for seat in self.epoch.epoch.members if seat.client not in out}
         return tuple({**kept, **new}.values())
 
-    def _causes(self, waiting: Mapping[ClientId, _Live]) -> tuple[Cause, ...]:
+    def _causes(self, waiting: Mapping[ClientId, Live]) -> tuple[Cause, ...]:
         answers = [(client, live.answer_hash) for client, live in waiting.items()]
         came = [Cause(CauseKind.ANSWER, client, answer) for client, answer in answers if answer is not None]
         went = [cause for client, cause in self._out.items() if cause is not None and client not in waiting]
@@ -292,7 +210,7 @@ class Inviting:
         signed = sign(epoch, self.key)
         return KnownEpoch(epoch, signed, epoch_hash(signed))
 
-    def _admission(self, live: _Live, epoch: KnownEpoch, key: EpochKey, now: TimeMs) -> Signed:
+    def _admission(self, live: Live, epoch: KnownEpoch, key: EpochKey, now: TimeMs) -> Signed:
         if live.answer_hash is None or live.receive_key is None:
             raise Refused(Reason.MISMATCH, "no answer yet")
         info = admission_info(live.invite_hash, live.answer_hash, epoch.hash)
@@ -341,7 +259,7 @@ class Inviting:
             with suppress(Refused):
                 self.on_joined(signed, sender)
 
-    def _admitted(self, client: ClientId, pending: _Pending, now: TimeMs) -> None:
+    def _admitted(self, client: ClientId, pending: Pending, now: TimeMs) -> None:
         live = self._live.get(client)
         # Meanwhile it may have said that it cannot open, and have been called once more: that call goes on.
         if live is None or live.receive_key is None or live.answer_hash != pending.answers[client]:
@@ -350,7 +268,7 @@ class Inviting:
         self._out.pop(client, None)
         self._live[client] = replace(live, admission_hash=pending.admissions[client], epoch_hash=pending.epoch.hash)
         # What it said in an earlier membership counts no more.
-        self._members[client] = _Member(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
+        self._members[client] = Member(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
         self._targets[client] = Target(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
 
     def rejected(self, reasons: Mapping[ClientId, Reason]) -> None:
@@ -395,7 +313,7 @@ class Inviting:
             raise Refused(Reason.NOT_A_MEMBER)
         return member.key
 
-    def _check_joined(self, joined: Joined, sender: ClientId, member: _Member) -> int:
+    def _check_joined(self, joined: Joined, sender: ClientId, member: Member) -> int:
         named = (joined.session, joined.member, joined.member_key)
         number = self._numbers.get(joined.epoch)
         if named != (self.plan.session, sender, member.key.fingerprint) or number is None:

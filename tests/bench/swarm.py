@@ -10,11 +10,12 @@ from typing import Any
 from tests.bench.ends import End, dial
 from tests.integration.hub.device import Device, RefusedByHubError, now_ms
 
+from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.connect import RefusedBody
 from muster_protocol.frames import CreateSession, PutStatement, SessionKind, encode_frame
 from muster_protocol.ids import Nonce, Seed
-from muster_protocol.inviting import Inviting, Plan
+from muster_protocol.inviting import Inviting
 from muster_protocol.sealing import EpochKey
 from muster_protocol.signed import Signed
 

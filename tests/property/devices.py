@@ -5,12 +5,13 @@ from hashlib import sha256
 
 from tests.property.cast import BY_CLIENT, PINS, Actor, epoch_key, receive_key
 
+from muster_protocol.calls import Admissions, Plan, TargetState
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch, KnownEpoch
 from muster_protocol.exchange import DEFAULT_INVITE_MS, Admission, Invite, Joined, hash_of
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Hash, InviteId, Seed, TimeMs
-from muster_protocol.inviting import Admissions, Inviting, Plan, TargetState
+from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, read_invite
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason

@@ -6,12 +6,12 @@ from tests.property.attacker import INSIDER_AND_RETIRED, Act, Step, World, sched
 from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, Actor, B, C, E, M, epoch_key, receive_key
 from tests.property.devices import Opened
 
+from muster_protocol.calls import TargetState
 from muster_protocol.epochs import Epoch, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, admission_info, epoch_info, hash_of
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId
-from muster_protocol.inviting import TargetState
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import read

@@ -17,10 +17,10 @@ from tests.property.cast import NOON, A, Actor, B, C
 from tests.property.devices import Callee, Creator, Fresh, Message
 from tests.property.facts import call_of, grant_to, party
 
+from muster_protocol.calls import TargetState
 from muster_protocol.decision import Party, decide
 from muster_protocol.errors import Refused
 from muster_protocol.frames import SessionKind
-from muster_protocol.inviting import TargetState
 from muster_protocol.joining import Joining, read_invite
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer

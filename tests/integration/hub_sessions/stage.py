@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub_sessions.desk import Desk, Line
 
+from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
@@ -34,7 +35,7 @@ from muster_protocol.frames import (
     SessionReply,
 )
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, Seed, SessionId, TimeMs
-from muster_protocol.inviting import Inviting, Plan
+from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, read_invite
 from muster_protocol.sealing import EpochKey, ReceiveKey
 from muster_protocol.signed import Signed

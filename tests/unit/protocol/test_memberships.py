@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from muster_protocol.calls import Admissions, Plan, Target, TargetState
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.epochs import Epoch, Seat, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import JOIN_DEADLINE_MS, Admission, Answer, Invite, admission_info, epoch_info
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, TimeMs, client_id, session_id
-from muster_protocol.inviting import Inviting, Plan, Target, TargetState
+from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, read_invite
 from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason, Sayer
@@ -62,13 +63,18 @@ class Table:
         self.creator.on_answer(machine.accept(_receive(self.next()), NOW), NAMES[key], NOW)
         return machine
 
-    def joined(self, key: SigningKey) -> tuple[Joining, Signed]:
-        """Bring a device in; give its machine and the ``joined`` that it said."""
+    def admitted(self, key: SigningKey) -> tuple[Joining, Admissions]:
+        """Admit a device, which opens its admission; the creator does not know yet that it is committed."""
         machine = self.answered(key)
         made = self.creator.admit(_epoch_key(self.next()), NOW)
         assert made is not None
-        self.creator.committed(NOW)
         machine.on_admission(dict(made.admissions)[NAMES[key]], PINS)
+        return machine, made
+
+    def joined(self, key: SigningKey) -> tuple[Joining, Signed]:
+        """Bring a device in; give its machine and the ``joined`` that it said."""
+        machine, _ = self.admitted(key)
+        self.creator.committed(NOW)
         said = machine.joined_statement(_receive(self.next()), NOW)
         self.creator.on_joined(said, NAMES[key])
         return machine, said
@@ -313,12 +319,8 @@ def test_whoever_left_is_in_no_later_epoch(table: Table) -> None:
 
 
 def test_joined_may_come_before_the_hubs_reply(table: Table) -> None:
-    """The newcomer's, and that of a member whom the new epoch was sent to."""
     member, _ = table.joined(C)
-    machine = table.answered(B)
-    made = table.creator.admit(_epoch_key(table.next()), NOW)
-    assert made is not None
-    machine.on_admission(dict(made.admissions)[NAMES[B]], PINS)
+    machine, made = table.admitted(B)
     said = machine.joined_statement(_receive(table.next()), NOW)
     member.on_epoch(made.epoch, dict(made.sealed)[NAMES[C]], PINS)
     again = member.joined_statement(_receive(table.next()), NOW)
@@ -333,10 +335,7 @@ def test_joined_may_come_before_the_hubs_reply(table: Table) -> None:
 
 
 def test_joined_to_an_epoch_that_is_not_committed_says_nothing(table: Table) -> None:
-    machine = table.answered(B)
-    made = table.creator.admit(_epoch_key(table.next()), NOW)
-    assert made is not None
-    machine.on_admission(dict(made.admissions)[NAMES[B]], PINS)
+    machine, _ = table.admitted(B)
     said = machine.joined_statement(_receive(table.next()), NOW)
     table.creator.on_joined(said, NAMES[B])
     table.creator.rejected({})

@@ -5,12 +5,13 @@ import dataclasses
 from msgspec.structs import replace
 from tests.vectors.checks.forms import Json, pins, public_key, shown, signed, versions
 
+from muster_protocol.calls import Plan, TargetState
 from muster_protocol.codec import convert
 from muster_protocol.epochs import Cause, Epoch, check_follows, check_pins, read_epoch
 from muster_protocol.exchange import Admission, Invite, admission_info, epoch_info, hash_of
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, Seed, SessionId, TimeMs
-from muster_protocol.inviting import Inviting, Plan, TargetState
+from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, read_invite
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind

@@ -1,0 +1,101 @@
+"""What a session's creator keeps of the devices that it calls: plain facts, which ``inviting`` moves along.
+
+called ---> accepted ---> admitted ---> joined
+|            |             |
++------------+-------------+-------> refused
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.epochs import KnownEpoch
+from muster_protocol.exchange import Invite
+from muster_protocol.frames import SessionKind
+from muster_protocol.ids import ClientId, Hash, Seed, SessionId, TimeMs, session_id
+from muster_protocol.keys import PublicKey
+from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.sealing import EpochKey, PublicReceiveKey
+from muster_protocol.signed import Signed
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session is: fixed when it is made."""
+
+    creator: ClientId
+    seed: Seed
+    mode: Mode
+    profile: str | None
+    kind: SessionKind
+    protocol: ProtocolRange
+
+    @property
+    def session(self) -> SessionId:
+        """The session's name, made from creator and seed."""
+        return session_id(self.creator, self.seed)
+
+
+class TargetState(Enum):
+    """How far one called device is."""
+
+    CALLED = "called"
+    ACCEPTED = "accepted"
+    ADMITTED = "admitted"
+    JOINED = "joined"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One called device: its state and, once refused, the reason and whose word it is."""
+
+    client: ClientId
+    state: TargetState
+    deadline: TimeMs | None = None
+    reason: Reason | None = None
+    sayer: Sayer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admissions:
+    """What ``admit`` gives the hub to commit: the epoch, its key for members, and an admission for each newcomer."""
+
+    epoch: Signed
+    sealed: tuple[tuple[ClientId, bytes], ...]
+    admissions: tuple[tuple[ClientId, Signed], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A live invite and what came of it."""
+
+    peer: PublicKey
+    invite: Invite
+    invite_hash: Hash
+    answer_hash: Hash | None = None
+    version: int | None = None
+    receive_key: PublicReceiveKey | None = None
+    admission_hash: Hash | None = None
+    epoch_hash: Hash | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in."""
+
+    key: PublicKey
+    receive_key: PublicReceiveKey
+    joined: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """An epoch that the hub has not committed yet."""
+
+    epoch: KnownEpoch
+    key: EpochKey
+    admissions: Mapping[ClientId, Hash]
+    answers: Mapping[ClientId, Hash | None]
+    """The answer that each admission is for."""
