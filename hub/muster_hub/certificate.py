@@ -37,7 +37,7 @@ class Certificate:
     def __init__(self, cert: Path, key: Path) -> None:
         self._cert = cert
         self._key = key
-        self._load()
+        self.reload()
         self.context = _context()
         # Called for every handshake, also for one in which the device names no host.
         self.context.sni_callback = self._hand_over
@@ -48,9 +48,6 @@ class Certificate:
 
     def reload(self) -> None:
         """Load both files anew; what was in use stays in use when ``SettingError`` is raised."""
-        self._load()
-
-    def _load(self) -> None:
         self._seen = self._marks()
         fresh = _context()
         leaf = _leaf(self._cert)

@@ -18,9 +18,6 @@ from muster_protocol.decision import Compatibility, GrantFacts, Party
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 
-FACT_KEYS_CACHED = 4096
-"""Devices whose keys are not spelled out again, half a KiB each."""
-
 _FACTS = script("facts")
 
 
@@ -104,7 +101,6 @@ def is_online(hub: Hub, facts: DeviceFacts) -> bool:
     return facts.seat is not None and hub.nodes.live(facts.seat.node, facts.seat.incarnation)
 
 
-@lru_cache(maxsize=FACT_KEYS_CACHED)
 def fact_keys(client: ClientId) -> tuple[bytes, ...]:
     """Give the keys that the scripts ``facts`` and ``hold`` read, in their order."""
     return (

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, unpack
-from muster_hub.reach import LocalConnection, Seat
-from muster_hub.rows import InstanceRow, instance_row, seat
+from muster_hub.presence import live_agents
+from muster_hub.reach import LocalConnection
+from muster_hub.seats import Instances, instances
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.verdicts import change
@@ -55,16 +56,8 @@ async def put(
     if reply is None:
         raise Refused(Reason.OVERLOADED, "too much waits for that device")
     # An agent that is here gets it from here: reading the inbox again would cost another call, and send it what it has.
-    hub.reach.nudge_inbox(client, _agents(hub, reply), encoded if hub.nodes.acting() else None)
-
-
-def _agents(hub: Hub, instances: object) -> list[Seat]:
-    agents = [seat(name, row) for name, row in _rows(instances) if row.role is Role.AGENT]
-    return [at for at in agents if hub.nodes.live(at.node, at.incarnation)]
-
-
-def _rows(instances: object) -> list[tuple[int, InstanceRow]]:
-    return [(number(name), instance_row(data(row))) for name, row in pairs(instances)]
+    agents = live_agents(hub, instances(items(reply)))
+    hub.reach.nudge_inbox(client, agents, encoded if hub.nodes.acting() else None)
 
 
 async def put_invite(hub: Hub, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
@@ -117,8 +110,8 @@ async def deliver(hub: Hub, client: ClientId, connection: LocalConnection) -> No
 
     An agent whose seat a newer one has is closed: the word to do so may have been lost on its way here.
     """
-    waiting, instances = await _read(hub, client)
-    if any(row.role is Role.AGENT and name > connection.number for name, row in _rows(instances)):
+    waiting, connected = await _read(hub, client)
+    if any(row.role is Role.AGENT and name > connection.number for name, row in connected):
         connection.close(CloseCode.SUPERSEDED)
         return
     for frame in waiting:
@@ -127,13 +120,13 @@ async def deliver(hub: Hub, client: ClientId, connection: LocalConnection) -> No
 
 async def nudge_again(hub: Hub, client: ClientId) -> None:
     """Nudge a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
-    waiting, instances = await _read(hub, client)
+    waiting, connected = await _read(hub, client)
     if waiting:
-        hub.reach.nudge_inbox(client, _agents(hub, instances))
+        hub.reach.nudge_inbox(client, live_agents(hub, connected))
 
 
-async def _read(hub: Hub, client: ClientId) -> tuple[list[bytes], object]:
+async def _read(hub: Hub, client: ClientId) -> tuple[list[bytes], Instances]:
     now = await hub.store.now_ms()
-    rows, instances = items(await hub.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
+    rows, connected = items(await hub.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
     waiting = sorted((unpack(data(row)) for _, row in pairs(rows)), key=lambda row: number(row[0]))
-    return [data(frame) for _, expires, frame in waiting if number(expires) > now], instances
+    return [data(frame) for _, expires, frame in waiting if number(expires) > now], instances(items(connected))

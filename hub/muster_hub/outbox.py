@@ -86,12 +86,12 @@ async def _drain_page(hub: Hub, bucket: int, min_age_ms: int, now_ms: int) -> in
         session, client, invite = unpack(data(packed))
         await take_back_seat(hub, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
+    effects = [each for each in done if each[1] != _RECORD]
     # Many nudges of one device stand together, and the same effect twice at once is once too often.
-    for kind, row in dict.fromkeys((kind, row) for _, kind, row in done if kind != _RECORD):
+    for kind, row in dict.fromkeys((kind, row) for _, kind, row in effects):
         await _finish(hub, kind.decode(), row)
     if done:
-        effects = [entry for entry, kind, _ in done if kind != _RECORD]
-        await change(hub, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *effects)
+        await change(hub, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *(entry for entry, _, _ in effects))
     return len(done)
 
 

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muster_hub.context import Hub
-from muster_hub.rows import InstanceRow
-from muster_hub.seats import Sighting, depart, look
+from muster_hub.reach import Seat
+from muster_hub.rows import InstanceRow, seat
+from muster_hub.seats import Instances, Sighting, depart, look
 from muster_hub.store.errors import StoreUnavailable
+from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, Presence, PresenceState
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 
@@ -40,6 +42,12 @@ class Seen:
     presence: Presence
     holders: frozenset[tuple[str, str]] = frozenset()
     expected: bool = False
+
+
+def live_agents(hub: Hub, connected: Instances) -> list[Seat]:
+    """Give the agents among a device's connections that a live node holds."""
+    agents = [seat(number, row) for number, row in connected if row.role is Role.AGENT]
+    return [at for at in agents if hub.nodes.live(at.node, at.incarnation)]
 
 
 async def observe_all(hub: Hub, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False) -> list[Seen]:

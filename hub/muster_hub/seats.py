@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from muster_hub.reach import Seat
 from muster_hub.rows import CompatibilityRow, InstanceRow, PeerRow, instance_row, pack, peer_row, seat
@@ -16,6 +17,9 @@ from muster_protocol.ids import ClientId, Fingerprint, InstanceId, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import statement_hash
+
+Instances: TypeAlias = tuple[tuple[int, InstanceRow], ...]
+"""A device's connections, each by its number."""
 
 MAX_CLI_INSTANCES = 8
 """Command lines of one device that may be connected at once."""
@@ -72,7 +76,7 @@ class NotConnected:
     """The device is not in: ``retired`` or ``forked`` keys, ``revoked``, or ``full`` with the places that are taken."""
 
     word: str
-    taken: tuple[tuple[int, InstanceRow], ...] = ()
+    taken: Instances = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Sighting:
     about_asker: PeerRow | None
     last_seen: TimeMs | None
     cause: DropCause | None
-    instances: tuple[tuple[int, InstanceRow], ...]
+    instances: Instances
     back_by_ms: int = 0
     """Until when it is expected back, after its node ended as planned; 0 if it is not."""
 
@@ -189,7 +193,7 @@ def compatibility(card: VerifiedCard) -> bytes:
     return pack(CompatibilityRow(body.protocol.low, body.protocol.high, body.app, body.modes))
 
 
-def instances(rows: Sequence[Reply]) -> tuple[tuple[int, InstanceRow], ...]:
+def instances(rows: Sequence[Reply]) -> Instances:
     """Read a reply of numbers and rows in turn."""
     flat = [item for item in rows if isinstance(item, bytes)]
     return tuple((int(number), instance_row(row)) for number, row in zip(flat[::2], flat[1::2], strict=True))

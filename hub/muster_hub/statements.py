@@ -10,16 +10,15 @@ from muster_hub import cuts
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
-from muster_hub.reach import Seat
-from muster_hub.rows import GrantRow, PeerRow, pack, peer_row, seat
-from muster_hub.seats import Sighting, compatibility, look, word, words
+from muster_hub.presence import live_agents
+from muster_hub.rows import GrantRow, PeerRow, pack, peer_row
+from muster_hub.seats import compatibility, look, word, words
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Word
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import Script, script
 from muster_protocol.cards import verify_card
 from muster_protocol.codec import convert, encode, unpack
-from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     MAX_PAGE,
@@ -296,15 +295,7 @@ async def _tell_peer(hub: Hub, caller: Caller, kind: Kind, signed: Signed, peer:
         hub.reach.nudge_presence(caller.client, {row.node for _, row in sighting.instances})
     if trusted and sighting.trusts(caller.fingerprint):
         push = StatementPush(client=caller.client, kind=kind, statement=signed)
-        hub.reach.push(peer, _agents(hub, sighting), encode_frame(push))
-
-
-def _agents(hub: Hub, sighting: Sighting) -> list[Seat]:
-    return [
-        seat(number, row)
-        for number, row in sighting.instances
-        if row.role is Role.AGENT and hub.nodes.live(row.node, row.incarnation)
-    ]
+        hub.reach.push(peer, live_agents(hub, sighting.instances), encode_frame(push))
 
 
 def _pins(about: PeerRow, caller: Caller) -> bool:

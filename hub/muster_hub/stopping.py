@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from muster_hub.departures import Departures
-from muster_hub.listener import Listener
+from muster_hub.listener import DRAIN_BATCH, DRAIN_PAUSE_S, Listener
 from muster_hub.reach import LocalConnection, Reach
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreUnavailable
@@ -25,10 +25,6 @@ MIN_SPREAD_S = 1.0
 MAX_SPREAD_S = 60.0
 RETURN_SLACK_MS = 4_000
 """What a device may come later than it was told before it counts as gone."""
-STOP_BATCH = 200
-"""How many devices are closed at once."""
-STOP_PAUSE_S = 0.1
-"""What lies between two such batches."""
 ANSWER_WAIT_S = 1.0
 """How long a batch waits for requests that are being served; the store answers within that time, or not at all."""
 ANSWER_POLL_S = 0.01
@@ -72,11 +68,11 @@ class Stop:
 
     async def _close_all(self, connections: Sequence[LocalConnection]) -> None:
         latest_ms = int(spread_s(len(connections)) * 1000) + RETURN_SLACK_MS
-        for start in range(0, len(connections), STOP_BATCH):
+        for start in range(0, len(connections), DRAIN_BATCH):
             if start:
-                await asyncio.sleep(STOP_PAUSE_S)
+                await asyncio.sleep(DRAIN_PAUSE_S)
             await self._expect_back(latest_ms)
-            await _close(connections[start : start + STOP_BATCH])
+            await _close(connections[start : start + DRAIN_BATCH])
 
     async def _expect_back(self, within_ms: int) -> None:
         try:

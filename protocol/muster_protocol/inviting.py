@@ -72,7 +72,7 @@ class Inviting:
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
         first = self._next_epoch((Seat(self.plan.creator, self.key.fingerprint),), (), key, now)
-        self._pending = Pending(first, key, {}, {})
+        self._pending = Pending(first, key, {})
         return first.signed
 
     def invite(
@@ -176,7 +176,7 @@ class Inviting:
         epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
         admissions = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
         hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
-        self._pending = Pending(epoch, key, hashes, {client: live.answer_hash for client, live in waiting.items()})
+        self._pending = Pending(epoch, key, hashes)
         return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
 
     def _members_with(self, new: Mapping[ClientId, Seat]) -> tuple[Seat, ...]:
@@ -262,7 +262,7 @@ class Inviting:
     def _admitted(self, client: ClientId, pending: Pending, now: TimeMs) -> None:
         live = self._live.get(client)
         # Meanwhile it may have said that it cannot open, and have been called once more: that call goes on.
-        if live is None or live.receive_key is None or live.answer_hash != pending.answers[client]:
+        if live is None or live.receive_key is None or live.answer_hash != pending.answer_of(client):
             self._out.setdefault(client, None)
             return
         self._out.pop(client, None)

@@ -1,6 +1,6 @@
 """The ways in which a store serves nobody for a while."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from tests.fault.server import Server
@@ -46,19 +46,21 @@ async def loading(store: Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def read_only(store: Server) -> AsyncIterator[None]:
+async def switched(store: Server, on: Sequence[bytes], off: Sequence[bytes]) -> AsyncIterator[None]:
+    """Tell the store one thing now, and after the body what takes it back."""
+    await store.say(*on)
+    try:
+        yield
+    finally:
+        await store.say(*off)
+
+
+def read_only(store: Server) -> AbstractAsyncContextManager[None]:
     """A replica by now, and its primary is elsewhere."""
-    await store.say(b"REPLICAOF", b"127.0.0.1", b"1")
-    try:
-        yield
-    finally:
-        await store.say(b"REPLICAOF", b"NO", b"ONE")
+    return switched(store, (b"REPLICAOF", b"127.0.0.1", b"1"), (b"REPLICAOF", b"NO", b"ONE"))
 
 
-@asynccontextmanager
-async def full(store: Server) -> AsyncIterator[None]:
-    await store.say(b"CONFIG", b"SET", b"maxmemory", b"1")
-    try:
-        yield
-    finally:
-        await store.say(b"CONFIG", b"SET", b"maxmemory", b"0")
+def full(store: Server) -> AbstractAsyncContextManager[None]:
+    """Its memory is full."""
+    limit = (b"CONFIG", b"SET", b"maxmemory")
+    return switched(store, (*limit, b"1"), (*limit, b"0"))

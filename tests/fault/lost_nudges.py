@@ -1,9 +1,9 @@
 """A bus that carries nothing for half a minute: what was said meanwhile arrives all the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from tests.fault.absences import switched
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.server import Server
 from tests.integration.hub.device import WAIT_S, Device
@@ -17,14 +17,10 @@ SILENT_S = 30.0
 DEAF = "the node does not hear the bus"
 
 
-@asynccontextmanager
-async def silent_bus(store: Server) -> AsyncIterator[None]:
+def silent_bus(store: Server) -> AbstractAsyncContextManager[None]:
     """Let the store refuse every channel to everybody: nobody may say or hear anything, and all else works."""
-    await store.say(b"ACL", b"SETUSER", b"default", b"resetchannels")
-    try:
-        yield
-    finally:
-        await store.say(b"ACL", b"SETUSER", b"default", b"allchannels")
+    everybody = (b"ACL", b"SETUSER", b"default")
+    return switched(store, (*everybody, b"resetchannels"), (*everybody, b"allchannels"))
 
 
 async def actor(stack: AsyncExitStack, node: NodeProcess, device: Device | None = None) -> Actor:
