@@ -6,7 +6,6 @@ wait are published.
 
 import asyncio
 import shutil
-import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from muster_client.findings import Finding, fail, ok, warn
 from muster_client.hub_examination import examine_hub
 from muster_client.next_steps import MAKE_ROOM, cut
 from muster_client.paths import DATABASE_FILE
-from muster_client.private_files import OTHERS
+from muster_client.private_files import readable_by_others
 from muster_protocol.errors import MusterError
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -56,7 +55,7 @@ def _unusable(path: Path, error: DeviceError) -> Finding:
 
 def _files(path: Path) -> Iterator[Finding]:
     yield ok("key", "only its user can read it")
-    open_to = [one for one in (path, path / DATABASE_FILE) if stat.S_IMODE(one.stat().st_mode) & OTHERS]
+    open_to = [one for one in (path, path / DATABASE_FILE) if readable_by_others(one)]
     if open_to:
         yield warn("data", f"Others can read {open_to[0]}.", f"Run: chmod go= {open_to[0]}")
         return
