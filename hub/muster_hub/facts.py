@@ -8,7 +8,7 @@ from msgspec import Struct
 from muster_hub import rows
 from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, text, unpack
-from muster_hub.reach import Seat
+from muster_hub.rows import Seat
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply
 from muster_hub.store.scripts import script

@@ -31,10 +31,11 @@ from muster_hub.lobby import Lobby
 from muster_hub.mending import Mending
 from muster_hub.nodes import LeasedNodes
 from muster_hub.own_store import store_url
-from muster_hub.reach import Reach, Seat
+from muster_hub.reach import Reach
 from muster_hub.readiness import Readiness
 from muster_hub.registration import refresh, register_all
 from muster_hub.renewal import Renewal
+from muster_hub.rows import Seat
 from muster_hub.seats import agent_seat
 from muster_hub.settings import Settings
 from muster_hub.stopping import Stop

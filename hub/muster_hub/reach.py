@@ -5,7 +5,7 @@ All of it is best effort and none of it waits. What must arrive waits in the dev
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from muster_hub.bus_messages import (
     BusMessage,
@@ -16,20 +16,13 @@ from muster_hub.bus_messages import (
     encode_bus_message,
 )
 from muster_hub.caller import Caller
+from muster_hub.rows import Seat
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.ids import ClientId
 
 MAX_CLOSED_EARLY = 1_024
 """Connections remembered that were to be closed and were not, or no longer, here; the oldest is forgotten first."""
-
-
-class Seat(NamedTuple):
-    """Where a connection is: its node, the incarnation that registered it, and its number."""
-
-    node: str
-    incarnation: str
-    connection: int
 
 
 class LocalConnection(Protocol):

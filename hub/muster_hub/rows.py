@@ -5,16 +5,23 @@ of row says which of its cells are text.
 """
 
 from functools import lru_cache
-from typing import ClassVar, Literal, TypeVar, cast
+from typing import ClassVar, Literal, NamedTuple, TypeVar, cast
 
 import msgpack
 import msgspec
 from msgspec import Struct
 
-from muster_hub.reach import Seat
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.connect import Role
 from muster_protocol.ids import Hash, InstanceId, Serial, TimeMs
+
+
+class Seat(NamedTuple):
+    """Where a connection is: its node, the incarnation that registered it, and its number."""
+
+    node: str
+    incarnation: str
+    connection: int
 
 
 class Row(Struct, frozen=True, array_like=True):

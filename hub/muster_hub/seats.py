@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from muster_hub.reach import Seat
-from muster_hub.rows import CompatibilityRow, InstanceRow, PeerRow, instance_row, pack, peer_row, seat
+from muster_hub.rows import CompatibilityRow, InstanceRow, PeerRow, Seat, instance_row, pack, peer_row, seat
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
 from muster_hub.store.scripts import Script, script
