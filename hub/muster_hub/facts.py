@@ -10,9 +10,8 @@ from muster_hub.context import Hub
 from muster_hub.packed import data, items, number, pairs, text, unpack
 from muster_hub.rows import Seat
 from muster_hub.store import keys
-from muster_hub.store.adapter import Reply
+from muster_hub.store.adapter import Reply, all_of
 from muster_hub.store.scripts import script
-from muster_hub.together import all_of
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Compatibility, GrantFacts, Party
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs

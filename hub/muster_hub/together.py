@@ -1,11 +1,8 @@
 """Several calls at once, as one step: all end before it does, and the first that failed is what it raises."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Coroutine
 from typing import Any, TypeVar
-
-from muster_hub.store.errors import StoreError
 
 T = TypeVar("T")
 
@@ -28,19 +25,3 @@ async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
     if failed is not None:
         raise failed
     return results
-
-
-async def all_of(started: Iterable[asyncio.Future[T]]) -> list[T]:
-    """Start the calls to the store that ``started`` gives, and return their replies in order; none needs a task."""
-    calls: list[asyncio.Future[T]] = []
-    try:
-        calls.extend(started)
-        for call in calls:
-            with suppress(StoreError):
-                await call
-        return [call.result() for call in calls]
-    finally:
-        # Where one could not be started, or nobody waits any more, what became of the others is nobody's either.
-        for call in calls:
-            if not call.cancel() and not call.cancelled():
-                call.exception()

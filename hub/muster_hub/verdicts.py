@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from muster_hub.context import Hub
-from muster_hub.store.adapter import Reply, Word
+from muster_hub.store.adapter import Reply, Word, all_of
 from muster_hub.store.errors import StoreReplyError
 from muster_hub.store.scripts import Script
-from muster_hub.together import all_of
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason
 

@@ -1,18 +1,21 @@
 """The store as the rest of the hub sees it: `run` a script, and `now_ms`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from muster_hub.store.alongside import alongside
 from muster_hub.store.clock import StoreClock
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_hub.store.shard import CALL_TIMEOUT_S, Shard
 from muster_hub.store.urls import Address, parse
 from muster_hub.store.wire import Reply, Word
 
-__all__ = ["CALL_TIMEOUT_S", "Reply", "Store", "Word"]
+__all__ = ["CALL_TIMEOUT_S", "Reply", "Store", "Word", "all_of"]
+
+T = TypeVar("T")
 
 CALL_TIMEOUT_MS = int(CALL_TIMEOUT_S * 1000)
 
@@ -87,3 +90,19 @@ class Store:
 
     def _shard_of(self, _key: bytes) -> Shard:
         return self._shard
+
+
+async def all_of(started: Iterable[asyncio.Future[T]]) -> list[T]:
+    """Start the calls to the store that ``started`` gives, and return their replies in order; none needs a task."""
+    calls: list[asyncio.Future[T]] = []
+    try:
+        calls.extend(started)
+        for call in calls:
+            with suppress(StoreError):
+                await call
+        return [call.result() for call in calls]
+    finally:
+        # If one failed to start or the caller was cancelled, cancel the rest and retrieve their exceptions.
+        for call in calls:
+            if not call.cancel() and not call.cancelled():
+                call.exception()
