@@ -65,7 +65,7 @@ async def _take(hub: Hub, answer: Answer, answer_hash: Hash) -> str:
     row = b"" if answer.reason is None else _refusal(answer, answer.reason, answer_hash)
     verdict = answer.reason or "accept"
     named = (answer.sender, answer.invite, verdict, answer_hash, row, session, answer.recipient)
-    return text(await change(hub, _ANSWER, touched, *named))
+    return text(await change(hub.store, _ANSWER, touched, *named))
 
 
 def _refusal(answer: Answer, reason: Reason, answer_hash: Hash) -> bytes:

@@ -72,7 +72,7 @@ async def cut(hub: Hub, session: SessionId, narrowing: Cut) -> None:
         keys.outbox(bucket),
     ]
     row = record(RecordKind.MEMBER_OUT, actor=narrowing.device, session=session)
-    out, rows = items(await change(hub, _CUT, touched, session, *narrowing, row))
+    out, rows = items(await change(hub.store, _CUT, touched, session, *narrowing, row))
     members = read_members(rows)
     for client, reason in pairs(out):
         await tell_out(hub, session, ClientId(text(client)), Reason(text(reason)), members)

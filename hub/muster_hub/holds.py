@@ -80,7 +80,7 @@ async def settle(
         if ours
     ]
     if calls:
-        await changes(hub, _SETTLE, calls)
+        await changes(hub.store, _SETTLE, calls)
 
 
 def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, Use]]:
@@ -96,7 +96,7 @@ def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool)
 async def _hold_all(
     hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
 ) -> dict[ClientId, DeviceFacts]:
-    replies = await changes(hub, _HOLD, [_call(session, ends_at, each) for each in wanted])
+    replies = await changes(hub.store, _HOLD, [_call(session, ends_at, each) for each in wanted])
     return {each.client: parse(each.client, each.peers, reply) for each, reply in zip(wanted, replies, strict=True)}
 
 
@@ -110,4 +110,4 @@ async def _settle_stale(hub: Hub, client: ClientId, grant: GrantId, use: Use) ->
     outcome = await hub.store.run(_OUTCOME, touched, [use.invite])
     # A session that is gone leaves no word on how it ended; what may have been used counts as used.
     word = "spent" if outcome in (b"seated", b"gone") else "free"
-    await change(hub, _SETTLE, [keys.uses(client)], grant, use.session, use.invite, use.since, word)
+    await change(hub.store, _SETTLE, [keys.uses(client)], grant, use.session, use.invite, use.since, word)

@@ -52,7 +52,7 @@ async def put(
     """
     touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
     encoded = encode_frame(frame)
-    reply = await change(hub, _PUT, touched, client, push, expires_ms, encoded, *replaces)
+    reply = await change(hub.store, _PUT, touched, client, push, expires_ms, encoded, *replaces)
     if reply is None:
         raise Refused(Reason.OVERLOADED, "too much waits for that device")
     # An agent that is here gets it from here: reading the inbox again would cost another call, and send it what it has.
@@ -101,7 +101,7 @@ async def _until(hub: Hub) -> int:
 async def ack(hub: Hub, caller: Caller, request: Ack) -> Ok:
     """Take pushes that the device has handled out of its inbox. Raises ``Refused(superseded)``."""
     touched = [keys.inbox(caller.client), keys.instances(caller.client)]
-    await change(hub, _ACK, touched, caller.connection, *request.pushes)
+    await change(hub.store, _ACK, touched, caller.connection, *request.pushes)
     return Ok(re=request.id)
 
 

@@ -171,7 +171,7 @@ async def _deliver(hub: Hub, state: SessionState, good: Sequence[_Invite]) -> di
     now = await hub.store.now_ms()
     expires = [now + invite.body.expires_at - invite.body.at for invite in good]
     named = [word for invite, at in zip(good, expires, strict=True) for word in (invite.target, invite.body.invite, at)]
-    words = await change(hub, _LIVE, _slot(state.session), state.creator, *named)
+    words = await change(hub.store, _LIVE, _slot(state.session), state.creator, *named)
     waits = [
         _put(hub, state, invite, at, text(word)) for invite, at, word in zip(good, expires, items(words), strict=True)
     ]
@@ -186,7 +186,7 @@ async def _put(hub: Hub, state: SessionState, invite: _Invite, expires_ms: int, 
         await inbox.put_invite(hub, invite.target, name, invite.signed, expires_ms)
     except Refused as refused:
         # What could not be delivered must not stay live.
-        await change(hub, _CANCEL, _slot(state.session), state.creator, invite.target, name)
+        await change(hub.store, _CANCEL, _slot(state.session), state.creator, invite.target, name)
         return refused.reason
     return None
 
@@ -194,7 +194,7 @@ async def _put(hub: Hub, state: SessionState, invite: _Invite, expires_ms: int, 
 async def cancel_invite(hub: Hub, caller: Caller, request: CancelInvite) -> Ok:
     """Withdraw an invite, and tell its device. Raises ``Refused`` with how the invite ended if it ended otherwise."""
     await check_current(hub, caller)
-    word = await change(hub, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
+    word = await change(hub.store, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
     if word != b"cancelled":
         raise Refused(reason_of(text(word)), "the invite ended before")
     await inbox.put_invite_end(hub, request.client, request.session, request.invite, Reason.CANCELLED)

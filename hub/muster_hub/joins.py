@@ -150,7 +150,7 @@ class _Join(Struct, frozen=True):
     async def _commit(self, held: Held, began_ms: int) -> _Verdict:
         # A hold may be settled by others once it is old, so nothing commits over one that could be.
         not_after_ms = min(await self.hub.store.not_after_ms(), began_ms + HOLD_MS // 2)
-        reply = await change_until(self.hub, _COMMIT, self._touched(), not_after_ms, *self._args(held))
+        reply = await change_until(self.hub.store, _COMMIT, self._touched(), not_after_ms, *self._args(held))
         word, *rest = items(reply)
         if word == b"rejected":
             named = [text(cell) for cell in rest]
@@ -167,7 +167,7 @@ class _Join(Struct, frozen=True):
             for each in rejected
             for word in (each.client, newcomers[each.client].body.invite, each.reason or Reason.MISMATCH)
         ]
-        word = await change(self.hub, _REFUSE, touched, self.proposal.hash, *named)
+        word = await change(self.hub.store, _REFUSE, touched, self.proposal.hash, *named)
         return _Verdict() if word == b"committed" else _Verdict(rejected)
 
     def _touched(self) -> list[bytes]:

@@ -91,7 +91,7 @@ async def _drain_page(hub: Hub, bucket: int, min_age_ms: int, now_ms: int) -> in
     for kind, row in dict.fromkeys((kind, row) for _, kind, row in effects):
         await _finish(hub, kind.decode(), row)
     if done:
-        await change(hub, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *(entry for entry, _, _ in effects))
+        await change(hub.store, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *(entry for entry, _, _ in effects))
     return len(done)
 
 

@@ -70,4 +70,4 @@ async def record_refusals(
     """
     listed = " ".join(f"{client}={reason}" for client, reason in refused)
     row = record(RecordKind.INVITE_REFUSED, actor=actor, session=session, outcome=Outcome.REFUSED, reason=listed)
-    await change(hub, _RECORD, [keys.outbox(keys.bucket(actor))], row)
+    await change(hub.store, _RECORD, [keys.outbox(keys.bucket(actor))], row)

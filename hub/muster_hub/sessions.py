@@ -77,7 +77,7 @@ async def create_session(hub: Hub, caller: Caller, request: CreateSession) -> Ok
     touched = [keys.session(session), keys.roster(session), keys.epochs(session), keys.outbox(bucket)]
     row = record(RecordKind.SESSION_CREATED, actor=caller.client, session=session, statement=epoch)
     await change(
-        hub,
+        hub.store,
         _CREATE,
         touched,
         caller.client,
@@ -186,7 +186,7 @@ async def send_joined(hub: Hub, caller: Caller, request: SendJoined) -> Ok:
     statement = hash_of(Kind.JOINED, request.joined)
     row = record(RecordKind.JOINED, actor=caller.client, session=session, statement=statement)
     reply = await change(
-        hub,
+        hub.store,
         _JOINED,
         touched,
         session,
@@ -217,7 +217,7 @@ async def send_leave(hub: Hub, caller: Caller, request: SendLeave) -> Ok:
         RecordKind.MEMBER_OUT, actor=caller.client, subject=caller.client, session=said.session, statement=statement
     )
     reply = await change(
-        hub, _OUT, _out_keys(said.session), said.session, caller.client, caller.fingerprint, "", b"", row
+        hub.store, _OUT, _out_keys(said.session), said.session, caller.client, caller.fingerprint, "", b"", row
     )
     _, roster = items(reply)
     others = [row.client for row in read_members(roster).values() if row.present]
@@ -233,7 +233,7 @@ async def take_back_seat(hub: Hub, session: SessionId, client: ClientId, invite:
     reason = Reason.JOIN_FAILED
     row = record(RecordKind.MEMBER_OUT, actor=client, subject=client, session=session, reason=reason)
     try:
-        reply = await change(hub, _OUT, _out_keys(session), session, client, b"", reason, invite, row)
+        reply = await change(hub.store, _OUT, _out_keys(session), session, client, b"", reason, invite, row)
     except Refused:
         return  # The session ended and is gone, and with it whatever was due.
     went, roster = items(reply)
@@ -261,7 +261,7 @@ async def close_session(hub: Hub, caller: Caller, request: CloseSession) -> Ok:
     state = await _of_member(hub, request.session, caller.client)
     row = record(RecordKind.SESSION_CLOSED, actor=caller.client, session=request.session)
     touched = [keys.session(state.session), keys.judged(state.session), keys.outbox(keys.bucket(state.session))]
-    ended = pairs(await change(hub, _CLOSE, touched, caller.client, row))
+    ended = pairs(await change(hub.store, _CLOSE, touched, caller.client, row))
     withdrawn = [_withdraw(hub, state.session, ClientId(text(client)), InviteId(data(at))) for client, at in ended]
     others = [client for client in state.present if client != caller.client]
     await together(*withdrawn, tell(hub, others, update(state.session, None, "closed", Reason.SESSION_CLOSED)))

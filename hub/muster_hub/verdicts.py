@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from muster_hub.context import Hub
-from muster_hub.store.adapter import Reply, Word, all_of
+from muster_hub.store.adapter import Reply, Store, Word, all_of
 from muster_hub.store.errors import StoreReplyError
 from muster_hub.store.scripts import Script
 from muster_protocol.errors import Refused
@@ -23,27 +22,27 @@ def reason_of(word: str) -> Reason:
     return _REASONS[word] if word in _REASONS else Reason(word)
 
 
-async def change(hub: Hub, step: Script, touched: Sequence[bytes], *args: Word) -> Reply:
+async def change(store: Store, step: Script, touched: Sequence[bytes], *args: Word) -> Reply:
     """Run a script that changes something, with its ``not_after``.
 
     Raises ``Refused`` with the reason behind the script's refusal, ``StoreUnavailable``.
     """
-    return await change_until(hub, step, touched, await hub.store.not_after_ms(), *args)
+    return await change_until(store, step, touched, await store.not_after_ms(), *args)
 
 
-async def change_until(hub: Hub, step: Script, touched: Sequence[bytes], not_after_ms: int, *args: Word) -> Reply:
+async def change_until(store: Store, step: Script, touched: Sequence[bytes], not_after_ms: int, *args: Word) -> Reply:
     """Run such a script with a ``not_after`` of the caller's choice."""
     try:
-        return await hub.store.run(step, touched, [not_after_ms, *args])
+        return await store.run(step, touched, [not_after_ms, *args])
     except StoreReplyError as error:
         raise _refused(error) from error
 
 
-async def changes(hub: Hub, step: Script, calls: Iterable[tuple[Sequence[bytes], Sequence[Word]]]) -> list[Reply]:
+async def changes(store: Store, step: Script, calls: Iterable[tuple[Sequence[bytes], Sequence[Word]]]) -> list[Reply]:
     """Run such a script several times at once, each time on other keys and with other arguments."""
-    not_after_ms = await hub.store.not_after_ms()
+    not_after_ms = await store.not_after_ms()
     try:
-        return await all_of(hub.store.begin(step, touched, [not_after_ms, *args]) for touched, args in calls)
+        return await all_of(store.begin(step, touched, [not_after_ms, *args]) for touched, args in calls)
     except StoreReplyError as error:
         raise _refused(error) from error
 
