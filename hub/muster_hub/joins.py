@@ -12,10 +12,11 @@ from msgspec import Struct
 from muster_hub import inbox
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
+from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
 from muster_hub.facts import DeviceFacts
 from muster_hub.holds import HOLD_MS, Wanted, hold, settle
-from muster_hub.notices import tell, tell_out
+from muster_hub.notices import tell_out
 from muster_hub.packed import Cell, items, pack, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_state

@@ -5,10 +5,11 @@ import msgspec
 from muster_hub import inbox
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
+from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import first_epoch
 from muster_hub.fence import check_current
 from muster_hub.holds import Wanted, hold
-from muster_hub.notices import tell, tell_out, update
+from muster_hub.notices import tell_out, update
 from muster_hub.packed import data, items, pairs, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_members, read_state

@@ -1,0 +1,28 @@
+"""Live pushes. None of them must arrive: a device that was away reads the state it needs again."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from muster_hub.context import Hub
+from muster_hub.store.errors import StoreUnavailable
+from muster_hub.together import together
+from muster_protocol.frames import Push, encode_frame
+from muster_protocol.ids import ClientId
+
+_log = structlog.get_logger(__name__)
+
+
+async def tell(hub: Hub, clients: Iterable[ClientId], frame: Push) -> None:
+    """Push one frame to the agents of these devices, wherever they are, as far as they can be found now."""
+    data = encode_frame(frame)
+    # Those who are here, most of them as a rule, need no task of their own.
+    away = [client for client in clients if not hub.reach.push_here(client, data)]
+    await together(*(_find_and_tell(hub, client, data) for client in away))
+
+
+async def _find_and_tell(hub: Hub, client: ClientId, data: bytes) -> None:
+    try:
+        await hub.reach.push_live(client, data)
+    except StoreUnavailable as error:
+        _log.info("push_not_sent", client=client[:8], cause=error.cause)
