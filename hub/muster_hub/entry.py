@@ -15,7 +15,7 @@ from muster_hub.departures import Departures
 from muster_hub.hub_key import HubKey
 from muster_hub.presence import lapsed
 from muster_hub.rows import InstanceRow
-from muster_hub.seats import Connected, Newcomer, NotConnected, confirm, connect
+from muster_hub.seats import Connected, Newcomer, NotConnected, connect
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.turned_away import TurnedAway
 from muster_protocol.cards import ProtocolRange
@@ -30,9 +30,7 @@ from muster_protocol.frames import (
     MAX_WAITING,
     MAX_WATCHED,
     Challenge,
-    ConfirmToken,
     DropCause,
-    Ok,
 )
 from muster_protocol.ids import ClientId, Nonce, SessionId, TimeMs
 from muster_protocol.reasons import Reason
@@ -190,16 +188,6 @@ class Entry:
             card=card,
         )
         return Entered(caller, welcome)
-
-
-async def confirm_token(hub: Hub, caller: Caller, request: ConfirmToken) -> Ok:
-    """Take the agent's word that its token is on its disk. Refuses ``superseded``, and ``mismatch``."""
-    word = await confirm(hub.store, caller.client, caller.connection, request.counter)
-    if word == "superseded":
-        raise Refused(Reason.SUPERSEDED, "not the agent's connection of now")
-    if word == "unknown":
-        raise Refused(Reason.MISMATCH, "no token with this counter was issued")
-    return Ok(re=request.id)
 
 
 def _introduce(greeting: Greeting, hello: bytes) -> Introduced:

@@ -2,8 +2,8 @@
 
 from muster_hub import inbox, sessions
 from muster_hub.answers import send_answer
+from muster_hub.connections.continuity import confirm_token
 from muster_hub.dispatch import UseCase
-from muster_hub.entry import confirm_token
 from muster_hub.invites import cancel_invite, send_invites
 from muster_hub.joins import admit
 from muster_hub.statements import clear_suspicion, get_card, list_statements, put_statement

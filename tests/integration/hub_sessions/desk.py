@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar
 from tests.integration.hub.device import WAIT_S, Device, now_ms
 from typing_extensions import override
 
-from muster_hub import answers, entry, inbox, invites, joins, sessions, statements, why
+from muster_hub import answers, inbox, invites, joins, sessions, statements, why
 from muster_hub.bus_messages import decode_bus_message
 from muster_hub.caller import Caller
+from muster_hub.connections import continuity
 from muster_hub.context import Hub
 from muster_hub.counters import Counters
 from muster_hub.reach import LocalConnection, Reach
@@ -58,7 +59,7 @@ P = TypeVar("P", bound=Push)
 USE_CASES: dict[type[Request], Callable[..., Awaitable[Reply]]] = {
     PutStatement: statements.put_statement,
     ClearSuspicion: statements.clear_suspicion,
-    ConfirmToken: entry.confirm_token,
+    ConfirmToken: continuity.confirm_token,
     CreateSession: sessions.create_session,
     GetSession: sessions.get_session,
     ListSessions: sessions.list_sessions,

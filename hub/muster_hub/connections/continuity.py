@@ -1,0 +1,18 @@
+"""The request by which an agent says that its continuity token is on its disk (SPEC.md section 4.4)."""
+
+from muster_hub.caller import Caller
+from muster_hub.context import Hub
+from muster_hub.seats import confirm
+from muster_protocol.errors import Refused
+from muster_protocol.frames import ConfirmToken, Ok
+from muster_protocol.reasons import Reason
+
+
+async def confirm_token(hub: Hub, caller: Caller, request: ConfirmToken) -> Ok:
+    """Take the agent's word that its token is on its disk. Refuses ``superseded``, and ``mismatch``."""
+    word = await confirm(hub.store, caller.client, caller.connection, request.counter)
+    if word == "superseded":
+        raise Refused(Reason.SUPERSEDED, "not the agent's connection of now")
+    if word == "unknown":
+        raise Refused(Reason.MISMATCH, "no token with this counter was issued")
+    return Ok(re=request.id)
