@@ -12,7 +12,7 @@ from websockets.protocol import Protocol, Side, State
 from muster_hub.listener import DropCause, HttpAnswer, ListenerSettings, Peer
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.opening import Opening
-from muster_hub.listener.room import Room
+from muster_hub.listener.room import ListenerState
 from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
 
@@ -106,7 +106,7 @@ def listener(data: bytes) -> str:
 
 def _live(flags: int, chunks: list[bytes]) -> Outcome:
     handlers: list[Echo] = []
-    room = Room(SETTINGS, "muster.v1", lambda: _met(handlers, flags), _health, Gate(SETTINGS), Wheel(1.0))
+    room = ListenerState(SETTINGS, "muster.v1", lambda: _met(handlers, flags), _health, Gate(SETTINGS), Wheel(1.0))
     wire = Wire(Opening(room))
     wire.protocol.connection_made(wire)
     for chunk in chunks:
@@ -126,7 +126,7 @@ def _health(path: str) -> HttpAnswer:
     return HttpAnswer(200, path.encode())
 
 
-def _end(flags: int, room: Room, wire: Wire) -> None:
+def _end(flags: int, room: ListenerState, wire: Wire) -> None:
     if flags & LOST:
         wire.protocol.connection_lost(ConnectionResetError())
         return
@@ -141,7 +141,7 @@ def _end(flags: int, room: Room, wire: Wire) -> None:
     wire.protocol.connection_lost(None)
 
 
-def _check_left(room: Room, handlers: list[Echo]) -> None:
+def _check_left(room: ListenerState, handlers: list[Echo]) -> None:
     if room.gate.inside or room.gate._nearby or room.gate._unauthenticated or room.gate._refused:
         raise Defect("counted and never counted out")
     if room.openings or room.connections or room.wheel._slots:

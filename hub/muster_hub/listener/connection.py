@@ -17,7 +17,7 @@ from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
 from muster_hub.listener.intake import Intake, Verdict
 from muster_hub.listener.peer import DropCause, Handler
-from muster_hub.listener.room import Room
+from muster_hub.listener.room import ListenerState
 from muster_protocol.closes import CloseCode
 
 MAX_REASON_BYTES = 123
@@ -64,21 +64,21 @@ class Connection(asyncio.Protocol):
         "_pauses",
         "_phase",
         "_proven",
-        "_room",
+        "_state",
         "_transport",
         "address",
         "due_tick",
     )
 
-    def __init__(self, room: Room, transport: asyncio.Transport, address: str, near: str | None) -> None:
-        settings = room.settings
-        self._room = room
+    def __init__(self, state: ListenerState, transport: asyncio.Transport, address: str, near: str | None) -> None:
+        settings = state.settings
+        self._state = state
         self._transport = transport
         self._near = near
         # The base of ServerProtocol, without the handshake behind it: that one would keep the request alive for ever.
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.max_message_bytes, logger=QUIET)
         self._intake = Intake(settings.stranger_frame_rate, settings.byte_rate, time.monotonic())
-        self._heartbeat = Heartbeat(room.wheel.tick)
+        self._heartbeat = Heartbeat(state.wheel.tick)
         self._handler: Handler | None = None
         self._phase = _Phase.UNAUTHENTICATED
         self._proven = False
@@ -91,12 +91,12 @@ class Connection(asyncio.Protocol):
 
     def start(self, rest: bytes) -> None:
         """Begin, with the bytes that came right behind the handshake."""
-        self._room.welcome(self)
+        self._state.add(self)
         # Above the high mark the transport calls pause_writing: that is the whole bookkeeping of the outbox.
-        self._transport.set_write_buffer_limits(high=self._room.settings.outbox_limit_bytes)
-        self._arm(self._room.settings.auth_deadline_s)
+        self._transport.set_write_buffer_limits(high=self._state.settings.outbox_limit_bytes)
+        self._arm(self._state.settings.auth_deadline_s)
         try:
-            self._handler = self._room.new_handler()
+            self._handler = self._state.new_handler()
             self._handler.opened(self)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             self._handler_failed(exc, "opened")
@@ -137,8 +137,8 @@ class Connection(asyncio.Protocol):
             return
         self._phase = _Phase.ESTABLISHED
         self._proven = True
-        self._intake = Intake(self._room.settings.frame_rate, self._room.settings.byte_rate, time.monotonic())
-        self._room.gate.authenticated(self._near)
+        self._intake = Intake(self._state.settings.frame_rate, self._state.settings.byte_rate, time.monotonic())
+        self._state.gate.authenticated(self._near)
         self._arm(self._interval_s())
 
     def pause(self) -> None:
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._heartbeat.heard_tick = self._room.wheel.tick
+        self._heartbeat.heard_tick = self._state.wheel.tick
         told_to_stop = self._phase is _Phase.CLOSING
         for start in range(0, len(data), SLICE_BYTES):
             verdict = self._receive(data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES])
@@ -179,17 +179,17 @@ class Connection(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._phase = _Phase.CLOSING
-        self._room.wheel.drop(self)
+        self._state.wheel.drop(self)
         if self._proven:
-            self._room.gate.leave()
+            self._state.gate.leave()
         else:
-            self._room.gate.leave_unauthenticated(self._near)
+            self._state.gate.leave_unauthenticated(self._near)
         # The parser and the protocol hold each other, and so does what went wrong, with the bytes in which it did:
         # apart, all of it is freed now.
         self._frames.parser.close()
         self._frames.parser_exc = None
         self._tell_closed()
-        self._room.forget(self)
+        self._state.discard(self)
 
     # The wheel calls this, and the listener when it ends.
 
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         """Act on the deadline: of the rate limit, the closing handshake, the authentication or the keep-alive."""
         if self._pauses & _Pause.RATE and self._intake.paid(time.monotonic()):
             self._release(_Pause.RATE)
-        if self._room.wheel.tick < self._deadline_tick:
+        if self._state.wheel.tick < self._deadline_tick:
             self._schedule()
         elif self._phase is _Phase.CLOSING:
             self.abort()
@@ -274,7 +274,7 @@ class Connection(asyncio.Protocol):
             return
         self._pauses &= ~why
         if not self._pauses:
-            self._heartbeat.heard_tick = self._room.wheel.tick  # the silence until now was ours
+            self._heartbeat.heard_tick = self._state.wheel.tick  # the silence until now was ours
             self._transport.resume_reading()
 
     # Sending.
@@ -298,10 +298,10 @@ class Connection(asyncio.Protocol):
 
     def _interval_s(self) -> float:
         spread = PING_SPREAD * random.random()  # noqa: S311 - to spread the pings, not to hide anything
-        return self._room.settings.keepalive_interval_s * (1 - spread)
+        return self._state.settings.keepalive_interval_s * (1 - spread)
 
     def _keep_alive(self) -> None:
-        wheel = self._room.wheel
+        wheel = self._state.wheel
         if self._pauses:
             self._heartbeat.heard_tick = wheel.tick  # whoever is not listened to cannot be heard
         if self._heartbeat.unanswered():
@@ -313,16 +313,16 @@ class Connection(asyncio.Protocol):
             self._schedule()
             return
         self._frames.send_ping(self._heartbeat.ping(wheel.tick, time.monotonic()))
-        self._arm(self._room.settings.keepalive_timeout_s)
+        self._arm(self._state.settings.keepalive_timeout_s)
         self._flush()
 
     def _arm(self, delay_s: float) -> None:
-        self._deadline_tick = self._room.wheel.tick + self._room.wheel.ticks(delay_s)
+        self._deadline_tick = self._state.wheel.tick + self._state.wheel.ticks(delay_s)
         self._schedule()
 
     def _schedule(self) -> None:
         # A debtor is looked at on every turn; its real deadline stands meanwhile.
-        wheel = self._room.wheel
+        wheel = self._state.wheel
         wheel.set(self, wheel.tick + 1 if self._pauses & _Pause.RATE else self._deadline_tick)
 
     # Ending.
@@ -350,7 +350,7 @@ class Connection(asyncio.Protocol):
         self._phase = _Phase.CLOSING
         self._partial = None
         self._release(_Pause.HANDLER | _Pause.RATE)  # the peer's close frame must be read
-        self._arm(self._room.settings.close_timeout_s)
+        self._arm(self._state.settings.close_timeout_s)
         self._flush()
 
     def _handler_failed(self, exc: Exception, during: str) -> None:

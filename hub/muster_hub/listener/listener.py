@@ -10,7 +10,7 @@ import structlog
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.opening import Opening
 from muster_hub.listener.peer import Handler, HttpAnswer
-from muster_hub.listener.room import Room
+from muster_hub.listener.room import ListenerState
 from muster_hub.listener.settings import ListenerSettings
 from muster_hub.listener.sockets import UnixSocketFile, bind, shown, waiting
 from muster_hub.listener.wheel import Wheel
@@ -60,14 +60,16 @@ class Listener:
         subprotocol: str | None = SUBPROTOCOL,
     ) -> None:
         self._settings = settings
-        self._room = Room(settings, subprotocol, new_handler, http, Gate(settings), Wheel(settings.sweep_interval_s))
+        self._state = ListenerState(
+            settings, subprotocol, new_handler, http, Gate(settings), Wheel(settings.sweep_interval_s)
+        )
         self._sweep_at_s = 0.0
         self.addresses: tuple[str, ...] = ()
         self.port = 0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._server = await bind(self._settings, lambda: Opening(self._room))
+        self._server = await bind(self._settings, lambda: Opening(self._state))
         self._socket_file = UnixSocketFile(self._settings)
         names = [sock.getsockname() for sock in self._server.sockets]
         self.addresses = tuple(shown(name) for name in names)
@@ -85,17 +87,17 @@ class Listener:
         finally:
             self._sweeper.cancel()
             self._socket_file.remove()
-            self._room.abort_all()
+            self._state.abort_all()
         await self._server.wait_closed()
 
     @property
     def connections(self) -> int:
         """Return how many WebSocket connections there are, those that are closing included."""
-        return len(self._room.connections)
+        return len(self._state.connections)
 
     def stop_accepting(self) -> None:
         """Close the listening sockets, and refuse handshakes that are still under way with 503; idempotent."""
-        self._room.accepting = False
+        self._state.accepting = False
         self._server.close()
 
     async def last_call(self) -> None:
@@ -116,20 +118,20 @@ class Listener:
         A peer that does not answer is reset after ``close_timeout_s``.
         """
         await self.last_call()
-        leaving = tuple(self._room.connections)
+        leaving = tuple(self._state.connections)
         for start in range(0, len(leaving), batch):
             if start:
                 await asyncio.sleep(pause_s)
             for connection in leaving[start : start + batch]:
                 connection.close(code, reason)
-        if self._room.connections:
-            await self._room.nobody_left.wait()
+        if self._state.connections:
+            await self._state.all_closed.wait()
         await self._until_refused()
         _log.info("drained", connections=len(leaving))
 
     async def _until_refused(self) -> None:
         until_s = self._loop.time() + OPENING_WAIT_S
-        while self._room.openings and self._loop.time() < until_s:  # noqa: ASYNC110 - once in a listener's life
+        while self._state.openings and self._loop.time() < until_s:  # noqa: ASYNC110 - once in a listener's life
             await asyncio.sleep(OPENING_POLL_S)
 
     def _sweep(self) -> None:
@@ -139,7 +141,7 @@ class Listener:
         late = now_s - self._sweep_at_s > interval_s
         self._sweep_at_s = (now_s if late else self._sweep_at_s) + interval_s
         self._sweeper = self._loop.call_at(self._sweep_at_s, self._sweep)
-        self._room.wheel.turn()
-        turned_away = self._room.gate.take_turned_away()
+        self._state.wheel.turn()
+        turned_away = self._state.gate.take_turned_away()
         if turned_away:
-            _log.warning("connections_refused", count=turned_away, inside=self._room.gate.inside)
+            _log.warning("connections_refused", count=turned_away, inside=self._state.gate.inside)

@@ -21,7 +21,7 @@ from muster_hub.listener.handshake import (
     wants_websocket,
 )
 from muster_hub.listener.peer import HttpAnswer
-from muster_hub.listener.room import Room
+from muster_hub.listener.room import ListenerState
 
 MAX_LINGER_BYTES = 256 * 1024
 """What is still read, and thrown away, of a peer that talks on after its answer."""
@@ -40,13 +40,13 @@ def peer_host(transport: asyncio.BaseTransport) -> str:
 class Opening(asyncio.Protocol):
     """Reads one request and answers it. Kept only until then, so that idle connections do not carry its weight."""
 
-    __slots__ = ("_address", "_entry", "_head", "_linger_bytes", "_near", "_room", "_transport", "due_tick")
+    __slots__ = ("_address", "_entry", "_head", "_linger_bytes", "_near", "_state", "_transport", "due_tick")
 
     _transport: asyncio.Transport
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
-        self._head: RequestHead | None = RequestHead(room.settings.max_head_bytes)
+    def __init__(self, state: ListenerState) -> None:
+        self._state = state
+        self._head: RequestHead | None = RequestHead(state.settings.max_head_bytes)
         self._linger_bytes = MAX_LINGER_BYTES
         self._entry = Entry.DROPPED
         self._near: str | None = None
@@ -58,12 +58,12 @@ class Opening(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._address = peer_host(transport)
         self._near = neighbourhood(self._address)
-        self._entry = self._room.gate.enter(self._near)
+        self._entry = self._state.gate.enter(self._near)
         if self._entry is Entry.DROPPED:
             self.abort()
             return
-        self._room.openings.add(self)
-        settings = self._room.settings
+        self._state.openings.add(self)
+        settings = self._state.settings
         self._arm(settings.refusal_deadline_s if self._entry is Entry.REFUSED else settings.handshake_deadline_s)
 
     @override
@@ -80,12 +80,12 @@ class Opening(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_head()
-        self._room.wheel.drop(self)
-        self._room.openings.discard(self)
+        self._state.wheel.drop(self)
+        self._state.openings.discard(self)
         if self._entry is Entry.ADMITTED:
-            self._room.gate.leave_unauthenticated(self._near)
+            self._state.gate.leave_unauthenticated(self._near)
         elif self._entry is Entry.REFUSED:
-            self._room.gate.leave_refused()
+            self._state.gate.leave_refused()
 
     def on_time(self) -> None:
         """Tell a slow sender that its time is up; reset one that was told something and is still there."""
@@ -102,10 +102,10 @@ class Opening(asyncio.Protocol):
         if not wants_websocket(request):
             self._reply(self._plain(request), with_body=request.method != "HEAD")
             return
-        if self._entry is Entry.REFUSED or not self._room.accepting:
-            self._reply(busy(self._room.settings.retry_after_s))
+        if self._entry is Entry.REFUSED or not self._state.accepting:
+            self._reply(busy(self._state.settings.retry_after_s))
             return
-        verdict = negotiate(request, self._room.settings, self._room.subprotocol)
+        verdict = negotiate(request, self._state.settings, self._state.subprotocol)
         if isinstance(verdict, HttpAnswer):
             self._reply(verdict)
         else:
@@ -114,16 +114,16 @@ class Opening(asyncio.Protocol):
 
     def _plain(self, request: Request) -> HttpAnswer:
         try:
-            return answer_plain(request, self._room.http)
+            return answer_plain(request, self._state.http)
         except Exception as exc:  # noqa: BLE001 - whatever fails behind /readyz, the peer gets an answer and we hear of it
             _log.error("http_answer_failed", address=self._address, **fault_fields(exc))
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "This answer could not be made.")
 
     def _hand_on(self, rest: bytes) -> None:
         self._forget_head()
-        self._room.wheel.drop(self)
-        self._room.openings.discard(self)
-        connection = Connection(self._room, self._transport, self._address, self._near)
+        self._state.wheel.drop(self)
+        self._state.openings.discard(self)
+        connection = Connection(self._state, self._transport, self._address, self._near)
         self._transport.set_protocol(connection)
         connection.start(rest)
 
@@ -134,7 +134,7 @@ class Opening(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
-        self._arm(self._room.settings.close_timeout_s)
+        self._arm(self._state.settings.close_timeout_s)
 
     def _forget_head(self) -> None:
         if self._head is not None:
@@ -148,5 +148,5 @@ class Opening(asyncio.Protocol):
             self.abort()
 
     def _arm(self, delay_s: float) -> None:
-        wheel = self._room.wheel
+        wheel = self._state.wheel
         wheel.set(self, wheel.tick + wheel.ticks(delay_s))

@@ -3,21 +3,34 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.peer import Handler, HttpAnswer
 from muster_hub.listener.settings import ListenerSettings
 from muster_hub.listener.wheel import Wheel
 
-if TYPE_CHECKING:  # both import this module
-    from muster_hub.listener.connection import Connection
-    from muster_hub.listener.opening import Opening
+
+class OpeningSocket(Protocol):
+    """A socket whose opening handshake is under way."""
+
+    def abort(self) -> None:
+        """Reset the socket."""
+
+
+class OpenSocket(Protocol):
+    """A socket whose opening handshake is done."""
+
+    def abort(self) -> None:
+        """Reset the socket."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Begin the closing handshake."""
 
 
 @dataclass(slots=True)
-class Room:
-    """The limits, the counts and the one timer; and who is inside."""
+class ListenerState:
+    """The limits, the counts, the one timer, and the open sockets."""
 
     settings: ListenerSettings
     subprotocol: str | None
@@ -25,21 +38,21 @@ class Room:
     http: Callable[[str], HttpAnswer]
     gate: Gate
     wheel: Wheel
-    openings: "set[Opening]" = field(default_factory=set)
-    connections: "set[Connection]" = field(default_factory=set)
+    openings: set[OpeningSocket] = field(default_factory=set)
+    connections: set[OpenSocket] = field(default_factory=set)
     accepting: bool = True
-    nobody_left: asyncio.Event = field(default_factory=asyncio.Event)
+    all_closed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def forget(self, connection: "Connection") -> None:
-        """Take a connection that has ended off the list."""
+    def discard(self, connection: OpenSocket) -> None:
+        """Remove a connection that has ended."""
         self.connections.discard(connection)
         if not self.connections:
-            self.nobody_left.set()
+            self.all_closed.set()
 
-    def welcome(self, connection: "Connection") -> None:
-        """Put a new connection on the list."""
+    def add(self, connection: OpenSocket) -> None:
+        """Add a new connection."""
         self.connections.add(connection)
-        self.nobody_left.clear()
+        self.all_closed.clear()
 
     def abort_all(self) -> None:
         """Reset every socket."""
