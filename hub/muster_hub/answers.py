@@ -3,11 +3,11 @@
 from muster_hub import inbox
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
-from muster_hub.fence import check_current
 from muster_hub.notices import tell_out
 from muster_hub.packed import text
 from muster_hub.records import Outcome, RecordKind, record
 from muster_hub.roster import read_state
+from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.verdicts import change, reason_of
@@ -31,7 +31,7 @@ async def send_answer(hub: Hub, caller: Caller, request: SendAnswer) -> Ok:
     """
     answer = read(request.answer, Answer)
     _check(caller, answer)
-    await check_current(hub, caller)
+    await check_current(hub.store, caller)
     word = await _take(hub, answer, hash_of(Kind.ANSWER, request.answer))
     if word not in ("ok", "seated", "out"):
         raise Refused(reason_of(word))

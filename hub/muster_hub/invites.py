@@ -12,11 +12,11 @@ from muster_hub import inbox
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, is_online, read_facts
-from muster_hub.fence import check_current
 from muster_hub.holds import settle_left_behind
 from muster_hub.packed import items, text
 from muster_hub.records import record_refusals
 from muster_hub.roster import SessionState, read_state
+from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.together import together
@@ -193,7 +193,7 @@ async def _put(hub: Hub, state: SessionState, invite: _Invite, expires_ms: int, 
 
 async def cancel_invite(hub: Hub, caller: Caller, request: CancelInvite) -> Ok:
     """Withdraw an invite, and tell its device. Raises ``Refused`` with how the invite ended if it ended otherwise."""
-    await check_current(hub, caller)
+    await check_current(hub.store, caller)
     word = await change(hub.store, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
     if word != b"cancelled":
         raise Refused(reason_of(text(word)), "the invite ended before")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from muster_hub.caller import Caller
 from muster_hub.rows import CompatibilityRow, InstanceRow, PeerRow, Seat, instance_row, pack, peer_row, seat
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
@@ -11,6 +12,7 @@ from muster_hub.store.scripts import Script, script
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.codec import encode
 from muster_protocol.connect import Role
+from muster_protocol.errors import Refused
 from muster_protocol.frames import DropCause
 from muster_protocol.ids import ClientId, Fingerprint, InstanceId, TimeMs
 from muster_protocol.labels import Kind
@@ -24,6 +26,7 @@ MAX_CLI_INSTANCES = 8
 """Command lines of one device that may be connected at once."""
 
 _CONNECT = script("connect")
+_FENCE = script("fence")
 _DEPART = script("depart")
 _REGISTER = script("register")
 _CONFIRM = script("confirm")
@@ -257,3 +260,9 @@ def _cuts(reply: Sequence[Reply], fingerprint: Fingerprint) -> tuple[Cut, ...]:
     whys = [item.decode() for item in reply if isinstance(item, bytes)]
     vers = [item for item in reply if isinstance(item, int)]
     return tuple(Cut(why, ver, fingerprint if why == "rotation" else None) for why, ver in zip(whys, vers, strict=True))
+
+
+async def check_current(store: Store, caller: Caller) -> None:
+    """Raise ``Refused(superseded)`` unless the caller's connection is current. Raises ``StoreUnavailable``."""
+    if not await store.run(_FENCE, [keys.instances(caller.client)], [caller.connection]):
+        raise Refused(Reason.SUPERSEDED)

@@ -7,12 +7,12 @@ from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import first_epoch
-from muster_hub.fence import check_current
 from muster_hub.holds import Wanted, hold
 from muster_hub.notices import tell_out, update
 from muster_hub.packed import data, items, pairs, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_members, read_state
+from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.errors import StoreUnavailable
@@ -174,7 +174,7 @@ async def send_joined(hub: Hub, caller: Caller, request: SendJoined) -> Ok:
     said = read(request.joined, Joined)
     if (said.member, said.member_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "joined by another device or key")
-    await check_current(hub, caller)
+    await check_current(hub.store, caller)
     session, bucket = said.session, keys.bucket(said.session)
     touched = [
         keys.session(session),
@@ -212,7 +212,7 @@ async def send_leave(hub: Hub, caller: Caller, request: SendLeave) -> Ok:
     said = read(request.leave, Leave)
     if (said.member, said.member_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "a leave of another device or key")
-    await check_current(hub, caller)
+    await check_current(hub.store, caller)
     statement = hash_of(Kind.LEAVE, request.leave)
     row = record(
         RecordKind.MEMBER_OUT, actor=caller.client, subject=caller.client, session=said.session, statement=statement
@@ -258,7 +258,7 @@ async def close_session(hub: Hub, caller: Caller, request: CloseSession) -> Ok:
 
     Raises ``Refused``: ``not_a_member`` for all but its creator, ``superseded``.
     """
-    await check_current(hub, caller)
+    await check_current(hub.store, caller)
     state = await _of_member(hub, request.session, caller.client)
     row = record(RecordKind.SESSION_CLOSED, actor=caller.client, session=request.session)
     touched = [keys.session(state.session), keys.judged(state.session), keys.outbox(keys.bucket(state.session))]
