@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from muster_hub.turned_away import TurnedAway
 from muster_protocol.closes import CloseCode
 from muster_protocol.reasons import Reason
 
@@ -24,6 +23,16 @@ CHECKS_PER_TURN = 2
 COME_BACK_FROM_MS = 1_000
 COME_BACK_UNTIL_MS = 10_000
 """Between these two are those told to come back who found the queue full."""
+
+
+class TurnedAway(Exception):
+    """Raised when a handshake is refused: the close code, the reason, and when to come back, if at all."""
+
+    def __init__(self, code: CloseCode, reason: Reason, retry_after_ms: int | None = None) -> None:
+        super().__init__(f"{reason} ({code.name})")
+        self.code = code
+        self.reason = reason
+        self.retry_after_ms = retry_after_ms
 
 
 class Admission:

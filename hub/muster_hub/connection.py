@@ -14,13 +14,13 @@ from enum import Enum, auto
 import structlog
 
 from muster_hub import listener
+from muster_hub.admission import TurnedAway
 from muster_hub.caller import Caller
 from muster_hub.entry import Entered, Greeting
 from muster_hub.listener.faults import fault_fields
 from muster_hub.listener.peer import Peer
 from muster_hub.lobby import Lobby
 from muster_hub.store.errors import StoreUnavailable
-from muster_hub.turned_away import TurnedAway
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, Reply, encode_frame

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from muster_hub import cuts
-from muster_hub.admission import Admission
+from muster_hub.admission import Admission, TurnedAway
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
@@ -17,7 +17,6 @@ from muster_hub.presence import lapsed
 from muster_hub.rows import InstanceRow
 from muster_hub.seats import Connected, Newcomer, NotConnected, connect
 from muster_hub.store.errors import StoreUnavailable
-from muster_hub.turned_away import TurnedAway
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES

@@ -10,13 +10,13 @@ from tests.schedules.direct import Snapshot
 from tests.schedules.scene import Script, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY
 
+from muster_hub.admission import TurnedAway
 from muster_hub.caller import Caller
 from muster_hub.connections.continuity import confirm_token
 from muster_hub.context import Hub
 from muster_hub.departures import Departures
 from muster_hub.entry import Entry
 from muster_hub.store.errors import Cause, StoreUnavailable
-from muster_hub.turned_away import TurnedAway
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Admit, ClearSuspicion, ConfirmToken, Ok, PutStatement, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, Nonce, SessionId

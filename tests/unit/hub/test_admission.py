@@ -12,8 +12,8 @@ from muster_hub.admission import (
     COME_BACK_UNTIL_MS,
     WAITING_PER_PLACE,
     Admission,
+    TurnedAway,
 )
-from muster_hub.turned_away import TurnedAway
 from muster_protocol.closes import CloseCode
 from muster_protocol.reasons import Reason
 
