@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import structlog
 
+from muster_hub.concurrency import together
 from muster_hub.reach import Reach
 from muster_hub.seats import depart, look
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreError
-from muster_hub.together import together
 from muster_protocol.frames import DropCause
 from muster_protocol.ids import ClientId, Fingerprint
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, Use, fact_keys, parse
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
-from muster_hub.together import together
 from muster_hub.verdicts import change, changes
 from muster_protocol.ids import ClientId, GrantId, InviteId, SessionId, TimeMs
 

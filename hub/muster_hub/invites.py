@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from muster_hub import inbox
 from muster_hub.caller import Caller
+from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, is_online, read_facts
 from muster_hub.holds import settle_left_behind
@@ -19,7 +20,6 @@ from muster_hub.roster import SessionState, read_state
 from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
-from muster_hub.together import together
 from muster_hub.verdicts import change, reason_of
 from muster_protocol.decision import Call, decide
 from muster_protocol.errors import Refused

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from muster_hub import inbox
 from muster_hub.caller import Caller
+from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
@@ -24,7 +25,6 @@ from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import script
-from muster_hub.together import together
 from muster_hub.verdicts import change, change_until, reason_of
 from muster_protocol.codec import encode
 from muster_protocol.decision import Call, decide

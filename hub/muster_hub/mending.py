@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.notices import update
 from muster_hub.reach import LocalConnection
 from muster_hub.sessions import noted_sessions
 from muster_hub.store.errors import StoreError
-from muster_hub.together import together
 from muster_protocol.frames import encode_frame
 
 PASS_EVERY_S = 5.0

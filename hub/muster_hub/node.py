@@ -18,6 +18,7 @@ from muster_hub.addresses import Binding, binding, origins
 from muster_hub.allowances import REQUEST_RATE, Allowances
 from muster_hub.bus_messages import decode_bus_message
 from muster_hub.certificate import Certificate
+from muster_hub.concurrency import Tasks, alongside
 from muster_hub.connection import Connection
 from muster_hub.context import Clock, Hub, WallClock
 from muster_hub.counters import Counters
@@ -40,12 +41,10 @@ from muster_hub.seats import agent_seat
 from muster_hub.settings import Settings
 from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store
-from muster_hub.store.alongside import alongside
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
-from muster_hub.tasks import Tasks
 from muster_hub.use_cases import use_cases
 from muster_hub.watching import Watching
 from muster_protocol.ids import ClientId, Fingerprint

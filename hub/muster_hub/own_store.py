@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from muster_hub.concurrency import alongside
 from muster_hub.settings import Settings
-from muster_hub.store.alongside import alongside
 from muster_hub.store.embedded import EmbeddedStore
 
 

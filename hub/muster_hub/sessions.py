@@ -4,6 +4,7 @@ import msgspec
 
 from muster_hub import inbox
 from muster_hub.caller import Caller
+from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import first_epoch
@@ -17,7 +18,6 @@ from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import script
-from muster_hub.together import together
 from muster_hub.verdicts import change
 from muster_protocol.codec import encode
 from muster_protocol.errors import Refused

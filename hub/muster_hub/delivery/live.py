@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import structlog
 
+from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.store.errors import StoreUnavailable
-from muster_hub.together import together
 from muster_protocol.frames import Push, encode_frame
 from muster_protocol.ids import ClientId
 

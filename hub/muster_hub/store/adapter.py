@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-from muster_hub.store.alongside import alongside
+from muster_hub.concurrency import alongside
 from muster_hub.store.clock import StoreClock
 from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
 from muster_hub.store.scripts import Script

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from muster_hub.concurrency import alongside
 from muster_hub.store.adapter import Reply, Store
-from muster_hub.store.alongside import alongside
 from muster_hub.store.clock import boot_s
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_hub.store.keys import channel

@@ -13,7 +13,7 @@ from typing import Self
 
 import structlog
 
-from muster_hub.store.alongside import alongside
+from muster_hub.concurrency import alongside
 from muster_hub.store.child import Child, Folder, private
 from muster_hub.store.engine import SETTING, Binary, check_data, find_binary, record_data
 from muster_hub.store.errors import StoreRefused

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from muster_hub.tasks import Tasks
+from muster_hub.concurrency import Tasks
 
 
 async def _never(ended: list[str]) -> None:

@@ -1,9 +1,57 @@
-"""The tasks that connections start: in one place, which ends them when it ends."""
+"""Several things at once: calls that are awaited together, coroutines beside a body, and the tasks of connections."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
+    """Carry out the calls side by side and return what they return, in their order.
+
+    Unlike a task group it raises the first failure bare, so that callers catch it by its type; unlike ``gather`` it
+    leaves no call running behind.
+    """
+    if len(calls) == 1:
+        return [await calls[0]]  # one needs no task of its own
+    results: list[T] = []
+    failed: BaseException | None = None
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            failed = failed or result
+        else:
+            results.append(result)
+    if failed is not None:
+        raise failed
+    return results
+
+
+@asynccontextmanager
+async def alongside(*coroutines: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run coroutines while the body runs and cancel them after it.
+
+    A coroutine that fails cancels the body and its error comes out in an ExceptionGroup, as from a TaskGroup. The
+    body's own exception comes out as it is, so that callers can catch it by its type.
+    """
+    raised: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+            try:
+                yield
+            except BaseException as error:
+                raised = error
+                raise
+            finally:
+                for task in tasks:
+                    task.cancel()
+    except BaseExceptionGroup as failures:
+        if raised is not None and failures.exceptions == (raised,):
+            raise raised from raised.__cause__
+        raise
 
 
 class Tasks:
