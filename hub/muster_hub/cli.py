@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 import typer
 from platformdirs import user_data_dir
 
+from muster_hub.config.hub_key import HubKeyError
+from muster_hub.config.settings import ENVIRONMENT, SettingError, Settings, load
 from muster_hub.effective import checked
-from muster_hub.hub_key import HubKeyError
 from muster_hub.service import REFUSED, run
-from muster_hub.settings import ENVIRONMENT, SettingError, Settings, load
 from muster_hub.store.errors import StoreRefused
 
 DONE: Final = 0

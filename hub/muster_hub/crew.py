@@ -14,13 +14,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from muster_hub.addresses import binding
 from muster_hub.announcing import Ready
 from muster_hub.concurrency import alongside
+from muster_hub.config.addresses import binding
+from muster_hub.config.hub_key import load_or_create
+from muster_hub.config.settings import SettingError, Settings
 from muster_hub.data_folder import LOCK, data_folder, note
-from muster_hub.hub_key import load_or_create
 from muster_hub.own_store import store_url
-from muster_hub.settings import SettingError, Settings
 from muster_hub.shared_port import shared_port
 from muster_hub.store.locks import FileLock
 from muster_hub.worker_plan import plan

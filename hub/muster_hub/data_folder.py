@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from muster_hub.settings import SettingError
+from muster_hub.config.settings import SettingError
 from muster_hub.store.locks import FileLock
 
 NAME_BYTES = 8

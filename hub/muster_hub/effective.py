@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from muster_hub.addresses import binding, origins
-from muster_hub.settings import Settings
+from muster_hub.config.addresses import binding, origins
+from muster_hub.config.settings import Settings
 from muster_hub.store.urls import describe
 from muster_hub.worker_plan import check_platform
 

@@ -9,10 +9,10 @@ import structlog
 from muster_hub import cuts
 from muster_hub.admission import Admission, TurnedAway
 from muster_hub.caller import Caller
+from muster_hub.config.hub_key import HubKey
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
 from muster_hub.departures import Departures
-from muster_hub.hub_key import HubKey
 from muster_hub.presence import lapsed
 from muster_hub.rows import InstanceRow
 from muster_hub.seats import Connected, Newcomer, NotConnected, connect

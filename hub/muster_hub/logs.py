@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from muster_hub.settings import LogFormat, LogLevel
+from muster_hub.config.settings import LogFormat, LogLevel
 
 _LEVELS: dict[LogLevel, int] = {
     "debug": logging.DEBUG,

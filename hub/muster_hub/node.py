@@ -14,11 +14,13 @@ import msgspec
 import structlog
 
 from muster_hub import inbox, outbox
-from muster_hub.addresses import Binding, binding, origins
 from muster_hub.allowances import REQUEST_RATE, Allowances
 from muster_hub.bus_messages import decode_bus_message
-from muster_hub.certificate import Certificate
 from muster_hub.concurrency import Tasks, alongside
+from muster_hub.config.addresses import Binding, binding, origins
+from muster_hub.config.certificate import Certificate
+from muster_hub.config.hub_key import HubKey, load_or_create
+from muster_hub.config.settings import Settings
 from muster_hub.connection import Connection
 from muster_hub.context import Clock, Hub, WallClock
 from muster_hub.counters import Counters
@@ -26,7 +28,6 @@ from muster_hub.data_folder import data_folder, note
 from muster_hub.departures import Departures
 from muster_hub.dispatch import Dispatch
 from muster_hub.entry import Entry
-from muster_hub.hub_key import HubKey, load_or_create
 from muster_hub.listener import Listener, ListenerSettings, Rate
 from muster_hub.lobby import Lobby
 from muster_hub.mending import Mending
@@ -38,7 +39,6 @@ from muster_hub.registration import refresh, register_all
 from muster_hub.renewal import Renewal
 from muster_hub.rows import Seat
 from muster_hub.seats import agent_seat
-from muster_hub.settings import Settings
 from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus

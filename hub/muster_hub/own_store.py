@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from muster_hub.concurrency import alongside
-from muster_hub.settings import Settings
+from muster_hub.config.settings import Settings
 from muster_hub.store.embedded import EmbeddedStore
 
 

@@ -4,8 +4,8 @@ import asyncio
 
 import structlog
 
-from muster_hub.certificate import Certificate, describe_expiry, now_utc
-from muster_hub.settings import SettingError
+from muster_hub.config.certificate import Certificate, describe_expiry, now_utc
+from muster_hub.config.settings import SettingError
 
 LOOK_EVERY_S = 5.0
 """How often the files are looked at."""

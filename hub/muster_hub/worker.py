@@ -11,9 +11,9 @@ import msgspec
 import structlog
 
 from muster_hub.announcing import Ready, say
-from muster_hub.hub_key import HubKeyError
+from muster_hub.config.hub_key import HubKeyError
+from muster_hub.config.settings import SettingError, Settings
 from muster_hub.service import REFUSED, run_node
-from muster_hub.settings import SettingError, Settings
 from muster_hub.store.errors import StoreRefused
 from muster_hub.worker_plan import divided, read_plan
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from muster_hub.config.settings import SettingError, Settings, load
 from muster_hub.listener import ListenerSettings
-from muster_hub.settings import SettingError, Settings, load
 
 ALL: Final = ListenerSettings()
 

@@ -16,7 +16,7 @@ from tests.fault.waiting import until
 from tests.integration.hub.device import WAIT_S
 from tests.integration.hub.hub_process import ready
 
-from muster_hub.hub_key import load_or_create
+from muster_hub.config.hub_key import load_or_create
 
 
 class NotStartedError(Exception):

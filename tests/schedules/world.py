@@ -19,12 +19,12 @@ from tests.integration.hub_sessions.desk import AllLive, SetClock
 from tests.schedules.direct import Direct
 from typing_extensions import override
 
+from muster_hub.config.hub_key import HubKey
+from muster_hub.config.settings import Settings
 from muster_hub.context import Hub
 from muster_hub.counters import Counters
-from muster_hub.hub_key import HubKey
 from muster_hub.reach import Reach
 from muster_hub.seats import agent_seat
-from muster_hub.settings import Settings
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
 from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
 from muster_hub.store.keys import slot_tag

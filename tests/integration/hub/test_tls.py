@@ -16,10 +16,10 @@ from tests.integration.hub.device import Device
 from tests.integration.hub.hub_process import ended, process, ready
 
 from muster_hub import renewal
-from muster_hub.addresses import binding
-from muster_hub.certificate import Certificate, describe_expiry, now_utc
+from muster_hub.config.addresses import binding
+from muster_hub.config.certificate import Certificate, describe_expiry, now_utc
+from muster_hub.config.settings import SettingError, Settings
 from muster_hub.node import Node, open_node
-from muster_hub.settings import SettingError, Settings
 from muster_protocol.frames import Ok
 
 OpenNode = Callable[[], Awaitable[Node]]

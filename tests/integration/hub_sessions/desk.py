@@ -12,13 +12,13 @@ from typing_extensions import override
 from muster_hub import answers, inbox, invites, joins, sessions, statements, why
 from muster_hub.bus_messages import decode_bus_message
 from muster_hub.caller import Caller
+from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
 from muster_hub.context import Hub
 from muster_hub.counters import Counters
 from muster_hub.reach import LocalConnection, Reach
 from muster_hub.rows import InstanceRow, Seat
 from muster_hub.seats import Connected, Newcomer, agent_seat, connect, depart
-from muster_hub.settings import Settings
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
 from muster_hub.store.scripts import Script

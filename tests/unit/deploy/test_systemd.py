@@ -9,8 +9,8 @@ from pathlib import Path
 from typer.main import get_command
 
 from muster_hub.cli import app
+from muster_hub.config.settings import ENVIRONMENT, MAY_BE, load
 from muster_hub.service import REFUSED
-from muster_hub.settings import ENVIRONMENT, MAY_BE, load
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 

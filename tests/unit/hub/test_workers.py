@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from muster_hub.config.settings import SettingError, Settings
 from muster_hub.listener import ListenerSettings
-from muster_hub.settings import SettingError, Settings
 from muster_hub.shared_port import shared_port
 from muster_hub.worker_plan import check_platform, divided, plan, read_plan
 

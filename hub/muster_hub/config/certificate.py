@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from cryptography import x509
 
-from muster_hub.settings import SettingError
+from muster_hub.config.settings import SettingError
 
 MAX_PEM_BYTES = 1024 * 1024
 """What a chain or a key may have; a file beyond is not one."""

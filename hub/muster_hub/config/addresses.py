@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from muster_hub.certificate import Certificate
-from muster_hub.settings import SettingError, Settings
+from muster_hub.config.certificate import Certificate
+from muster_hub.config.settings import SettingError, Settings
 
 MAX_PORT = 65_535
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}

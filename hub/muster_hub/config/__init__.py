@@ -1,0 +1,1 @@
+"""What a node is told: its settings, addresses, certificate and key."""
