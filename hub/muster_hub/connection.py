@@ -17,10 +17,10 @@ from muster_hub import listener
 from muster_hub.admission import TurnedAway
 from muster_hub.caller import Caller
 from muster_hub.entry import Entered, Greeting
-from muster_hub.listener.faults import fault_fields
 from muster_hub.listener.peer import Peer
 from muster_hub.lobby import Lobby
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, Reply, encode_frame

@@ -9,8 +9,8 @@ import structlog
 from muster_hub.allowances import Allowances, cost
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
-from muster_hub.listener.faults import fault_fields
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.codec import unpack
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Error, Reply, Request, Who, decode_frame

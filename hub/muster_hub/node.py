@@ -23,7 +23,6 @@ from muster_hub.config.hub_key import HubKey, load_or_create
 from muster_hub.config.settings import Settings
 from muster_hub.connection import Connection
 from muster_hub.context import Clock, Hub, WallClock
-from muster_hub.counters import Counters
 from muster_hub.data_folder import data_folder, note
 from muster_hub.departures import Departures
 from muster_hub.dispatch import Dispatch
@@ -45,6 +44,7 @@ from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
+from muster_hub.telemetry.counters import Counters
 from muster_hub.use_cases import use_cases
 from muster_hub.watching import Watching
 from muster_protocol.ids import ClientId, Fingerprint

@@ -22,7 +22,6 @@ from typing_extensions import override
 from muster_hub.config.hub_key import HubKey
 from muster_hub.config.settings import Settings
 from muster_hub.context import Hub
-from muster_hub.counters import Counters
 from muster_hub.reach import Reach
 from muster_hub.seats import agent_seat
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
@@ -30,6 +29,7 @@ from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
 from muster_hub.store.keys import slot_tag
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
+from muster_hub.telemetry.counters import Counters
 from muster_protocol.errors import Refused
 
 T = TypeVar("T")

@@ -12,12 +12,12 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event, Protocol, Side, State
 
 from muster_hub.listener.binary_frame import header
-from muster_hub.listener.faults import fault_fields
 from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
 from muster_hub.listener.intake import Intake, Verdict
 from muster_hub.listener.peer import DropCause, Handler
 from muster_hub.listener.room import ListenerState
+from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
 
 MAX_REASON_BYTES = 123

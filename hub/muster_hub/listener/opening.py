@@ -9,7 +9,6 @@ from typing_extensions import override
 from websockets.http11 import Request
 
 from muster_hub.listener.connection import Connection
-from muster_hub.listener.faults import fault_fields
 from muster_hub.listener.gate import Entry, neighbourhood
 from muster_hub.listener.handshake import (
     RequestHead,
@@ -22,6 +21,7 @@ from muster_hub.listener.handshake import (
 )
 from muster_hub.listener.peer import HttpAnswer
 from muster_hub.listener.room import ListenerState
+from muster_hub.telemetry.faults import fault_fields
 
 MAX_LINGER_BYTES = 256 * 1024
 """What is still read, and thrown away, of a peer that talks on after its answer."""

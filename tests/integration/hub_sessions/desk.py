@@ -15,7 +15,6 @@ from muster_hub.caller import Caller
 from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
 from muster_hub.context import Hub
-from muster_hub.counters import Counters
 from muster_hub.reach import LocalConnection, Reach
 from muster_hub.rows import InstanceRow, Seat
 from muster_hub.seats import Connected, Newcomer, agent_seat, connect, depart
@@ -23,6 +22,7 @@ from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
+from muster_hub.telemetry.counters import Counters
 from muster_protocol.cards import verify_card
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
