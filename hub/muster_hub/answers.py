@@ -4,13 +4,13 @@ from muster_hub import inbox
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.notices import tell_out
-from muster_hub.packed import text
 from muster_hub.records import Outcome, RecordKind, record
 from muster_hub.roster import read_state
 from muster_hub.seats import check_current
 from muster_hub.store import keys
+from muster_hub.store.cells import text
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change, reason_of
+from muster_hub.store.steps import change, reason_of
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Answer, hash_of
 from muster_protocol.frames import Ok, SendAnswer

@@ -12,12 +12,12 @@ from typing import NamedTuple
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.notices import tell_out
-from muster_hub.packed import items, pairs, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import read_members
 from muster_hub.store import keys
+from muster_hub.store.cells import items, pairs, text
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change
+from muster_hub.store.steps import change
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
 from muster_protocol.reasons import Reason
 

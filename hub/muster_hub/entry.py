@@ -14,9 +14,9 @@ from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
 from muster_hub.departures import Departures
 from muster_hub.presence import lapsed
-from muster_hub.rows import InstanceRow
 from muster_hub.seats import Connected, Newcomer, NotConnected, connect
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES

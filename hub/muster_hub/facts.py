@@ -5,12 +5,11 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from muster_hub import rows
 from muster_hub.context import Hub
-from muster_hub.packed import data, items, number, pairs, text, unpack
-from muster_hub.rows import Seat
-from muster_hub.store import keys
+from muster_hub.store import keys, rows
 from muster_hub.store.adapter import Reply, all_of
+from muster_hub.store.cells import data, items, number, pairs, text, unpack
+from muster_hub.store.rows import Seat
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Compatibility, GrantFacts, Party

@@ -18,7 +18,7 @@ from muster_hub.facts import DeviceFacts, Use, fact_keys, parse
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change, changes
+from muster_hub.store.steps import change, changes
 from muster_protocol.ids import ClientId, GrantId, InviteId, SessionId, TimeMs
 
 HOLD_MS = 60_000

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
-from muster_hub.packed import data, items, number, pairs, unpack
 from muster_hub.presence import live_agents
 from muster_hub.reach import LocalConnection
 from muster_hub.seats import Instances, instances
 from muster_hub.store import keys
+from muster_hub.store.cells import data, items, number, pairs, unpack
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change
+from muster_hub.store.steps import change
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused

@@ -14,13 +14,13 @@ from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, is_online, read_facts
 from muster_hub.holds import settle_left_behind
-from muster_hub.packed import items, text
 from muster_hub.records import record_refusals
 from muster_hub.roster import SessionState, read_state
 from muster_hub.seats import check_current
 from muster_hub.store import keys
+from muster_hub.store.cells import items, text
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change, reason_of
+from muster_hub.store.steps import change, reason_of
 from muster_protocol.decision import Call, decide
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import MAX_INVITE_MS, Invite

@@ -18,14 +18,14 @@ from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
 from muster_hub.facts import DeviceFacts
 from muster_hub.holds import HOLD_MS, Wanted, hold, settle
 from muster_hub.notices import tell_out
-from muster_hub.packed import Cell, items, pack, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_state
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
+from muster_hub.store.cells import Cell, items, pack, text
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change, change_until, reason_of
+from muster_hub.store.steps import change, change_until, reason_of
 from muster_protocol.codec import encode
 from muster_protocol.decision import Call, decide
 from muster_protocol.errors import Refused

@@ -36,7 +36,6 @@ from muster_hub.reach import Reach
 from muster_hub.readiness import Readiness
 from muster_hub.registration import refresh, register_all
 from muster_hub.renewal import Renewal
-from muster_hub.rows import Seat
 from muster_hub.seats import agent_seat
 from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store
@@ -44,6 +43,7 @@ from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
+from muster_hub.store.rows import Seat
 from muster_hub.telemetry.counters import Counters
 from muster_hub.use_cases import use_cases
 from muster_hub.watching import Watching

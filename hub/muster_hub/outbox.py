@@ -15,12 +15,12 @@ import structlog
 from muster_hub import inbox
 from muster_hub.context import Hub
 from muster_hub.cuts import Cut, CutCause, cut
-from muster_hub.packed import data, items, number, text, unpack
 from muster_hub.sessions import read_admission, take_back_seat
 from muster_hub.store import keys
+from muster_hub.store.cells import data, items, number, text, unpack
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change
+from muster_hub.store.steps import change
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, InviteId, SessionId
 

@@ -16,7 +16,7 @@ from muster_hub.bus_messages import (
     encode_bus_message,
 )
 from muster_hub.caller import Caller
-from muster_hub.rows import Seat
+from muster_hub.store.rows import Seat
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.ids import ClientId

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from muster_hub.context import Hub
-from muster_hub.packed import pack
 from muster_hub.store import keys
+from muster_hub.store.cells import pack
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change
+from muster_hub.store.steps import change
 from muster_protocol.ids import ClientId, Hash, SessionId
 from muster_protocol.reasons import Reason
 

@@ -7,9 +7,9 @@ import structlog
 
 from muster_hub.context import Hub
 from muster_hub.reach import LocalConnection
-from muster_hub.rows import InstanceRow
 from muster_hub.seats import register
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.store.rows import InstanceRow
 from muster_protocol.closes import CloseCode
 from muster_protocol.ids import TimeMs
 

@@ -6,9 +6,9 @@ from functools import lru_cache
 from msgspec import Struct
 
 from muster_hub.context import Hub
-from muster_hub.packed import data, items, number, pairs, text, unpack
-from muster_hub.rows import ROWS_CACHED
 from muster_hub.store import keys
+from muster_hub.store.cells import data, items, number, pairs, text, unpack
+from muster_hub.store.rows import ROWS_CACHED
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
 from muster_protocol.frames import Member, MemberState, SessionKind

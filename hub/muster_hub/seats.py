@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from muster_hub.caller import Caller
-from muster_hub.rows import CompatibilityRow, InstanceRow, PeerRow, Seat, instance_row, pack, peer_row, seat
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
+from muster_hub.store.rows import CompatibilityRow, InstanceRow, PeerRow, Seat, instance_row, pack, peer_row, seat
 from muster_hub.store.scripts import Script, script
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.codec import encode

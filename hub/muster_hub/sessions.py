@@ -10,15 +10,15 @@ from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import first_epoch
 from muster_hub.holds import Wanted, hold
 from muster_hub.notices import tell_out, update
-from muster_hub.packed import data, items, pairs, text
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_members, read_state
 from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
+from muster_hub.store.cells import data, items, pairs, text
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.scripts import script
-from muster_hub.verdicts import change
+from muster_hub.store.steps import change
 from muster_protocol.codec import encode
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave, hash_of

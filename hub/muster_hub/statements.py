@@ -11,11 +11,11 @@ from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
 from muster_hub.presence import live_agents
-from muster_hub.rows import GrantRow, PeerRow, pack, peer_row
 from muster_hub.seats import compatibility, look, word, words
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Word
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.store.rows import GrantRow, PeerRow, pack, peer_row
 from muster_hub.store.scripts import Script, script
 from muster_protocol.cards import verify_card
 from muster_protocol.codec import convert, encode, unpack

@@ -6,7 +6,7 @@ from typing import cast
 
 from tests.schedules.direct import Direct
 
-from muster_hub.packed import Value, unpack
+from muster_hub.store.cells import Value, unpack
 
 _TIME = re.compile(rb"1[6-9]\d{11}")
 _TIMES = (range(16 * 10**11, 20 * 10**11), range(16 * 10**14, 20 * 10**14))

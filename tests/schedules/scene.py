@@ -20,9 +20,9 @@ from tests.schedules.world import ScheduledStore, World
 from muster_hub import outbox
 from muster_hub.caller import Caller
 from muster_hub.context import Hub
-from muster_hub.rows import InstanceRow
 from muster_hub.seats import Connected, Newcomer, connect
 from muster_hub.store import keys
+from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import VerifiedCard, verify_card
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused

@@ -16,10 +16,10 @@ from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
 from muster_hub.context import Hub
 from muster_hub.reach import LocalConnection, Reach
-from muster_hub.rows import InstanceRow, Seat
 from muster_hub.seats import Connected, Newcomer, agent_seat, connect, depart
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
+from muster_hub.store.rows import InstanceRow, Seat
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_hub.telemetry.counters import Counters

@@ -10,8 +10,8 @@ from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
 
 from muster_hub.facts import read_facts
 from muster_hub.holds import HOLD_MS
-from muster_hub.packed import pack
 from muster_hub.store import keys
+from muster_hub.store.cells import pack
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_protocol.frames import Admitted, Purpose

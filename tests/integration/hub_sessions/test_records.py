@@ -5,8 +5,8 @@ from tests.integration.hub_sessions.desk import Desk
 from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
 from tests.integration.hub_sessions.test_sessions import leave
 
-from muster_hub.packed import unpack
 from muster_hub.store import keys
+from muster_hub.store.cells import unpack
 from muster_hub.store.scripts import Script
 from muster_protocol.frames import Admitted, CloseSession, Ok, SendAnswer, SendInvites
 from muster_protocol.reasons import Reason

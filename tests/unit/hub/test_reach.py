@@ -8,7 +8,7 @@ import pytest
 from muster_hub.bus_messages import CloseSeat, NudgeInbox, NudgePresence, PushToSeat, decode_bus_message
 from muster_hub.caller import Caller
 from muster_hub.reach import MAX_CLOSED_EARLY, Reach
-from muster_hub.rows import Seat
+from muster_hub.store.rows import Seat
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
