@@ -12,7 +12,7 @@ from websockets.protocol import Protocol, Side, State
 from muster_hub.listener import DropCause, HttpAnswer, ListenerSettings, Peer
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.opening import Opening
-from muster_hub.listener.room import ListenerState
+from muster_hub.listener.state import ListenerState
 from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
 

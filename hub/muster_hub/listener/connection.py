@@ -16,7 +16,7 @@ from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
 from muster_hub.listener.intake import Intake, Verdict
 from muster_hub.listener.peer import DropCause, Handler
-from muster_hub.listener.room import ListenerState
+from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
 

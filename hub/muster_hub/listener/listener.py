@@ -10,9 +10,9 @@ import structlog
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.opening import Opening
 from muster_hub.listener.peer import Handler, HttpAnswer
-from muster_hub.listener.room import ListenerState
 from muster_hub.listener.settings import ListenerSettings
 from muster_hub.listener.sockets import UnixSocketFile, bind, shown, waiting
+from muster_hub.listener.state import ListenerState
 from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
 

@@ -20,7 +20,7 @@ from muster_hub.listener.handshake import (
     wants_websocket,
 )
 from muster_hub.listener.peer import HttpAnswer
-from muster_hub.listener.room import ListenerState
+from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
 
 MAX_LINGER_BYTES = 256 * 1024
