@@ -15,10 +15,10 @@ import structlog
 
 from muster_hub import listener
 from muster_hub.admission import TurnedAway
-from muster_hub.caller import Caller
 from muster_hub.entry import Entered, Greeting
 from muster_hub.listener.peer import Peer
 from muster_hub.lobby import Lobby
+from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode

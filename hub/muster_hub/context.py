@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from muster_hub.config.settings import Settings
-from muster_hub.reach import Reach
+from muster_hub.routing.router import Reach
 from muster_hub.store.adapter import Store
 from muster_hub.telemetry.counters import Counters
 from muster_protocol.ids import TimeMs

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import structlog
 
 from muster_hub.allowances import Allowances, cost
-from muster_hub.caller import Caller
 from muster_hub.context import Hub
+from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.codec import unpack

@@ -8,12 +8,12 @@ import structlog
 
 from muster_hub import cuts
 from muster_hub.admission import Admission, TurnedAway
-from muster_hub.caller import Caller
 from muster_hub.config.hub_key import HubKey
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
 from muster_hub.departures import Departures
 from muster_hub.presence import lapsed
+from muster_hub.routing.caller import Caller
 from muster_hub.seats import Connected, Newcomer, NotConnected, connect
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow

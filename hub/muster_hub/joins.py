@@ -10,7 +10,6 @@ import structlog
 from msgspec import Struct
 
 from muster_hub import inbox
-from muster_hub.caller import Caller
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery.live import tell
@@ -20,6 +19,7 @@ from muster_hub.holds import HOLD_MS, Wanted, hold, settle
 from muster_hub.notices import tell_out
 from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_state
+from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.cells import Cell, items, pack, text

@@ -13,7 +13,7 @@ import structlog
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.notices import update
-from muster_hub.reach import LocalConnection
+from muster_hub.routing.router import LocalConnection
 from muster_hub.sessions import noted_sessions
 from muster_hub.store.errors import StoreError
 from muster_protocol.frames import encode_frame

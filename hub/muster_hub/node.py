@@ -15,7 +15,6 @@ import structlog
 
 from muster_hub import inbox, outbox
 from muster_hub.allowances import REQUEST_RATE, Allowances
-from muster_hub.bus_messages import decode_bus_message
 from muster_hub.concurrency import Tasks, alongside
 from muster_hub.config.addresses import Binding, binding, origins
 from muster_hub.config.certificate import Certificate
@@ -32,10 +31,11 @@ from muster_hub.lobby import Lobby
 from muster_hub.mending import Mending
 from muster_hub.nodes import LeasedNodes
 from muster_hub.own_store import store_url
-from muster_hub.reach import Reach
 from muster_hub.readiness import Readiness
 from muster_hub.registration import refresh, register_all
 from muster_hub.renewal import Renewal
+from muster_hub.routing.bus_messages import decode_bus_message
+from muster_hub.routing.router import Reach
 from muster_hub.seats import agent_seat
 from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store

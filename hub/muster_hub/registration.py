@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from muster_hub.context import Hub
-from muster_hub.reach import LocalConnection
+from muster_hub.routing.router import LocalConnection
 from muster_hub.seats import register
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import structlog
 
 from muster_hub import cuts
-from muster_hub.caller import Caller
 from muster_hub.context import Hub
 from muster_hub.cuts import CutCause
 from muster_hub.presence import live_agents
+from muster_hub.routing.caller import Caller
 from muster_hub.seats import compatibility, look, word, words
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Word

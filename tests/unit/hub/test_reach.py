@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from muster_hub.bus_messages import CloseSeat, NudgeInbox, NudgePresence, PushToSeat, decode_bus_message
-from muster_hub.caller import Caller
-from muster_hub.reach import MAX_CLOSED_EARLY, Reach
+from muster_hub.routing.bus_messages import CloseSeat, NudgeInbox, NudgePresence, PushToSeat, decode_bus_message
+from muster_hub.routing.caller import Caller
+from muster_hub.routing.router import MAX_CLOSED_EARLY, Reach
 from muster_hub.store.rows import Seat
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.closes import CloseCode

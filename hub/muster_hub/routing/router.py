@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
-from muster_hub.bus_messages import (
+from muster_hub.routing.bus_messages import (
     BusMessage,
     CloseSeat,
     NudgeInbox,
@@ -15,7 +15,7 @@ from muster_hub.bus_messages import (
     PushToSeat,
     encode_bus_message,
 )
-from muster_hub.caller import Caller
+from muster_hub.routing.caller import Caller
 from muster_hub.store.rows import Seat
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
