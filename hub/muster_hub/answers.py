@@ -1,12 +1,12 @@
 """Answers: a called device accepts or refuses, and its word waits for the creator (SPEC.md section 7.3)."""
 
 from muster_hub import inbox
+from muster_hub.audit.records import Outcome, RecordKind, record
 from muster_hub.context import Hub
 from muster_hub.notices import tell_out
-from muster_hub.records import Outcome, RecordKind, record
+from muster_hub.presence.registry import check_current
 from muster_hub.roster import read_state
 from muster_hub.routing.caller import Caller
-from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.cells import text
 from muster_hub.store.scripts import script

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.notices import tell_out
-from muster_hub.records import RecordKind, record
 from muster_hub.roster import read_members
 from muster_hub.store import keys
 from muster_hub.store.cells import items, pairs, text

@@ -7,10 +7,10 @@ twice knows it. Nothing but a nudge goes between nodes; the node that has the de
 from collections.abc import Sequence
 
 from muster_hub.context import Hub
-from muster_hub.presence import live_agents
+from muster_hub.presence.lookup import live_agents
+from muster_hub.presence.registry import Instances, instances
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import LocalConnection
-from muster_hub.seats import Instances, instances
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, number, pairs, unpack
 from muster_hub.store.scripts import script

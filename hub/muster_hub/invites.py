@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from muster_hub import inbox
+from muster_hub.audit.records import record_refusals
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.facts import DeviceFacts, is_online, read_facts
 from muster_hub.holds import settle_left_behind
-from muster_hub.records import record_refusals
+from muster_hub.presence.registry import check_current
 from muster_hub.roster import SessionState, read_state
 from muster_hub.routing.caller import Caller
-from muster_hub.seats import check_current
 from muster_hub.store import keys
 from muster_hub.store.cells import items, text
 from muster_hub.store.scripts import script

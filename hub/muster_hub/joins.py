@@ -10,6 +10,7 @@ import structlog
 from msgspec import Struct
 
 from muster_hub import inbox
+from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery.live import tell
@@ -17,7 +18,6 @@ from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
 from muster_hub.facts import DeviceFacts
 from muster_hub.holds import HOLD_MS, Wanted, hold, settle
 from muster_hub.notices import tell_out
-from muster_hub.records import RecordKind, record
 from muster_hub.roster import SessionState, read_state
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys

@@ -23,7 +23,6 @@ from muster_hub.config.settings import Settings
 from muster_hub.connection import Connection
 from muster_hub.context import Clock, Hub, WallClock
 from muster_hub.data_folder import data_folder, note
-from muster_hub.departures import Departures
 from muster_hub.dispatch import Dispatch
 from muster_hub.entry import Entry
 from muster_hub.listener import Listener, ListenerSettings, Rate
@@ -31,12 +30,14 @@ from muster_hub.lobby import Lobby
 from muster_hub.mending import Mending
 from muster_hub.nodes import LeasedNodes
 from muster_hub.own_store import store_url
+from muster_hub.presence.departures import Departures
+from muster_hub.presence.registry import agent_seat
+from muster_hub.presence.reregistration import refresh, register_all
+from muster_hub.presence.watches import Watching
 from muster_hub.readiness import Readiness
-from muster_hub.registration import refresh, register_all
 from muster_hub.renewal import Renewal
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.router import Reach
-from muster_hub.seats import agent_seat
 from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus
@@ -46,7 +47,6 @@ from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
 from muster_hub.store.rows import Seat
 from muster_hub.telemetry.counters import Counters
 from muster_hub.use_cases import use_cases
-from muster_hub.watching import Watching
 from muster_protocol.ids import ClientId, Fingerprint
 
 SETTLE_LIMIT_S = 5.0

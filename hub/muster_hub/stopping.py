@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from muster_hub.departures import Departures
 from muster_hub.listener import DRAIN_BATCH, DRAIN_PAUSE_S, Listener
+from muster_hub.presence.departures import Departures
 from muster_hub.routing.router import LocalConnection, Reach
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreUnavailable

@@ -6,8 +6,8 @@ from muster_hub.connections.continuity import confirm_token
 from muster_hub.dispatch import UseCase
 from muster_hub.invites import cancel_invite, send_invites
 from muster_hub.joins import admit
+from muster_hub.presence.watches import Watching
 from muster_hub.statements import clear_suspicion, get_card, list_statements, put_statement
-from muster_hub.watching import Watching
 from muster_hub.why import why
 from muster_protocol.frames import (
     Ack,

@@ -18,7 +18,7 @@ from tests.integration.hub.device import Device
 from tests.integration.hub_sessions.desk import Line
 from tests.integration.hub_sessions.stage import Actor, befriend
 
-from muster_hub.records import RecordKind
+from muster_hub.audit.records import RecordKind
 from muster_hub.store import keys
 from muster_protocol.frames import ListStatements, MemberState, Statements
 from muster_protocol.governance import Grant

@@ -19,8 +19,8 @@ from tests.schedules.world import ScheduledStore, World
 
 from muster_hub import outbox
 from muster_hub.context import Hub
+from muster_hub.presence.registry import Connected, Newcomer, connect
 from muster_hub.routing.caller import Caller
-from muster_hub.seats import Connected, Newcomer, connect
 from muster_hub.store import keys
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import VerifiedCard, verify_card

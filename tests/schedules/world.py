@@ -22,8 +22,8 @@ from typing_extensions import override
 from muster_hub.config.hub_key import HubKey
 from muster_hub.config.settings import Settings
 from muster_hub.context import Hub
+from muster_hub.presence.registry import agent_seat
 from muster_hub.routing.router import Reach
-from muster_hub.seats import agent_seat
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
 from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
 from muster_hub.store.keys import slot_tag

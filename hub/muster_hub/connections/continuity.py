@@ -1,8 +1,8 @@
 """The request by which an agent says that its continuity token is on its disk (SPEC.md section 4.4)."""
 
 from muster_hub.context import Hub
+from muster_hub.presence.registry import confirm
 from muster_hub.routing.caller import Caller
-from muster_hub.seats import confirm
 from muster_protocol.errors import Refused
 from muster_protocol.frames import ConfirmToken, Ok
 from muster_protocol.reasons import Reason

@@ -4,7 +4,7 @@ from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import Device
 
 from muster_hub.node import Node
-from muster_hub.seats import look
+from muster_hub.presence.registry import look
 from muster_hub.store.keys import LEASES
 from muster_hub.store.scripts import script
 from muster_protocol.closes import CloseCode

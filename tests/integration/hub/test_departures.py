@@ -6,7 +6,7 @@ from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
 from tests.integration.hub.device import Device
 
 from muster_hub.node import Node
-from muster_hub.seats import Connected, Newcomer, connect, look
+from muster_hub.presence.registry import Connected, Newcomer, connect, look
 from muster_hub.store.embedded import EmbeddedStore
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import verify_card

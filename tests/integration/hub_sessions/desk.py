@@ -13,10 +13,10 @@ from muster_hub import answers, inbox, invites, joins, sessions, statements, why
 from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
 from muster_hub.context import Hub
+from muster_hub.presence.registry import Connected, Newcomer, agent_seat, connect, depart
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import LocalConnection, Reach
-from muster_hub.seats import Connected, Newcomer, agent_seat, connect, depart
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
 from muster_hub.store.rows import InstanceRow, Seat

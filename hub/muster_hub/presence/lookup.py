@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muster_hub.context import Hub
-from muster_hub.seats import Instances, Sighting, depart, look
+from muster_hub.presence.registry import Instances, Sighting, depart, look
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow, Seat, seat
 from muster_protocol.connect import Role

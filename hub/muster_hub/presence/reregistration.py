@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import structlog
 
 from muster_hub.context import Hub
+from muster_hub.presence.registry import register
 from muster_hub.routing.router import LocalConnection
-from muster_hub.seats import register
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.closes import CloseCode

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import structlog
 
 from muster_hub.concurrency import together
+from muster_hub.presence.registry import depart, look
 from muster_hub.routing.router import Reach
-from muster_hub.seats import depart, look
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreError
 from muster_protocol.frames import DropCause

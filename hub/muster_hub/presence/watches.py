@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from muster_hub.context import Hub
-from muster_hub.presence import Asker, Seen, observe_all, unknown
+from muster_hub.presence.lookup import Asker, Seen, observe_all, unknown
 from muster_hub.routing.caller import Caller
 from muster_protocol.frames import Presence, PresencePush, PresenceReply, PresenceState, Watch, Who, encode_frame
 from muster_protocol.ids import ClientId
