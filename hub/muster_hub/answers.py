@@ -1,8 +1,8 @@
 """Answers: a called device accepts or refuses, and its word waits for the creator (SPEC.md section 7.3)."""
 
-from muster_hub import inbox
 from muster_hub.audit.records import Outcome, RecordKind, record
 from muster_hub.context import Hub
+from muster_hub.delivery import inbox
 from muster_hub.notices import tell_out
 from muster_hub.presence.registry import check_current
 from muster_hub.roster import read_state

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from muster_hub import inbox
 from muster_hub.audit.records import record_refusals
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
+from muster_hub.delivery import inbox
 from muster_hub.facts import DeviceFacts, is_online, read_facts
 from muster_hub.holds import settle_left_behind
 from muster_hub.presence.registry import check_current

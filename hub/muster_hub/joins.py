@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import structlog
 from msgspec import Struct
 
-from muster_hub import inbox
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
+from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
 from muster_hub.facts import DeviceFacts

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
-from muster_hub import inbox, outbox
+from muster_hub import outbox
 from muster_hub.allowances import REQUEST_RATE, Allowances
 from muster_hub.concurrency import Tasks, alongside
 from muster_hub.config.addresses import Binding, binding, origins
@@ -23,6 +23,7 @@ from muster_hub.config.settings import Settings
 from muster_hub.connection import Connection
 from muster_hub.context import Clock, Hub, WallClock
 from muster_hub.data_folder import data_folder, note
+from muster_hub.delivery import inbox
 from muster_hub.dispatch import Dispatch
 from muster_hub.entry import Entry
 from muster_hub.listener import Listener, ListenerSettings, Rate

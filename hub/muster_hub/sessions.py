@@ -2,10 +2,10 @@
 
 import msgspec
 
-from muster_hub import inbox
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
+from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.epoch_checks import first_epoch
 from muster_hub.holds import Wanted, hold

@@ -1,8 +1,9 @@
 """Every request of the protocol, and the use case that serves it."""
 
-from muster_hub import inbox, sessions
+from muster_hub import sessions
 from muster_hub.answers import send_answer
 from muster_hub.connections.continuity import confirm_token
+from muster_hub.delivery import inbox
 from muster_hub.dispatch import UseCase
 from muster_hub.invites import cancel_invite, send_invites
 from muster_hub.joins import admit
