@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import structlog
 
-from muster_hub import cuts
 from muster_hub.admission import Admission, TurnedAway
 from muster_hub.config.hub_key import HubKey
 from muster_hub.context import Hub
-from muster_hub.cuts import CutCause
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.lookup import lapsed
 from muster_hub.presence.registry import Connected, Newcomer, NotConnected, connect
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions import cuts
+from muster_hub.sessions.cuts import CutCause
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import ProtocolRange

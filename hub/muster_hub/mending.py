@@ -12,9 +12,9 @@ import structlog
 
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
-from muster_hub.notices import update
 from muster_hub.routing.router import LocalConnection
-from muster_hub.sessions import noted_sessions
+from muster_hub.sessions.lifecycle import noted_sessions
+from muster_hub.sessions.updates import update
 from muster_hub.store.errors import StoreError
 from muster_protocol.frames import encode_frame
 

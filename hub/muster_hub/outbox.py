@@ -13,9 +13,9 @@ from hashlib import sha256
 import structlog
 
 from muster_hub.context import Hub
-from muster_hub.cuts import Cut, CutCause, cut
 from muster_hub.delivery import inbox
-from muster_hub.sessions import read_admission, take_back_seat
+from muster_hub.sessions.cuts import Cut, CutCause, cut
+from muster_hub.sessions.lifecycle import read_admission, take_back_seat
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, number, text, unpack
 from muster_hub.store.errors import StoreUnavailable

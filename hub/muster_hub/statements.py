@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import structlog
 
-from muster_hub import cuts
 from muster_hub.context import Hub
-from muster_hub.cuts import CutCause
 from muster_hub.presence.lookup import live_agents
 from muster_hub.presence.registry import compatibility, look, word, words
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions import cuts
+from muster_hub.sessions.cuts import CutCause
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Word
 from muster_hub.store.errors import StoreUnavailable

@@ -1,15 +1,15 @@
 """Every request of the protocol, and the use case that serves it."""
 
-from muster_hub import sessions
-from muster_hub.answers import send_answer
 from muster_hub.connections.continuity import confirm_token
 from muster_hub.delivery import inbox
 from muster_hub.dispatch import UseCase
-from muster_hub.invites import cancel_invite, send_invites
-from muster_hub.joins import admit
 from muster_hub.presence.watches import Watching
+from muster_hub.sessions import lifecycle
+from muster_hub.sessions.answers import send_answer
+from muster_hub.sessions.dry_run import why
+from muster_hub.sessions.invites import cancel_invite, send_invites
+from muster_hub.sessions.joins import admit
 from muster_hub.statements import clear_suspicion, get_card, list_statements, put_statement
-from muster_hub.why import why
 from muster_protocol.frames import (
     Ack,
     Admit,
@@ -46,13 +46,13 @@ def use_cases(watching: Watching) -> dict[type[Request], UseCase]:
         Who: watching.who,
         Watch: watching.watch,
         Why: why,
-        CreateSession: sessions.create_session,
-        GetSession: sessions.get_session,
-        ListSessions: sessions.list_sessions,
-        SendJoined: sessions.send_joined,
-        SendLeave: sessions.send_leave,
-        CloseSession: sessions.close_session,
-        ResumeSession: sessions.resume_session,
+        CreateSession: lifecycle.create_session,
+        GetSession: lifecycle.get_session,
+        ListSessions: lifecycle.list_sessions,
+        SendJoined: lifecycle.send_joined,
+        SendLeave: lifecycle.send_leave,
+        CloseSession: lifecycle.close_session,
+        ResumeSession: lifecycle.resume_session,
         SendInvites: send_invites,
         CancelInvite: cancel_invite,
         SendAnswer: send_answer,

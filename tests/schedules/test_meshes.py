@@ -14,9 +14,9 @@ from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
 from tests.schedules.sweep import SEED, batches, run
 from tests.schedules.world import World
 
-from muster_hub.facts import read_facts
-from muster_hub.roster import read_state
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.facts import read_facts
+from muster_hub.sessions.state import read_state
 from muster_protocol.frames import Admit, Admitted, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
 from muster_protocol.inviting import Inviting

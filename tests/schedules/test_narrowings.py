@@ -10,7 +10,7 @@ from tests.schedules.world import Gone, Outcome, Parked, World
 from typing_extensions import override
 
 from muster_hub.context import Hub
-from muster_hub.roster import read_state
+from muster_hub.sessions.state import read_state
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_protocol.errors import Refused

@@ -12,9 +12,9 @@ from tests.schedules.world import MAX_STEPS, PAUSE_MS, World
 from typing_extensions import override
 
 from muster_hub.context import Hub
-from muster_hub.facts import read_facts
-from muster_hub.roster import read_state
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.facts import read_facts
+from muster_hub.sessions.state import read_state
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Admit, Admitted, MemberState, Reply
 from muster_protocol.ids import ClientId, GrantId, SessionId

@@ -15,8 +15,8 @@ from tests.schedules.sweep import run
 from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, World, not_after_place
 from typing_extensions import override
 
-from muster_hub.facts import read_facts
-from muster_hub.holds import settle_left_behind
+from muster_hub.sessions.facts import read_facts
+from muster_hub.sessions.holds import settle_left_behind
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_protocol.exchange import Invite, Leave
 from muster_protocol.frames import (

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from tests.integration.hub.device import WAIT_S, Device, now_ms
 from typing_extensions import override
 
-from muster_hub import answers, invites, joins, sessions, statements, why
+from muster_hub import statements
 from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
 from muster_hub.context import Hub
@@ -18,6 +18,7 @@ from muster_hub.presence.registry import Connected, Newcomer, agent_seat, connec
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import LocalConnection, Reach
+from muster_hub.sessions import answers, dry_run, invites, joins, lifecycle
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
 from muster_hub.store.rows import InstanceRow, Seat
@@ -61,19 +62,19 @@ USE_CASES: dict[type[Request], Callable[..., Awaitable[Reply]]] = {
     PutStatement: statements.put_statement,
     ClearSuspicion: statements.clear_suspicion,
     ConfirmToken: continuity.confirm_token,
-    CreateSession: sessions.create_session,
-    GetSession: sessions.get_session,
-    ListSessions: sessions.list_sessions,
-    SendJoined: sessions.send_joined,
-    SendLeave: sessions.send_leave,
-    CloseSession: sessions.close_session,
-    ResumeSession: sessions.resume_session,
+    CreateSession: lifecycle.create_session,
+    GetSession: lifecycle.get_session,
+    ListSessions: lifecycle.list_sessions,
+    SendJoined: lifecycle.send_joined,
+    SendLeave: lifecycle.send_leave,
+    CloseSession: lifecycle.close_session,
+    ResumeSession: lifecycle.resume_session,
     SendInvites: invites.send_invites,
     CancelInvite: invites.cancel_invite,
     SendAnswer: answers.send_answer,
     Admit: joins.admit,
     Ack: inbox.ack,
-    Why: why.why,
+    Why: dry_run.why,
 }
 
 

@@ -8,8 +8,8 @@ from tests.integration.hub.device import now_ms
 from tests.integration.hub_sessions.desk import Desk
 from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
 
-from muster_hub.facts import read_facts
-from muster_hub.holds import HOLD_MS
+from muster_hub.sessions.facts import read_facts
+from muster_hub.sessions.holds import HOLD_MS
 from muster_hub.store import keys
 from muster_hub.store.cells import pack
 from muster_hub.store.errors import Cause, StoreUnavailable

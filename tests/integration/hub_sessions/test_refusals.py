@@ -9,7 +9,7 @@ from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub_sessions.desk import Desk
 from tests.integration.hub_sessions.stage import Actor, actor, befriend
 
-from muster_hub.roster import read_state
+from muster_hub.sessions.state import read_state
 from muster_hub.store import keys
 from muster_hub.store.scripts import Script
 from muster_protocol.cards import Mode, ProtocolRange

@@ -3,10 +3,10 @@
 from muster_hub.audit.records import Outcome, RecordKind, record
 from muster_hub.context import Hub
 from muster_hub.delivery import inbox
-from muster_hub.notices import tell_out
 from muster_hub.presence.registry import check_current
-from muster_hub.roster import read_state
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.state import read_state
+from muster_hub.sessions.updates import tell_out
 from muster_hub.store import keys
 from muster_hub.store.cells import text
 from muster_hub.store.scripts import script

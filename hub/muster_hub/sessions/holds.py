@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
-from muster_hub.facts import DeviceFacts, Use, fact_keys, parse
+from muster_hub.sessions.facts import DeviceFacts, Use, fact_keys, parse
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script

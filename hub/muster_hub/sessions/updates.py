@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from muster_hub.context import Hub
 from muster_hub.delivery.live import tell
-from muster_hub.roster import Seated
+from muster_hub.sessions.state import Seated
 from muster_protocol.frames import MemberState, SessionUpdatePush, UpdateState
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason

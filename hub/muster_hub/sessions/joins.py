@@ -14,12 +14,12 @@ from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
-from muster_hub.epoch_checks import Newcomer, Proposal, must_trust, propose
-from muster_hub.facts import DeviceFacts
-from muster_hub.holds import HOLD_MS, Wanted, hold, settle
-from muster_hub.notices import tell_out
-from muster_hub.roster import SessionState, read_state
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.epochs import Newcomer, Proposal, must_trust, propose
+from muster_hub.sessions.facts import DeviceFacts
+from muster_hub.sessions.holds import HOLD_MS, Wanted, hold, settle
+from muster_hub.sessions.state import SessionState, read_state
+from muster_hub.sessions.updates import tell_out
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.cells import Cell, items, pack, text

@@ -12,11 +12,11 @@ from muster_hub.audit.records import record_refusals
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery import inbox
-from muster_hub.facts import DeviceFacts, is_online, read_facts
-from muster_hub.holds import settle_left_behind
 from muster_hub.presence.registry import check_current
-from muster_hub.roster import SessionState, read_state
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
+from muster_hub.sessions.holds import settle_left_behind
+from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.store import keys
 from muster_hub.store.cells import items, text
 from muster_hub.store.scripts import script

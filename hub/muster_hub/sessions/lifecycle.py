@@ -7,12 +7,12 @@ from muster_hub.concurrency import together
 from muster_hub.context import Hub
 from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
-from muster_hub.epoch_checks import first_epoch
-from muster_hub.holds import Wanted, hold
-from muster_hub.notices import tell_out, update
 from muster_hub.presence.registry import check_current
-from muster_hub.roster import SessionState, read_members, read_state
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.epochs import first_epoch
+from muster_hub.sessions.holds import Wanted, hold
+from muster_hub.sessions.state import SessionState, read_members, read_state
+from muster_hub.sessions.updates import tell_out, update
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.cells import data, items, pairs, text

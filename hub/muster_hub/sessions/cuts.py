@@ -12,8 +12,8 @@ from typing import NamedTuple
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import Hub
-from muster_hub.notices import tell_out
-from muster_hub.roster import read_members
+from muster_hub.sessions.state import read_members
+from muster_hub.sessions.updates import tell_out
 from muster_hub.store import keys
 from muster_hub.store.cells import items, pairs, text
 from muster_hub.store.scripts import script

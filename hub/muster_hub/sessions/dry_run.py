@@ -1,8 +1,8 @@
 """The dry run of an invite: what the hub would answer now, check by check."""
 
 from muster_hub.context import Hub
-from muster_hub.facts import DeviceFacts, is_online, read_facts
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
 from muster_protocol.decision import Call, Party, decide
 from muster_protocol.errors import Refused
 from muster_protocol.frames import MAX_TARGETS, DecisionReply, SessionKind, TraceStep, Why

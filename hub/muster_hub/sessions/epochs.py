@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from muster_hub.roster import SessionState
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.state import SessionState
 from muster_protocol.epochs import Epoch, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission
