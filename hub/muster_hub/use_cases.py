@@ -3,13 +3,13 @@
 from muster_hub.connections.continuity import confirm_token
 from muster_hub.delivery import inbox
 from muster_hub.dispatch import UseCase
+from muster_hub.governance.statements import clear_suspicion, get_card, list_statements, put_statement
 from muster_hub.presence.watches import Watching
 from muster_hub.sessions import lifecycle
 from muster_hub.sessions.answers import send_answer
 from muster_hub.sessions.dry_run import why
 from muster_hub.sessions.invites import cancel_invite, send_invites
 from muster_hub.sessions.joins import admit
-from muster_hub.statements import clear_suspicion, get_card, list_statements, put_statement
 from muster_protocol.frames import (
     Ack,
     Admit,

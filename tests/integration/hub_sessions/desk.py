@@ -9,11 +9,11 @@ from typing import Any, Protocol, TypeVar
 from tests.integration.hub.device import WAIT_S, Device, now_ms
 from typing_extensions import override
 
-from muster_hub import statements
 from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
 from muster_hub.context import Hub
 from muster_hub.delivery import inbox
+from muster_hub.governance import statements
 from muster_hub.presence.registry import Connected, Newcomer, agent_seat, connect, depart
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
