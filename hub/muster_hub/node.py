@@ -14,20 +14,21 @@ import msgspec
 import structlog
 
 from muster_hub import outbox
-from muster_hub.allowances import REQUEST_RATE, Allowances
 from muster_hub.concurrency import Tasks, alongside
 from muster_hub.config.addresses import Binding, binding, origins
 from muster_hub.config.certificate import Certificate
 from muster_hub.config.hub_key import HubKey, load_or_create
 from muster_hub.config.settings import Settings
-from muster_hub.connection import Connection
+from muster_hub.connections.connection import Connection
+from muster_hub.connections.dispatch import Dispatch
+from muster_hub.connections.handshake import Entry
+from muster_hub.connections.request_rate import REQUEST_RATE, Allowances
+from muster_hub.connections.request_table import use_cases
+from muster_hub.connections.services import Lobby
 from muster_hub.context import Clock, Hub, WallClock
 from muster_hub.data_folder import data_folder, note
 from muster_hub.delivery import inbox
-from muster_hub.dispatch import Dispatch
-from muster_hub.entry import Entry
 from muster_hub.listener import Listener, ListenerSettings, Rate
-from muster_hub.lobby import Lobby
 from muster_hub.mending import Mending
 from muster_hub.nodes import LeasedNodes
 from muster_hub.own_store import store_url
@@ -47,7 +48,6 @@ from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
 from muster_hub.store.rows import Seat
 from muster_hub.telemetry.counters import Counters
-from muster_hub.use_cases import use_cases
 from muster_protocol.ids import ClientId, Fingerprint
 
 SETTLE_LIMIT_S = 5.0

@@ -10,10 +10,10 @@ from tests.schedules.direct import Snapshot
 from tests.schedules.scene import Script, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY
 
-from muster_hub.admission import TurnedAway
 from muster_hub.connections.continuity import confirm_token
+from muster_hub.connections.handshake import Entry
+from muster_hub.connections.handshake_queue import TurnedAway
 from muster_hub.context import Hub
-from muster_hub.entry import Entry
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import Cause, StoreUnavailable

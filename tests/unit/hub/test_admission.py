@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from muster_hub import admission
-from muster_hub.admission import (
+from muster_hub.connections import handshake_queue
+from muster_hub.connections.handshake_queue import (
     CHECKS_PER_TURN,
     COME_BACK_FROM_MS,
     COME_BACK_UNTIL_MS,
@@ -69,7 +69,7 @@ async def test_so_many_are_inside_and_so_many_wait_and_the_rest_is_told_to_come_
 
 
 async def test_whoever_waits_too_long_for_a_place_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "WAIT_LIMIT_S", 0.0)
+    monkeypatch.setattr(handshake_queue, "WAIT_LIMIT_S", 0.0)
     crowd = Crowd(1)
     async with asyncio.TaskGroup() as group:
         group.create_task(crowd.come(0))

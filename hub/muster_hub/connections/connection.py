@@ -14,10 +14,10 @@ from enum import Enum, auto
 import structlog
 
 from muster_hub import listener
-from muster_hub.admission import TurnedAway
-from muster_hub.entry import Entered, Greeting
+from muster_hub.connections.handshake import Entered, Greeting
+from muster_hub.connections.handshake_queue import TurnedAway
+from muster_hub.connections.services import Lobby
 from muster_hub.listener.peer import Peer
-from muster_hub.lobby import Lobby
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields

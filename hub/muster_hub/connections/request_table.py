@@ -1,8 +1,8 @@
 """Every request of the protocol, and the use case that serves it."""
 
 from muster_hub.connections.continuity import confirm_token
+from muster_hub.connections.dispatch import UseCase
 from muster_hub.delivery import inbox
-from muster_hub.dispatch import UseCase
 from muster_hub.governance.statements import clear_suspicion, get_card, list_statements, put_statement
 from muster_hub.presence.watches import Watching
 from muster_hub.sessions import lifecycle

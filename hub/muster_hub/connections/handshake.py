@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import structlog
 
-from muster_hub.admission import Admission, TurnedAway
 from muster_hub.config.hub_key import HubKey
+from muster_hub.connections.handshake_queue import Admission, TurnedAway
 from muster_hub.context import Hub
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.lookup import lapsed

@@ -4,8 +4,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
+from muster_hub.connections.handshake import Entry
 from muster_hub.context import Hub
-from muster_hub.entry import Entry
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import LocalConnection

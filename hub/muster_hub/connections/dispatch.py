@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from muster_hub.allowances import Allowances, cost
+from muster_hub.connections.request_rate import Allowances, cost
 from muster_hub.context import Hub
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
