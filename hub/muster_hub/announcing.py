@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from muster_hub.config.certificate import Certificate, describe_expiry
 from muster_hub.config.settings import Settings
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.store.urls import describe
 from muster_protocol.words import words
 

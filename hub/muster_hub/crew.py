@@ -19,8 +19,8 @@ from muster_hub.concurrency import alongside
 from muster_hub.config.addresses import binding
 from muster_hub.config.hub_key import load_or_create
 from muster_hub.config.settings import SettingError, Settings
-from muster_hub.data_folder import LOCK, data_folder, note
-from muster_hub.own_store import store_url
+from muster_hub.node.data_folder import LOCK, data_folder, note
+from muster_hub.node.store_url import store_url
 from muster_hub.shared_port import shared_port
 from muster_hub.store.locks import FileLock
 from muster_hub.worker_plan import plan

@@ -9,7 +9,7 @@ import pytest
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.integration.hub.device import WAIT_S, Device, Link
 
-from muster_hub.stopping import spread_s
+from muster_hub.node.drain import spread_s
 from muster_protocol.cards import Card
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import decode_closed

@@ -17,8 +17,8 @@ from tests.integration.hub_sessions.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.world import ScheduledStore, World
 
-from muster_hub import outbox
 from muster_hub.context import Hub
+from muster_hub.node import outbox
 from muster_hub.presence.registry import Connected, Newcomer, connect
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys

@@ -16,7 +16,7 @@ from tests.integration.hub.device import WAIT_S, Device
 
 from muster_hub.config.hub_key import load_or_create
 from muster_hub.config.settings import Settings
-from muster_hub.node import Node, Tuning, open_node
+from muster_hub.node.node import Node, Tuning, open_node
 from muster_hub.store import keys
 from muster_hub.store.embedded import EmbeddedStore
 from muster_hub.store.wire import Wire

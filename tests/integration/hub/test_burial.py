@@ -3,7 +3,7 @@
 from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import Device
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.presence.registry import look
 from muster_hub.store.keys import LEASES
 from muster_hub.store.scripts import script

@@ -6,7 +6,7 @@ import pytest
 from tests.integration.hub.conftest import Eventually, Links, StartNode
 from tests.integration.hub.device import Device, RefusedByHubError
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.presence.registry import MAX_CLI_INSTANCES, look
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role

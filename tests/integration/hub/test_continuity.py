@@ -4,7 +4,7 @@ import pytest
 from tests.integration.hub.conftest import Ask, Links, Records
 from tests.integration.hub.device import Device, Link
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.store import keys
 from muster_protocol.connect import Role
 from muster_protocol.continuity import Token

@@ -5,7 +5,7 @@ import os
 from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
 from tests.integration.hub.device import Device
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.presence.registry import Connected, Newcomer, connect, look
 from muster_hub.store.embedded import EmbeddedStore
 from muster_hub.store.rows import InstanceRow

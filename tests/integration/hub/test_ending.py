@@ -10,10 +10,10 @@ import pytest
 from tests.integration.hub.conftest import Eventually, Links, NodeSettings, StartNode, frozen
 from tests.integration.hub.device import WAIT_S, Device
 
-from muster_hub.node import Node, open_node
+from muster_hub.node.drain import MIN_SPREAD_S
+from muster_hub.node.node import Node, open_node
 from muster_hub.presence import watches
 from muster_hub.presence.registry import look
-from muster_hub.stopping import MIN_SPREAD_S
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.closes import CloseCode

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.hub.conftest import Eventually, Links, StartNode, frozen
 from tests.integration.hub.device import Device, Link
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.connect import Role

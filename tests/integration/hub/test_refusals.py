@@ -10,7 +10,7 @@ from tests.integration.hub.device import Device, RefusedByHubError, dial, receiv
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.store import keys
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.cards import ProtocolRange

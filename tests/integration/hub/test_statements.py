@@ -6,7 +6,7 @@ import os
 from tests.integration.hub.conftest import Ask, Links, StartNode
 from tests.integration.hub.device import Device, Link
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_hub.store import keys
 from muster_protocol.cards import Card
 from muster_protocol.frames import (

@@ -15,11 +15,11 @@ from tests.integration.hub.conftest import Eventually, Links, NodeSettings
 from tests.integration.hub.device import Device
 from tests.integration.hub.hub_process import ended, process, ready
 
-from muster_hub import renewal
 from muster_hub.config.addresses import binding
 from muster_hub.config.certificate import Certificate, describe_expiry, now_utc
 from muster_hub.config.settings import SettingError, Settings
-from muster_hub.node import Node, open_node
+from muster_hub.node import certificate_renewal
+from muster_hub.node.node import Node, open_node
 from muster_protocol.frames import Ok
 
 OpenNode = Callable[[], Awaitable[Node]]
@@ -77,7 +77,7 @@ async def test_changed_files_are_found_and_half_a_renewal_changes_nothing(
     eventually: Eventually,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(renewal, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(certificate_renewal, "LOOK_EVERY_S", 0.01)
     first = authority.write(*files)
     node = await tls_node()
     context = authority.context()

@@ -8,7 +8,7 @@ from tests.integration.hub_sessions.desk import Desk
 from tests.integration.hub_sessions.stage import Actor, actor, befriend
 from tests.integration.hub_sessions.test_sessions import _receive_key, leave
 
-from muster_hub import outbox
+from muster_hub.node import outbox
 from muster_hub.store import keys
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_hub.store.scripts import script

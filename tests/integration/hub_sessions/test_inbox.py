@@ -7,8 +7,8 @@ from tests.integration.hub.device import now_ms
 from tests.integration.hub_sessions.desk import Desk, DeskSeat
 from tests.integration.hub_sessions.stage import Actor, actor, befriend
 
-from muster_hub import outbox
 from muster_hub.delivery import inbox
+from muster_hub.node import outbox
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.hub_sessions.desk import Desk, DeskSeat
 from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
 
-from muster_hub import outbox
+from muster_hub.node import outbox
 from muster_hub.sessions import joins
 from muster_hub.store.errors import Cause, StoreUnavailable
 from muster_protocol.cards import Mode

@@ -8,7 +8,7 @@ from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import Device
 from tests.integration.hub_sessions.stage import Actor, befriend, call_in
 
-from muster_hub.node import Node
+from muster_hub.node.node import Node
 from muster_protocol.frames import GetSession, MemberState, SessionReply, SessionUpdatePush
 from muster_protocol.reasons import Reason
 

@@ -9,7 +9,7 @@ from tests.integration.hub.device import now_ms
 from tests.integration.hub_sessions.desk import Desk, WatchedStore
 from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
 
-from muster_hub import outbox
+from muster_hub.node import outbox
 from muster_hub.sessions.lifecycle import MAX_SESSIONS_LISTED
 from muster_hub.store import keys
 from muster_hub.store.scripts import script

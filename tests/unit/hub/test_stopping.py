@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from muster_hub.stopping import MAX_SPREAD_S, MIN_SPREAD_S, RETURNS_PER_S, return_times_ms, spread_s
+from muster_hub.node.drain import MAX_SPREAD_S, MIN_SPREAD_S, RETURNS_PER_S, return_times_ms, spread_s
 
 
 @pytest.mark.parametrize("devices", [1, 3, 700, 5_000, 20_000])

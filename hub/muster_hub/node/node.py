@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import structlog
 
-from muster_hub import outbox
 from muster_hub.concurrency import Tasks, alongside
 from muster_hub.config.addresses import Binding, binding, origins
 from muster_hub.config.certificate import Certificate
@@ -26,21 +25,22 @@ from muster_hub.connections.request_rate import REQUEST_RATE, Allowances
 from muster_hub.connections.request_table import use_cases
 from muster_hub.connections.services import Lobby
 from muster_hub.context import Clock, Hub, WallClock
-from muster_hub.data_folder import data_folder, note
 from muster_hub.delivery import inbox
 from muster_hub.listener import Listener, ListenerSettings, Rate
-from muster_hub.mending import Mending
-from muster_hub.nodes import LeasedNodes
-from muster_hub.own_store import store_url
+from muster_hub.node import outbox
+from muster_hub.node.certificate_renewal import Renewal
+from muster_hub.node.data_folder import data_folder, note
+from muster_hub.node.drain import Stop
+from muster_hub.node.health import Readiness
+from muster_hub.node.lease import LeasedNodes
+from muster_hub.node.resync import Mending
+from muster_hub.node.store_url import store_url
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.registry import agent_seat
 from muster_hub.presence.reregistration import refresh, register_all
 from muster_hub.presence.watches import Watching
-from muster_hub.readiness import Readiness
-from muster_hub.renewal import Renewal
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.router import Reach
-from muster_hub.stopping import Stop
 from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability

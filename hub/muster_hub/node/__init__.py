@@ -1,0 +1,1 @@
+"""A node: what it is made of, and what it does in the background."""
