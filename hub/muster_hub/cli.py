@@ -10,8 +10,8 @@ from platformdirs import user_data_dir
 
 from muster_hub.config.hub_key import HubKeyError
 from muster_hub.config.settings import ENVIRONMENT, SettingError, Settings, load
-from muster_hub.effective import checked
-from muster_hub.service import REFUSED, run
+from muster_hub.process.check import checked
+from muster_hub.process.service import REFUSED, run
 from muster_hub.store.errors import StoreRefused
 
 DONE: Final = 0

@@ -42,7 +42,7 @@ async def start_hub(tmp_path: Path) -> AsyncIterator[StartHub]:
 def workers(hub: NodeProcess) -> set[int]:
     """Return the process ids of the workers that run."""
     children = psutil.Process(hub.process.pid).children()
-    return {child.pid for child in children if "muster_hub.worker" in child.cmdline()}
+    return {child.pid for child in children if "muster_hub.process.worker" in child.cmdline()}
 
 
 async def nodes_behind(hub: NodeProcess) -> set[str]:

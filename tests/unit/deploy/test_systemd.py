@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from muster_hub.cli import app
 from muster_hub.config.settings import ENVIRONMENT, MAY_BE, load
-from muster_hub.service import REFUSED
+from muster_hub.process.service import REFUSED
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 

@@ -6,7 +6,7 @@ import pytest
 
 from muster_hub.config.addresses import binding, origins
 from muster_hub.config.settings import MAY_BE, SettingError, Settings, load
-from muster_hub.effective import checked
+from muster_hub.process.check import checked
 
 
 def loaded(tmp_path: Path, flags: dict[str, object], environ: dict[str, str], file: str | None = None) -> Settings:

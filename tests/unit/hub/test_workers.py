@@ -7,8 +7,8 @@ import pytest
 
 from muster_hub.config.settings import SettingError, Settings
 from muster_hub.listener import ListenerSettings
-from muster_hub.shared_port import shared_port
-from muster_hub.worker_plan import check_platform, divided, plan, read_plan
+from muster_hub.process.shared_port import shared_port
+from muster_hub.process.worker_plan import check_platform, divided, plan, read_plan
 
 HOST = "127.0.0.1"
 

@@ -7,8 +7,8 @@ import msgspec
 
 from muster_hub.config.addresses import binding, origins
 from muster_hub.config.settings import Settings
+from muster_hub.process.worker_plan import check_platform
 from muster_hub.store.urls import describe
-from muster_hub.worker_plan import check_platform
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,16 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from muster_hub.announcing import Ready
 from muster_hub.concurrency import alongside
 from muster_hub.config.addresses import binding
 from muster_hub.config.hub_key import load_or_create
 from muster_hub.config.settings import SettingError, Settings
 from muster_hub.node.data_folder import LOCK, data_folder, note
 from muster_hub.node.store_url import store_url
-from muster_hub.shared_port import shared_port
+from muster_hub.process.ready_message import Ready
+from muster_hub.process.shared_port import shared_port
+from muster_hub.process.worker_plan import plan
 from muster_hub.store.locks import FileLock
-from muster_hub.worker_plan import plan
 
 START_LIMIT_S = 60.0
 """How long a worker may take until it serves."""
@@ -229,7 +229,7 @@ async def _start() -> asyncio.subprocess.Process:
         sys.executable,
         *isolated,
         "-m",
-        "muster_hub.worker",
+        "muster_hub.process.worker",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,

@@ -1,4 +1,4 @@
-"""One of several nodes that share a port: ``python -m muster_hub.worker``, started by a crew and by nobody else.
+"""One of several nodes that share a port: ``python -m muster_hub.process.worker``, started by the supervisor only.
 
 Its plan comes in one line on standard input, which stays open: its end means that the parent is gone, and with it the
 store, perhaps. It answers with one line on standard output once it serves.
@@ -10,12 +10,12 @@ import sys
 import msgspec
 import structlog
 
-from muster_hub.announcing import Ready, say
 from muster_hub.config.hub_key import HubKeyError
 from muster_hub.config.settings import SettingError, Settings
-from muster_hub.service import REFUSED, run_node
+from muster_hub.process.ready_message import Ready, say
+from muster_hub.process.service import REFUSED, run_node
+from muster_hub.process.worker_plan import divided, read_plan
 from muster_hub.store.errors import StoreRefused
-from muster_hub.worker_plan import divided, read_plan
 
 _log = structlog.get_logger(__name__)
 

@@ -8,15 +8,15 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from muster_hub.announcing import Ready, announce, announce_json, ready
 from muster_hub.config.certificate import now_utc
 from muster_hub.config.settings import SettingError, Settings
-from muster_hub.crew import WorkerFailedError, open_crew
 from muster_hub.listener import ListenerSettings
 from muster_hub.node.node import Tuning, open_node
 from muster_hub.node.store_url import StoreEndedError
-from muster_hub.open_files import allow_open_files
-from muster_hub.signals import on_hangup, stop_on_signals
+from muster_hub.process.open_files import allow_open_files
+from muster_hub.process.os_signals import on_hangup, stop_on_signals
+from muster_hub.process.ready_message import Ready, announce, announce_json, ready
+from muster_hub.process.supervisor import WorkerFailedError, open_crew
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.lease_keeper import NodeReplacedError
 from muster_hub.telemetry.logs import configure
