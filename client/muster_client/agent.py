@@ -15,7 +15,6 @@ from muster_client.alongside import Companions, companions
 from muster_client.answering import Answering, Asked, Policy
 from muster_client.broadcast import Broadcast, Stream
 from muster_client.connection import Connection
-from muster_client.control_messages import AgentStatus
 from muster_client.control_server import ControlServer, socket_path
 from muster_client.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
@@ -35,6 +34,7 @@ from muster_client.pushes import Pushes
 from muster_client.session import Session
 from muster_client.starting import DEFAULT_SESSION_MS, create_session
 from muster_client.synchronising import PublishResult, fetch_own, publish
+from muster_client.views import AgentStatus
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.frames import ConfirmToken, Ok, Presence, PresenceReply, Purpose, Push, SessionKind, Watch, Who
 from muster_protocol.ids import ClientId, SessionId

@@ -18,7 +18,6 @@ from muster_client.control_errors import as_error
 from muster_client.control_messages import (
     MAX_LINE_BYTES,
     Accept,
-    AgentStatus,
     AnyLine,
     AnyRequest,
     AskInbox,
@@ -33,7 +32,6 @@ from muster_client.control_messages import (
     LeaveSession,
     Nudge,
     SessionsAre,
-    SessionView,
     Settled,
     Started,
     StartRequest,
@@ -48,6 +46,7 @@ from muster_client.errors import (
 )
 from muster_client.events import InboxEntry
 from muster_client.paths import LOCK_FILE
+from muster_client.views import AgentStatus, SessionView
 from muster_protocol.ids import SessionId
 
 CONNECT_TIMEOUT_S = 2.0

@@ -13,7 +13,6 @@ import structlog
 from muster_client.alongside import companions
 from muster_client.backoff import CAP_S, Backoff
 from muster_client.connection import Connection, ConnectionLost, Dial, open_connection
-from muster_client.control_messages import Drop
 from muster_client.device import Device
 from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
 from muster_client.events import (
@@ -30,6 +29,7 @@ from muster_client.keep_alive import KeepAlive
 from muster_client.roaming import way_to
 from muster_client.sleeping import CHECK_EVERY_S, SleepWatch
 from muster_client.tls import tls_context
+from muster_client.views import Drop
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import MAX_WAITING, Ack, Ok, Push, Reply, Request

@@ -7,7 +7,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from muster_client.broadcast import Broadcast, Stream
-from muster_client.control_messages import SessionView
 from muster_client.errors import UnknownSession
 from muster_client.events import (
     MembersChanged,
@@ -19,6 +18,7 @@ from muster_client.events import (
     TargetChanged,
 )
 from muster_client.means import Means
+from muster_client.views import SessionView
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import KnownEpoch
 from muster_protocol.frames import MemberState, Purpose, SessionKind

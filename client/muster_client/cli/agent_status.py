@@ -11,7 +11,7 @@ from muster_client.cli.failures import NAMELESS, for_people
 from muster_client.cli.help_pages import examples
 from muster_client.cli.invocation import Json, invocation
 from muster_client.cli.output import Output
-from muster_client.control import AgentStatus
+from muster_client.views import AgentStatus
 from muster_protocol.reasons import REASONS
 from muster_protocol.words import words
 

@@ -20,8 +20,8 @@ from muster_client.cli.help_pages import examples
 from muster_client.cli.invocation import Invocation, Json, invocation
 from muster_client.cli.nicknames import Nicknames, short
 from muster_client.cli.output import Output
-from muster_client.control import SessionView
 from muster_client.errors import NoAgent, UnknownSession
+from muster_client.views import SessionView
 from muster_protocol.frames import SessionReply, SessionSummary
 from muster_protocol.ids import ClientId, SessionId
 
