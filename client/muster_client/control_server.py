@@ -5,11 +5,11 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -40,16 +40,17 @@ from muster_client.control_messages import (
     TargetUpdate,
 )
 from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
-from muster_client.events import TargetChanged
+from muster_client.events import InboxEntry, TargetChanged
 from muster_client.paths import SOCKET_FILE
 from muster_client.private_files import PRIVATE_FILE, in_words, make_private_folder, readable_by_others
 from muster_client.session import Session
 from muster_client.starting import DEFAULT_SESSION_MS
+from muster_client.views import AgentStatus
+from muster_protocol.cards import Mode
 from muster_protocol.errors import MusterError
+from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Sayer
-
-if TYPE_CHECKING:
-    from muster_client.agent import Agent
 
 MAX_CONTROL_CLIENTS = 16
 REQUEST_TIMEOUT_S = 5.0
@@ -78,10 +79,47 @@ def socket_path(device: Path) -> Path:
     return folder / f"{sha256(os.fsencode(beside)).hexdigest()[:16]}.sock"
 
 
+class Controlled(Protocol):
+    """What command lines ask of an agent; ``Agent`` documents each of these."""
+
+    def status(self) -> AgentStatus:
+        """Return how the agent is."""
+
+    def sessions(self) -> tuple[Session, ...]:
+        """Return the sessions of this process."""
+
+    def session(self, session: SessionId) -> Session:
+        """Return one session of this process."""
+
+    def inbox(self) -> tuple[InboxEntry, ...]:
+        """Return the invites that wait for the person."""
+
+    async def accept(self, invite: str) -> InboxEntry:
+        """Accept an invite."""
+
+    async def decline(self, invite: str) -> InboxEntry:
+        """Decline an invite."""
+
+    def nudge(self) -> None:
+        """Look for what another process of the device did."""
+
+    async def create_session(
+        self,
+        targets: Sequence[ClientId],
+        *,
+        mode: Mode,
+        profile: str | None,
+        kind: SessionKind,
+        purpose: Purpose,
+        lasts_ms: int,
+    ) -> Session:
+        """Create a session without calling anyone."""
+
+
 class ControlServer:
     """Answers command lines of the same user, each connection one request."""
 
-    def __init__(self, agent: "Agent", beside: Companions) -> None:
+    def __init__(self, agent: Controlled, beside: Companions) -> None:
         self._agent = agent
         self._beside = beside
         self._clients = 0
