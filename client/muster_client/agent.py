@@ -13,18 +13,19 @@ from msgspec import structs
 from muster_client.agent_lock import agent_lock
 from muster_client.alongside import Companions, companions
 from muster_client.answering import Answering, Asked, Policy
-from muster_client.broadcast import Broadcast, Stream
 from muster_client.connection import Connection
 from muster_client.control_server import ControlServer, socket_path
 from muster_client.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
 from muster_client.events import (
+    Broadcast,
     CloneSuspected,
     Event,
     InboxEntry,
     NotPublished,
     PresenceChanged,
     Published,
+    Stream,
 )
 from muster_client.link import Link
 from muster_client.means import Means

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from muster_client.broadcast import Broadcast, Stream
 from muster_client.errors import UnknownSession
 from muster_client.events import (
+    Broadcast,
     MembersChanged,
     MemberView,
     SessionEnded,
     SessionJoined,
     SessionUpdate,
+    Stream,
     Target,
     TargetChanged,
 )

@@ -15,8 +15,7 @@ from tests.integration.hub_sessions.stage import Actor, befriend, call_in
 import muster_client
 from muster_client import Agent
 from muster_client.backoff import CAP_S
-from muster_client.broadcast import Stream
-from muster_client.events import Connected, Disconnected, Event
+from muster_client.events import Connected, Disconnected, Event, Stream
 from muster_hub.store import keys
 from muster_protocol.ids import InstanceId
 from muster_protocol.reasons import Reason

@@ -15,8 +15,7 @@ import pytest
 import pytest_asyncio
 
 from muster_client import Agent, Device
-from muster_client.broadcast import Stream
-from muster_client.events import Event
+from muster_client.events import Event, Stream
 from muster_client.session import Session
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MemberState

@@ -3,8 +3,7 @@
 import asyncio
 import gc
 
-from muster_client.broadcast import MAX_UNREAD_EVENTS, Broadcast
-from muster_client.events import Missed
+from muster_client.events import MAX_UNREAD_EVENTS, Broadcast, Missed
 
 
 async def test_each_reader_hears_what_comes_after_it_began() -> None:
