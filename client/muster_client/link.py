@@ -26,8 +26,7 @@ from muster_client.events import (
 )
 from muster_client.introduction import dialled, new_instance, pin
 from muster_client.keep_alive import KeepAlive
-from muster_client.roaming import way_to
-from muster_client.sleeping import CHECK_EVERY_S, SleepWatch
+from muster_client.machine_watch import CHECK_EVERY_S, SleepWatch, way_to
 from muster_client.tls import tls_context
 from muster_client.views import Drop
 from muster_protocol.closes import CloseCode

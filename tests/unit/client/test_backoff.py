@@ -3,7 +3,7 @@
 import pytest
 
 from muster_client.backoff import BASE_S, CAP_S, MAX_RETRY_AFTER_S, STABLE_S, Backoff
-from muster_client.sleeping import JUMP_S, SleepWatch
+from muster_client.machine_watch import JUMP_S, SleepWatch
 
 
 def lose(backoff: Backoff, times: int) -> None:
