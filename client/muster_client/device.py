@@ -5,6 +5,7 @@ follows it share one transaction. Nothing here speaks to the hub.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Self
 from msgspec import Struct
 
 from muster_client import judging
-from muster_client.clock import now_ms
 from muster_client.database import changes_by_others, damaged, open_database, transaction
 from muster_client.errors import DeviceExists, NoDevice, UnusableData
 from muster_client.hub_address import HubAddress, parse_hub_url
@@ -42,6 +42,11 @@ PROTOCOL = ProtocolRange(1, 1)
 """The protocol versions that this library speaks."""
 
 __all__ = ["DEFAULT_APP", "DEFAULT_GRANT_MS", "PROTOCOL", "Device", "DeviceSettings"]
+
+
+def now_ms() -> TimeMs:
+    """Give the wall clock in ms since 1970."""
+    return TimeMs(time.time_ns() // 1_000_000)
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):
