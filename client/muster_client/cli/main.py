@@ -12,8 +12,7 @@ from muster_client.cli.exit_codes import ExitCode
 from muster_client.cli.failures import Failure
 from muster_client.cli.invocation import Invocation
 from muster_client.cli.telling import tell
-from muster_client.cli.translation import from_error, from_usage
-from muster_client.cli.unexpected import from_unexpected
+from muster_client.cli.translation import from_error, from_unexpected, from_usage
 
 PROGRAM = "muster"
 

@@ -1,7 +1,12 @@
 """From the errors of the library, and of the parser of options, to the one form in which they are told."""
 
+import os
+import sys
+import traceback
 from functools import singledispatch
+from pathlib import Path
 
+from platformdirs import user_state_path
 from typer import TyperException
 
 from muster_client import errors
@@ -13,6 +18,9 @@ from muster_client.next_steps import NEXT_STEPS, as_sentence, cut
 from muster_client.private_files import NO_ROOM
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
+
+DEBUG_VARIABLE = "MUSTER_DEBUG"
+"""Set to anything, the traceback is shown as well."""
 
 _FROM_PARSER = "Value error, "
 """What the framework puts before the words of a ``ValueError``."""
@@ -202,3 +210,30 @@ def _(error: Refused) -> Failure:
 
 def _sentence(error: Exception) -> str:
     return as_sentence(str(error))
+
+
+def from_unexpected(error: Exception) -> Failure:
+    """Keep the traceback of ``error`` in a file that only this user reads, and tell where."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get(DEBUG_VARIABLE):
+        sys.stderr.write(text)
+    place = _keep(text)
+    found = f"its traceback is in {place}" if place else f"set {DEBUG_VARIABLE}=1 to see its traceback"
+    return Failure(
+        Word.UNEXPECTED,
+        f"Muster made a mistake: {type(error).__name__}; {found}.",
+        "Report it with that traceback.",
+        exit_code=ExitCode.UNEXPECTED,
+    )
+
+
+def _keep(text: str) -> Path | None:
+    """Write the newest traceback over the one before; None where that cannot be done."""
+    try:
+        path = user_state_path("muster", appauthor=False, ensure_exists=True) / "last-error.txt"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    except OSError:
+        return None
+    return path
