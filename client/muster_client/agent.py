@@ -11,8 +11,8 @@ import structlog
 from msgspec import structs
 
 from muster_client.agent_lock import agent_lock
-from muster_client.alongside import Companions, companions
 from muster_client.answering import Answering, Asked, Policy
+from muster_client.concurrency import Companions, companions
 from muster_client.connection import Connection
 from muster_client.control_server import ControlServer, socket_path
 from muster_client.device import Device

@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from muster_client.alongside import Companions, companions
+from muster_client.concurrency import Companions, companions
 from muster_client.control_errors import as_line
 from muster_client.control_messages import (
     MAX_LINE_BYTES,

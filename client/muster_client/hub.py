@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
 
-from muster_client.alongside import companions
+from muster_client.concurrency import companions
 from muster_client.connection import Connection, Dial, open_connection, read_challenge
 from muster_client.device import Device
 from muster_client.errors import HubUnreachable, Trouble

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import structlog
 
-from muster_client.alongside import companions
 from muster_client.backoff import CAP_S, Backoff
+from muster_client.concurrency import companions
 from muster_client.connection import Connection, ConnectionLost, Dial, open_connection
 from muster_client.device import Device
 from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble

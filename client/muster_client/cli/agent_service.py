@@ -19,7 +19,7 @@ from muster_client.errors import AgentRunning, NoAgent
 from muster_client.private_files import replace_private
 
 if TYPE_CHECKING:
-    from muster_client.service import Service
+    from muster_client.service_unit import Service
 
 COMMAND_TIMEOUT_S = 30
 
@@ -80,7 +80,7 @@ def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
 
 def _service(device: Path, on_session: str | None, accept: Accept) -> "Service":
     # What it needs to know of proxies is slow to import, and most commands do not.
-    from muster_client.service import agent_service  # noqa: PLC0415
+    from muster_client.service_unit import agent_service  # noqa: PLC0415
 
     options = [] if accept is Accept.ALL else ["--accept", accept.value]
     options += [] if on_session is None else ["--on-session", on_session]

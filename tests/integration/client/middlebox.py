@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from muster_client.alongside import companions
+from muster_client.concurrency import companions
 
 CHUNK_BYTES = 65_536
 

@@ -8,7 +8,7 @@ from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection
 
 from muster_client import Device
-from muster_client.alongside import companions
+from muster_client.concurrency import companions
 from muster_client.connection import Connection
 from muster_client.events import Disconnected, Event
 from muster_client.link import MAX_QUEUED_PUSHES, MAX_UNACKNOWLEDGED, Link

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from muster_client.alongside import companions
+from muster_client.concurrency import companions
 
 
 async def fails(error: Exception) -> None:

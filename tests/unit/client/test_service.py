@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from muster_client.paths import usual_path
-from muster_client.service import agent_service
+from muster_client.service_unit import agent_service
 
 HOME = Path("/home/ann")
 
