@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from muster_client.agent import Agent, Asked, Policy
     from muster_client.control import ControlClient
-    from muster_client.device import Device
+    from muster_client.device.device import Device
     from muster_client.hub import Hub
     from muster_client.session import Session
 
@@ -18,7 +18,7 @@ _HOMES = {
     "Agent": "muster_client.agent",
     "Asked": "muster_client.agent",
     "ControlClient": "muster_client.control",
-    "Device": "muster_client.device",
+    "Device": "muster_client.device.device",
     "Hub": "muster_client.hub",
     "Policy": "muster_client.agent",
     "Session": "muster_client.session",

@@ -15,7 +15,7 @@ from muster_client.answering import Answering, Asked, Policy
 from muster_client.concurrency import Companions, companions
 from muster_client.connection import Connection
 from muster_client.control_server import ControlServer, socket_path
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
 from muster_client.events import (
     Broadcast,

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from muster_client.device.private_files import PRIVATE_FILE, in_words
 from muster_client.errors import AgentRunning
-from muster_client.private_files import PRIVATE_FILE, in_words
 
 MAX_LOCK_BYTES = 4096
 

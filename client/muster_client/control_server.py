@@ -39,10 +39,10 @@ from muster_client.control_messages import (
     StatusIs,
     TargetUpdate,
 )
+from muster_client.device.private_files import PRIVATE_FILE, in_words, make_private_folder, readable_by_others
 from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
 from muster_client.events import InboxEntry, TargetChanged
 from muster_client.paths import SOCKET_FILE
-from muster_client.private_files import PRIVATE_FILE, in_words, make_private_folder, readable_by_others
 from muster_client.session import Session
 from muster_client.starting import DEFAULT_SESSION_MS
 from muster_client.views import AgentStatus

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from muster_client.control import ControlClient
-from muster_client.device import Device
+from muster_client.device.device import Device
+from muster_client.device.private_files import readable_by_others
 from muster_client.errors import DataNotWritten, DeviceError, NewerData, NoAgent, NoDevice, UnsafeKeyFile
 from muster_client.findings import Finding, fail, ok, warn
 from muster_client.hub_examination import examine_hub
 from muster_client.next_steps import MAKE_ROOM, cut
 from muster_client.paths import DATABASE_FILE
-from muster_client.private_files import readable_by_others
 from muster_protocol.errors import MusterError
 
 MIN_FREE_BYTES = 16 * 1024 * 1024

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import structlog
 from typing_extensions import override
 
+from muster_client.device.decisions import Intent
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.events import Progress, Target, TargetChanged
-from muster_client.judging import Intent
 from muster_client.means import Means, fresh_epoch_key
 from muster_client.session import Session
 from muster_protocol.calls import Admissions, TargetState

@@ -8,7 +8,7 @@ from ssl import SSLContext
 
 from muster_client.concurrency import companions
 from muster_client.connection import Connection, Dial, open_connection, read_challenge
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.errors import HubUnreachable, Trouble
 from muster_client.introduction import dialled, new_instance, pin
 from muster_client.keep_alive import USUAL_S

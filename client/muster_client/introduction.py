@@ -2,7 +2,7 @@
 
 import os
 
-from muster_client.device import PROTOCOL, Device
+from muster_client.device.device import PROTOCOL, Device
 from muster_protocol.connect import Dialled, Role
 from muster_protocol.hub_keys import HubKey
 from muster_protocol.ids import InstanceId

@@ -13,7 +13,7 @@ import structlog
 from muster_client.backoff import CAP_S, Backoff
 from muster_client.concurrency import companions
 from muster_client.connection import Connection, ConnectionLost, Dial, open_connection
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
 from muster_client.events import (
     Connected,

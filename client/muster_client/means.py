@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, Obstacle
 from muster_client.events import DataUnwritable, Event
 from muster_client.link import Link

@@ -8,8 +8,8 @@ the system is set to. ``NO_PROXY`` names hosts that are dialled directly. This m
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
+from muster_client.device.hub_address import DEFAULT_PORTS, is_host, is_loopback
 from muster_client.errors import HubUnreachable, Trouble
-from muster_client.hub_address import DEFAULT_PORTS, is_host, is_loopback
 
 VARIABLES = ("WSS_PROXY", "WS_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "SOCKS_PROXY", "ALL_PROXY", "NO_PROXY")
 _SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from urllib.parse import urlsplit
 
-from muster_client.hub_address import DEFAULT_PORTS
+from muster_client.device.hub_address import DEFAULT_PORTS
 
 LOOK_TIMEOUT_S = 2.0
 _MAX_BYTES = 16

@@ -4,9 +4,9 @@ import os
 import re
 from collections.abc import Sequence
 
+from muster_client.device.decisions import Intent
 from muster_client.errors import HubRefused, InvalidRequest, NotTrusted, Obstacle, SessionRefused
 from muster_client.hosting import HostedSession
-from muster_client.judging import Intent
 from muster_client.means import Means, fresh_epoch_key
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from msgspec import Struct
 
 from muster_client.connection import Connection
-from muster_client.device import Device
+from muster_client.device.device import Device
+from muster_client.device.statements import NARROWING, Held, serial_of
 from muster_client.errors import HubRefused
-from muster_client.statements import NARROWING, Held, serial_of
 from muster_protocol.errors import Refused
 from muster_protocol.frames import KindAndStatement, ListStatements, Ok, PutStatement, Statements
 from muster_protocol.ids import ClientId

@@ -3,7 +3,7 @@
 import ssl
 from pathlib import Path
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.errors import BadCertificateAuthority
 
 MAX_CA_BYTES = 256 * 1024

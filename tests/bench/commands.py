@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, percentile
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.cards import Mode
 
 TARGETS = 5

@@ -13,7 +13,7 @@ from muster_client import events
 from muster_client.cli.failures import for_people
 from muster_client.cli.nicknames import Nicknames, short
 from muster_client.cli.output import Output
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import REASONS, Reason

@@ -15,8 +15,8 @@ from muster_client.cli.failures import Failure, Word
 from muster_client.cli.help_pages import examples
 from muster_client.cli.invocation import Invocation, Json, invocation
 from muster_client.cli.output import Output
+from muster_client.device.private_files import replace_private
 from muster_client.errors import AgentRunning, NoAgent
-from muster_client.private_files import replace_private
 
 if TYPE_CHECKING:
     from muster_client.service_unit import Service

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 
 SYSTEM = "system"
 """Instead of a file: what the system trusts."""

@@ -13,8 +13,8 @@ from muster_client.cli.output import Output
 from muster_client.cli.peer_views import grant_fields, peer_fields, say_grant, told_about
 from muster_client.cli.profiles import parse_profile
 from muster_client.cli.publishing import publish
-from muster_client.device import DEFAULT_GRANT_MS, Device
-from muster_client.peers import Peer
+from muster_client.device.device import DEFAULT_GRANT_MS, Device
+from muster_client.device.peers import Peer
 from muster_protocol.cards import Mode
 from muster_protocol.governance import MAX_GRANT_MS
 

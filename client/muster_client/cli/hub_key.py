@@ -11,7 +11,7 @@ from muster_client.cli.help_pages import GroupedCommands, examples
 from muster_client.cli.id_text import parse_fingerprint
 from muster_client.cli.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.output import Output
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.ids import Fingerprint
 from muster_protocol.words import words
 

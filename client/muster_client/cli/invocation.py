@@ -11,7 +11,7 @@ import typer
 
 from muster_client.cli.failures import Failure, Word
 from muster_client.control import ControlClient
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.paths import default_path
 
 Json = Annotated[bool, typer.Option("--json", help="Give one JSON document (fields: client/README.md).")]

@@ -14,7 +14,7 @@ from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.invocation import Json, invocation
 from muster_client.cli.nicknames import Nicknames
 from muster_client.cli.output import Output
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.frames import MAX_WATCHED, Presence, PresenceState
 from muster_protocol.ids import ClientId
 

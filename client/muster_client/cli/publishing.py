@@ -9,7 +9,7 @@ from muster_client.cli.failures import NAMELESS, for_people
 from muster_client.cli.invocation import Invocation
 from muster_client.cli.output import Output
 from muster_client.cli.translation import from_error
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.errors import HubError, Trouble
 from muster_protocol.reasons import REASONS, Reason
 

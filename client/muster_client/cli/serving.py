@@ -8,7 +8,7 @@ from muster_client.agent import Agent, Asked, Policy, Session
 from muster_client.cli.accepting import Accept
 from muster_client.cli.agent_log import AgentLog
 from muster_client.cli.on_session import runner
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_client.events import Event
 
 

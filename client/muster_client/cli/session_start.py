@@ -17,9 +17,9 @@ from muster_client.cli.profiles import parse_profile
 from muster_client.cli.starting import Attempt, called
 from muster_client.cli.translation import from_error
 from muster_client.control import StartRequest
-from muster_client.device import Device
+from muster_client.device.decisions import Intent
+from muster_client.device.device import Device
 from muster_client.errors import InvalidRequest, NotTrusted, Obstacle, UnknownName
-from muster_client.judging import Intent
 from muster_protocol.cards import Mode
 from muster_protocol.errors import MusterError
 from muster_protocol.exchange import DEFAULT_INVITE_MS

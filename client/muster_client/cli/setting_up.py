@@ -9,7 +9,7 @@ from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.identity import id_document, show_id
 from muster_client.cli.invocation import Json, invocation
 from muster_client.cli.output import Output
-from muster_client.device import Device
+from muster_client.device.device import Device
 
 DEFAULT_HUB = "ws://127.0.0.1:7627"
 """Where ``muster hub`` listens when nothing is configured."""

@@ -12,8 +12,8 @@ from muster_client.cli.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.output import Output
 from muster_client.cli.peer_views import peer_fields, say_grant, told_about
 from muster_client.cli.publishing import publish
-from muster_client.device import Device
-from muster_client.peers import Peer
+from muster_client.device.device import Device
+from muster_client.device.peers import Peer
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.words import words

@@ -15,8 +15,8 @@ from muster_client.cli.nicknames import Nicknames
 from muster_client.cli.output import Output
 from muster_client.cli.profiles import parse_profile
 from muster_client.cli.telling import tell
-from muster_client.device import Device
-from muster_client.judging import Intent
+from muster_client.device.decisions import Intent
+from muster_client.device.device import Device
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Check, Decision
 from muster_protocol.frames import DecisionReply, Purpose, SessionKind

@@ -17,7 +17,7 @@ import pytest
 from pexpect.popen_spawn import PopenSpawn
 
 from muster_client.cli.id_text import id_text
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.cards import Mode
 
 PROGRAM = [sys.executable, "-m", "muster_client.cli"]

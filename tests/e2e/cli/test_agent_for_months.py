@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.cli.conftest import Cli
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.ids import Fingerprint
 
 STUB = """#!/bin/sh

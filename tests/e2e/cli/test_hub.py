@@ -3,7 +3,7 @@
 import pexpect
 import pytest
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.ids import Fingerprint
 
 ANOTHER = Fingerprint(b"\1" * 32)

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from muster_client import Agent, Device, Hub
-from muster_client.device import PROTOCOL
+from muster_client.device.device import PROTOCOL
 from muster_client.errors import HubKeyChanged, HubRefused, HubUnreachable
 from muster_client.events import (
     CloneSuspected,

@@ -9,9 +9,9 @@ import pytest
 
 from muster_client import Device
 from muster_client.agent_lock import agent_lock, read_holder
+from muster_client.device.peers import GrantState
 from muster_client.errors import AgentRunning
 from muster_client.paths import KEY_FILE, LOCK_FILE
-from muster_client.peers import GrantState
 
 ROUNDS = 150
 HUB_URL = "ws://127.0.0.1:7627"
@@ -51,7 +51,7 @@ SPEND = """
 import os, signal, sys
 from pathlib import Path
 from muster_client import Device
-from muster_client.statements import Topic
+from muster_client.device.statements import Topic
 from muster_protocol.governance import Grant
 from muster_protocol.ids import InviteId
 from muster_protocol.signed import read

@@ -11,7 +11,7 @@ from tests.integration.client.conftest import WAIT_S, free_port, running_hub, un
 from tests.integration.client.middlebox import Middlebox, http_connect, http_refusal, socks5
 
 from muster_client import Agent, Device, Hub, link
-from muster_client.device import now_ms
+from muster_client.device.device import now_ms
 from muster_client.doctor import examine
 from muster_client.errors import HubUnreachable, Trouble
 from muster_client.events import Connected, Disconnected, KeepAliveShortened

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from muster_client.device import Device
+from muster_client.device.device import Device
 from muster_protocol.ids import TimeMs
 
 HUB_URL = "ws://127.0.0.1:7627"

@@ -10,11 +10,11 @@ import pytest
 
 from muster_client.agent_lock import agent_lock, read_holder
 from muster_client.control_server import MAX_SOCKET_PATH_BYTES, socket_path
-from muster_client.database import open_database
-from muster_client.device import Device
+from muster_client.device.database import open_database
+from muster_client.device.device import Device
+from muster_client.device.private_files import create_private
 from muster_client.errors import DeviceExists, UnsafeKeyFile, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE, LOCK_FILE
-from muster_client.private_files import create_private
 
 HUB = "wss://hub.example.org"
 

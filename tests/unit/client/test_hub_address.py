@@ -2,7 +2,7 @@
 
 import pytest
 
-from muster_client.hub_address import BadHubUrl, parse_hub_url
+from muster_client.device.hub_address import BadHubUrl, parse_hub_url
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from muster_client.device import Device
+from muster_client.device.device import Device
+from muster_client.device.identity import Identity, read_identity, write_identity
 from muster_client.errors import DeviceExists, NoDevice, UnsafeKeyFile
-from muster_client.identity import Identity, read_identity, write_identity
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import verify_card
 from muster_protocol.ids import Serial

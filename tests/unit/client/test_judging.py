@@ -2,8 +2,8 @@
 
 import pytest
 
-from muster_client.device import Device
-from muster_client.judging import Intent
+from muster_client.device.decisions import Intent
+from muster_client.device.device import Device
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import Purpose, SessionKind

@@ -2,8 +2,8 @@
 
 import pytest
 
+from muster_client.device.peers import Peer, check_nickname, resolve
 from muster_client.errors import AmbiguousName, BadNickname, UnknownName
-from muster_client.peers import Peer, check_nickname, resolve
 from muster_protocol.ids import ClientId, TimeMs
 
 

@@ -14,16 +14,16 @@ from typing import Self
 
 from msgspec import Struct
 
-from muster_client import judging
-from muster_client.database import changes_by_others, damaged, open_database, transaction
+from muster_client.device import decisions
+from muster_client.device.database import changes_by_others, damaged, open_database, transaction
+from muster_client.device.hub_address import HubAddress, parse_hub_url
+from muster_client.device.identity import Identity, read_identity, write_identity
+from muster_client.device.meta import Meta
+from muster_client.device.private_files import in_words, make_private_folder
+from muster_client.device.statements import Held, Statements, Topic
+from muster_client.device.trust_book import DEFAULT_GRANT_MS, TrustBook
 from muster_client.errors import DeviceExists, NoDevice, UnusableData
-from muster_client.hub_address import HubAddress, parse_hub_url
-from muster_client.identity import Identity, read_identity, write_identity
-from muster_client.meta import Meta
 from muster_client.paths import DATABASE_FILE, KEY_FILE
-from muster_client.private_files import in_words, make_private_folder
-from muster_client.statements import Held, Statements, Topic
-from muster_client.trust_book import DEFAULT_GRANT_MS, TrustBook
 from muster_protocol.cards import Card, Mode, ProtocolRange
 from muster_protocol.continuity import Token
 from muster_protocol.decision import Compatibility, Decision
@@ -292,13 +292,13 @@ class Device(TrustBook):
 
     # -- decisions ----------------------------------------------------------------------------------------------------
 
-    def decide_outgoing(self, intent: judging.Intent, target: ClientId, standing: Reason | None = None) -> Decision:
+    def decide_outgoing(self, intent: decisions.Intent, target: ClientId, standing: Reason | None = None) -> Decision:
         """Judge over own data whether this device may call ``target``."""
-        return judging.decide_outgoing(self._facts(), intent, target, standing, self._clock())
+        return decisions.decide_outgoing(self._facts(), intent, target, standing, self._clock())
 
     def decide_incoming(self, invite: Invite, standing: Reason | None = None) -> Decision:
         """Judge over own data whether this device may say yes to an invite that verified."""
-        return judging.decide_incoming(self._facts(), invite, standing, self._clock())
+        return decisions.decide_incoming(self._facts(), invite, standing, self._clock())
 
     def spend(self, invite: Invite, standing: Reason | None = None) -> Reason | None:
         """Judge an automatic invite and spend a one-time grant on it, durably, in one step; None is yes."""
@@ -311,14 +311,14 @@ class Device(TrustBook):
                 return Reason.GRANT_USED
         return None
 
-    def _facts(self) -> judging.OwnFacts:
+    def _facts(self) -> decisions.OwnFacts:
         mine = self.settings
         trusts, grants = self._statements.all(Topic.TRUST), self._statements.all(Topic.GRANT)
-        return judging.OwnFacts(
+        return decisions.OwnFacts(
             client=self.client,
             fingerprint=self.fingerprint,
-            pins=judging.pins_of(trusts),
-            grants=judging.grants_of(grants, self.invites.spent()),
+            pins=decisions.pins_of(trusts),
+            grants=decisions.grants_of(grants, self.invites.spent()),
             compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
             peers=self._peers.compatibilities(),
         )

@@ -4,14 +4,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from muster_client import judging
-from muster_client.database import transaction
-from muster_client.identity import Identity
-from muster_client.invites import Invites
-from muster_client.peer_store import PeerStore
-from muster_client.peers import Peer
-from muster_client.peers import resolve as resolve_peer
-from muster_client.statements import Statements, Topic
+from muster_client.device import decisions
+from muster_client.device.database import transaction
+from muster_client.device.identity import Identity
+from muster_client.device.invites import Invites
+from muster_client.device.peer_store import PeerStore
+from muster_client.device.peers import Peer
+from muster_client.device.peers import resolve as resolve_peer
+from muster_client.device.statements import Statements, Topic
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.errors import Refused
@@ -153,7 +153,7 @@ class TrustBook:
 
     def pins(self) -> dict[ClientId, Fingerprint]:
         """Give whom this device trusts, and under which key."""
-        return judging.pins_of(self._statements.all(Topic.TRUST))
+        return decisions.pins_of(self._statements.all(Topic.TRUST))
 
     def peer_key(self, peer: ClientId) -> PublicKey | None:
         """Give the public key behind a peer's pin, once its card was seen."""

@@ -9,8 +9,8 @@ from typing import Self
 
 from msgspec import Struct
 
+from muster_client.device.private_files import PRIVATE_FILE, readable_by_others, replace_private
 from muster_client.errors import UnsafeKeyFile
-from muster_client.private_files import PRIVATE_FILE, readable_by_others, replace_private
 from muster_protocol.cards import MAX_ROTATIONS, Rotation, SignedRotation, sign_rotation, verify_rotation
 from muster_protocol.codec import convert, encode, unpack
 from muster_protocol.errors import Refused

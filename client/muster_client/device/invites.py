@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from muster_client.database import transaction
+from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry
 from muster_protocol.exchange import Invite

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from typing_extensions import override
 
+from muster_client.device.private_files import create_private
 from muster_client.errors import DataNotWritten, NewerData, UnusableData
-from muster_client.private_files import create_private
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_MS = 5_000

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import structs
 
-from muster_client.database import transaction
+from muster_client.device.database import transaction
 from muster_protocol.cards import Card
 from muster_protocol.errors import Refused
 from muster_protocol.governance import GOVERNANCE, Governance, Grant, Revocation, Trust, Untrust, check_governance

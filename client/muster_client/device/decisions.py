@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from muster_client.statements import Held
+from muster_client.device.statements import Held
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
 from muster_protocol.exchange import Invite
