@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from muster_client.agent import Agent, Asked, Policy
+    from muster_client.connection.hub import Hub
     from muster_client.control import ControlClient
     from muster_client.device.device import Device
-    from muster_client.hub import Hub
     from muster_client.session import Session
 
 _HOMES = {
@@ -19,7 +19,7 @@ _HOMES = {
     "Asked": "muster_client.agent",
     "ControlClient": "muster_client.control",
     "Device": "muster_client.device.device",
-    "Hub": "muster_client.hub",
+    "Hub": "muster_client.connection.hub",
     "Policy": "muster_client.agent",
     "Session": "muster_client.session",
 }

@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from muster_client.connection.link import Link
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, Obstacle
 from muster_client.events import DataUnwritable, Event
-from muster_client.link import Link
 from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
 from muster_protocol.ids import ClientId, TimeMs

@@ -6,7 +6,7 @@ import structlog
 
 from muster_client.answering import Answering
 from muster_client.attending import DISHONEST, AttendedSession
-from muster_client.connection import Connection
+from muster_client.connection.connection import Connection
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.hosting import HostedSession
 from muster_client.means import Means

@@ -3,7 +3,7 @@
 import structlog
 
 from muster_client.answering import Answering
-from muster_client.connection import Connection
+from muster_client.connection.connection import Connection
 from muster_client.events import PeerChanged, PresenceChanged
 from muster_client.means import Means
 from muster_client.membership import Membership

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from muster_client.connection.proxy import VARIABLES
 from muster_client.paths import usual_path
-from muster_client.proxy import VARIABLES
 
 RESTART_S = 10
 """How long after a crash the agent is started again."""

@@ -14,7 +14,7 @@ from tests.integration.hub_sessions.stage import Actor, befriend, call_in
 
 import muster_client
 from muster_client import Agent
-from muster_client.backoff import CAP_S
+from muster_client.connection.backoff import CAP_S
 from muster_client.events import Connected, Disconnected, Event, Stream
 from muster_hub.store import keys
 from muster_protocol.ids import InstanceId
@@ -58,7 +58,7 @@ async def test_superseded_does_not_ping_pong(
     node = await hub_nodes.node("one")
     twin, later = InstanceId(os.urandom(16)), iter(lambda: InstanceId(os.urandom(16)), None)
     ids = iter([twin, twin])
-    monkeypatch.setattr("muster_client.link.new_instance", lambda: next(ids, None) or next(later))
+    monkeypatch.setattr("muster_client.connection.link.new_instance", lambda: next(ids, None) or next(later))
     with muster_client.Device.create(tmp_path / "one", hub_url=node.url) as device:
         client = device.client
     shutil.copytree(tmp_path / "one", tmp_path / "two")

@@ -79,7 +79,7 @@ def _shown(device: Device) -> Fingerprint:
     # The event loop and the transport are slow to import, and most commands need neither.
     import asyncio  # noqa: PLC0415
 
-    from muster_client.hub import shown_hub_key  # noqa: PLC0415
+    from muster_client.connection.hub import shown_hub_key  # noqa: PLC0415
 
     return asyncio.run(shown_hub_key(device))
 

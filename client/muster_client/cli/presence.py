@@ -19,7 +19,7 @@ from muster_protocol.frames import MAX_WATCHED, Presence, PresenceState
 from muster_protocol.ids import ClientId
 
 if TYPE_CHECKING:
-    from muster_client.hub import Hub
+    from muster_client.connection.hub import Hub
 
 commands = typer.Typer()
 

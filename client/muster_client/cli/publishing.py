@@ -14,7 +14,7 @@ from muster_client.errors import HubError, Trouble
 from muster_protocol.reasons import REASONS, Reason
 
 if TYPE_CHECKING:
-    from muster_client.hub import Hub
+    from muster_client.connection.hub import Hub
 
 CONNECT_TIMEOUT_S = 5
 """How long a change waits for the hub; it holds on this device at once."""

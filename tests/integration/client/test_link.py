@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from muster_client import Agent, Device, Hub
+from muster_client.connection.hub import shown_hub_key
 from muster_client.device.device import PROTOCOL
 from muster_client.errors import HubKeyChanged, HubRefused, HubUnreachable
 from muster_client.events import (
@@ -27,7 +28,6 @@ from muster_client.events import (
     Published,
     SessionJoined,
 )
-from muster_client.hub import shown_hub_key
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import HubHandshake
 from muster_protocol.frames import Challenge

@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection
 
 from muster_client import Agent, Device, Hub
 from muster_client.agent_lock import read_holder
-from muster_client.backoff import BASE_S, MAX_RETRY_AFTER_S
+from muster_client.connection.backoff import BASE_S, MAX_RETRY_AFTER_S
 from muster_client.control_messages import StartRequest
 from muster_client.events import Disconnected, SessionEnded
 from muster_client.paths import LOCK_FILE

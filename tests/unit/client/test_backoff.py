@@ -2,8 +2,8 @@
 
 import pytest
 
-from muster_client.backoff import BASE_S, CAP_S, MAX_RETRY_AFTER_S, STABLE_S, Backoff
-from muster_client.machine_watch import JUMP_S, SleepWatch
+from muster_client.connection.backoff import BASE_S, CAP_S, MAX_RETRY_AFTER_S, STABLE_S, Backoff
+from muster_client.connection.machine_watch import JUMP_S, SleepWatch
 
 
 def lose(backoff: Backoff, times: int) -> None:

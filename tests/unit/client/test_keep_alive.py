@@ -2,7 +2,7 @@
 
 import pytest
 
-from muster_client.keep_alive import LEAST_S, USUAL_S, KeepAlive
+from muster_client.connection.keep_alive import LEAST_S, USUAL_S, KeepAlive
 
 
 def on(network: str) -> KeepAlive:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from muster_client.connection.proxy import VARIABLES, proxy_for, shown
 from muster_client.errors import HubUnreachable, Trouble
-from muster_client.proxy import VARIABLES, proxy_for, shown
 
 HUB = "wss://hub.example.org"
 

@@ -10,9 +10,13 @@ from typing import TypeVar
 
 import structlog
 
-from muster_client.backoff import CAP_S, Backoff
 from muster_client.concurrency import companions
-from muster_client.connection import Connection, ConnectionLost, Dial, open_connection
+from muster_client.connection.backoff import CAP_S, Backoff
+from muster_client.connection.connection import Connection, ConnectionLost, Dial, open_connection
+from muster_client.connection.dialling import dialled, new_instance, pin
+from muster_client.connection.keep_alive import KeepAlive
+from muster_client.connection.machine_watch import CHECK_EVERY_S, SleepWatch, way_to
+from muster_client.connection.tls import tls_context
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
 from muster_client.events import (
@@ -24,10 +28,6 @@ from muster_client.events import (
     KeepAliveShortened,
     Stopped,
 )
-from muster_client.introduction import dialled, new_instance, pin
-from muster_client.keep_alive import KeepAlive
-from muster_client.machine_watch import CHECK_EVERY_S, SleepWatch, way_to
-from muster_client.tls import tls_context
 from muster_client.views import Drop
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from ssl import SSLContext
 
 from muster_client.concurrency import companions
-from muster_client.connection import Connection, Dial, open_connection, read_challenge
+from muster_client.connection.connection import Connection, Dial, open_connection, read_challenge
+from muster_client.connection.dialling import dialled, new_instance, pin
+from muster_client.connection.keep_alive import USUAL_S
+from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
+from muster_client.connection.tls import tls_context
+from muster_client.connection.transport import Certificate, open_socket
 from muster_client.device.device import Device
 from muster_client.errors import HubUnreachable, Trouble
-from muster_client.introduction import dialled, new_instance, pin
-from muster_client.keep_alive import USUAL_S
-from muster_client.synchronising import PublishResult, fetch_own, publish
-from muster_client.tls import tls_context
-from muster_client.transport import Certificate, open_socket
 from muster_protocol.cards import Mode
 from muster_protocol.connect import Role, Welcome
 from muster_protocol.errors import Refused

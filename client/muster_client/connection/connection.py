@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
 from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable
-from muster_client.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
 from muster_protocol.closes import is_stop
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
 from muster_protocol.continuity import Token, prove

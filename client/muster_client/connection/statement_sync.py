@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from msgspec import Struct
 
-from muster_client.connection import Connection
+from muster_client.connection.connection import Connection
 from muster_client.device.device import Device
 from muster_client.device.statements import NARROWING, Held, serial_of
 from muster_client.errors import HubRefused

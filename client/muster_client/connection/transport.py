@@ -21,10 +21,10 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
+from muster_client.connection.os_errors import from_os_error
+from muster_client.connection.proxy import proxy_for, shown
+from muster_client.connection.scheme_probe import speaks_plain_http, speaks_tls
 from muster_client.errors import HubUnreachable, Trouble
-from muster_client.proxy import proxy_for, shown
-from muster_client.second_look import speaks_plain_http, speaks_tls
-from muster_client.troubles import from_os_error
 from muster_protocol.codec import MAX_MESSAGE_BYTES
 
 SUBPROTOCOL = Subprotocol("muster.v1")
