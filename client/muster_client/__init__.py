@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from muster_client.connection.hub import Hub
     from muster_client.control import ControlClient
     from muster_client.device.device import Device
-    from muster_client.session import Session
+    from muster_client.sessions.session import Session
 
 _HOMES = {
     "Agent": "muster_client.agent",
@@ -21,7 +21,7 @@ _HOMES = {
     "Device": "muster_client.device.device",
     "Hub": "muster_client.connection.hub",
     "Policy": "muster_client.agent",
-    "Session": "muster_client.session",
+    "Session": "muster_client.sessions.session",
 }
 
 __all__ = ["Agent", "Asked", "ControlClient", "Device", "Hub", "Policy", "Session"]

@@ -11,7 +11,6 @@ import structlog
 from msgspec import structs
 
 from muster_client.agent_lock import agent_lock
-from muster_client.answering import Answering, Asked, Policy
 from muster_client.concurrency import Companions, companions
 from muster_client.connection.connection import Connection
 from muster_client.connection.link import Link
@@ -29,12 +28,13 @@ from muster_client.events import (
     Published,
     Stream,
 )
-from muster_client.means import Means
-from muster_client.membership import Membership
 from muster_client.paths import LOCK_FILE
-from muster_client.pushes import Pushes
-from muster_client.session import Session
-from muster_client.starting import DEFAULT_SESSION_MS, create_session
+from muster_client.sessions.answering import Answering, Asked, Policy
+from muster_client.sessions.context import Means
+from muster_client.sessions.create import DEFAULT_SESSION_MS, create_session
+from muster_client.sessions.membership import Membership
+from muster_client.sessions.pushes import Pushes
+from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.frames import ConfirmToken, Ok, Presence, PresenceReply, Purpose, Push, SessionKind, Watch, Who

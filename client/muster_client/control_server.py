@@ -43,8 +43,8 @@ from muster_client.device.private_files import PRIVATE_FILE, in_words, make_priv
 from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
 from muster_client.events import InboxEntry, TargetChanged
 from muster_client.paths import SOCKET_FILE
-from muster_client.session import Session
-from muster_client.starting import DEFAULT_SESSION_MS
+from muster_client.sessions.create import DEFAULT_SESSION_MS
+from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
 from muster_protocol.cards import Mode
 from muster_protocol.errors import MusterError

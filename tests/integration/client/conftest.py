@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from muster_client import Agent, Device
 from muster_client.events import Event, Stream
-from muster_client.session import Session
+from muster_client.sessions.session import Session
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MemberState
 from muster_protocol.ids import ClientId

@@ -13,7 +13,7 @@ from tests.integration.client.conftest import WAIT_S, befriend, settled, until
 from muster_client import Agent
 from muster_client.connection.link import Link
 from muster_client.events import Progress, SessionJoined
-from muster_client.hosting import HostedSession
+from muster_client.sessions.hosted import HostedSession
 from muster_protocol.frames import Admit
 
 

@@ -16,7 +16,7 @@ from muster_client.events import (
     Progress,
     SessionEnded,
 )
-from muster_client.session import Session
+from muster_client.sessions.session import Session
 from muster_hub.store.urls import parse
 from muster_hub.store.wire import Wire
 from muster_protocol.frames import MemberState

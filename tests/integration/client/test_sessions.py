@@ -16,7 +16,7 @@ from muster_client.events import (
     SessionEnded,
     SessionJoined,
 )
-from muster_client.session import Session
+from muster_client.sessions.session import Session
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_MEMBERS, MemberState, Purpose, SessionKind
 from muster_protocol.ids import ClientId

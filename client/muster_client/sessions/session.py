@@ -18,7 +18,7 @@ from muster_client.events import (
     Target,
     TargetChanged,
 )
-from muster_client.means import Means
+from muster_client.sessions.context import Means
 from muster_client.views import SessionView
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import KnownEpoch

@@ -2,11 +2,11 @@
 
 import structlog
 
-from muster_client.answering import Answering
 from muster_client.connection.connection import Connection
 from muster_client.events import PeerChanged, PresenceChanged
-from muster_client.means import Means
-from muster_client.membership import Membership
+from muster_client.sessions.answering import Answering
+from muster_client.sessions.context import Means
+from muster_client.sessions.membership import Membership
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     AdmissionPush,

@@ -4,8 +4,8 @@ import structlog
 from typing_extensions import override
 
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
-from muster_client.means import Means, fresh_receive_key
-from muster_client.session import Session
+from muster_client.sessions.context import Means, fresh_receive_key
+from muster_client.sessions.session import Session
 from muster_protocol.epochs import Cause, CauseKind
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave, hash_of

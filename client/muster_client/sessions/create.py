@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from muster_client.device.decisions import Intent
 from muster_client.errors import HubRefused, InvalidRequest, NotTrusted, Obstacle, SessionRefused
-from muster_client.hosting import HostedSession
-from muster_client.means import Means, fresh_epoch_key
+from muster_client.sessions.context import Means, fresh_epoch_key
+from muster_client.sessions.hosted import HostedSession
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_SESSION_MS, MAX_TARGETS, CreateSession, Ok, Purpose, SessionKind

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import structlog
 
-from muster_client.answering import Answering
-from muster_client.attending import DISHONEST, AttendedSession
 from muster_client.connection.connection import Connection
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
-from muster_client.hosting import HostedSession
-from muster_client.means import Means
-from muster_client.session import Session
+from muster_client.sessions.answering import Answering
+from muster_client.sessions.context import Means
+from muster_client.sessions.hosted import HostedSession
+from muster_client.sessions.joined import DISHONEST, AttendedSession
+from muster_client.sessions.session import Session
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Answer, Joined, Leave
 from muster_protocol.frames import (

@@ -8,7 +8,7 @@ import structlog
 from muster_client.device.invites import ACCEPTED, Remembered
 from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
-from muster_client.means import Means, fresh_receive_key
+from muster_client.sessions.context import Means, fresh_receive_key
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer

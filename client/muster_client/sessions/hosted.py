@@ -12,8 +12,8 @@ from typing_extensions import override
 from muster_client.device.decisions import Intent
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.events import Progress, Target, TargetChanged
-from muster_client.means import Means, fresh_epoch_key
-from muster_client.session import Session
+from muster_client.sessions.context import Means, fresh_epoch_key
+from muster_client.sessions.session import Session
 from muster_protocol.calls import Admissions, TargetState
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import DEFAULT_INVITE_MS, Answer, Joined, Leave
