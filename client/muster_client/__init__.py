@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from muster_client.agent import Agent, Asked, Policy
     from muster_client.connection.hub import Hub
-    from muster_client.control import ControlClient
+    from muster_client.control.client import ControlClient
     from muster_client.device.device import Device
     from muster_client.sessions.session import Session
 
 _HOMES = {
     "Agent": "muster_client.agent",
     "Asked": "muster_client.agent",
-    "ControlClient": "muster_client.control",
+    "ControlClient": "muster_client.control.client",
     "Device": "muster_client.device.device",
     "Hub": "muster_client.connection.hub",
     "Policy": "muster_client.agent",

@@ -10,12 +10,12 @@ from ssl import SSLContext
 import structlog
 from msgspec import structs
 
-from muster_client.agent_lock import agent_lock
 from muster_client.concurrency import Companions, companions
 from muster_client.connection.connection import Connection
 from muster_client.connection.link import Link
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
-from muster_client.control_server import ControlServer, socket_path
+from muster_client.control.lock import agent_lock
+from muster_client.control.server import ControlServer, socket_path
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
 from muster_client.events import (

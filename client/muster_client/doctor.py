@@ -9,7 +9,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from muster_client.control import ControlClient
+from muster_client.control.client import ControlClient
 from muster_client.device.device import Device
 from muster_client.device.private_files import readable_by_others
 from muster_client.errors import DataNotWritten, DeviceError, NewerData, NoAgent, NoDevice, UnsafeKeyFile

@@ -13,7 +13,7 @@ from muster_client.cli.progress import view_for, whose
 from muster_client.cli.starting import Attempt
 from muster_client.cli.telling import tell
 from muster_client.cli.translation import from_error
-from muster_client.control import ControlClient, StartRequest
+from muster_client.control.client import ControlClient, StartRequest
 from muster_client.errors import HubError, NoAgent, Obstacle, UnknownSession
 from muster_client.events import Progress, Target
 from muster_protocol.errors import MusterError

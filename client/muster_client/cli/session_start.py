@@ -16,7 +16,7 @@ from muster_client.cli.output import Output
 from muster_client.cli.profiles import parse_profile
 from muster_client.cli.starting import Attempt, called
 from muster_client.cli.translation import from_error
-from muster_client.control import StartRequest
+from muster_client.control.client import StartRequest
 from muster_client.device.decisions import Intent
 from muster_client.device.device import Device
 from muster_client.errors import InvalidRequest, NotTrusted, Obstacle, UnknownName

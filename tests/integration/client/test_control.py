@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from tests.integration.client.conftest import WAIT_S, befriend, until
 
-from muster_client import Agent, ControlClient, Device, control_server
-from muster_client.agent_lock import read_holder
+from muster_client import Agent, ControlClient, Device
 from muster_client.cli.exit_codes import ExitCode
 from muster_client.cli.following import Run
 from muster_client.cli.nicknames import Nicknames
 from muster_client.cli.output import Output
 from muster_client.cli.starting import Attempt, called
-from muster_client.control import Settled, Started, StartRequest, TargetUpdate
-from muster_client.control_server import MAX_CONTROL_CLIENTS, MAX_SOCKET_PATH_BYTES
+from muster_client.control import server
+from muster_client.control.client import Settled, Started, StartRequest, TargetUpdate
+from muster_client.control.lock import read_holder
+from muster_client.control.server import MAX_CONTROL_CLIENTS, MAX_SOCKET_PATH_BYTES
 from muster_client.errors import (
     ControlFailed,
     InvalidRequest,
@@ -162,7 +163,7 @@ async def test_a_session_that_nobody_takes_is_closed_in_time(
     befriend(laptop, nas)
     caller = await open_agent(laptop)
     events = caller.events()
-    monkeypatch.setattr(control_server, "GO_AHEAD_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(server, "GO_AHEAD_TIMEOUT_S", 0.01)
     reading = ControlClient(laptop.path).start(StartRequest(targets=(nas.client,)))
     started = await aside(next, reading)
     assert isinstance(started, Started)

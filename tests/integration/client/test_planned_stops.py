@@ -13,9 +13,9 @@ from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection
 
 from muster_client import Agent, Device, Hub
-from muster_client.agent_lock import read_holder
 from muster_client.connection.backoff import BASE_S, MAX_RETRY_AFTER_S
-from muster_client.control_messages import StartRequest
+from muster_client.control.lock import read_holder
+from muster_client.control.messages import StartRequest
 from muster_client.events import Disconnected, SessionEnded
 from muster_client.paths import LOCK_FILE
 from muster_protocol.closes import CloseCode

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from muster_client import Device
-from muster_client.agent_lock import agent_lock, read_holder
+from muster_client.control.lock import agent_lock, read_holder
 from muster_client.device.peers import GrantState
 from muster_client.errors import AgentRunning
 from muster_client.paths import KEY_FILE, LOCK_FILE
@@ -33,7 +33,7 @@ with Device.open(Path(sys.argv[1])) as device:
 HOLD = """
 import sys
 from pathlib import Path
-from muster_client.agent_lock import agent_lock
+from muster_client.control.lock import agent_lock
 with agent_lock(Path(sys.argv[1]), Path("/somewhere/agent.sock")):
     print("held", flush=True)
     sys.stdin.readline()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from muster_client.agent_lock import agent_lock, read_holder
-from muster_client.control_server import MAX_SOCKET_PATH_BYTES, socket_path
+from muster_client.control.lock import agent_lock, read_holder
+from muster_client.control.server import MAX_SOCKET_PATH_BYTES, socket_path
 from muster_client.device.database import open_database
 from muster_client.device.device import Device
 from muster_client.device.private_files import create_private

@@ -13,9 +13,9 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from muster_client.agent_lock import read_holder
-from muster_client.control_errors import as_error
-from muster_client.control_messages import (
+from muster_client.control.errors import as_error
+from muster_client.control.lock import read_holder
+from muster_client.control.messages import (
     MAX_LINE_BYTES,
     Accept,
     AnyLine,

@@ -15,8 +15,8 @@ import msgspec
 import structlog
 
 from muster_client.concurrency import Companions, companions
-from muster_client.control_errors import as_line
-from muster_client.control_messages import (
+from muster_client.control.errors import as_line
+from muster_client.control.messages import (
     MAX_LINE_BYTES,
     Accept,
     AnyLine,

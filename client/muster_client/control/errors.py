@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from muster_client.control_messages import (
+from muster_client.control.messages import (
     AnyLine,
     ControlLine,
     FailedLine,
