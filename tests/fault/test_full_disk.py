@@ -13,10 +13,10 @@ import pytest
 from tests.integration.client.conftest import befriend, running_hub, until
 
 from muster_client import Agent, Device
-from muster_client.doctor import examine
+from muster_client.doctor.examine import examine
+from muster_client.doctor.findings import Health
 from muster_client.errors import DataNotWritten
 from muster_client.events import Connected, DataUnwritable, Disconnected, Published
-from muster_client.findings import Health
 from muster_protocol.labels import Kind
 
 SIZE_KIB = 768

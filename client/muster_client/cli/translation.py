@@ -15,7 +15,7 @@ from muster_client.cli.failures import Failure, Word, did_you_mean, from_reason,
 from muster_client.cli.nicknames import short
 from muster_client.device.hub_address import BadHubUrl
 from muster_client.device.private_files import NO_ROOM
-from muster_client.next_steps import NEXT_STEPS, as_sentence, cut
+from muster_client.doctor.next_steps import NEXT_STEPS, as_sentence, cut
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
 

@@ -12,8 +12,8 @@ from muster_client.cli import documents
 from muster_client.cli.app import app
 from muster_client.cli.failures import Word
 from muster_client.cli.telling import ErrorDocument
+from muster_client.doctor.next_steps import NEXT_STEPS
 from muster_client.errors import Trouble
-from muster_client.next_steps import NEXT_STEPS
 
 README = (Path(__file__).resolve().parents[3] / "client/README.md").read_text("utf-8")
 

@@ -13,11 +13,11 @@ from tests.integration.client.conftest import WAIT_S, running_hub, until
 
 from muster_client import Agent, Device, Hub
 from muster_client.connection.tls import MAX_CA_BYTES, read_authority
-from muster_client.doctor import examine
+from muster_client.doctor.examine import examine
+from muster_client.doctor.findings import Health
+from muster_client.doctor.next_steps import NEXT_STEPS
 from muster_client.errors import BadCertificateAuthority, HubUnreachable, Trouble
 from muster_client.events import Connected, Disconnected
-from muster_client.findings import Health
-from muster_client.next_steps import NEXT_STEPS
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

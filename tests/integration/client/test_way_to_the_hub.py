@@ -16,11 +16,11 @@ from muster_client.connection.keep_alive import KeepAlive
 from muster_client.connection.proxy import VARIABLES
 from muster_client.connection.tls import read_authority
 from muster_client.device.device import now_ms
-from muster_client.doctor import examine
+from muster_client.doctor.examine import examine
+from muster_client.doctor.findings import Health
+from muster_client.doctor.hub import examine_hub
 from muster_client.errors import HubUnreachable, Trouble
 from muster_client.events import Connected, Disconnected, KeepAliveShortened
-from muster_client.findings import Health
-from muster_client.hub_examination import examine_hub
 from muster_protocol.ids import TimeMs
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

@@ -10,9 +10,9 @@ from muster_client.connection.proxy import proxy_for, shown
 from muster_client.connection.transport import Certificate
 from muster_client.device.device import PROTOCOL, Device
 from muster_client.device.hub_address import DEFAULT_PORTS
+from muster_client.doctor.findings import Finding, Health, fail, ok, warn
+from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, cut
 from muster_client.errors import DataNotWritten, HubError, HubRefused, HubUnreachable, Trouble
-from muster_client.findings import Finding, Health, fail, ok, warn
-from muster_client.next_steps import MAKE_ROOM, NEXT_STEPS, cut
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Challenge
 from muster_protocol.hub_keys import follow_hub_key

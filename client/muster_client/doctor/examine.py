@@ -12,10 +12,10 @@ from pathlib import Path
 from muster_client.control.client import ControlClient
 from muster_client.device.device import Device
 from muster_client.device.private_files import readable_by_others
+from muster_client.doctor.findings import Finding, fail, ok, warn
+from muster_client.doctor.hub import examine_hub
+from muster_client.doctor.next_steps import MAKE_ROOM, cut
 from muster_client.errors import DataNotWritten, DeviceError, NewerData, NoAgent, NoDevice, UnsafeKeyFile
-from muster_client.findings import Finding, fail, ok, warn
-from muster_client.hub_examination import examine_hub
-from muster_client.next_steps import MAKE_ROOM, cut
 from muster_client.paths import DATABASE_FILE
 from muster_protocol.errors import MusterError
 
