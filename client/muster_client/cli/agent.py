@@ -7,9 +7,9 @@ import typer
 from muster_client.cli import agent_service, agent_status
 from muster_client.cli.accepting import Accept
 from muster_client.cli.authority import TlsCa, remember
-from muster_client.cli.help_pages import GroupedCommands, examples
 from muster_client.cli.invocation import Invocation, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.help_pages import GroupedCommands, examples
+from muster_client.cli.output.output import Output
 
 commands = typer.Typer(
     name="agent",

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from muster_client.cli.accepting import Accept
-from muster_client.cli.documents import ServiceDocument
-from muster_client.cli.failures import Failure, Word
-from muster_client.cli.help_pages import examples
 from muster_client.cli.invocation import Invocation, Json, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import ServiceDocument
+from muster_client.cli.output.failures import Failure, Word
+from muster_client.cli.output.help_pages import examples
+from muster_client.cli.output.output import Output
 from muster_client.device.private_files import replace_private
 from muster_client.errors import AgentRunning, NoAgent
 

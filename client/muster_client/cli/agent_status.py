@@ -4,13 +4,13 @@ import time
 
 import typer
 
-from muster_client.cli.documents import AgentStatusDocument, DropFields
 from muster_client.cli.durations import say_ms
-from muster_client.cli.exit_codes import ExitCode
-from muster_client.cli.failures import NAMELESS, for_people
-from muster_client.cli.help_pages import examples
 from muster_client.cli.invocation import Json, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import AgentStatusDocument, DropFields
+from muster_client.cli.output.exit_codes import ExitCode
+from muster_client.cli.output.failures import NAMELESS, for_people
+from muster_client.cli.output.help_pages import examples
+from muster_client.cli.output.output import Output
 from muster_client.views import AgentStatus
 from muster_protocol.reasons import REASONS
 from muster_protocol.words import words

@@ -20,9 +20,9 @@ from muster_client.cli import (
     trusting,
     why,
 )
-from muster_client.cli.help_pages import Group, GroupedCommands, examples
 from muster_client.cli.invocation import Invocation, invocation
 from muster_client.cli.mounted import MountedCommands
+from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
 from muster_client.errors import DeviceError
 
 DISTRIBUTION = "musterhub"

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from muster_client.cli.output import Output
+from muster_client.cli.output.output import Output
 from muster_client.device.device import Device
 from muster_protocol.words import words
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import typer
 
-from muster_client.cli.documents import DoctorDocument, FindingFields
-from muster_client.cli.exit_codes import ExitCode
-from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.invocation import Json, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import DoctorDocument, FindingFields
+from muster_client.cli.output.exit_codes import ExitCode
+from muster_client.cli.output.help_pages import Group, examples
+from muster_client.cli.output.output import Output
 from muster_client.doctor.findings import Finding, Health
 
 commands = typer.Typer()

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from muster_client.cli.authority import TlsCa, remember
-from muster_client.cli.documents import HubKeyDocument
-from muster_client.cli.failures import Failure, Word, invalid
-from muster_client.cli.help_pages import GroupedCommands, examples
 from muster_client.cli.id_text import parse_fingerprint
 from muster_client.cli.invocation import Json, Yes, confirm, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import HubKeyDocument
+from muster_client.cli.output.failures import Failure, Word, invalid
+from muster_client.cli.output.help_pages import GroupedCommands, examples
+from muster_client.cli.output.output import Output
 from muster_client.device.device import Device
 from muster_protocol.ids import Fingerprint
 from muster_protocol.words import words

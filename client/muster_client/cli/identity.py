@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from muster_client.cli.asking import ask_hub
-from muster_client.cli.documents import ConfirmedDocument, IdDocument
-from muster_client.cli.help_pages import GroupedCommands, examples
 from muster_client.cli.id_text import id_text
 from muster_client.cli.invocation import Json, Yes, confirm, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
+from muster_client.cli.output.help_pages import GroupedCommands, examples
+from muster_client.cli.output.output import Output
 from muster_client.device.device import Device
 from muster_protocol.words import words
 

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli.documents import AnsweredDocument, InboxDocument, InviteFields
 from muster_client.cli.durations import say_ms
-from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.invocation import Json, invocation
-from muster_client.cli.nicknames import Nicknames, short
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import AnsweredDocument, InboxDocument, InviteFields
+from muster_client.cli.output.help_pages import Group, examples
+from muster_client.cli.output.nicknames import Nicknames, short
+from muster_client.cli.output.output import Output
 from muster_client.events import InboxEntry
 
 commands = typer.Typer()

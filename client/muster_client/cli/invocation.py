@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli.failures import Failure, Word
+from muster_client.cli.output.failures import Failure, Word
 from muster_client.control.client import ControlClient
 from muster_client.device.device import Device
 from muster_client.paths import default_path

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
-from muster_client.cli.help_pages import Group, GroupedCommands
+from muster_client.cli.output.help_pages import Group, GroupedCommands
 
 ENTRY_POINTS = "muster.commands"
 SHARED = frozenset({"hub"})

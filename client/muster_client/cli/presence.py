@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from muster_client.cli.asking import ask_hub
-from muster_client.cli.documents import PresenceDocument, PresenceFields
 from muster_client.cli.durations import say_ms
-from muster_client.cli.failures import invalid
-from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.invocation import Json, invocation
-from muster_client.cli.nicknames import Nicknames
-from muster_client.cli.output import Output
+from muster_client.cli.output.documents import PresenceDocument, PresenceFields
+from muster_client.cli.output.failures import invalid
+from muster_client.cli.output.help_pages import Group, examples
+from muster_client.cli.output.nicknames import Nicknames
+from muster_client.cli.output.output import Output
 from muster_client.device.device import Device
 from muster_protocol.frames import MAX_WATCHED, Presence, PresenceState
 from muster_protocol.ids import ClientId

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from muster_client.cli.durations import say_ms
-from muster_client.cli.failures import said_by
-from muster_client.cli.nicknames import Nicknames
-from muster_client.cli.output import Output, console
+from muster_client.cli.output.failures import said_by
+from muster_client.cli.output.nicknames import Nicknames
+from muster_client.cli.output.output import Output, console
 from muster_client.events import Progress, Target
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Sayer

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muster_client.cli.asking import ask_hub
-from muster_client.cli.documents import PublicationFields
-from muster_client.cli.failures import NAMELESS, for_people
 from muster_client.cli.invocation import Invocation
-from muster_client.cli.output import Output
-from muster_client.cli.translation import from_error
+from muster_client.cli.output.documents import PublicationFields
+from muster_client.cli.output.failures import NAMELESS, for_people
+from muster_client.cli.output.from_errors import from_error
+from muster_client.cli.output.output import Output
 from muster_client.device.device import Device
 from muster_client.errors import HubError, Trouble
 from muster_protocol.reasons import REASONS, Reason

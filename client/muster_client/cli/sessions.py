@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from muster_client.cli.asking import ask_hub
-from muster_client.cli.documents import (
+from muster_client.cli.durations import say_ms
+from muster_client.cli.invocation import Invocation, Json, invocation
+from muster_client.cli.output.documents import (
     MemberFields,
     SessionDocument,
     SessionEndDocument,
     SessionFields,
     SessionsDocument,
 )
-from muster_client.cli.durations import say_ms
-from muster_client.cli.failures import Failure, invalid
-from muster_client.cli.help_pages import examples
-from muster_client.cli.invocation import Invocation, Json, invocation
-from muster_client.cli.nicknames import Nicknames, short
-from muster_client.cli.output import Output
+from muster_client.cli.output.failures import Failure, invalid
+from muster_client.cli.output.help_pages import examples
+from muster_client.cli.output.nicknames import Nicknames, short
+from muster_client.cli.output.output import Output
 from muster_client.errors import NoAgent, UnknownSession
 from muster_client.views import SessionView
 from muster_protocol.frames import SessionReply, SessionSummary

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from muster_client.cli.authority import TlsCa, read_tls_ca
-from muster_client.cli.help_pages import Group, examples
 from muster_client.cli.identity import id_document, show_id
 from muster_client.cli.invocation import Json, invocation
-from muster_client.cli.output import Output
+from muster_client.cli.output.help_pages import Group, examples
+from muster_client.cli.output.output import Output
 from muster_client.device.device import Device
 
 DEFAULT_HUB = "ws://127.0.0.1:7627"

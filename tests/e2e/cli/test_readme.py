@@ -8,10 +8,10 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from muster_client.cli import documents
 from muster_client.cli.app import app
-from muster_client.cli.failures import Word
-from muster_client.cli.telling import ErrorDocument
+from muster_client.cli.output import documents
+from muster_client.cli.output.failures import Word
+from muster_client.cli.output.report_failure import ErrorDocument
 from muster_client.doctor.next_steps import NEXT_STEPS
 from muster_client.errors import Trouble
 

@@ -10,9 +10,9 @@ from platformdirs import user_state_path
 from typer import TyperException
 
 from muster_client import errors
-from muster_client.cli.exit_codes import ExitCode
-from muster_client.cli.failures import Failure, Word, did_you_mean, from_reason, invalid
-from muster_client.cli.nicknames import short
+from muster_client.cli.output.exit_codes import ExitCode
+from muster_client.cli.output.failures import Failure, Word, did_you_mean, from_reason, invalid
+from muster_client.cli.output.nicknames import short
 from muster_client.device.hub_address import BadHubUrl
 from muster_client.device.private_files import NO_ROOM
 from muster_client.doctor.next_steps import NEXT_STEPS, as_sentence, cut

@@ -5,8 +5,8 @@ import sys
 
 from msgspec import Struct
 
-from muster_client.cli.failures import Failure
-from muster_client.cli.output import Output
+from muster_client.cli.output.failures import Failure
+from muster_client.cli.output.output import Output
 
 _RED, _DIM, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[0m"
 

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from muster_client.cli.exit_codes import ExitCode
+from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.errors import Trouble
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
