@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from muster_client.cli import agent_service, agent_status
-from muster_client.cli.accepting import Accept
-from muster_client.cli.authority import TlsCa, remember
-from muster_client.cli.invocation import Invocation, invocation
+from muster_client.cli.arguments.accept import Accept
+from muster_client.cli.arguments.invocation import Invocation, invocation
+from muster_client.cli.arguments.tls_ca import TlsCa, remember
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output
 

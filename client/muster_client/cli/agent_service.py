@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from muster_client.cli.accepting import Accept
-from muster_client.cli.invocation import Invocation, Json, invocation
+from muster_client.cli.arguments.accept import Accept
+from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.output.documents import ServiceDocument
 from muster_client.cli.output.failures import Failure, Word
 from muster_client.cli.output.help_pages import examples

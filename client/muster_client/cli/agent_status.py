@@ -4,8 +4,8 @@ import time
 
 import typer
 
+from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.durations import say_ms
-from muster_client.cli.invocation import Json, invocation
 from muster_client.cli.output.documents import AgentStatusDocument, DropFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import NAMELESS, for_people

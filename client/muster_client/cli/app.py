@@ -20,7 +20,7 @@ from muster_client.cli import (
     trusting,
     why,
 )
-from muster_client.cli.invocation import Invocation, invocation
+from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.mounted import MountedCommands
 from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
 from muster_client.errors import DeviceError

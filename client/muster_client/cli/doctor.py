@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from muster_client.cli.invocation import Json, invocation
+from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.output.documents import DoctorDocument, FindingFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.help_pages import Group, examples

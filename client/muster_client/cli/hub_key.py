@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli.authority import TlsCa, remember
-from muster_client.cli.id_text import parse_fingerprint
-from muster_client.cli.invocation import Json, Yes, confirm, invocation
+from muster_client.cli.arguments.id_text import parse_fingerprint
+from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
+from muster_client.cli.arguments.tls_ca import TlsCa, remember
 from muster_client.cli.output.documents import HubKeyDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples

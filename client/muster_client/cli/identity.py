@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from muster_client.cli.arguments.id_text import id_text
+from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.asking import ask_hub
-from muster_client.cli.id_text import id_text
-from muster_client.cli.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output

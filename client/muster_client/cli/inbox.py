@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.durations import say_ms
-from muster_client.cli.invocation import Json, invocation
 from muster_client.cli.output.documents import AnsweredDocument, InboxDocument, InviteFields
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames, short

@@ -8,7 +8,7 @@ import typer
 from typer import TyperException
 
 from muster_client.cli.app import app
-from muster_client.cli.invocation import Invocation
+from muster_client.cli.arguments.invocation import Invocation
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure
 from muster_client.cli.output.from_errors import from_error, from_unexpected, from_usage

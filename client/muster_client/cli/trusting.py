@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli.id_text import NamedKey, parse_fingerprint, parse_id
-from muster_client.cli.invocation import Json, Yes, confirm, invocation
+from muster_client.cli.arguments.id_text import NamedKey, parse_fingerprint, parse_id
+from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.output.documents import ChangeDocument, PeersDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from muster_client.cli.arguments.invocation import Json, invocation
+from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.asking import ask_hub
-from muster_client.cli.invocation import Json, invocation
 from muster_client.cli.output.documents import CheckFields, WhyDocument
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, from_reason, invalid
@@ -14,7 +15,6 @@ from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
 from muster_client.cli.output.report_failure import tell
-from muster_client.cli.profiles import parse_profile
 from muster_client.device.decisions import Intent
 from muster_client.device.device import Device
 from muster_protocol.cards import Mode

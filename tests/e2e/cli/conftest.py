@@ -16,7 +16,7 @@ import pexpect
 import pytest
 from pexpect.popen_spawn import PopenSpawn
 
-from muster_client.cli.id_text import id_text
+from muster_client.cli.arguments.id_text import id_text
 from muster_client.device.device import Device
 from muster_protocol.cards import Mode
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from muster_client.cli.arguments.id_text import id_text, parse_fingerprint, parse_id, spell_fingerprint
 from muster_client.cli.durations import parse_duration_ms, say_ms
-from muster_client.cli.id_text import id_text, parse_fingerprint, parse_id, spell_fingerprint
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint
 
