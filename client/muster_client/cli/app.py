@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from muster_client.cli import (
-    agent,
     doctor,
     grants,
     hub_key,
@@ -20,6 +19,7 @@ from muster_client.cli import (
     trusting,
     why,
 )
+from muster_client.cli.agent import command
 from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.mounted import MountedCommands
 from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
@@ -95,7 +95,7 @@ session.add_typer(sessions.commands)
 for commands, group in (
     (setting_up.commands, Group.FIRST),
     (identity.commands, Group.FIRST),
-    (agent.commands, Group.DAILY),
+    (command.commands, Group.DAILY),
     (session, Group.DAILY),
     (presence.commands, Group.DAILY),
     (doctor.commands, Group.DAILY),

@@ -5,9 +5,9 @@ import signal
 from collections.abc import AsyncIterator
 
 from muster_client.agent import Agent, Asked, Policy, Session
-from muster_client.cli.agent_log import AgentLog
+from muster_client.cli.agent.log import AgentLog
+from muster_client.cli.agent.on_session import runner
 from muster_client.cli.arguments.accept import Accept
-from muster_client.cli.on_session import runner
 from muster_client.device.device import Device
 from muster_client.events import Event
 

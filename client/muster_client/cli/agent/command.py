@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli import agent_service, agent_status
+from muster_client.cli.agent import service, status
 from muster_client.cli.arguments.accept import Accept
 from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, remember
@@ -22,8 +22,8 @@ commands = typer.Typer(
         "muster agent status",
     ),
 )
-commands.add_typer(agent_status.commands)
-commands.add_typer(agent_service.commands)
+commands.add_typer(status.commands)
+commands.add_typer(service.commands)
 
 OnSession = Annotated[
     str | None, typer.Option("--on-session", metavar="CMD", help="Run this by the shell for each session joined.")
@@ -58,8 +58,8 @@ def _run(found: Invocation, on_session: str | None, accept: Accept, tls_ca: str 
     # What an agent needs is slow to import, and this is the one command that needs it.
     import asyncio  # noqa: PLC0415
 
-    from muster_client.cli.agent_log import AgentLog, configure_logs  # noqa: PLC0415
-    from muster_client.cli.serving import serve  # noqa: PLC0415
+    from muster_client.cli.agent.log import AgentLog, configure_logs  # noqa: PLC0415
+    from muster_client.cli.agent.run import serve  # noqa: PLC0415
 
     configure_logs(as_json=not output.terminal)
     with found.device() as device:
