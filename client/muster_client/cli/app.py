@@ -6,23 +6,12 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli import (
-    doctor,
-    grants,
-    hub_key,
-    identity,
-    inbox,
-    presence,
-    session_start,
-    sessions,
-    setting_up,
-    trusting,
-    why,
-)
-from muster_client.cli.agent import command
+from muster_client.cli import doctor, grants, hub_key, identity, inbox, presence, sessions, setting_up, trusting, why
+from muster_client.cli.agent import command as agent
 from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.mounted import MountedCommands
 from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
+from muster_client.cli.start import command as start
 from muster_client.errors import DeviceError
 
 DISTRIBUTION = "musterhub"
@@ -83,20 +72,20 @@ def _point_to_the_start(found: Invocation) -> None:
         typer.echo(f"\nThis machine: {error}. Next: muster init", err=True)
 
 
-session = typer.Typer(
+session_app = typer.Typer(
     name="session",
     cls=GroupedCommands,
     help="Start, list, show, leave and close sessions.",
     epilog=examples("muster session start nas --wait", "muster session list", "muster session close 4kq7"),
 )
-session.add_typer(session_start.commands)
-session.add_typer(sessions.commands)
+session_app.add_typer(start.commands)
+session_app.add_typer(sessions.commands)
 
 for commands, group in (
     (setting_up.commands, Group.FIRST),
     (identity.commands, Group.FIRST),
-    (command.commands, Group.DAILY),
-    (session, Group.DAILY),
+    (agent.commands, Group.DAILY),
+    (session_app, Group.DAILY),
     (presence.commands, Group.DAILY),
     (doctor.commands, Group.DAILY),
     (why.commands, Group.DAILY),

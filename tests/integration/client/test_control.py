@@ -10,11 +10,11 @@ import pytest
 from tests.integration.client.conftest import WAIT_S, befriend, until
 
 from muster_client import Agent, ControlClient, Device
-from muster_client.cli.following import Run
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
-from muster_client.cli.starting import Attempt, called
+from muster_client.cli.start.attempt import Attempt, called
+from muster_client.cli.start.run import Run
 from muster_client.control import server
 from muster_client.control.client import Settled, Started, StartRequest, TargetUpdate
 from muster_client.control.lock import read_holder

@@ -8,14 +8,14 @@ import typer
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.durations import parse_duration_ms
-from muster_client.cli.following import Run, is_about_trust
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import NAMELESS, Failure, from_reason
 from muster_client.cli.output.from_errors import from_error
 from muster_client.cli.output.help_pages import examples
 from muster_client.cli.output.nicknames import Nicknames, short
 from muster_client.cli.output.output import Output
-from muster_client.cli.starting import Attempt, called
+from muster_client.cli.start.attempt import Attempt, called
+from muster_client.cli.start.run import Run, is_about_trust
 from muster_client.control.client import StartRequest
 from muster_client.device.decisions import Intent
 from muster_client.device.device import Device

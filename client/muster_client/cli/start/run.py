@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Sequence
 
-from muster_client.cli.interruptions import CutShort, cut_short_after
 from muster_client.cli.output.documents import StartDocument, TargetFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, from_reason
@@ -11,8 +10,9 @@ from muster_client.cli.output.from_errors import from_error
 from muster_client.cli.output.nicknames import Nicknames, short
 from muster_client.cli.output.output import Output
 from muster_client.cli.output.report_failure import tell
-from muster_client.cli.progress import view_for, whose
-from muster_client.cli.starting import Attempt
+from muster_client.cli.start.attempt import Attempt
+from muster_client.cli.start.interrupts import CutShort, cut_short_after
+from muster_client.cli.start.progress import view_for, whose
 from muster_client.control.client import ControlClient, StartRequest
 from muster_client.errors import HubError, NoAgent, Obstacle, UnknownSession
 from muster_client.events import Progress, Target
