@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from muster_client.cli import doctor, grants, hub_key, identity, inbox, presence, sessions, setting_up, trusting, why
 from muster_client.cli.agent import command as agent
 from muster_client.cli.arguments.invocation import Invocation, invocation
+from muster_client.cli.commands import doctor, grant, hub_trust, identity, inbox, init, session, trust, who, why
 from muster_client.cli.mounted import MountedCommands
 from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
 from muster_client.cli.start import command as start
@@ -79,19 +79,19 @@ session_app = typer.Typer(
     epilog=examples("muster session start nas --wait", "muster session list", "muster session close 4kq7"),
 )
 session_app.add_typer(start.commands)
-session_app.add_typer(sessions.commands)
+session_app.add_typer(session.commands)
 
 for commands, group in (
-    (setting_up.commands, Group.FIRST),
+    (init.commands, Group.FIRST),
     (identity.commands, Group.FIRST),
     (agent.commands, Group.DAILY),
     (session_app, Group.DAILY),
-    (presence.commands, Group.DAILY),
+    (who.commands, Group.DAILY),
     (doctor.commands, Group.DAILY),
     (why.commands, Group.DAILY),
     (inbox.commands, Group.DAILY),
-    (trusting.commands, Group.TRUST),
-    (grants.commands, Group.TRUST),
-    (hub_key.commands, Group.HUB),
+    (trust.commands, Group.TRUST),
+    (grant.commands, Group.TRUST),
+    (hub_trust.commands, Group.HUB),
 ):
     app.add_typer(commands, rich_help_panel=group)

@@ -7,7 +7,7 @@ import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
-from muster_client.cli.asking import ask_hub
+from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.documents import CheckFields, WhyDocument
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, from_reason, invalid

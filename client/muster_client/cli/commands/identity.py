@@ -7,7 +7,7 @@ import typer
 
 from muster_client.cli.arguments.id_text import id_text
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
-from muster_client.cli.asking import ask_hub
+from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output

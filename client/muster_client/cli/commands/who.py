@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
-from muster_client.cli.asking import ask_hub
+from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.durations import say_ms
 from muster_client.cli.output.documents import PresenceDocument, PresenceFields
 from muster_client.cli.output.failures import invalid

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muster_client.cli.arguments.invocation import Invocation
-from muster_client.cli.asking import ask_hub
+from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.documents import PublicationFields
 from muster_client.cli.output.failures import NAMELESS, for_people
 from muster_client.cli.output.from_errors import from_error
