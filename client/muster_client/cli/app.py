@@ -9,8 +9,8 @@ import typer
 from muster_client.cli.agent import command as agent
 from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.commands import doctor, grant, hub_trust, identity, inbox, init, session, trust, who, why
-from muster_client.cli.mounted import MountedCommands
 from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
+from muster_client.cli.plugins import MountedCommands
 from muster_client.cli.start import command as start
 from muster_client.errors import DeviceError
 
