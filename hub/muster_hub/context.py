@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from muster_hub.config.settings import Settings
-from muster_hub.routing.router import Reach
+from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.telemetry.counters import Counters
 from muster_protocol.ids import TimeMs
@@ -52,11 +52,11 @@ class Nodes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
-    """One node's means. Use cases take it first: ``async def name(hub, caller, request) -> Reply``."""
+class NodeContext:
+    """One node's means. Use cases take it first: ``async def name(context, caller, request) -> Reply``."""
 
     store: Store
-    reach: Reach
+    router: Router
     nodes: Nodes
     clock: Clock
     counters: Counters

@@ -13,7 +13,7 @@ from tests.schedules.world import HUB_KEY
 from muster_hub.connections.continuity import confirm_token
 from muster_hub.connections.handshake import Entry
 from muster_hub.connections.handshake_queue import TurnedAway
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import Cause, StoreUnavailable
@@ -25,7 +25,7 @@ from muster_protocol.reasons import Reason
 ORIGIN = "ws://127.0.0.1:7627"
 GRANT = GrantId(bytes(range(16)))
 
-Narrow = Callable[[Hub], Awaitable[Any]]
+Narrow = Callable[[NodeContext], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +87,21 @@ def pin_another_key(one: Actor, other: Actor) -> Narrow:
 STATEMENTS = (untrust, revoke, shorten, pin_another_key)
 
 
-def door(hub: Hub) -> Entry:
-    identity = (hub.nodes.node, hub.nodes.incarnation)
-    return Entry(hub, HUB_KEY, Departures(hub.store, hub.reach, lambda: identity), frozenset((ORIGIN,)))
+def door(context: NodeContext) -> Entry:
+    identity = (context.nodes.node, context.nodes.incarnation)
+    return Entry(context, HUB_KEY, Departures(context.store, context.router, lambda: identity), frozenset((ORIGIN,)))
 
 
-def come_in(hub: Hub, who: Actor) -> Narrow:
+def come_in(context: NodeContext, who: Actor) -> Narrow:
     """Connect a device as it is now, and without a continuity token, at whichever node."""
-    greeting = door(hub).greet()
+    greeting = door(context).greet()
     shake = who.device.handshake(ORIGIN)
     shake.on_challenge(greeting.handshake.message)
     hello = shake.hello(Nonce(os.urandom(32)), None)
 
-    async def enter(hub: Hub) -> object:
+    async def enter(context: NodeContext) -> object:
         try:
-            return await door(hub).enter(greeting, hello, acting=True)
+            return await door(context).enter(greeting, hello, acting=True)
         except TurnedAway as away:
             if away.reason is Reason.STORE_UNAVAILABLE:
                 raise StoreUnavailable(Cause.LOST, outcome_unknown=True) from away

@@ -17,7 +17,7 @@ from tests.integration.hub_sessions.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.world import ScheduledStore, World
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.node import outbox
 from muster_hub.presence.registry import Connected, Newcomer, connect
 from muster_hub.routing.caller import Caller
@@ -94,7 +94,7 @@ class Studio:
         self.direct.restore(Snapshot(()))
 
     @property
-    def hub(self) -> Hub:
+    def hub(self) -> NodeContext:
         return self.desk.hub
 
     async def actor(self, name: str) -> Actor:
@@ -104,7 +104,7 @@ class Studio:
     async def seat(self, device: Device, *, token: int) -> DeskSeat:
         caller = await enter(self.hub, Entrant(verify_card(device.card()), InstanceId(os.urandom(16))), token=token)
         seat = DeskSeat(self.desk, caller)
-        self.desk.reach.add(seat)
+        self.desk.router.add(seat)
         seat.deliver_inbox()
         return seat
 
@@ -146,10 +146,10 @@ def caller_of(actor: Actor) -> Caller:
     return actor.line.seat.caller
 
 
-async def enter(hub: Hub, entrant: Entrant, *, token: int) -> Caller:
+async def enter(context: NodeContext, entrant: Entrant, *, token: int) -> Caller:
     """Connect an agent that shows a continuity token with this counter; 0: none."""
-    row = InstanceRow(entrant.instance, Role.AGENT, hub.nodes.node, hub.nodes.incarnation, now_ms())
-    connected = await connect(hub.store, Newcomer(entrant.card, Role.AGENT, entrant.instance, token), row)
+    row = InstanceRow(entrant.instance, Role.AGENT, context.nodes.node, context.nodes.incarnation, now_ms())
+    connected = await connect(context.store, Newcomer(entrant.card, Role.AGENT, entrant.instance, token), row)
     assert isinstance(connected, Connected), connected
     card = entrant.card
     return Caller(
@@ -163,17 +163,17 @@ async def enter(hub: Hub, entrant: Entrant, *, token: int) -> Caller:
     )
 
 
-async def ask(hub: Hub, caller: Caller, request: Request) -> Reply:
+async def ask(context: NodeContext, caller: Caller, request: Request) -> Reply:
     """Carry a request into its use case, bare: refusals and failures are raised."""
-    return await USE_CASES[type(request)](hub, caller, request)
+    return await USE_CASES[type(request)](context, caller, request)
 
 
-async def perform(hub: Hub, script: Script) -> None:
+async def perform(context: NodeContext, script: Script) -> None:
     """Say it all again, to a store in another state; each request has to be taken."""
-    callers = {each.client: await enter(hub, each, token=TOKEN) for each in script.entrants}
+    callers = {each.client: await enter(context, each, token=TOKEN) for each in script.entrants}
     for client, request in script.said:
         try:
-            reply = await ask(hub, callers[client], request)
+            reply = await ask(context, callers[client], request)
         except Refused as refused:
             raise AssertionError(f"{type(request).__name__} anew: {refused}") from refused
         assert not isinstance(reply, Error)
@@ -183,10 +183,10 @@ async def perform(hub: Hub, script: Script) -> None:
             assert not reply.rejected, reply
 
 
-async def finish(hub: Hub, names: Sequence[str]) -> None:
+async def finish(context: NodeContext, names: Sequence[str]) -> None:
     """Finish from the outboxes of these devices and sessions what others left half done."""
     for bucket in sorted({keys.bucket(name) for name in names}):
-        await outbox.drain(hub, bucket, min_age_ms=0, now_ms=now_ms())
+        await outbox.drain(context, bucket, min_age_ms=0, now_ms=now_ms())
 
 
 async def finish_all(world: World, names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from tests.schedules.sweep import SCHEDULES, SEED, batches, run
 from tests.schedules.world import Gone, Outcome, Parked, World
 from typing_extensions import override
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.sessions.state import read_state
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply as StoreReply
@@ -56,8 +56,8 @@ class Schedule:
             world.after(rng.randrange(18), "drain", lambda hub: finish(hub, case.names), lambda _: None, "three")
         await world.play()
 
-    async def _join(self, hub: Hub) -> Reply:
-        return await ask(hub, self.case.creator, self.case.join)
+    async def _join(self, context: NodeContext) -> Reply:
+        return await ask(context, self.case.creator, self.case.join)
 
     def _watch(self, call: Parked, reply: StoreReply) -> None:
         # The second time the same epoch is answered alike, and nothing is committed.

@@ -11,7 +11,7 @@ from tests.schedules.sweep import SEED, batches, run
 from tests.schedules.world import MAX_STEPS, PAUSE_MS, World
 from typing_extensions import override
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import read_facts
 from muster_hub.sessions.state import read_state
@@ -85,8 +85,8 @@ async def play(world: World, scene: Scene) -> None:
     for join in (first, second, *more):
         rng.shuffle(nodes)
 
-        async def admit(hub: Hub, join: Admit = join) -> Reply:
-            return await ask(hub, scene.ann, join)
+        async def admit(context: NodeContext, join: Admit = join) -> Reply:
+            return await ask(context, scene.ann, join)
 
         world.after(rng.randrange(12), f"join {join.session[:4]}", admit, lambda _: None, *nodes)
     if rng.random() < 0.4:

@@ -21,9 +21,9 @@ from typing_extensions import override
 
 from muster_hub.config.hub_key import HubKey
 from muster_hub.config.settings import Settings
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.registry import agent_seat
-from muster_hub.routing.router import Reach
+from muster_hub.routing.router import Router
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
 from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
 from muster_hub.store.keys import slot_tag
@@ -110,7 +110,7 @@ class Gone:
 
 
 Outcome = Gone | Refused | Any
-Ask = Callable[[Hub], Awaitable[Any]]
+Ask = Callable[[NodeContext], Awaitable[Any]]
 
 
 class World:
@@ -139,10 +139,10 @@ class World:
 
     # -- what the nodes see -------------------------------------------------------------------------------------------
 
-    def _hub(self, node: str) -> Hub:
+    def _hub(self, node: str) -> NodeContext:
         store = ScheduledStore(self, node)
-        reach = Reach(node, lambda *_: None, lambda client: agent_seat(store, client), lambda _: None)
-        return Hub(store, reach, AllLive(node, NODES), SetClock(), Counters(), _SETTINGS, HUB_KEY.signing)
+        reach = Router(node, lambda *_: None, lambda client: agent_seat(store, client), lambda _: None)
+        return NodeContext(store, reach, AllLive(node, NODES), SetClock(), Counters(), _SETTINGS, HUB_KEY.signing)
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms
@@ -369,9 +369,9 @@ FAULTS: tuple[Callable[[World, Parked], None], ...] = (
 )
 
 
-async def _serve(ask: Ask, hub: Hub) -> Outcome:
+async def _serve(ask: Ask, context: NodeContext) -> Outcome:
     try:
-        return await ask(hub)
+        return await ask(context)
     except Refused as refused:
         return refused
     except StoreError as error:

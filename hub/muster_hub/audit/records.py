@@ -7,7 +7,7 @@ does not apply is empty. Its time is the outbox entry's own.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.store import keys
 from muster_hub.store.cells import pack
 from muster_hub.store.scripts import script
@@ -62,7 +62,7 @@ def record(
 
 
 async def record_refusals(
-    hub: Hub, actor: ClientId, session: SessionId, refused: Sequence[tuple[ClientId, Reason]]
+    context: NodeContext, actor: ClientId, session: SessionId, refused: Sequence[tuple[ClientId, Reason]]
 ) -> None:
     """Record the refusals of one request as one record in the caller's bucket. Raises ``StoreUnavailable``.
 
@@ -70,4 +70,4 @@ async def record_refusals(
     """
     listed = " ".join(f"{client}={reason}" for client, reason in refused)
     row = record(RecordKind.INVITE_REFUSED, actor=actor, session=session, outcome=Outcome.REFUSED, reason=listed)
-    await change(hub.store, _RECORD, [keys.outbox(keys.bucket(actor))], row)
+    await change(context.store, _RECORD, [keys.outbox(keys.bucket(actor))], row)

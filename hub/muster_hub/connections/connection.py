@@ -98,7 +98,7 @@ class Connection:
         if self._caller is not None:
             self._leave(self._cause or _CAUSES[cause])
 
-    # Use cases call these, through `reach`.
+    # Use cases call these, through `router`.
 
     @property
     def caller(self) -> Caller:
@@ -141,7 +141,7 @@ class Connection:
         self._cause = self._cause or _CLOSE_CAUSES.get(code)
         self._queue = None
         if self._phase in {_Phase.OPEN, _Phase.LEAVING}:
-            self._lobby.hub.reach.remove(self)
+            self._lobby.context.router.remove(self)
         self._peer.close(code)
 
     def hand_over(self, frame: bytes) -> None:
@@ -180,31 +180,31 @@ class Connection:
             self._greeting = None
 
     def _refuse(self, greeting: Greeting, hello: bytes, away: TurnedAway) -> None:
-        self._lobby.hub.counters.add("entries_refused")
+        self._lobby.context.counters.add("entries_refused")
         _log.info("device_refused", reason=away.reason, code=int(away.code), address=self._peer.address)
         self._peer.send(self._lobby.entry.refusal(greeting, hello, away))
         self._peer.close(away.code, away.reason)
 
     def _come_in(self, entered: Entered) -> None:
-        hub, caller = self._lobby.hub, entered.caller
+        context, caller = self._lobby.context, entered.caller
         self._caller = caller
         if self._phase is _Phase.CLOSED or self._peer.closing:
             self._leave(DropCause.CLOSED)
             return
         self._phase = _Phase.OPEN
         self._peer.authenticated()
-        before = hub.reach.add(self)
+        before = context.router.add(self)
         if before is not None:
             before.close(CloseCode.SUPERSEDED)
         self._peer.send(entered.welcome)
-        hub.counters.add("entries")
+        context.counters.add("entries")
         _log.info("device_entered", client=caller.client[:8], role=caller.role, connection=caller.connection)
         if caller.role is Role.AGENT:
             self.deliver_inbox()
 
     def _leave(self, cause: DropCause) -> None:
         lobby, caller = self._lobby, self.caller
-        lobby.hub.reach.remove(self)
+        lobby.context.router.remove(self)
         lobby.watches.forget(caller.client, caller.connection)
         lobby.departures.note(caller.client, caller.connection, cause)
         _log.info("device_left", client=caller.client[:8], connection=caller.connection, cause=cause)
@@ -247,7 +247,7 @@ class Connection:
             self._inbox = _Inbox.DELIVERING
             try:
                 if await self._lobby.until_acting():
-                    await self._lobby.deliver(self._lobby.hub, self.client, self)
+                    await self._lobby.deliver(self._lobby.context, self.client, self)
             except StoreUnavailable as error:
                 # The pass over the store finds what still waits, and nudges again.
                 _log.info("inbox_not_delivered", client=self.client[:8], cause=error.cause)

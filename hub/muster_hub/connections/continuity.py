@@ -1,6 +1,6 @@
 """The request by which an agent says that its continuity token is on its disk (SPEC.md section 4.4)."""
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.registry import confirm
 from muster_hub.routing.caller import Caller
 from muster_protocol.errors import Refused
@@ -8,9 +8,9 @@ from muster_protocol.frames import ConfirmToken, Ok
 from muster_protocol.reasons import Reason
 
 
-async def confirm_token(hub: Hub, caller: Caller, request: ConfirmToken) -> Ok:
+async def confirm_token(context: NodeContext, caller: Caller, request: ConfirmToken) -> Ok:
     """Take the agent's word that its token is on its disk. Refuses ``superseded``, and ``mismatch``."""
-    word = await confirm(hub.store, caller.client, caller.connection, request.counter)
+    word = await confirm(context.store, caller.client, caller.connection, request.counter)
     if word == "superseded":
         raise Refused(Reason.SUPERSEDED, "not the agent's connection of now")
     if word == "unknown":

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import structlog
 
 from muster_hub.connections.request_rate import Allowances, cost
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
@@ -19,7 +19,7 @@ from muster_protocol.reasons import Reason
 
 STORE_RETRY_AFTER_MS = 1_000
 
-UseCase: TypeAlias = Callable[[Hub, Caller, Any], Coroutine[None, None, Reply]]
+UseCase: TypeAlias = Callable[[NodeContext, Caller, Any], Coroutine[None, None, Reply]]
 """A use case takes its own kind of request; the table pairs the two."""
 
 _log = structlog.get_logger(__name__)
@@ -28,23 +28,23 @@ _log = structlog.get_logger(__name__)
 class Dispatch:
     """The use cases by the request that they serve."""
 
-    __slots__ = ("_allowances", "_hub", "_last_known", "_use_cases")
+    __slots__ = ("_allowances", "_context", "_last_known", "_use_cases")
 
     def __init__(
         self,
-        hub: Hub,
+        context: NodeContext,
         use_cases: Mapping[type[Request], UseCase],
         allowances: Allowances,
         last_known: Callable[[Caller, Who], Reply],
     ) -> None:
-        self._hub = hub
+        self._context = context
         self._last_known = last_known
         self._use_cases = use_cases
         self._allowances = allowances
 
     async def answer(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message; never raises but for a cancellation."""
-        self._hub.counters.add("requests")
+        self._context.counters.add("requests")
         try:
             return await self._serve(caller, self._read(data))
         except Refused as refused:
@@ -53,13 +53,13 @@ class Dispatch:
             _log.info("request_without_store", client=caller.client[:8], cause=error.cause)
             return self._without_store(data)
         except Exception as exc:  # noqa: BLE001 - one request must not end the others; the log says what happened
-            self._hub.counters.add("requests_failed")
+            self._context.counters.add("requests_failed")
             _log.error("request_failed", client=caller.client[:8], **fault_fields(exc))
             return Error(re=_number(data), reason=Reason.INTERNAL)
 
     def answer_without_store(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message while the store has been away for long: what was known stands, as unknown."""
-        self._hub.counters.add("requests")
+        self._context.counters.add("requests")
         try:
             request = self._read(data)
         except Refused as refused:
@@ -67,7 +67,7 @@ class Dispatch:
         return self._last_known(caller, request) if isinstance(request, Who) else self._without_store(data)
 
     def _without_store(self, data: bytes) -> Reply:
-        self._hub.counters.add("requests_without_store")
+        self._context.counters.add("requests_without_store")
         return Error(re=_number(data), reason=Reason.STORE_UNAVAILABLE, retry_after_ms=STORE_RETRY_AFTER_MS)
 
     def _read(self, data: bytes) -> Request:
@@ -79,9 +79,9 @@ class Dispatch:
     async def _serve(self, caller: Caller, request: Request) -> Reply:
         wait_ms = self._allowances.wait_ms(caller.client, cost(request), time.monotonic())
         if wait_ms:
-            self._hub.counters.add("requests_rate_limited")
+            self._context.counters.add("requests_rate_limited")
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
-        return await self._use_cases[type(request)](self._hub, caller, request)
+        return await self._use_cases[type(request)](self._context, caller, request)
 
 
 def _number(data: bytes) -> int:

@@ -8,7 +8,7 @@ import structlog
 
 from muster_hub.config.hub_key import HubKey
 from muster_hub.connections.handshake_queue import Admission, TurnedAway
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.lookup import lapsed
 from muster_hub.presence.registry import Connected, Newcomer, NotConnected, connect
@@ -75,14 +75,14 @@ class Entered:
 class Entry:
     """The door of one node."""
 
-    __slots__ = ("_departures", "_hub", "_key", "admission", "origins")
+    __slots__ = ("_context", "_departures", "_key", "admission", "origins")
 
-    def __init__(self, hub: Hub, key: HubKey, departures: Departures, origins: frozenset[str]) -> None:
-        self._hub = hub
+    def __init__(self, context: NodeContext, key: HubKey, departures: Departures, origins: frozenset[str]) -> None:
+        self._context = context
         self._key = key
         self._departures = departures
         self.origins = origins
-        self.admission = Admission(hub.settings.max_entering)
+        self.admission = Admission(context.settings.max_entering)
 
     def greet(self) -> Greeting:
         """Begin a handshake."""
@@ -92,13 +92,13 @@ class Entry:
             hub_key=self._key.signing.public,
             hub_rotations=(),
             protocol=PROTOCOL,
-            at=self._hub.clock.now_ms(),
+            at=self._context.clock.now_ms(),
         )
         return Greeting(HubHandshake(self._key.signing, challenge, self.origins), nonce)
 
     def refusal(self, greeting: Greeting, hello: bytes, away: TurnedAway) -> bytes:
         """Give the signed ``refused`` message."""
-        now = self._hub.clock.now_ms()
+        now = self._context.clock.now_ms()
         return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
 
     async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Entered:
@@ -132,20 +132,20 @@ class Entry:
         if proof is None or device.hello.role is not Role.AGENT:
             return 0
         if not genuine(self._key.token_secret, client, proof, greeting.nonce, device.hello.nonce):
-            self._hub.counters.add("continuity_proofs_not_genuine")
+            self._context.counters.add("continuity_proofs_not_genuine")
             return 0
         return proof.counter
 
     async def _connect(self, newcomer: Newcomer) -> Connected:
-        hub = self._hub
-        since = TimeMs(await hub.store.now_ms())
-        row = InstanceRow(newcomer.instance, newcomer.role, hub.nodes.node, hub.nodes.incarnation, since)
-        outcome = await connect(hub.store, newcomer, row)
+        context = self._context
+        since = TimeMs(await context.store.now_ms())
+        row = InstanceRow(newcomer.instance, newcomer.role, context.nodes.node, context.nodes.incarnation, since)
+        outcome = await connect(context.store, newcomer, row)
         if isinstance(outcome, NotConnected) and outcome.word == "full":
-            lost = [number for number, taken in outcome.taken if lapsed(hub, taken, since)]
-            outcome = await connect(hub.store, newcomer, row, lost) if lost else outcome
+            lost = [number for number, taken in outcome.taken if lapsed(context, taken, since)]
+            outcome = await connect(context.store, newcomer, row, lost) if lost else outcome
         if isinstance(outcome, NotConnected):
-            hub.counters.add(f"entries_{outcome.word}")
+            context.counters.add(f"entries_{outcome.word}")
             raise _turned_away(outcome)
         try:
             await self._cut(newcomer.client, outcome)
@@ -153,15 +153,15 @@ class Entry:
             self._departures.note(newcomer.client, outcome.number, DropCause.CLOSED)
             raise
         for seat in outcome.superseded:
-            hub.reach.close(newcomer.client, seat, CloseCode.SUPERSEDED)
-        hub.reach.nudge_presence(newcomer.client, outcome.watching)
+            context.router.close(newcomer.client, seat, CloseCode.SUPERSEDED)
+        context.router.nudge_presence(newcomer.client, outcome.watching)
         return outcome
 
     async def _cut(self, client: ClientId, connected: Connected) -> None:
         sessions = [SessionId(session) for session in connected.sessions]
         for cut in connected.cuts:
             _log.warning("device_narrowed", client=client[:8], why=cut.why, sessions=len(sessions))
-            await cuts.apply(self._hub, client, cut.ver, CutCause(cut.why), cut.about, sessions)
+            await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
     def _entered(self, greeting: Greeting, device: Introduced, connected: Connected) -> Entered:
         card = device.card
@@ -175,7 +175,7 @@ class Entry:
             token=token,
             newest_serial=connected.newest_serial,
             standing=connected.standing,
-            now=self._hub.clock.now_ms(),
+            now=self._context.clock.now_ms(),
         )
         caller = Caller(
             client=client,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from muster_hub.connections.handshake import Entry
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import LocalConnection
@@ -24,12 +24,12 @@ class Watches(Protocol):
 class Lobby:
     """The node, as a connection sees it."""
 
-    hub: Hub
+    context: NodeContext
     entry: Entry
     departures: Departures
     watches: Watches
     until_acting: Callable[[], Coroutine[None, None, bool]]
     answer: Callable[[Caller, bytes], Coroutine[None, None, Reply]]
     answer_without_store: Callable[[Caller, bytes], Reply]
-    deliver: Callable[[Hub, ClientId, LocalConnection], Coroutine[None, None, None]]
+    deliver: Callable[[NodeContext, ClientId, LocalConnection], Coroutine[None, None, None]]
     spawn: Callable[[Coroutine[None, None, None]], object]

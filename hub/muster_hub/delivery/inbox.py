@@ -6,7 +6,7 @@ twice knows it. Nothing but a nudge goes between nodes; the node that has the de
 
 from collections.abc import Sequence
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import live_agents
 from muster_hub.presence.registry import Instances, instances
 from muster_hub.routing.caller import Caller
@@ -44,7 +44,13 @@ _ACK = script("inbox_ack")
 
 
 async def put(
-    hub: Hub, client: ClientId, push: PushId, expires_ms: int, frame: Push, *, replaces: Sequence[PushId] = ()
+    context: NodeContext,
+    client: ClientId,
+    push: PushId,
+    expires_ms: int,
+    frame: Push,
+    *,
+    replaces: Sequence[PushId] = (),
 ) -> None:
     """Let a push wait for a device, and have it delivered now if the device is connected.
 
@@ -52,37 +58,39 @@ async def put(
     """
     touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
     encoded = encode_frame(frame)
-    reply = await change(hub.store, _PUT, touched, client, push, expires_ms, encoded, *replaces)
+    reply = await change(context.store, _PUT, touched, client, push, expires_ms, encoded, *replaces)
     if reply is None:
         raise Refused(Reason.OVERLOADED, "too much waits for that device")
     # An agent that is here gets it from here: reading the inbox again would cost another call, and send it what it has.
-    agents = live_agents(hub, instances(items(reply)))
-    hub.reach.nudge_inbox(client, agents, encoded if hub.nodes.acting() else None)
+    agents = live_agents(context, instances(items(reply)))
+    context.router.nudge_inbox(client, agents, encoded if context.nodes.acting() else None)
 
 
-async def put_invite(hub: Hub, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
+async def put_invite(context: NodeContext, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
     """Let an invite wait; see ``put``."""
     push = invite_push(invite)
-    await put(hub, client, push, expires_ms, InvitePush(push=push, invite=signed))
+    await put(context, client, push, expires_ms, InvitePush(push=push, invite=signed))
 
 
-async def put_answer(hub: Hub, client: ClientId, signed: Signed) -> None:
+async def put_answer(context: NodeContext, client: ClientId, signed: Signed) -> None:
     """Let an answer wait; see ``put``."""
     push = _named(Kind.ANSWER, signed)
-    await put(hub, client, push, await _until(hub), AnswerPush(push=push, answer=signed))
+    await put(context, client, push, await _until(context), AnswerPush(push=push, answer=signed))
 
 
-async def put_admission(hub: Hub, client: ClientId, signed: Signed) -> None:
+async def put_admission(context: NodeContext, client: ClientId, signed: Signed) -> None:
     """Let an admission wait; see ``put``."""
     push = _named(Kind.ADMISSION, signed)
-    await put(hub, client, push, await _until(hub), AdmissionPush(push=push, admission=signed))
+    await put(context, client, push, await _until(context), AdmissionPush(push=push, admission=signed))
 
 
-async def put_invite_end(hub: Hub, client: ClientId, session: SessionId, invite: InviteId, reason: Reason) -> None:
+async def put_invite_end(
+    context: NodeContext, client: ClientId, session: SessionId, invite: InviteId, reason: Reason
+) -> None:
     """Let the end of an invite wait for its target, in the place of the invite itself; see ``put``."""
     push = f"invite.update.{invite.hex()}"
     frame = InviteUpdatePush(push=push, session=session, client=client, invite=invite, reason=reason)
-    await put(hub, client, push, await _until(hub), frame, replaces=[invite_push(invite)])
+    await put(context, client, push, await _until(context), frame, replaces=[invite_push(invite)])
 
 
 def invite_push(invite: InviteId) -> PushId:
@@ -94,23 +102,23 @@ def _named(kind: Kind, signed: Signed) -> PushId:
     return f"{kind}.{hash_of(kind, signed).hex()[:16]}"
 
 
-async def _until(hub: Hub) -> int:
-    return await hub.store.now_ms() + KEPT_MS
+async def _until(context: NodeContext) -> int:
+    return await context.store.now_ms() + KEPT_MS
 
 
-async def ack(hub: Hub, caller: Caller, request: Ack) -> Ok:
+async def ack(context: NodeContext, caller: Caller, request: Ack) -> Ok:
     """Take pushes that the device has handled out of its inbox. Raises ``Refused(superseded)``."""
     touched = [keys.inbox(caller.client), keys.instances(caller.client)]
-    await change(hub.store, _ACK, touched, caller.connection, *request.pushes)
+    await change(context.store, _ACK, touched, caller.connection, *request.pushes)
     return Ok(re=request.id)
 
 
-async def deliver(hub: Hub, client: ClientId, connection: LocalConnection) -> None:
+async def deliver(context: NodeContext, client: ClientId, connection: LocalConnection) -> None:
     """Send all that waits, oldest first, to the device's agent. Raises ``StoreUnavailable``.
 
     An agent whose seat a newer one has is closed: the word to do so may have been lost on its way here.
     """
-    waiting, connected = await _read(hub, client)
+    waiting, connected = await _read(context, client)
     if any(row.role is Role.AGENT and name > connection.number for name, row in connected):
         connection.close(CloseCode.SUPERSEDED)
         return
@@ -118,15 +126,15 @@ async def deliver(hub: Hub, client: ClientId, connection: LocalConnection) -> No
         connection.send(frame)
 
 
-async def nudge_again(hub: Hub, client: ClientId) -> None:
+async def nudge_again(context: NodeContext, client: ClientId) -> None:
     """Nudge a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
-    waiting, connected = await _read(hub, client)
+    waiting, connected = await _read(context, client)
     if waiting:
-        hub.reach.nudge_inbox(client, live_agents(hub, connected))
+        context.router.nudge_inbox(client, live_agents(context, connected))
 
 
-async def _read(hub: Hub, client: ClientId) -> tuple[list[bytes], Instances]:
-    now = await hub.store.now_ms()
-    rows, connected = items(await hub.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
+async def _read(context: NodeContext, client: ClientId) -> tuple[list[bytes], Instances]:
+    now = await context.store.now_ms()
+    rows, connected = items(await context.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
     waiting = sorted((unpack(data(row)) for _, row in pairs(rows)), key=lambda row: number(row[0]))
     return [data(frame) for _, expires, frame in waiting if number(expires) > now], instances(items(connected))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import structlog
 
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.frames import Push, encode_frame
 from muster_protocol.ids import ClientId
@@ -13,16 +13,16 @@ from muster_protocol.ids import ClientId
 _log = structlog.get_logger(__name__)
 
 
-async def tell(hub: Hub, clients: Iterable[ClientId], frame: Push) -> None:
+async def tell(context: NodeContext, clients: Iterable[ClientId], frame: Push) -> None:
     """Push one frame to the agents of these devices, wherever they are, as far as they can be found now."""
     data = encode_frame(frame)
     # Those who are here, most of them as a rule, need no task of their own.
-    away = [client for client in clients if not hub.reach.push_here(client, data)]
-    await together(*(_find_and_tell(hub, client, data) for client in away))
+    away = [client for client in clients if not context.router.push_here(client, data)]
+    await together(*(_find_and_tell(context, client, data) for client in away))
 
 
-async def _find_and_tell(hub: Hub, client: ClientId, data: bytes) -> None:
+async def _find_and_tell(context: NodeContext, client: ClientId, data: bytes) -> None:
     try:
-        await hub.reach.push_live(client, data)
+        await context.router.push_live(client, data)
     except StoreUnavailable as error:
         _log.info("push_not_sent", client=client[:8], cause=error.cause)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import live_agents
 from muster_hub.presence.registry import compatibility, look, word, words
 from muster_hub.routing.caller import Caller
@@ -81,24 +81,24 @@ class _Put(NamedTuple):
     trusted: bool
 
 
-async def put_statement(hub: Hub, caller: Caller, request: PutStatement) -> Ok:
+async def put_statement(context: NodeContext, caller: Caller, request: PutStatement) -> Ok:
     """Take one of the caller's own statements; what it narrows is in force everywhere before the reply.
 
     Refuses ``bad_signature``, ``mismatch`` (another signer, or other bytes under a serial that is held), ``malformed``,
     ``self_target``, ``replayed`` (a newer one is held), ``too_large`` (more peers than are kept), ``superseded``.
     """
     if request.kind is Kind.CARD:
-        await _put_card(hub, caller, request.statement)
+        await _put_card(context, caller, request.statement)
     else:
-        await _put_governance(hub, caller, request.kind, request.statement)
-    hub.counters.add("statements_taken")
+        await _put_governance(context, caller, request.kind, request.statement)
+    context.counters.add("statements_taken")
     return Ok(re=request.id)
 
 
-async def list_statements(hub: Hub, caller: Caller, request: ListStatements) -> Statements:
+async def list_statements(context: NodeContext, caller: Caller, request: ListStatements) -> Statements:
     """Give the caller its own statements, a page at a time."""
     where = [keys.device(caller.client), keys.peers(caller.client), keys.grants(caller.client)]
-    match await hub.store.run(_STATEMENTS, where, [request.after, MAX_PAGE]):
+    match await context.store.run(_STATEMENTS, where, [request.after, MAX_PAGE]):
         case [int(more), list(page)]:
             flat = [item for item in page if isinstance(item, bytes)]
             shown = tuple(
@@ -110,22 +110,24 @@ async def list_statements(hub: Hub, caller: Caller, request: ListStatements) -> 
             raise TypeError("not a page of statements")
 
 
-async def get_card(hub: Hub, caller: Caller, request: GetCard) -> CardReply:
+async def get_card(context: NodeContext, caller: Caller, request: GetCard) -> CardReply:
     """Give the card of a device that trusts the caller; refuse everybody else alike with ``not_mutually_trusted``."""
     where = [keys.device(request.client), keys.peers(request.client)]
-    match await hub.store.run(_CARD, where, [caller.client]):
+    match await context.store.run(_CARD, where, [caller.client]):
         case [bytes(about), bytes(card)] if card and about and _pins(peer_row(about), caller):
             return CardReply(re=request.id, card=_signed(card))
         case _:
             raise Refused(Reason.NOT_MUTUALLY_TRUSTED)
 
 
-async def clear_suspicion(hub: Hub, caller: Caller, request: ClearSuspicion) -> Ok:
+async def clear_suspicion(context: NodeContext, caller: Caller, request: ClearSuspicion) -> Ok:
     """Take the person's word that this is the only copy. Refuses ``device_revoked``, ``superseded``."""
     client = caller.client
     where = [keys.device(client), keys.instances(client), keys.outbox(keys.bucket(client))]
     reply = word(
-        await hub.store.run(_CLEAR_SUSPICION, where, [client, await hub.store.not_after_ms(), caller.connection])
+        await context.store.run(
+            _CLEAR_SUSPICION, where, [client, await context.store.not_after_ms(), caller.connection]
+        )
     )
     if reply != "cleared":
         raise Refused(Reason(reply))
@@ -135,18 +137,20 @@ async def clear_suspicion(hub: Hub, caller: Caller, request: ClearSuspicion) -> 
 # -- trust, untrust, grant, revocation --------------------------------------------------------------------------------
 
 
-async def _put_governance(hub: Hub, caller: Caller, kind: Kind, signed: Signed) -> None:
+async def _put_governance(context: NodeContext, caller: Caller, kind: Kind, signed: Signed) -> None:
     body = verify(signed, caller.card.card.current, GOVERNANCE[kind])
     _own(body.client, caller)
     check_governance(body)
     put = _put(
-        await hub.store.run(_PUT[kind], _put_keys(caller.client), await _put_args(hub, caller, kind, body, signed))
+        await context.store.run(
+            _PUT[kind], _put_keys(caller.client), await _put_args(context, caller, kind, body, signed)
+        )
     )
     if put.why:
         sessions = [SessionId(session) for session in put.sessions]
-        await cuts.apply(hub, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
+        await cuts.apply(context, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
     _judge(put.verdict)
-    await _tell_peer(hub, caller, kind, signed, body.peer, trusted=put.trusted)
+    await _tell_peer(context, caller, kind, signed, body.peer, trusted=put.trusted)
 
 
 def _own(client: ClientId, caller: Caller) -> None:
@@ -154,11 +158,11 @@ def _own(client: ClientId, caller: Caller) -> None:
         raise Refused(Reason.MISMATCH, "a statement of another device")
 
 
-async def _put_args(hub: Hub, caller: Caller, kind: Kind, body: Governance, signed: Signed) -> list[Word]:
+async def _put_args(context: NodeContext, caller: Caller, kind: Kind, body: Governance, signed: Signed) -> list[Word]:
     digest = statement_hash(kind, signed.body)
     common: list[Word] = [
         caller.client,
-        await hub.store.not_after_ms(),
+        await context.store.not_after_ms(),
         caller.connection,
         body.peer,
         kind,
@@ -244,7 +248,7 @@ def _judge(verdict: str) -> None:
 # -- cards ------------------------------------------------------------------------------------------------------------
 
 
-async def _put_card(hub: Hub, caller: Caller, signed: Signed) -> None:
+async def _put_card(context: NodeContext, caller: Caller, signed: Signed) -> None:
     card = verify_card(signed)
     _own(card.card.client, caller)
     if card.fingerprints != caller.fingerprints:
@@ -256,7 +260,7 @@ async def _put_card(hub: Hub, caller: Caller, signed: Signed) -> None:
         keys.outbox(keys.bucket(caller.client)),
     ]
     args: list[Word] = [
-        await hub.store.not_after_ms(),
+        await context.store.not_after_ms(),
         caller.connection,
         encode(signed),
         card.card.serial,
@@ -264,10 +268,10 @@ async def _put_card(hub: Hub, caller: Caller, signed: Signed) -> None:
         compatibility(card),
         caller.client,
     ]
-    match await hub.store.run(_PUT_CARD, where, args):
+    match await context.store.run(_PUT_CARD, where, args):
         case [bytes(verdict), list(trusted)]:
             _judge(verdict.decode())
-            await _tell_peers(hub, caller, signed, [ClientId(peer) for peer in words(trusted)])
+            await _tell_peers(context, caller, signed, [ClientId(peer) for peer in words(trusted)])
         case _:
             raise TypeError("not a reply of put_card")
 
@@ -275,27 +279,29 @@ async def _put_card(hub: Hub, caller: Caller, signed: Signed) -> None:
 # -- telling those whom it concerns -----------------------------------------------------------------------------------
 
 
-async def _tell_peers(hub: Hub, caller: Caller, signed: Signed, peers: Sequence[ClientId]) -> None:
+async def _tell_peers(context: NodeContext, caller: Caller, signed: Signed, peers: Sequence[ClientId]) -> None:
     for start in range(0, len(peers), MAX_TOLD_AT_ONCE):
         batch = peers[start : start + MAX_TOLD_AT_ONCE]
-        await asyncio.gather(*(_tell_peer(hub, caller, Kind.CARD, signed, peer, trusted=True) for peer in batch))
+        await asyncio.gather(*(_tell_peer(context, caller, Kind.CARD, signed, peer, trusted=True) for peer in batch))
 
 
-async def _tell_peer(hub: Hub, caller: Caller, kind: Kind, signed: Signed, peer: ClientId, *, trusted: bool) -> None:
+async def _tell_peer(
+    context: NodeContext, caller: Caller, kind: Kind, signed: Signed, peer: ClientId, *, trusted: bool
+) -> None:
     """Show a statement to a peer, if both trust each other, and let the peer's node look again at what it may see.
 
     The statement is on disk by now; a peer that is not reached hears of it from the session, or not at all.
     """
     try:
-        sighting = await look(hub.store, peer, caller.client, caller.fingerprint)
+        sighting = await look(context.store, peer, caller.client, caller.fingerprint)
     except StoreUnavailable as error:
         _log.info("peer_not_told", client=caller.client[:8], cause=error.cause)
         return
     if kind in {Kind.TRUST, Kind.UNTRUST}:
-        hub.reach.nudge_presence(caller.client, {row.node for _, row in sighting.instances})
+        context.router.nudge_presence(caller.client, {row.node for _, row in sighting.instances})
     if trusted and sighting.trusts(caller.fingerprint):
         push = StatementPush(client=caller.client, kind=kind, statement=signed)
-        hub.reach.push(peer, live_agents(hub, sighting.instances), encode_frame(push))
+        context.router.push(peer, live_agents(context, sighting.instances), encode_frame(push))
 
 
 def _pins(about: PeerRow, caller: Caller) -> bool:

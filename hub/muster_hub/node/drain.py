@@ -13,7 +13,7 @@ import structlog
 
 from muster_hub.listener import DRAIN_BATCH, DRAIN_PAUSE_S, Listener
 from muster_hub.presence.departures import Departures
-from muster_hub.routing.router import LocalConnection, Reach
+from muster_hub.routing.router import LocalConnection, Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.closes import CloseCode
@@ -49,18 +49,18 @@ def return_times_ms(devices: int, roll: Callable[[], float]) -> list[int]:
 class Stop:
     """The planned stop of a node."""
 
-    __slots__ = ("_departures", "_listener", "_reach", "_store")
+    __slots__ = ("_departures", "_listener", "_router", "_store")
 
-    def __init__(self, store: Store, reach: Reach, departures: Departures, listener: Listener) -> None:
+    def __init__(self, store: Store, router: Router, departures: Departures, listener: Listener) -> None:
         self._store = store
-        self._reach = reach
+        self._router = router
         self._departures = departures
         self._listener = listener
 
     async def run(self) -> None:
         """Let everybody go, and return when nobody is left."""
         await self._listener.last_call()
-        while connections := tuple(self._reach):  # again for those who were on their way in
+        while connections := tuple(self._router):  # again for those who were on their way in
             _log.info("stopping", connections=len(connections))
             _say_goaway(connections)
             await self._close_all(connections)

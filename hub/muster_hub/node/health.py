@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.listener import HttpAnswer
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability
@@ -17,10 +17,10 @@ NOT_READY = 503
 class Readiness:
     """Whether this node takes devices, asked anew each time; nothing here waits for anything."""
 
-    __slots__ = ("_bus", "_hub", "_kept", "stopping")
+    __slots__ = ("_bus", "_context", "_kept", "stopping")
 
-    def __init__(self, hub: Hub, bus: Bus, kept: Durability) -> None:
-        self._hub = hub
+    def __init__(self, context: NodeContext, bus: Bus, kept: Durability) -> None:
+        self._context = context
         self._bus = bus
         self._kept = kept
         self.stopping = False
@@ -29,8 +29,8 @@ class Readiness:
         """Say why the node is not ready; nothing if it is."""
         checks = {
             "stopping": self.stopping,
-            "the store is away": not self._hub.store.connected,
-            "the node's lease is not fresh": not self._hub.nodes.acting(),
+            "the store is away": not self._context.store.connected,
+            "the node's lease is not fresh": not self._context.nodes.acting(),
             "the node does not hear the bus": self._bus.deaf,
         }
         return [reason for reason, holds in checks.items() if holds]
@@ -47,8 +47,8 @@ class Readiness:
         return {
             "ready": not reasons,
             "reasons": reasons,
-            "node": self._hub.nodes.node,
-            "connections": len(self._hub.reach),
+            "node": self._context.nodes.node,
+            "connections": len(self._context.router),
             "store": {
                 "version": kept.version,
                 "appendfsync": kept.appendfsync,

@@ -24,7 +24,7 @@ from muster_hub.connections.handshake import Entry
 from muster_hub.connections.request_rate import REQUEST_RATE, Allowances
 from muster_hub.connections.request_table import use_cases
 from muster_hub.connections.services import Lobby
-from muster_hub.context import Clock, Hub, WallClock
+from muster_hub.context import Clock, NodeContext, WallClock
 from muster_hub.delivery import inbox
 from muster_hub.listener import Listener, ListenerSettings, Rate
 from muster_hub.node import outbox
@@ -40,7 +40,7 @@ from muster_hub.presence.registry import agent_seat
 from muster_hub.presence.reregistration import refresh, register_all
 from muster_hub.presence.watches import Watching
 from muster_hub.routing.bus_messages import decode_bus_message
-from muster_hub.routing.router import Reach
+from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
@@ -92,24 +92,24 @@ class Node:
         self._listener: Listener
         self._nodes = LeasedNodes(store, means.name, _new_incarnation, self._lease_changed)
         self._watching = Watching()
-        self._reach = Reach(means.name, self._publish, self._find_seat, self._watching.changed)
-        self._departures = Departures(store, self._reach, self._nodes.identity)
+        self._router = Router(means.name, self._publish, self._find_seat, self._watching.changed)
+        self._departures = Departures(store, self._router, self._nodes.identity)
         self.kept = means.kept
-        self.hub = Hub(
+        self.context = NodeContext(
             store=store,
-            reach=self._reach,
+            router=self._router,
             nodes=self._nodes,
             clock=tuning.clock,
             counters=Counters(),
             settings=settings,
             key=key.signing,
         )
-        self._mending = Mending(self.hub, lambda: self._bus.deaf)
-        self._entry = Entry(self.hub, key, self._departures, frozenset())
+        self._mending = Mending(self.context, lambda: self._bus.deaf)
+        self._entry = Entry(self.context, key, self._departures, frozenset())
         watching = self._watching
-        dispatch = Dispatch(self.hub, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)
+        dispatch = Dispatch(self.context, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)
         self._lobby = Lobby(
-            hub=self.hub,
+            context=self.context,
             entry=self._entry,
             departures=self._departures,
             watches=self._watching,
@@ -134,7 +134,7 @@ class Node:
     @property
     def fingerprint(self) -> Fingerprint:
         """The fingerprint of the hub's key."""
-        return self.hub.key.fingerprint
+        return self.context.key.fingerprint
 
     @property
     def certificate(self) -> Certificate | None:
@@ -149,20 +149,22 @@ class Node:
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
         """Serve devices for the body's time, then let them go and tell the store, before anything else ends."""
-        hub, store = self.hub, self.hub.store
+        context, store = self.context, self.context.store
         async with AsyncExitStack() as stack:
             await self._nodes.keeper.renew()
             stack.push_async_callback(self._give_up_lease)
             if len(self._nodes.live_nodes()) > 1:
                 await asyncio.sleep(KNOWN_AFTER_S)
-            self._bus = await stack.enter_async_context(Bus.open(store, hub.nodes.node, self._heard, self._recovered))
+            self._bus = await stack.enter_async_context(
+                Bus.open(store, context.nodes.node, self._heard, self._recovered)
+            )
             await stack.enter_async_context(
                 alongside(
                     self._nodes.keeper.run(),
                     self._departures.run(),
-                    self._watching.run(hub),
-                    outbox.run(hub),
-                    refresh(hub),
+                    self._watching.run(context),
+                    outbox.run(context),
+                    refresh(context),
                     self._mending.run(),
                 )
             )
@@ -175,20 +177,20 @@ class Node:
 
     async def _listen(self, stack: AsyncExitStack) -> None:
         found = self._binding
-        self.readiness = Readiness(self.hub, self._bus, self.kept)
+        self.readiness = Readiness(self.context, self._bus, self.kept)
         settings = replace(self._tuning.limits, host=found.host, port=found.port, tls=found.tls)
         listener = Listener(settings, lambda: Connection(self._lobby), self.readiness.answer)
-        self._entry.origins = origins(self.hub.settings, found, found.port)
+        self._entry.origins = origins(self.context.settings, found, found.port)
         self._listener = await stack.enter_async_context(listener)
-        self._entry.origins = origins(self.hub.settings, found, listener.port)
+        self._entry.origins = origins(self.context.settings, found, listener.port)
         stack.push_async_callback(self._let_go)
 
     # The end.
 
     async def _let_go(self) -> None:
         self.readiness.stopping = True
-        await asyncio.sleep(self.hub.settings.stop_grace_s)
-        await Stop(self.hub.store, self._reach, self._departures, self._listener).run()
+        await asyncio.sleep(self.context.settings.stop_grace_s)
+        await Stop(self.context.store, self._router, self._departures, self._listener).run()
 
     async def _tell_departures(self) -> None:
         try:
@@ -209,15 +211,15 @@ class Node:
         self._bus.publish(node, payload)
 
     async def _find_seat(self, client: ClientId) -> Seat | None:
-        return await agent_seat(self.hub.store, client)
+        return await agent_seat(self.context.store, client)
 
     async def _heard(self, payload: bytes) -> None:
         if not self._nodes.acting():
             return  # a node that may not act relays nothing; the sender's pass mends what had to arrive
         try:
-            self._reach.heard(decode_bus_message(payload))
+            self._router.heard(decode_bus_message(payload))
         except msgspec.DecodeError:
-            self.hub.counters.add("bus_messages_unknown")
+            self.context.counters.add("bus_messages_unknown")
 
     def _recovered(self) -> None:
         self._watching.look_at_all()
@@ -226,16 +228,16 @@ class Node:
     def _lease_changed(self, effect: NodeLost | Renewed) -> None:
         if isinstance(effect, NodeLost):
             _log.warning("node_lost", node=effect.node, incarnation=effect.incarnation[:8])
-            self.hub.counters.add("nodes_lost")
+            self.context.counters.add("nodes_lost")
             self._watching.node_lost(effect.node, effect.incarnation)
-        elif len(self._reach):
+        elif len(self._router):
             self._nodes.registrations += 1
             self._tasks.spawn(self._register())
 
     async def _register(self) -> None:
         try:
             await asyncio.sleep(KNOWN_AFTER_S)
-            await register_all(self.hub)
+            await register_all(self.context)
         finally:
             self._nodes.registrations -= 1
 

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import structlog
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.sessions.cuts import Cut, CutCause, cut
 from muster_hub.sessions.lifecycle import read_admission, take_back_seat
@@ -39,26 +39,26 @@ _DRAINED = script("drained")
 _log = structlog.get_logger(__name__)
 
 
-async def run(hub: Hub) -> None:
+async def run(context: NodeContext) -> None:
     """Pass over this node's buckets until cancelled."""
     while True:
         await asyncio.sleep(PASS_EVERY_S)
-        if hub.nodes.acting():
-            await run_once(hub)
+        if context.nodes.acting():
+            await run_once(context)
 
 
-async def run_once(hub: Hub, *, min_age_ms: int = MIN_AGE_MS, now_ms: int | None = None) -> None:
+async def run_once(context: NodeContext, *, min_age_ms: int = MIN_AGE_MS, now_ms: int | None = None) -> None:
     """Pass once over all buckets that fall to this node; what cannot be done now is done by a later pass.
 
     ``now_ms`` is the time by which joins are overdue, the store's own unless told otherwise.
     """
-    live = hub.nodes.live_nodes()
-    mine = [bucket for bucket in range(keys.BUCKETS) if owner(bucket, live) == hub.nodes.node]
+    live = context.nodes.live_nodes()
+    mine = [bucket for bucket in range(keys.BUCKETS) if owner(bucket, live) == context.nodes.node]
     try:
-        at_ms = await hub.store.now_ms() if now_ms is None else now_ms
+        at_ms = await context.store.now_ms() if now_ms is None else now_ms
         async with asyncio.TaskGroup() as group:
             for bucket in mine:
-                group.create_task(drain(hub, bucket, min_age_ms=min_age_ms, now_ms=at_ms))
+                group.create_task(drain(context, bucket, min_age_ms=min_age_ms, now_ms=at_ms))
     except* StoreUnavailable as errors:
         _log.warning("pass_not_finished", failed=len(errors.exceptions))
 
@@ -68,51 +68,51 @@ def owner(bucket: int, nodes: Sequence[str]) -> str | None:
     return max(nodes, key=lambda node: (sha256(f"{bucket} {node}".encode()).digest(), node), default=None)
 
 
-async def drain(hub: Hub, bucket: int, *, min_age_ms: int, now_ms: int) -> None:
+async def drain(context: NodeContext, bucket: int, *, min_age_ms: int, now_ms: int) -> None:
     """Finish what stands in one bucket's outbox, and take back its seats that are overdue at ``now_ms``.
 
     Entries younger than ``min_age_ms`` are left to whoever caused them. Raises ``StoreUnavailable``.
     """
     for _ in range(MAX_PAGES):
-        if await _drain_page(hub, bucket, min_age_ms, now_ms) < MAX_ENTRIES:
+        if await _drain_page(context, bucket, min_age_ms, now_ms) < MAX_ENTRIES:
             return
 
 
-async def _drain_page(hub: Hub, bucket: int, min_age_ms: int, now_ms: int) -> int:
+async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms: int) -> int:
     """Carry out the oldest entries; return how many there were."""
     touched = [keys.outbox(bucket), keys.drained(bucket), keys.due(bucket)]
-    entries, overdue = items(await hub.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
+    entries, overdue = items(await context.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
     for packed in items(overdue):
         session, client, invite = unpack(data(packed))
-        await take_back_seat(hub, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
+        await take_back_seat(context, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
     effects = [each for each in done if each[1] != _RECORD]
     # Many nudges of one device stand together, and the same effect twice at once is once too often.
     for kind, row in dict.fromkeys((kind, row) for _, kind, row in effects):
-        await _finish(hub, kind.decode(), row)
+        await _finish(context, kind.decode(), row)
     if done:
-        await change(hub.store, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *(entry for entry, _, _ in effects))
+        await change(context.store, _DRAINED, touched[:2], _CONSUMER, done[-1][0], *(entry for entry, _, _ in effects))
     return len(done)
 
 
-async def _finish(hub: Hub, kind: str, row: bytes) -> None:
+async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
     match kind, unpack(row):
         case "cut", [device, session, ver, why, about]:
             narrowing = Cut(ClientId(text(device)), number(ver), CutCause(text(why)), data(about))
-            await cut(hub, SessionId(text(session)), narrowing)
+            await cut(context, SessionId(text(session)), narrowing)
         case "admission", [session, client, _]:
-            await _put_admission(hub, SessionId(text(session)), ClientId(text(client)))
+            await _put_admission(context, SessionId(text(session)), ClientId(text(client)))
         case "nudge", [client]:
-            await inbox.nudge_again(hub, ClientId(text(client)))
+            await inbox.nudge_again(context, ClientId(text(client)))
 
 
-async def _put_admission(hub: Hub, session: SessionId, client: ClientId) -> None:
+async def _put_admission(context: NodeContext, session: SessionId, client: ClientId) -> None:
     """Put an admission again that its device has not used yet."""
-    admission = await read_admission(hub, session, client)
+    admission = await read_admission(context, session, client)
     if admission is None:
         return
     try:
-        await inbox.put_admission(hub, client, admission)
+        await inbox.put_admission(context, client, admission)
     except Refused:
         # Its inbox is full. The device reads the admission from the session, or the seat is taken back.
         _log.info("admission_not_put", client=client[:8])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.routing.router import LocalConnection
 from muster_hub.sessions.lifecycle import noted_sessions
 from muster_hub.sessions.updates import update
@@ -31,10 +31,10 @@ _log = structlog.get_logger(__name__)
 class Mending:
     """Goes over the agents of one node, whenever the node came to hear the bus, and now and then while it does not."""
 
-    __slots__ = ("_deaf", "_due", "_hub")
+    __slots__ = ("_context", "_deaf", "_due")
 
-    def __init__(self, hub: Hub, deaf: Callable[[], bool]) -> None:
-        self._hub = hub
+    def __init__(self, context: NodeContext, deaf: Callable[[], bool]) -> None:
+        self._context = context
         self._deaf = deaf
         self._due = asyncio.Event()
 
@@ -52,12 +52,12 @@ class Mending:
                 if not self._deaf():
                     continue
             self._due.clear()
-            if self._hub.nodes.acting():
+            if self._context.nodes.acting():
                 await self._go_over_all()
 
     async def _go_over_all(self) -> None:
-        reach = self._hub.reach
-        agents = [connection for connection in reach if connection is reach.local_agent(connection.client)]
+        router = self._context.router
+        agents = [connection for connection in router if connection is router.local_agent(connection.client)]
         for start in range(0, len(agents), BATCH):
             try:
                 await self._go_over(agents[start : start + BATCH])
@@ -73,5 +73,5 @@ class Mending:
 
     async def _let_read(self, connection: LocalConnection) -> None:
         """Have an agent read its sessions again: what was said live about them may not have come."""
-        for session in await noted_sessions(self._hub, connection.client):
+        for session in await noted_sessions(self._context, connection.client):
             connection.send(encode_frame(update(session, None, CHANGED)))

@@ -9,7 +9,7 @@ import structlog
 
 from muster_hub.concurrency import together
 from muster_hub.presence.registry import depart, look
-from muster_hub.routing.router import Reach
+from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreError
 from muster_protocol.frames import DropCause
@@ -32,11 +32,21 @@ class _Departed(NamedTuple):
 class Departures:
     """Connections of this node that ended, and those that may stand in the store though nobody holds them."""
 
-    __slots__ = ("_back_by_ms", "_entering", "_identity", "_left", "_reach", "_settled", "_store", "_suspects", "_wake")
+    __slots__ = (
+        "_back_by_ms",
+        "_entering",
+        "_identity",
+        "_left",
+        "_router",
+        "_settled",
+        "_store",
+        "_suspects",
+        "_wake",
+    )
 
-    def __init__(self, store: Store, reach: Reach, identity: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, store: Store, router: Router, identity: Callable[[], tuple[str, str]]) -> None:
         self._store = store
-        self._reach = reach
+        self._router = router
         self._identity = identity
         self._left: dict[_Departed, DropCause] = {}
         self._back_by_ms = 0
@@ -109,7 +119,7 @@ class Departures:
         watching = await depart(self._store, departed.client, [departed.number], cause, back_by_ms=self._back_by_ms)
         self._left.pop(departed, None)
         if watching:
-            self._reach.nudge_presence(departed.client, watching)
+            self._router.nudge_presence(departed.client, watching)
 
     async def _check(self, client: ClientId) -> None:
         try:
@@ -119,5 +129,5 @@ class Departures:
             raise
         for number, row in sighting.instances:
             ours = (row.node, row.incarnation) == self._identity()
-            if ours and client not in self._entering and self._reach.local(client, number) is None:
+            if ours and client not in self._entering and self._router.local(client, number) is None:
                 self.note(client, number, DropCause.CLOSED)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.registry import Instances, Sighting, depart, look
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow, Seat, seat
@@ -43,31 +43,33 @@ class Seen:
     expected: bool = False
 
 
-def live_agents(hub: Hub, connected: Instances) -> list[Seat]:
+def live_agents(context: NodeContext, connected: Instances) -> list[Seat]:
     """Give the agents among a device's connections that a live node holds."""
     agents = [seat(number, row) for number, row in connected if row.role is Role.AGENT]
-    return [at for at in agents if hub.nodes.live(at.node, at.incarnation)]
+    return [at for at in agents if context.nodes.live(at.node, at.incarnation)]
 
 
-async def observe_all(hub: Hub, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False) -> list[Seen]:
+async def observe_all(
+    context: NodeContext, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False
+) -> list[Seen]:
     """Look at devices for askers, in their order."""
     found: list[Seen] = []
     for start in range(0, len(pairs), MAX_LOOKS_AT_ONCE):
         batch = pairs[start : start + MAX_LOOKS_AT_ONCE]
-        found += await asyncio.gather(*(observe(hub, asker, client, watching=watching) for asker, client in batch))
+        found += await asyncio.gather(*(observe(context, asker, client, watching=watching) for asker, client in batch))
     return found
 
 
-async def observe(hub: Hub, asker: Asker, client: ClientId, *, watching: bool = False) -> Seen:
+async def observe(context: NodeContext, asker: Asker, client: ClientId, *, watching: bool = False) -> Seen:
     """Look at one device for one asker; ``unknown`` while the store is away."""
-    node = hub.nodes.node if watching else ""
+    node = context.nodes.node if watching else ""
     try:
         sighting = await look(
-            hub.store, client, asker.client, asker.fingerprint, watching_node=node, watch_ms=WATCH_LEASE_MS
+            context.store, client, asker.client, asker.fingerprint, watching_node=node, watch_ms=WATCH_LEASE_MS
         )
         if not sighting.trusts(asker.fingerprint):
             return Seen(Presence(client, PresenceState.HIDDEN, None, None))
-        return await _visible(hub, client, sighting)
+        return await _visible(context, client, sighting)
     except StoreUnavailable:
         return Seen(unknown(client, None))
 
@@ -77,28 +79,30 @@ def unknown(client: ClientId, since: TimeMs | None) -> Presence:
     return Presence(client, PresenceState.UNKNOWN, since, None)
 
 
-def lapsed(hub: Hub, row: InstanceRow, now_ms: int) -> bool:
+def lapsed(context: NodeContext, row: InstanceRow, now_ms: int) -> bool:
     """Tell whether an entry is that of a lost node, for certain."""
     old = now_ms - row.since_ms > LAPSE_AFTER_MS
-    return old and hub.nodes.acting() and not hub.nodes.live(row.node, row.incarnation)
+    return old and context.nodes.acting() and not context.nodes.live(row.node, row.incarnation)
 
 
-async def _visible(hub: Hub, client: ClientId, sighting: Sighting) -> Seen:
-    live = [row for _, row in sighting.instances if hub.nodes.live(row.node, row.incarnation)]
+async def _visible(context: NodeContext, client: ClientId, sighting: Sighting) -> Seen:
+    live = [row for _, row in sighting.instances if context.nodes.live(row.node, row.incarnation)]
     if live:
         since = TimeMs(min(row.since_ms for row in live))
         holders = frozenset((row.node, row.incarnation) for row in live)
         return Seen(Presence(client, PresenceState.ONLINE, since, None), holders)
     if sighting.instances:
-        return Seen(Presence(client, PresenceState.OFFLINE, await _lose(hub, client, sighting), DropCause.NODE_LOST))
-    expected = sighting.back_by_ms > await hub.store.now_ms()
+        return Seen(
+            Presence(client, PresenceState.OFFLINE, await _lose(context, client, sighting), DropCause.NODE_LOST)
+        )
+    expected = sighting.back_by_ms > await context.store.now_ms()
     return Seen(Presence(client, PresenceState.OFFLINE, sighting.last_seen, sighting.cause), expected=expected)
 
 
-async def _lose(hub: Hub, client: ClientId, sighting: Sighting) -> TimeMs:
+async def _lose(context: NodeContext, client: ClientId, sighting: Sighting) -> TimeMs:
     """Take the entries of lost nodes out, which writes down when and why the device went; return that time."""
-    now_ms = await hub.store.now_ms()
-    lost = [number for number, row in sighting.instances if lapsed(hub, row, now_ms)]
+    now_ms = await context.store.now_ms()
+    lost = [number for number, row in sighting.instances if lapsed(context, row, now_ms)]
     if lost:
-        await depart(hub.store, client, lost, DropCause.NODE_LOST)
+        await depart(context.store, client, lost, DropCause.NODE_LOST)
     return TimeMs(now_ms)

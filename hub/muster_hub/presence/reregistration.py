@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.registry import register
 from muster_hub.routing.router import LocalConnection
 from muster_hub.store.errors import StoreUnavailable
@@ -22,13 +22,15 @@ REFRESH_EVERY_S = 6 * 3600.0
 _log = structlog.get_logger(__name__)
 
 
-async def register_all(hub: Hub) -> None:
+async def register_all(context: NodeContext) -> None:
     """Enter every connection of this node; close those whose place is another's by now."""
-    waiting: Sequence[LocalConnection] = list(hub.reach)
-    _log.info("registering", connections=len(waiting), incarnation=hub.nodes.incarnation[:8])
+    waiting: Sequence[LocalConnection] = list(context.router)
+    _log.info("registering", connections=len(waiting), incarnation=context.nodes.incarnation[:8])
     while waiting:
         batch, rest = waiting[:BATCH], waiting[BATCH:]
-        outcomes = await asyncio.gather(*(_register(hub, connection) for connection in batch), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(_register(context, connection) for connection in batch), return_exceptions=True
+        )
         failed = [one for one, outcome in zip(batch, outcomes, strict=True) if isinstance(outcome, StoreUnavailable)]
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, StoreUnavailable):
@@ -38,21 +40,21 @@ async def register_all(hub: Hub) -> None:
         waiting = [*failed, *rest]
 
 
-async def refresh(hub: Hub) -> None:
+async def refresh(context: NodeContext) -> None:
     """Make all entries last, again and again, until cancelled."""
     while True:
         await asyncio.sleep(REFRESH_EVERY_S)
-        await register_all(hub)
+        await register_all(context)
 
 
-async def _register(hub: Hub, connection: LocalConnection) -> None:
-    if hub.reach.local(connection.client, connection.number) is not connection:
+async def _register(context: NodeContext, connection: LocalConnection) -> None:
+    if context.router.local(connection.client, connection.number) is not connection:
         return  # it left meanwhile
     caller = connection.caller
-    since = TimeMs(await hub.store.now_ms())
-    row = InstanceRow(caller.instance, caller.role, hub.nodes.node, hub.nodes.incarnation, since)
-    watching = await register(hub.store, caller.client, caller.connection, row, caller.fingerprint)
+    since = TimeMs(await context.store.now_ms())
+    row = InstanceRow(caller.instance, caller.role, context.nodes.node, context.nodes.incarnation, since)
+    watching = await register(context.store, caller.client, caller.connection, row, caller.fingerprint)
     if watching is None:
         connection.close(CloseCode.SUPERSEDED)
     else:
-        hub.reach.nudge_presence(caller.client, watching)
+        context.router.nudge_presence(caller.client, watching)

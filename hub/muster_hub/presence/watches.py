@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import Asker, Seen, observe_all, unknown
 from muster_hub.routing.caller import Caller
 from muster_protocol.frames import Presence, PresencePush, PresenceReply, PresenceState, Watch, Who, encode_frame
@@ -53,10 +53,10 @@ class Watching:
 
     # Use cases and connections call these.
 
-    async def who(self, hub: Hub, caller: Caller, request: Who) -> PresenceReply:
+    async def who(self, context: NodeContext, caller: Caller, request: Who) -> PresenceReply:
         """Say who of these is online; ``unknown``, with the time last known, for those of whom the store does not."""
         asker = Asker(caller.client, caller.fingerprint)
-        seen = await observe_all(hub, [(asker, client) for client in request.clients])
+        seen = await observe_all(context, [(asker, client) for client in request.clients])
         known = [one.presence for one in seen]
         devices = (self._last(caller, one.client) if _is_unknown(one) else one for one in known)
         return PresenceReply(re=request.id, devices=tuple(devices))
@@ -65,12 +65,12 @@ class Watching:
         """Answer ``who`` without the store: ``unknown`` for all."""
         return PresenceReply(re=request.id, devices=tuple(self._last(caller, client) for client in request.clients))
 
-    async def watch(self, hub: Hub, caller: Caller, request: Watch) -> PresenceReply:
+    async def watch(self, context: NodeContext, caller: Caller, request: Watch) -> PresenceReply:
         """Say who of these is online, and tell this connection of changes from now on; replaces its last ``watch``."""
         self.forget(caller.client, caller.connection)
         asker = Asker(caller.client, caller.fingerprint)
-        seen = await observe_all(hub, [(asker, client) for client in request.clients], watching=True)
-        if request.clients and hub.reach.local(caller.client, caller.connection) is not None:
+        seen = await observe_all(context, [(asker, client) for client in request.clients], watching=True)
+        if request.clients and context.router.local(caller.client, caller.connection) is not None:
             self._keep(_Watch(asker, caller.connection, {one.presence.client: _Shown(one) for one in seen}))
         return PresenceReply(re=request.id, devices=tuple(one.presence for one in seen))
 
@@ -103,15 +103,15 @@ class Watching:
         self._dirty |= self._by_target.keys()
         self._wake.set()
 
-    async def run(self, hub: Hub) -> None:
+    async def run(self, context: NodeContext) -> None:
         """Tell the watchers of changes, until cancelled."""
         while True:
-            await self._next_round(hub)
-            if hub.nodes.acting():
-                await self._round(hub)
+            await self._next_round(context)
+            if context.nodes.acting():
+                await self._round(context)
             await asyncio.sleep(PUSH_EVERY_S)
 
-    async def _next_round(self, hub: Hub) -> None:
+    async def _next_round(self, context: NodeContext) -> None:
         if self._dirty:
             return
         try:
@@ -119,7 +119,7 @@ class Watching:
                 await self._wake.wait()
         except TimeoutError:
             overdue = self._loop.time() - self._renewed_at_s >= RENEW_EVERY_S
-            if overdue or (self._by_target and not hub.store.connected):
+            if overdue or (self._by_target and not context.store.connected):
                 self._renewed_at_s = self._loop.time()
                 self.look_at_all()
         self._wake.clear()
@@ -137,10 +137,10 @@ class Watching:
             if _is_unknown(shown.seen.presence):
                 self.changed(target)
 
-    async def _round(self, hub: Hub) -> None:
+    async def _round(self, context: NodeContext) -> None:
         targets, self._dirty = self._dirty, set()
         pairs = [(self._watches[key], target) for target in targets for key in tuple(self._by_target.get(target, ()))]
-        found = await observe_all(hub, [(watch.asker, target) for watch, target in pairs], watching=True)
+        found = await observe_all(context, [(watch.asker, target) for watch, target in pairs], watching=True)
         news: dict[_Key, list[Presence]] = {}
         for (watch, target), seen in zip(pairs, found, strict=True):
             key = (watch.asker.client, watch.number)
@@ -148,7 +148,7 @@ class Watching:
             if self._watches.get(key) is watch and (presence := self._news(watch.shown[target], seen)):
                 news.setdefault(key, []).append(presence)
         for (client, number), devices in news.items():
-            connection = hub.reach.local(client, number)
+            connection = context.router.local(client, number)
             if connection is not None:
                 connection.send(encode_frame(PresencePush(devices=tuple(devices))))
 

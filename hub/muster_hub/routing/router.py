@@ -64,7 +64,7 @@ class LocalConnection(Protocol):
         """Send what waits in the device's inbox, soon, in a task of the connection's own."""
 
 
-class Reach:
+class Router:
     """The connections of one node, and the bus to those of the others."""
 
     __slots__ = ("_agents", "_closed_early", "_connections", "_find_seat", "_node", "_publish", "_watched")

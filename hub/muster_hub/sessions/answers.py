@@ -1,7 +1,7 @@
 """Answers: a called device accepts or refuses, and its word waits for the creator (SPEC.md section 7.3)."""
 
 from muster_hub.audit.records import Outcome, RecordKind, record
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
@@ -22,7 +22,7 @@ from muster_protocol.signed import read
 _ANSWER = script("invite_answer")
 
 
-async def send_answer(hub: Hub, caller: Caller, request: SendAnswer) -> Ok:
+async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer) -> Ok:
     """Take an answer to a live invite and let it wait for the creator; a refusal ends the invite.
 
     Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
@@ -31,17 +31,17 @@ async def send_answer(hub: Hub, caller: Caller, request: SendAnswer) -> Ok:
     """
     answer = read(request.answer, Answer)
     _check(caller, answer)
-    await check_current(hub.store, caller)
-    word = await _take(hub, answer, hash_of(Kind.ANSWER, request.answer))
+    await check_current(context.store, caller)
+    word = await _take(context, answer, hash_of(Kind.ANSWER, request.answer))
     if word not in ("ok", "seated", "out"):
         raise Refused(reason_of(word))
     if word == "seated":
         return Ok(re=request.id)
-    await inbox.put_answer(hub, answer.recipient, request.answer)
+    await inbox.put_answer(context, answer.recipient, request.answer)
     if word == "out":
-        state = await read_state(hub, answer.session)
+        state = await read_state(context, answer.session)
         members = {} if state is None else state.members
-        await tell_out(hub, answer.session, caller.client, Reason.CANNOT_OPEN, members)
+        await tell_out(context, answer.session, caller.client, Reason.CANNOT_OPEN, members)
     return Ok(re=request.id)
 
 
@@ -52,7 +52,7 @@ def _check(caller: Caller, answer: Answer) -> None:
         raise Refused(Reason.MALFORMED, "an answer accepts or refuses")
 
 
-async def _take(hub: Hub, answer: Answer, answer_hash: Hash) -> str:
+async def _take(context: NodeContext, answer: Answer, answer_hash: Hash) -> str:
     session, bucket = answer.session, keys.bucket(answer.session)
     touched = [
         keys.session(session),
@@ -65,7 +65,7 @@ async def _take(hub: Hub, answer: Answer, answer_hash: Hash) -> str:
     row = b"" if answer.reason is None else _refusal(answer, answer.reason, answer_hash)
     verdict = answer.reason or "accept"
     named = (answer.sender, answer.invite, verdict, answer_hash, row, session, answer.recipient)
-    return text(await change(hub.store, _ANSWER, touched, *named))
+    return text(await change(context.store, _ANSWER, touched, *named))
 
 
 def _refusal(answer: Answer, reason: Reason, answer_hash: Hash) -> bytes:

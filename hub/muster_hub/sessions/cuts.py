@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.sessions.state import read_members
 from muster_hub.sessions.updates import tell_out
 from muster_hub.store import keys
@@ -45,7 +45,7 @@ class Cut(NamedTuple):
 
 
 async def apply(  # noqa: PLR0917 - what a script that narrows returns, in its order
-    hub: Hub,
+    context: NodeContext,
     device: ClientId,
     ver: int,
     why: CutCause,
@@ -57,10 +57,10 @@ async def apply(  # noqa: PLR0917 - what a script that narrows returns, in its o
     ``about`` is the peer of a statement, or the device's new fingerprint after a rotation. Raises ``StoreUnavailable``
     when a cut could not be made: the narrowing stands all the same and must not be acknowledged yet.
     """
-    await together(*(cut(hub, session, Cut(device, ver, why, about or b"")) for session in sessions))
+    await together(*(cut(context, session, Cut(device, ver, why, about or b"")) for session in sessions))
 
 
-async def cut(hub: Hub, session: SessionId, narrowing: Cut) -> None:
+async def cut(context: NodeContext, session: SessionId, narrowing: Cut) -> None:
     """Make one cut; again is harmless. Raises ``StoreUnavailable``."""
     bucket = keys.bucket(session)
     touched = [
@@ -72,7 +72,7 @@ async def cut(hub: Hub, session: SessionId, narrowing: Cut) -> None:
         keys.outbox(bucket),
     ]
     row = record(RecordKind.MEMBER_OUT, actor=narrowing.device, session=session)
-    out, rows = items(await change(hub.store, _CUT, touched, session, *narrowing, row))
+    out, rows = items(await change(context.store, _CUT, touched, session, *narrowing, row))
     members = read_members(rows)
     for client, reason in pairs(out):
-        await tell_out(hub, session, ClientId(text(client)), Reason(text(reason)), members)
+        await tell_out(context, session, ClientId(text(client)), Reason(text(reason)), members)

@@ -1,6 +1,6 @@
 """The dry run of an invite: what the hub would answer now, check by check."""
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
 from muster_protocol.decision import Call, Party, decide
@@ -10,14 +10,14 @@ from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
 
-async def why(hub: Hub, caller: Caller, request: Why) -> DecisionReply:
+async def why(context: NodeContext, caller: Caller, request: Why) -> DecisionReply:
     """Answer whether ``creator`` could call ``target``; the asker is one of them, else ``Refused(mismatch)``.
 
     Of a device that does not trust the asker, nothing but that enters the answer.
     """
     if caller.client not in (request.creator, request.target):
         raise Refused(Reason.MISMATCH, "the asker is one of the two")
-    facts = await read_facts(hub, {request.creator: [request.target], request.target: [request.creator]})
+    facts = await read_facts(context, {request.creator: [request.target], request.target: [request.creator]})
     call = Call(
         creator=request.creator,
         target=request.target,
@@ -29,13 +29,13 @@ async def why(hub: Hub, caller: Caller, request: Why) -> DecisionReply:
         purpose=request.purpose,
         room=MAX_TARGETS,
     )
-    parties = {client: _seen_by(hub, caller.client, each) for client, each in facts.items()}
-    decision = decide(call, parties, hub.clock.now_ms())
+    parties = {client: _seen_by(context, caller.client, each) for client, each in facts.items()}
+    decision = decide(call, parties, context.clock.now_ms())
     trace = tuple(TraceStep(step.check, step.passed) for step in decision.trace)
     return DecisionReply(re=request.id, reason=decision.reason, trace=trace)
 
 
-def _seen_by(hub: Hub, asker: ClientId, facts: DeviceFacts) -> Party:
+def _seen_by(context: NodeContext, asker: ClientId, facts: DeviceFacts) -> Party:
     if facts.client != asker and asker not in facts.pins:
         return Party(facts.client, pins={}, grants={}, online=False)
-    return facts.party(online=is_online(hub, facts))
+    return facts.party(online=is_online(context, facts))

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.store import keys, rows
 from muster_hub.store.adapter import Reply, all_of
 from muster_hub.store.cells import data, items, number, pairs, text, unpack
@@ -94,9 +94,9 @@ class DeviceFacts(Struct, frozen=True):
         )
 
 
-def is_online(hub: Hub, facts: DeviceFacts) -> bool:
+def is_online(context: NodeContext, facts: DeviceFacts) -> bool:
     """Tell whether a device's agent seat is taken by a connection of a live node."""
-    return facts.seat is not None and hub.nodes.live(facts.seat.node, facts.seat.incarnation)
+    return facts.seat is not None and context.nodes.live(facts.seat.node, facts.seat.incarnation)
 
 
 def fact_keys(client: ClientId) -> tuple[bytes, ...]:
@@ -110,12 +110,12 @@ def fact_keys(client: ClientId) -> tuple[bytes, ...]:
     )
 
 
-async def read_facts(hub: Hub, asked: Mapping[ClientId, Sequence[ClientId]]) -> dict[ClientId, DeviceFacts]:
+async def read_facts(context: NodeContext, asked: Mapping[ClientId, Sequence[ClientId]]) -> dict[ClientId, DeviceFacts]:
     """Read devices, and what each says about the peers named for it; the same work whether one exists or not.
 
     Raises ``StoreUnavailable``.
     """
-    replies = await all_of(hub.store.begin(_FACTS, fact_keys(client), peers) for client, peers in asked.items())
+    replies = await all_of(context.store.begin(_FACTS, fact_keys(client), peers) for client, peers in asked.items())
     return {client: parse(client, peers, reply) for (client, peers), reply in zip(asked.items(), replies, strict=True)}
 
 

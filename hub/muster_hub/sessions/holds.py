@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.sessions.facts import DeviceFacts, Use, fact_keys, parse
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
@@ -41,35 +41,42 @@ class Wanted(Struct, frozen=True):
     connection: int = 0
 
 
-async def hold(hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]) -> dict[ClientId, DeviceFacts]:
+async def hold(
+    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
+) -> dict[ClientId, DeviceFacts]:
     """Hold every party for a join, one round trip, and return what the hub knows of each.
 
     Stale holds of other joins are settled first, which takes further round trips. Raises ``Refused``: ``superseded``,
     ``overloaded`` (a device is in too many sessions); ``StoreUnavailable``.
     """
-    held = await _hold_all(hub, session, ends_at, wanted)
+    held = await _hold_all(context, session, ends_at, wanted)
     met = [(held[each.client], peer) for each in wanted for peer in each.invites]
-    return await _hold_all(hub, session, ends_at, wanted) if await settle_left_behind(hub, met) else held
+    return await _hold_all(context, session, ends_at, wanted) if await settle_left_behind(context, met) else held
 
 
-async def settle_left_behind(hub: Hub, met: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
+async def settle_left_behind(context: NodeContext, met: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
     """Settle the holds on grants to these peers that are so old that their joins left them behind.
 
     Returns whether there were any, so that the facts are to be read again. Raises ``StoreUnavailable``.
     """
-    oldest = await hub.store.now_ms() - HOLD_MS
+    oldest = await context.store.now_ms() - HOLD_MS
     found = [(facts.client, facts.given[peer]) for facts, peer in met if peer in facts.given]
     stale = [
         (client, given.grant, given.use)
         for client, given in found
         if given.use and not given.use.spent and given.use.since < oldest
     ]
-    await together(*(_settle_stale(hub, client, grant, use) for client, grant, use in stale))
+    await together(*(_settle_stale(context, client, grant, use) for client, grant, use in stale))
     return bool(stale)
 
 
 async def settle(
-    hub: Hub, session: SessionId, wanted: Sequence[Wanted], held: Mapping[ClientId, DeviceFacts], *, spent: bool
+    context: NodeContext,
+    session: SessionId,
+    wanted: Sequence[Wanted],
+    held: Mapping[ClientId, DeviceFacts],
+    *,
+    spent: bool,
 ) -> None:
     """End the holds of a join. Raises ``StoreUnavailable``: whoever meets them a minute later settles them."""
     word = "spent" if spent else "free"
@@ -80,7 +87,7 @@ async def settle(
         if ours
     ]
     if calls:
-        await changes(hub.store, _SETTLE, calls)
+        await changes(context.store, _SETTLE, calls)
 
 
 def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, Use]]:
@@ -94,9 +101,9 @@ def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool)
 
 
 async def _hold_all(
-    hub: Hub, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
+    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
 ) -> dict[ClientId, DeviceFacts]:
-    replies = await changes(hub.store, _HOLD, [_call(session, ends_at, each) for each in wanted])
+    replies = await changes(context.store, _HOLD, [_call(session, ends_at, each) for each in wanted])
     return {each.client: parse(each.client, each.peers, reply) for each, reply in zip(wanted, replies, strict=True)}
 
 
@@ -105,9 +112,9 @@ def _call(session: SessionId, ends_at: TimeMs, wanted: Wanted) -> tuple[Sequence
     return (*fact_keys(wanted.client), keys.noted(wanted.client)), [session, ends_at, wanted.connection, *named]
 
 
-async def _settle_stale(hub: Hub, client: ClientId, grant: GrantId, use: Use) -> None:
+async def _settle_stale(context: NodeContext, client: ClientId, grant: GrantId, use: Use) -> None:
     touched = [keys.session(use.session), keys.judged(use.session)]
-    outcome = await hub.store.run(_OUTCOME, touched, [use.invite])
+    outcome = await context.store.run(_OUTCOME, touched, [use.invite])
     # A session that is gone leaves no word on how it ended; what may have been used counts as used.
     word = "spent" if outcome in (b"seated", b"gone") else "free"
-    await change(hub.store, _SETTLE, [keys.uses(client)], grant, use.session, use.invite, use.since, word)
+    await change(context.store, _SETTLE, [keys.uses(client)], grant, use.session, use.invite, use.since, word)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from muster_hub.audit.records import record_refusals
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
@@ -52,7 +52,7 @@ class _Invite(Struct, frozen=True):
         return self.body.recipient
 
 
-async def send_invites(hub: Hub, caller: Caller, request: SendInvites) -> InviteResults:
+async def send_invites(context: NodeContext, caller: Caller, request: SendInvites) -> InviteResults:
     """Deliver each invite that the hub's facts allow, and answer with one result for each, in the order sent.
 
     Four round trips to the store whatever their number: session, facts, live, inboxes. Raises ``Refused`` for what
@@ -63,26 +63,26 @@ async def send_invites(hub: Hub, caller: Caller, request: SendInvites) -> Invite
     if not invites:
         raise Refused(Reason.EMPTY_TARGETS)
     targets = tuple(dict.fromkeys(invite.target for invite in invites))
-    state = await open_session(hub, request.session, caller.client)
+    state = await open_session(context, request.session, caller.client)
     for invite in invites:
         _check(invite.body, state)
-    facts = await _read_facts(hub, caller, state, targets)
-    refused = _Batch(hub, state, invites, facts).refused()
+    facts = await _read_facts(context, caller, state, targets)
+    refused = _Batch(context, state, invites, facts).refused()
     good = [invite for position, invite in enumerate(invites) if position not in refused]
-    outcome = await _deliver(hub, state, good)
+    outcome = await _deliver(context, state, good)
     results = tuple(
         InviteResult(invite.target, refused[position] if position in refused else outcome[invite.target])
         for position, invite in enumerate(invites)
     )
     named = [(result.client, result.reason) for result in results if result.reason is not None]
     if named and facts[caller.client].acquainted:
-        await record_refusals(hub, caller.client, state.session, named)
+        await record_refusals(context, caller.client, state.session, named)
     return InviteResults(re=request.id, results=results)
 
 
-async def open_session(hub: Hub, session: SessionId, creator: ClientId) -> SessionState:
+async def open_session(context: NodeContext, session: SessionId, creator: ClientId) -> SessionState:
     """Read a session that this device created and that is open; raises ``not_a_member`` or ``session_closed``."""
-    state = await read_state(hub, session)
+    state = await read_state(context, session)
     if state is None or state.creator != creator:
         raise Refused(Reason.NOT_A_MEMBER, "not the creator of such a session")
     if not state.open:
@@ -107,18 +107,18 @@ def _check(invite: Invite, state: SessionState) -> None:
 
 
 async def _read_facts(
-    hub: Hub, caller: Caller, state: SessionState, targets: tuple[ClientId, ...]
+    context: NodeContext, caller: Caller, state: SessionState, targets: tuple[ClientId, ...]
 ) -> dict[ClientId, DeviceFacts]:
     """Read the creator, the targets and, in a mesh, the members: each with what it says about the others."""
     others = _others(state, targets)
     asked = dict.fromkeys(targets, (caller.client, *others)) | dict.fromkeys(others, targets)
     asked[caller.client] = targets
-    facts = await read_facts(hub, asked)
+    facts = await read_facts(context, asked)
     # A target that does not trust the caller is not looked at closer: its grants are none of the caller's business.
     mutual = [target for target in targets if caller.client in facts[target].pins]
     met = [pair for target in mutual for pair in ((facts[caller.client], target), (facts[target], caller.client))]
-    if await settle_left_behind(hub, met):
-        return await _read_facts(hub, caller, state, targets)
+    if await settle_left_behind(context, met):
+        return await _read_facts(context, caller, state, targets)
     if caller.connection not in facts[caller.client].connections:
         raise Refused(Reason.SUPERSEDED)
     return facts
@@ -134,7 +134,7 @@ def _others(state: SessionState, targets: Sequence[ClientId]) -> tuple[ClientId,
 class _Batch(Struct, frozen=True):
     """Invites that came together, and what they are judged over."""
 
-    hub: Hub
+    context: NodeContext
     state: SessionState
     invites: Sequence[_Invite]
     facts: Mapping[ClientId, DeviceFacts]
@@ -145,8 +145,8 @@ class _Batch(Struct, frozen=True):
         room = MAX_MEMBERS - len([client for client in self.state.present if client not in targets])
         if room < 1:
             return dict.fromkeys(range(len(targets)), Reason.SESSION_FULL)
-        parties = {client: each.party(online=is_online(self.hub, each)) for client, each in self.facts.items()}
-        now = self.hub.clock.now_ms()
+        parties = {client: each.party(online=is_online(self.context, each)) for client, each in self.facts.items()}
+        now = self.context.clock.now_ms()
         reasons = [decide(self._call(invite.body, targets, room), parties, now).reason for invite in self.invites]
         return {position: reason for position, reason in enumerate(reasons) if reason is not None}
 
@@ -164,40 +164,41 @@ class _Batch(Struct, frozen=True):
         )
 
 
-async def _deliver(hub: Hub, state: SessionState, good: Sequence[_Invite]) -> dict[ClientId, Reason | None]:
+async def _deliver(context: NodeContext, state: SessionState, good: Sequence[_Invite]) -> dict[ClientId, Reason | None]:
     """Make invites live and let them wait for their devices; returns what stands in the way of each, or None."""
     if not good:
         return {}
-    now = await hub.store.now_ms()
+    now = await context.store.now_ms()
     expires = [now + invite.body.expires_at - invite.body.at for invite in good]
     named = [word for invite, at in zip(good, expires, strict=True) for word in (invite.target, invite.body.invite, at)]
-    words = await change(hub.store, _LIVE, _slot(state.session), state.creator, *named)
+    words = await change(context.store, _LIVE, _slot(state.session), state.creator, *named)
     waits = [
-        _put(hub, state, invite, at, text(word)) for invite, at, word in zip(good, expires, items(words), strict=True)
+        _put(context, state, invite, at, text(word))
+        for invite, at, word in zip(good, expires, items(words), strict=True)
     ]
     return dict(zip((invite.target for invite in good), await together(*waits), strict=True))
 
 
-async def _put(hub: Hub, state: SessionState, invite: _Invite, expires_ms: int, word: str) -> Reason | None:
+async def _put(context: NodeContext, state: SessionState, invite: _Invite, expires_ms: int, word: str) -> Reason | None:
     if word != "ok":
         return reason_of(word)
     name = invite.body.invite
     try:
-        await inbox.put_invite(hub, invite.target, name, invite.signed, expires_ms)
+        await inbox.put_invite(context, invite.target, name, invite.signed, expires_ms)
     except Refused as refused:
         # What could not be delivered must not stay live.
-        await change(hub.store, _CANCEL, _slot(state.session), state.creator, invite.target, name)
+        await change(context.store, _CANCEL, _slot(state.session), state.creator, invite.target, name)
         return refused.reason
     return None
 
 
-async def cancel_invite(hub: Hub, caller: Caller, request: CancelInvite) -> Ok:
+async def cancel_invite(context: NodeContext, caller: Caller, request: CancelInvite) -> Ok:
     """Withdraw an invite, and tell its device. Raises ``Refused`` with how the invite ended if it ended otherwise."""
-    await check_current(hub.store, caller)
-    word = await change(hub.store, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
+    await check_current(context.store, caller)
+    word = await change(context.store, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
     if word != b"cancelled":
         raise Refused(reason_of(text(word)), "the invite ended before")
-    await inbox.put_invite_end(hub, request.client, request.session, request.invite, Reason.CANCELLED)
+    await inbox.put_invite_end(context, request.client, request.session, request.invite, Reason.CANCELLED)
     return Ok(re=request.id)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.routing.caller import Caller
@@ -45,17 +45,17 @@ _log = structlog.get_logger(__name__)
 Held = Mapping[ClientId, DeviceFacts]
 
 
-async def admit(hub: Hub, caller: Caller, request: Admit) -> Admitted:
+async def admit(context: NodeContext, caller: Caller, request: Admit) -> Admitted:
     """Commit an epoch and the joins in it, or say who stands in the way; nothing is committed then.
 
     Raises ``Refused``: ``not_a_member``, ``session_closed``, ``mismatch`` (also where another epoch came first),
     ``superseded``, ``overloaded``, ``malformed``; ``StoreUnavailable`` where the outcome may be unknown: the same
     request again finds out.
     """
-    state = await read_state(hub, request.session)
+    state = await read_state(context, request.session)
     if state is None or caller.client not in state.present:
         raise Refused(Reason.NOT_A_MEMBER)
-    join = _Join(hub, caller, state, propose(caller, request, state))
+    join = _Join(context, caller, state, propose(caller, request, state))
     for _ in range(MAX_ROUNDS):
         verdict = await join.round()
         if not verdict.stale:
@@ -77,16 +77,16 @@ class _Verdict(Struct, frozen=True):
 class _Join(Struct, frozen=True):
     """One request to commit an epoch."""
 
-    hub: Hub
+    context: NodeContext
     caller: Caller
     state: SessionState
     proposal: Proposal
 
     async def round(self) -> _Verdict:
         """Hold, decide, commit, settle; stale when a party was narrowed between hold and commit."""
-        began_ms = await self.hub.store.now_ms()
+        began_ms = await self.context.store.now_ms()
         wanted = self._wanted()
-        held = await hold(self.hub, self.state.session, self.state.ends_at, wanted)
+        held = await hold(self.context, self.state.session, self.state.ends_at, wanted)
         # What is committed already is not judged again: the caller only did not hear of it.
         known = self.proposal.hash == self.state.epoch_hash
         rejected = () if known else self._judge(held)
@@ -142,7 +142,7 @@ class _Join(Struct, frozen=True):
         parties = {
             client: facts.party(online=None, session=state.session, invites=invites) for client, facts in held.items()
         }
-        reason = decide(call, parties, self.hub.clock.now_ms()).reason
+        reason = decide(call, parties, self.context.clock.now_ms()).reason
         named = (state.creator, newcomer.client, *call.members)
         if reason is None and any(held[client].fingerprint != epoch.key_of(client) for client in named):
             return Reason.KEY_MISMATCH
@@ -150,8 +150,8 @@ class _Join(Struct, frozen=True):
 
     async def _commit(self, held: Held, began_ms: int) -> _Verdict:
         # A hold may be settled by others once it is old, so nothing commits over one that could be.
-        not_after_ms = min(await self.hub.store.not_after_ms(), began_ms + HOLD_MS // 2)
-        reply = await change_until(self.hub.store, _COMMIT, self._touched(), not_after_ms, *self._args(held))
+        not_after_ms = min(await self.context.store.not_after_ms(), began_ms + HOLD_MS // 2)
+        reply = await change_until(self.context.store, _COMMIT, self._touched(), not_after_ms, *self._args(held))
         word, *rest = items(reply)
         if word == b"rejected":
             named = [text(cell) for cell in rest]
@@ -168,7 +168,7 @@ class _Join(Struct, frozen=True):
             for each in rejected
             for word in (each.client, newcomers[each.client].body.invite, each.reason or Reason.MISMATCH)
         ]
-        word = await change(self.hub.store, _REFUSE, touched, self.proposal.hash, *named)
+        word = await change(self.context.store, _REFUSE, touched, self.proposal.hash, *named)
         return _Verdict() if word == b"committed" else _Verdict(rejected)
 
     def _touched(self) -> list[bytes]:
@@ -220,26 +220,26 @@ class _Join(Struct, frozen=True):
 
     async def _settle(self, wanted: list[Wanted], held: Held, *, spent: bool) -> None:
         try:
-            await settle(self.hub, self.state.session, wanted, held, spent=spent)
+            await settle(self.context, self.state.session, wanted, held, spent=spent)
         except StoreUnavailable as error:
             # The session has decided; whoever meets the hold later settles it by that.
             _log.warning("hold_not_settled", session=self.state.session[:8], cause=error.cause)
 
     async def _spread(self) -> None:
         """Let the admissions wait for the newcomers, and push the epoch to the members who are there."""
-        hub, session, proposal = self.hub, self.state.session, self.proposal
-        waits = [_put_admission(hub, each) for each in proposal.newcomers.values()]
+        context, session, proposal = self.context, self.state.session, self.proposal
+        waits = [_put_admission(context, each) for each in proposal.newcomers.values()]
         pushes = [
-            tell(hub, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
+            tell(context, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
             for client, sealed in proposal.sealed.items()
         ]
-        outs = [tell_out(hub, session, client, None, self.state.members) for client in proposal.dropped]
+        outs = [tell_out(context, session, client, None, self.state.members) for client in proposal.dropped]
         await together(*waits, *pushes, *outs)
 
 
-async def _put_admission(hub: Hub, newcomer: Newcomer) -> None:
+async def _put_admission(context: NodeContext, newcomer: Newcomer) -> None:
     try:
-        await inbox.put_admission(hub, newcomer.client, newcomer.signed)
+        await inbox.put_admission(context, newcomer.client, newcomer.signed)
     except (Refused, StoreUnavailable) as error:
         # The seat is committed and its admission stands in the outbox: it is put again from there.
         _log.info("admission_waits_in_outbox", client=newcomer.client[:8], cause=str(error))

@@ -4,7 +4,7 @@ import msgspec
 
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
@@ -59,7 +59,7 @@ _CLOSE = script("session_close")
 _read_signed = msgspec.msgpack.Decoder(Signed).decode
 
 
-async def create_session(hub: Hub, caller: Caller, request: CreateSession) -> Ok:
+async def create_session(context: NodeContext, caller: Caller, request: CreateSession) -> Ok:
     """Make a session; the same request again answers the same.
 
     Raises ``Refused``: ``mismatch`` (an id, a seed and an epoch that do not belong together, or a name that is taken),
@@ -69,16 +69,16 @@ async def create_session(hub: Hub, caller: Caller, request: CreateSession) -> Ok
     if session_id(caller.client, request.seed) != request.session:
         raise Refused(Reason.MISMATCH, "the session is not named after its creator and seed")
     epoch = first_epoch(caller, request.epoch, request.session)
-    ends_at = TimeMs(await hub.store.now_ms() + request.lasts_ms)
+    ends_at = TimeMs(await context.store.now_ms() + request.lasts_ms)
     # The creator is held first, so that whatever narrows it from now on cuts this session too.
-    held = await hold(hub, request.session, ends_at, [Wanted(caller.client, (), {}, caller.connection)])
+    held = await hold(context, request.session, ends_at, [Wanted(caller.client, (), {}, caller.connection)])
     if not held[caller.client].acquainted:
         raise Refused(Reason.NOT_TRUSTED, "a device that trusts nobody has nobody to call")
     session, bucket = request.session, keys.bucket(request.session)
     touched = [keys.session(session), keys.roster(session), keys.epochs(session), keys.outbox(bucket)]
     row = record(RecordKind.SESSION_CREATED, actor=caller.client, session=session, statement=epoch)
     await change(
-        hub.store,
+        context.store,
         _CREATE,
         touched,
         caller.client,
@@ -96,16 +96,16 @@ async def create_session(hub: Hub, caller: Caller, request: CreateSession) -> Ok
     return Ok(re=request.id)
 
 
-async def get_session(hub: Hub, caller: Caller, request: GetSession) -> SessionReply:
+async def get_session(context: NodeContext, caller: Caller, request: GetSession) -> SessionReply:
     """Show a session to one who is or was in it; else ``Refused(not_a_member)``, as if there were none.
 
     Epochs come oldest first, at most MAX_EPOCHS_SHOWN and EPOCHS_BYTES; ``epoch`` tells whether there are more.
     """
-    state = await _of_member(hub, request.session, caller.client)
+    state = await _of_member(context, request.session, caller.client)
     present = state.present
     touched = [keys.epochs(state.session), keys.sealed(state.session)]
     args: list[Word] = [caller.client, request.after, MAX_EPOCHS_SHOWN, EPOCHS_BYTES, *present]
-    epochs, sealed, admission, joined = items(await hub.store.run(_SHOW, touched, args))
+    epochs, sealed, admission, joined = items(await context.store.run(_SHOW, touched, args))
     return SessionReply(
         re=request.id,
         session=state.session,
@@ -125,30 +125,30 @@ async def get_session(hub: Hub, caller: Caller, request: GetSession) -> SessionR
     )
 
 
-async def read_admission(hub: Hub, session: SessionId, client: ClientId) -> Signed | None:
+async def read_admission(context: NodeContext, session: SessionId, client: ClientId) -> Signed | None:
     """Read the admission that waits for a member's ``joined``, None when there is none. Raises ``StoreUnavailable``."""
     touched = [keys.epochs(session), keys.sealed(session)]
-    _, _, admission, _ = items(await hub.store.run(_SHOW, touched, [client, 0, 0, 0]))
+    _, _, admission, _ = items(await context.store.run(_SHOW, touched, [client, 0, 0, 0]))
     return _read_signed(data(admission)) if admission else None
 
 
-async def _of_member(hub: Hub, session: SessionId, client: ClientId) -> SessionState:
-    state = await read_state(hub, session)
+async def _of_member(context: NodeContext, session: SessionId, client: ClientId) -> SessionState:
+    state = await read_state(context, session)
     if state is None or client not in state.members:
         raise Refused(Reason.NOT_A_MEMBER)
     return state
 
 
-async def list_sessions(hub: Hub, caller: Caller, request: ListSessions) -> SessionsReply:
+async def list_sessions(context: NodeContext, caller: Caller, request: ListSessions) -> SessionsReply:
     """List the sessions that the caller is in, at most MAX_SESSIONS_LISTED. Raises ``StoreUnavailable``."""
-    states = await together(*(read_state(hub, session) for session in await noted_sessions(hub, caller.client)))
+    states = await together(*(read_state(context, session) for session in await noted_sessions(context, caller.client)))
     found = [state for state in states if state is not None and caller.client in state.present]
     return SessionsReply(re=request.id, sessions=tuple(_summary(state) for state in found[:MAX_SESSIONS_LISTED]))
 
 
-async def noted_sessions(hub: Hub, client: ClientId) -> list[SessionId]:
+async def noted_sessions(context: NodeContext, client: ClientId) -> list[SessionId]:
     """Name the sessions that a device was held for, the one that ends last first. Raises ``StoreUnavailable``."""
-    noted = items(await hub.store.run(_NOTED, [keys.noted(client)], [await hub.store.now_ms()]))
+    noted = items(await context.store.run(_NOTED, [keys.noted(client)], [await context.store.now_ms()]))
     return [SessionId(text(name)) for name in noted]
 
 
@@ -165,7 +165,7 @@ def _summary(state: SessionState) -> SessionSummary:
     )
 
 
-async def send_joined(hub: Hub, caller: Caller, request: SendJoined) -> Ok:
+async def send_joined(context: NodeContext, caller: Caller, request: SendJoined) -> Ok:
     """Take a member's ``joined`` and push it to the others.
 
     Raises ``Refused``: ``not_a_member``, ``session_closed``, ``mismatch`` (another epoch, key or admission),
@@ -174,7 +174,7 @@ async def send_joined(hub: Hub, caller: Caller, request: SendJoined) -> Ok:
     said = read(request.joined, Joined)
     if (said.member, said.member_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "joined by another device or key")
-    await check_current(hub.store, caller)
+    await check_current(context.store, caller)
     session, bucket = said.session, keys.bucket(said.session)
     touched = [
         keys.session(session),
@@ -187,7 +187,7 @@ async def send_joined(hub: Hub, caller: Caller, request: SendJoined) -> Ok:
     statement = hash_of(Kind.JOINED, request.joined)
     row = record(RecordKind.JOINED, actor=caller.client, session=session, statement=statement)
     reply = await change(
-        hub.store,
+        context.store,
         _JOINED,
         touched,
         session,
@@ -200,11 +200,11 @@ async def send_joined(hub: Hub, caller: Caller, request: SendJoined) -> Ok:
         row,
     )
     others = [row.client for row in read_members(reply).values() if row.present and row.client != caller.client]
-    await tell(hub, others, JoinedPush(joined=request.joined))
+    await tell(context, others, JoinedPush(joined=request.joined))
     return Ok(re=request.id)
 
 
-async def send_leave(hub: Hub, caller: Caller, request: SendLeave) -> Ok:
+async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -> Ok:
     """Take a member out by its own word and pass the word on.
 
     Raises ``Refused``: ``not_a_member``, ``mismatch``, ``superseded``.
@@ -212,21 +212,21 @@ async def send_leave(hub: Hub, caller: Caller, request: SendLeave) -> Ok:
     said = read(request.leave, Leave)
     if (said.member, said.member_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "a leave of another device or key")
-    await check_current(hub.store, caller)
+    await check_current(context.store, caller)
     statement = hash_of(Kind.LEAVE, request.leave)
     row = record(
         RecordKind.MEMBER_OUT, actor=caller.client, subject=caller.client, session=said.session, statement=statement
     )
     reply = await change(
-        hub.store, _OUT, _out_keys(said.session), said.session, caller.client, caller.fingerprint, "", b"", row
+        context.store, _OUT, _out_keys(said.session), said.session, caller.client, caller.fingerprint, "", b"", row
     )
     _, roster = items(reply)
     others = [row.client for row in read_members(roster).values() if row.present]
-    await tell(hub, others, LeavePush(leave=request.leave))
+    await tell(context, others, LeavePush(leave=request.leave))
     return Ok(re=request.id)
 
 
-async def take_back_seat(hub: Hub, session: SessionId, client: ClientId, invite: InviteId) -> None:
+async def take_back_seat(context: NodeContext, session: SessionId, client: ClientId, invite: InviteId) -> None:
     """Take out a member whose ``joined`` did not come in time, and tell the others; again is harmless.
 
     Raises ``StoreUnavailable``.
@@ -234,12 +234,12 @@ async def take_back_seat(hub: Hub, session: SessionId, client: ClientId, invite:
     reason = Reason.JOIN_FAILED
     row = record(RecordKind.MEMBER_OUT, actor=client, subject=client, session=session, reason=reason)
     try:
-        reply = await change(hub.store, _OUT, _out_keys(session), session, client, b"", reason, invite, row)
+        reply = await change(context.store, _OUT, _out_keys(session), session, client, b"", reason, invite, row)
     except Refused:
         return  # The session ended and is gone, and with it whatever was due.
     went, roster = items(reply)
     if went:
-        await tell_out(hub, session, client, reason, read_members(roster))
+        await tell_out(context, session, client, reason, read_members(roster))
 
 
 def _out_keys(session: SessionId) -> list[bytes]:
@@ -253,38 +253,38 @@ def _out_keys(session: SessionId) -> list[bytes]:
     ]
 
 
-async def close_session(hub: Hub, caller: Caller, request: CloseSession) -> Ok:
+async def close_session(context: NodeContext, caller: Caller, request: CloseSession) -> Ok:
     """End a session, tell its members, and withdraw its open invites.
 
     Raises ``Refused``: ``not_a_member`` for all but its creator, ``superseded``.
     """
-    await check_current(hub.store, caller)
-    state = await _of_member(hub, request.session, caller.client)
+    await check_current(context.store, caller)
+    state = await _of_member(context, request.session, caller.client)
     row = record(RecordKind.SESSION_CLOSED, actor=caller.client, session=request.session)
     touched = [keys.session(state.session), keys.judged(state.session), keys.outbox(keys.bucket(state.session))]
-    ended = pairs(await change(hub.store, _CLOSE, touched, caller.client, row))
-    withdrawn = [_withdraw(hub, state.session, ClientId(text(client)), InviteId(data(at))) for client, at in ended]
+    ended = pairs(await change(context.store, _CLOSE, touched, caller.client, row))
+    withdrawn = [_withdraw(context, state.session, ClientId(text(client)), InviteId(data(at))) for client, at in ended]
     others = [client for client in state.present if client != caller.client]
-    await together(*withdrawn, tell(hub, others, update(state.session, None, "closed", Reason.SESSION_CLOSED)))
+    await together(*withdrawn, tell(context, others, update(state.session, None, "closed", Reason.SESSION_CLOSED)))
     return Ok(re=request.id)
 
 
-async def _withdraw(hub: Hub, session: SessionId, client: ClientId, invite: InviteId) -> None:
+async def _withdraw(context: NodeContext, session: SessionId, client: ClientId, invite: InviteId) -> None:
     try:
-        await inbox.put_invite_end(hub, client, session, invite, Reason.SESSION_CLOSED)
+        await inbox.put_invite_end(context, client, session, invite, Reason.SESSION_CLOSED)
     except (Refused, StoreUnavailable):
         return  # The session is closed all the same: an answer hears that, and the invite expires.
 
 
-async def resume_session(hub: Hub, caller: Caller, request: ResumeSession) -> Ok:
+async def resume_session(context: NodeContext, caller: Caller, request: ResumeSession) -> Ok:
     """Ask the creator, if it is there, to admit this member anew: its process is new and holds no key.
 
     Raises ``Refused``: ``not_a_member``, ``session_closed``.
     """
-    state = await _of_member(hub, request.session, caller.client)
+    state = await _of_member(context, request.session, caller.client)
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)
     if caller.client not in state.present:
         raise Refused(Reason.NOT_A_MEMBER)
-    await tell(hub, [state.creator], update(state.session, caller.client, "resume"))
+    await tell(context, [state.creator], update(state.session, caller.client, "resume"))
     return Ok(re=request.id)

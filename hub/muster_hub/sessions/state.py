@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, number, pairs, text, unpack
 from muster_hub.store.rows import ROWS_CACHED
@@ -72,10 +72,10 @@ class SessionState(Struct, frozen=True):
         return tuple(client for client, row in self.members.items() if row.present)
 
 
-async def read_state(hub: Hub, session: SessionId, clients: Sequence[ClientId] = ()) -> SessionState | None:
+async def read_state(context: NodeContext, session: SessionId, clients: Sequence[ClientId] = ()) -> SessionState | None:
     """Read a session, with the live invites of these clients; None when there is none. Raises ``StoreUnavailable``."""
     touched = [keys.session(session), keys.roster(session), keys.judged(session)]
-    reply = await hub.store.run(_STATE, touched, clients)
+    reply = await context.store.run(_STATE, touched, clients)
     if reply is None:
         return None
     fields, members, live = items(reply)
@@ -88,7 +88,7 @@ async def read_state(hub: Hub, session: SessionId, clients: Sequence[ClientId] =
         mode=_MODES[data(mode)],
         profile=text(profile) or None,
         kind=_KINDS[data(kind)],
-        open=is_open == b"1" and ends_at > await hub.store.now_ms(),
+        open=is_open == b"1" and ends_at > await context.store.now_ms(),
         created_at=TimeMs(number(created)),
         ends_at=ends_at,
         epoch=number(epoch),

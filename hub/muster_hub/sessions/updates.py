@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery.live import tell
 from muster_hub.sessions.state import Seated
 from muster_protocol.frames import MemberState, SessionUpdatePush, UpdateState
@@ -11,11 +11,15 @@ from muster_protocol.reasons import Reason
 
 
 async def tell_out(
-    hub: Hub, session: SessionId, client: ClientId, reason: Reason | None, members: Mapping[ClientId, Seated]
+    context: NodeContext,
+    session: SessionId,
+    client: ClientId,
+    reason: Reason | None,
+    members: Mapping[ClientId, Seated],
 ) -> None:
     """Tell the members, and the one who is out, that it is."""
     frame = update(session, client, MemberState.OUT, reason)
-    await tell(hub, [client, *(row.client for row in members.values() if row.present)], frame)
+    await tell(context, [client, *(row.client for row in members.values() if row.present)], frame)
 
 
 def update(

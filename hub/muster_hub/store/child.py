@@ -104,7 +104,7 @@ class Child:
         The server leads a session of its own, so that Ctrl-C reaches the hub alone and the hub can drain first. It
         does not end with a hub that is killed: PR_SET_PDEATHSIG is tied to a thread and known to Linux alone, and a
         guard process would have to kill by a number that may name somebody else by then. What is left behind holds
-        no port, loses nothing, and is shut down by the next hub, which the lock tells about it.
+        no port, loses nothing, and is shut down by the next context, which the lock tells about it.
         """
         lock = FileLock(folder.child_lock)
         await _take(lock, folder)

@@ -106,7 +106,7 @@ def ask_store() -> Ask:
     """Say one command to a node's store, behind the hub's back."""
 
     async def ask(node: Node, *words: bytes) -> object:
-        wire = Wire(node.hub.store.address)
+        wire = Wire(node.context.store.address)
         await wire.connect()
         reply = await wire.ask(*words)
         await wire.close()

@@ -14,13 +14,13 @@ from muster_protocol.ids import Fingerprint
 
 async def bury(node: Node, undertaker: Node) -> str:
     """Bury a node's incarnation, as an observer does; return it."""
-    incarnation = node.hub.nodes.incarnation
-    store = undertaker.hub.store
+    incarnation = node.context.nodes.incarnation
+    store = undertaker.context.store
     buried = None
     while buried != b"buried":  # the counter moves on between the look and the burial
         row = node._nodes.keeper.table.own_row()
         assert row is not None
-        args = (node.hub.nodes.node, incarnation, row.counter, await store.not_after_ms())
+        args = (node.context.nodes.node, incarnation, row.counter, await store.not_after_ms())
         buried = await store.run(script("bury"), [LEASES], args)
     return incarnation
 
@@ -31,10 +31,10 @@ async def test_a_buried_node_brings_its_devices_back(start_node: StartNode, even
     async with device.connect(one.url) as link, asker.connect(two.url) as asking:
         await link.put(device.trust(asker))
         old = await bury(one, two)
-        await eventually(lambda: one.hub.nodes.incarnation != old and one.hub.nodes.acting())
-        sighting = await look(two.hub.store, device.client, device.client, Fingerprint(b""))
+        await eventually(lambda: one.context.nodes.incarnation != old and one.context.nodes.acting())
+        sighting = await look(two.context.store, device.client, device.client, Fingerprint(b""))
         assert [(number, row.incarnation) for number, row in sighting.instances] == [
-            (link.welcome.connection, one.hub.nodes.incarnation)
+            (link.welcome.connection, one.context.nodes.incarnation)
         ]
         reply = await asking.ask(Who(id=0, clients=(device.client,)), PresenceReply)
         assert reply.devices[0].state is PresenceState.ONLINE
@@ -46,11 +46,11 @@ async def test_a_device_that_moved_meanwhile_is_not_disturbed(start_node: StartN
     one, two = await start_node("one"), await start_node("two")
     device = Device()
     async with device.connect(one.url) as left_behind:
-        two._reach._publish = lambda _node, _payload: None  # the word that closes the old connection gets lost
+        two._router._publish = lambda _node, _payload: None  # the word that closes the old connection gets lost
         async with device.connect(two.url) as moved:
             old = await bury(one, two)
             assert await left_behind.closed() == CloseCode.SUPERSEDED
-            await eventually(lambda: one.hub.nodes.incarnation != old)
+            await eventually(lambda: one.context.nodes.incarnation != old)
             assert isinstance(await moved.ask(ListStatements(id=0, after=0), Statements), Statements)
-            sighting = await look(two.hub.store, device.client, device.client, Fingerprint(b""))
+            sighting = await look(two.context.store, device.client, device.client, Fingerprint(b""))
             assert [number for number, _ in sighting.instances] == [moved.welcome.connection]

@@ -52,8 +52,8 @@ async def test_a_superseded_connection_takes_only_its_own_entry_with_it(node: No
     device = Device()
     async with device.connect(node.url) as older, device.connect(node.url) as newer:
         await older.closed()
-        await eventually(lambda: len(node.hub.reach) == 1)
-        sighting = await look(node.hub.store, device.client, device.client, Fingerprint(b""))
+        await eventually(lambda: len(node.context.router) == 1)
+        sighting = await look(node.context.store, device.client, device.client, Fingerprint(b""))
         assert [number for number, _ in sighting.instances] == [newer.welcome.connection]
         assert sighting.cause is None
 
@@ -84,7 +84,7 @@ async def test_a_leave_leaves_time_and_cause(node: Node, eventually: Eventually)
         number = link.welcome.connection
 
     async def gone() -> bool:
-        sighting = await look(node.hub.store, device.client, device.client, Fingerprint(b""))
+        sighting = await look(node.context.store, device.client, device.client, Fingerprint(b""))
         return not sighting.instances and sighting.cause is DropCause.CLOSED and (sighting.last_seen or 0) >= number
 
     await eventually(gone)

@@ -16,16 +16,16 @@ from muster_protocol.reasons import Reason
 
 
 async def entries(node: Node, device: Device) -> list[int]:
-    sighting = await look(node.hub.store, device.client, device.client, Fingerprint(b""))
+    sighting = await look(node.context.store, device.client, device.client, Fingerprint(b""))
     return [number for number, _ in sighting.instances]
 
 
 async def enter_unheld(node: Node, device: Device) -> Connected:
     """Do in the store what a connect does whose answer got lost: an entry of this node that nobody holds."""
-    nodes = node.hub.nodes
+    nodes = node.context.nodes
     newcomer = Newcomer(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
     row = InstanceRow(newcomer.instance, Role.AGENT, nodes.node, nodes.incarnation, TimeMs(1))
-    connected = await connect(node.hub.store, newcomer, row)
+    connected = await connect(node.context.store, newcomer, row)
     assert isinstance(connected, Connected)
     return connected
 
@@ -39,7 +39,7 @@ async def test_whoever_left_while_the_store_was_away_is_gone_when_it_is_back(
         assert await entries(node, device) == [link.welcome.connection]
         with frozen(own_store):
             await link.socket.close()
-            await eventually(lambda: len(node.hub.reach) == 0)
+            await eventually(lambda: len(node.context.router) == 0)
 
     async def gone() -> bool:
         return await entries(node, device) == []
@@ -72,7 +72,7 @@ async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
     for _ in range(8):
         newcomer = Newcomer(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)
         row = InstanceRow(newcomer.instance, Role.CLI, "lost", "lost", TimeMs(1))
-        assert isinstance(await connect(node.hub.store, newcomer, row), Connected)
+        assert isinstance(await connect(node.context.store, newcomer, row), Connected)
     async with device.connect(node.url, role=Role.CLI) as link:
         assert await entries(node, device) == [link.welcome.connection]
 

@@ -106,9 +106,9 @@ async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
     await near.socket.close()
     push = await link.next_push(PresencePush)
     assert [(one.client, one.state) for one in push.devices] == [(witness.client, PresenceState.OFFLINE)]
-    sighting = await look(node.hub.store, told.client, told.client, Fingerprint(b""))
+    sighting = await look(node.context.store, told.client, told.client, Fingerprint(b""))
     assert sighting.instances == ()
-    assert sighting.back_by_ms > await node.hub.store.now_ms()
+    assert sighting.back_by_ms > await node.context.store.now_ms()
     # Back in time, it goes on as if nothing had been; and it is expected no longer when it leaves by itself.
     async with told.connect(node.url):
         pass
@@ -120,7 +120,7 @@ async def test_requests_that_came_are_answered_and_no_more_are_taken(
     node: Node, links: Links, eventually: Eventually
 ) -> None:
     link = await links.enter_async_context(Device().connect(node.url))
-    (here,) = tuple(node.hub.reach)
+    (here,) = tuple(node.context.router)
     asked = [asyncio.create_task(link.put(link.device.trust(Device()))) for _ in range(3)]
     async with asyncio.timeout(WAIT_S):
         # The node runs on this very loop, so that what is looked at in each turn of it cannot be missed.

@@ -100,7 +100,7 @@ async def test_a_strangers_view(node: Node, links: Links, monkeypatch: pytest.Mo
     ):
         views = set()
         for device in (nobody, offline, online, trusting):
-            with calls_to(node.hub.store, monkeypatch) as calls:
+            with calls_to(node.context.store, monkeypatch) as calls:
                 reply = await link.ask_any(request(device.client))
             data = encode_frame(
                 type(reply)(**{name: getattr(reply, name) for name in reply.__struct_fields__} | {"re": 0})
@@ -171,7 +171,7 @@ async def test_a_store_that_is_away_makes_nobody_offline(
             states = [one.state for one in await see(link, seen, stranger)]
             assert states == [PresenceState.UNKNOWN, PresenceState.UNKNOWN]
             # However long it lasts: it is said within a second, and the time last known stands.
-            await eventually(lambda: not node.hub.nodes.acting())
+            await eventually(lambda: not node.context.nodes.acting())
             later = await see(link, seen)
             assert (later[0].state, later[0].since) == (PresenceState.UNKNOWN, online.since)
         assert await told(link) == [(seen.client, PresenceState.ONLINE, None)]

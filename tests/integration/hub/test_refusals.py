@@ -34,7 +34,7 @@ async def refused(node: Node, socket: ClientConnection, challenge: bytes, hello:
     await socket.send(hello)
     frame = decode_frame(await receive(socket))
     assert isinstance(frame, RefusedFrame)
-    body = verify(frame.refused, node.hub.key.public, RefusedBody)
+    body = verify(frame.refused, node.context.key.public, RefusedBody)
     assert body.challenge == challenge_hash(challenge)
     with pytest.raises(ConnectionClosed):
         await receive(socket)
@@ -170,7 +170,7 @@ async def test_a_store_that_is_away_is_a_reason_to_come_back(
     with frozen(own_store):
         for long in (False, True):
             if long:
-                await eventually(lambda: not node.hub.nodes.acting())
+                await eventually(lambda: not node.context.nodes.acting())
             with pytest.raises(RefusedByHubError) as caught:
                 async with device.connect(node.url):
                     pass

@@ -11,13 +11,13 @@ from typing_extensions import override
 
 from muster_hub.config.settings import Settings
 from muster_hub.connections import continuity
-from muster_hub.context import Hub
+from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.governance import statements
 from muster_hub.presence.registry import Connected, Newcomer, agent_seat, connect, depart
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
-from muster_hub.routing.router import LocalConnection, Reach
+from muster_hub.routing.router import LocalConnection, Router
 from muster_hub.sessions import answers, dry_run, invites, joins, lifecycle
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
@@ -218,10 +218,10 @@ class Desk:
         self.store = store
         self.nodes = AllLive(node, list(desks) or [node])
         self.clock = SetClock()
-        self.reach = Reach(node, self._publish, self._find, lambda client: None)
-        self.hub = Hub(
+        self.router = Router(node, self._publish, self._find, lambda client: None)
+        self.hub = NodeContext(
             store=store,
-            reach=self.reach,
+            router=self.router,
             nodes=self.nodes,
             clock=self.clock,
             counters=Counters(),
@@ -247,13 +247,13 @@ class Desk:
         )
         seat = DeskSeat(self, caller)
         connection: LocalConnection = seat
-        self.reach.add(connection)
+        self.router.add(connection)
         seat.deliver_inbox()
         return seat
 
     async def unseat(self, seat: DeskSeat) -> None:
         """Disconnect a device."""
-        self.reach.remove(seat)
+        self.router.remove(seat)
         await depart(self.store, seat.client, [seat.number], DropCause.CLOSED)
 
     def start(self, work: Any) -> None:
@@ -265,4 +265,4 @@ class Desk:
     def _publish(self, node: str, data: bytes) -> None:
         desk = self._desks.get(node)
         if desk is not None:
-            desk.reach.heard(decode_bus_message(data))
+            desk.router.heard(decode_bus_message(data))

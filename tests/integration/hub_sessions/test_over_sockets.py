@@ -40,7 +40,7 @@ async def test_a_device_is_called_in_over_one_node(start_node: StartNode, socket
 
 
 async def know_each_other(eventually: Eventually, *nodes: Node) -> None:
-    await eventually(lambda: all(len(node.hub.nodes.live_nodes()) == len(nodes) for node in nodes))
+    await eventually(lambda: all(len(node.context.nodes.live_nodes()) == len(nodes) for node in nodes))
 
 
 async def test_a_device_is_called_in_over_two_nodes(

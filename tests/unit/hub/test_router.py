@@ -7,7 +7,7 @@ import pytest
 
 from muster_hub.routing.bus_messages import CloseSeat, NudgeInbox, NudgePresence, PushToSeat, decode_bus_message
 from muster_hub.routing.caller import Caller
-from muster_hub.routing.router import MAX_CLOSED_EARLY, Reach
+from muster_hub.routing.router import MAX_CLOSED_EARLY, Router
 from muster_hub.store.rows import Seat
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.closes import CloseCode
@@ -61,94 +61,94 @@ def watched() -> list[ClientId]:
 
 
 @pytest.fixture
-def reach(said: list[tuple[str, object]], watched: list[ClientId]) -> Reach:
+def router(said: list[tuple[str, object]], watched: list[ClientId]) -> Router:
     async def nowhere(_: ClientId) -> Seat | None:
         return Seat("other", "i", 7)
 
-    return Reach("here", lambda node, data: said.append((node, decode_bus_message(data))), nowhere, watched.append)
+    return Router("here", lambda node, data: said.append((node, decode_bus_message(data))), nowhere, watched.append)
 
 
 def here(number: int) -> Seat:
     return Seat("here", "i", number)
 
 
-def test_the_newer_agent_takes_the_place_of_the_older(reach: Reach) -> None:
+def test_the_newer_agent_takes_the_place_of_the_older(router: Router) -> None:
     older, newer = Link(1), Link(2)
-    assert reach.add(older) is None
-    assert reach.add(newer) is older
-    assert reach.local_agent(ANN) is newer
-    reach.remove(older)
-    assert reach.local_agent(ANN) is newer
+    assert router.add(older) is None
+    assert router.add(newer) is older
+    assert router.local_agent(ANN) is newer
+    router.remove(older)
+    assert router.local_agent(ANN) is newer
 
 
-def test_an_older_agent_that_comes_late_is_the_one_to_close(reach: Reach) -> None:
+def test_an_older_agent_that_comes_late_is_the_one_to_close(router: Router) -> None:
     newer, older = Link(2), Link(1)
-    reach.add(newer)
-    assert reach.add(older) is older
-    assert reach.local_agent(ANN) is newer
+    router.add(newer)
+    assert router.add(older) is older
+    assert router.local_agent(ANN) is newer
 
 
-def test_command_lines_take_nobodys_place(reach: Reach) -> None:
+def test_command_lines_take_nobodys_place(router: Router) -> None:
     agent = Link(1)
-    reach.add(agent)
-    assert reach.add(Link(2, Role.CLI)) is None
-    assert reach.local_agent(ANN) is agent
-    assert len(reach) == 2
+    router.add(agent)
+    assert router.add(Link(2, Role.CLI)) is None
+    assert router.local_agent(ANN) is agent
+    assert len(router) == 2
 
 
-def test_a_close_that_comes_before_its_connection_is_not_lost(reach: Reach) -> None:
+def test_a_close_that_comes_before_its_connection_is_not_lost(router: Router) -> None:
     """The store told another node of this connection before it told this one."""
-    reach.heard(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
+    router.heard(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
     late = Link(5)
-    assert reach.add(late) is late
+    assert router.add(late) is late
 
 
-def test_closes_that_came_early_are_bounded(reach: Reach) -> None:
+def test_closes_that_came_early_are_bounded(router: Router) -> None:
     for number in range(MAX_CLOSED_EARLY + 1):
-        reach.heard(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
-    assert reach.add(Link(0)) is None
+        router.heard(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
+    assert router.add(Link(0)) is None
     last = Link(MAX_CLOSED_EARLY)
-    assert reach.add(last) is last
+    assert router.add(last) is last
 
 
-def test_a_push_goes_to_the_seat_wherever_it_is(reach: Reach, said: list[tuple[str, object]]) -> None:
+def test_a_push_goes_to_the_seat_wherever_it_is(router: Router, said: list[tuple[str, object]]) -> None:
     link = Link(1)
-    reach.add(link)
-    reach.push(ANN, [here(1), here(9), Seat("other", "i", 3)], encode_frame(PUSH))
+    router.add(link)
+    router.push(ANN, [here(1), here(9), Seat("other", "i", 3)], encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
     assert said == [("other", PushToSeat(ANN, 3, encode_frame(PUSH)))]
 
 
 async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
-    reach: Reach, said: list[tuple[str, object]]
+    router: Router, said: list[tuple[str, object]]
 ) -> None:
-    await reach.push_live(ANN, encode_frame(PUSH))
+    await router.push_live(ANN, encode_frame(PUSH))
     assert said == [("other", PushToSeat(ANN, 7, encode_frame(PUSH)))]
     link = Link(1)
-    reach.add(link)
-    await reach.push_live(ANN, encode_frame(PUSH))
+    router.add(link)
+    await router.push_live(ANN, encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
     assert len(said) == 1
 
 
 def test_what_just_came_to_wait_is_handed_over_here_and_nudged_elsewhere(
-    reach: Reach, said: list[tuple[str, object]]
+    router: Router, said: list[tuple[str, object]]
 ) -> None:
     link = Link(1)
-    reach.add(link)
-    reach.nudge_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
+    router.add(link)
+    router.nudge_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
     assert link.done == [b"push"]
     assert said == [("other", NudgeInbox(ANN, 3))]
 
 
-def test_nudges_and_closes(reach: Reach, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
+def test_nudges_and_closes(router: Router, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
     link = Link(1)
-    reach.add(link)
+    router.add(link)
     there = Seat("other", "i", 3)
-    reach.nudge_inbox(ANN, [here(1), there])
-    reach.close(ANN, here(1), CloseCode.REVOKED)
-    reach.close(ANN, there, CloseCode.REVOKED)
-    reach.nudge_presence(ANN, ["here", "other"])
+    router.nudge_inbox(ANN, [here(1), there])
+    router.close(ANN, here(1), CloseCode.REVOKED)
+    router.close(ANN, there, CloseCode.REVOKED)
+    router.nudge_presence(ANN, ["here", "other"])
     assert link.done == ["inbox", CloseCode.REVOKED]
     assert watched == [ANN]
     assert said == [
@@ -158,11 +158,11 @@ def test_nudges_and_closes(reach: Reach, said: list[tuple[str, object]], watched
     ]
 
 
-def test_what_others_say_is_done_once_the_connection_is_here(reach: Reach, watched: list[ClientId]) -> None:
+def test_what_others_say_is_done_once_the_connection_is_here(router: Router, watched: list[ClientId]) -> None:
     link = Link(1)
-    reach.add(link)
+    router.add(link)
     for message in (PushToSeat(ANN, 1, b"frame"), NudgeInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
-        reach.heard(message)
-    reach.heard(NudgePresence(ANN))
+        router.heard(message)
+    router.heard(NudgePresence(ANN))
     assert link.done == [b"frame", "inbox"]
     assert watched == [ANN]
