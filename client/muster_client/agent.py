@@ -134,7 +134,7 @@ class Agent:
     async def _on_push(self, connection: Connection, push: Push) -> None:
         await self._pushes.handle(connection, push)
 
-    def nudge(self) -> None:
+    def notify(self) -> None:
         """Look now for what another process of the device did: publish its statements, try the hub again."""
         # The link at once: whoever publishes may be waiting for it.
         self._link.wake()

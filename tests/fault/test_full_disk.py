@@ -85,10 +85,10 @@ async def test_a_full_disk_is_said_in_words_and_survived(small_disk: Path, tmp_p
             assert "data_not_written" in said
 
             filler.unlink()
-            agent.nudge()
+            agent.notify()
             await until(events, Connected)
             befriend(laptop, nas)
-            agent.nudge()
+            agent.notify()
             await until(events, Published, kind=Kind.TRUST)
             await until(events, Published, kind=Kind.GRANT)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from tests.fault.absences import dead, frozen
-from tests.fault.lost_nudges import lose_nudges
+from tests.fault.lost_notifications import lose_notifications
 from tests.fault.nodes import Cluster, cluster
 from tests.fault.outage import outage
 from tests.fault.server import server
@@ -21,7 +21,7 @@ Scenarios = dict[str, asyncio.Task[None]]
 SCENARIOS: dict[str, Scenario] = {
     "frozen": lambda hub_nodes, stack: outage(hub_nodes, stack, frozen),
     "dead": lambda hub_nodes, stack: outage(hub_nodes, stack, dead),
-    "lost nudges": lose_nudges,
+    "lost notifications": lose_notifications,
 }
 
 
@@ -48,5 +48,5 @@ async def test_a_store_outage_makes_nobody_offline(scenarios: Scenarios, away: s
     await scenarios[away]
 
 
-async def test_lost_nudges_are_mended(scenarios: Scenarios) -> None:
-    await scenarios["lost nudges"]
+async def test_lost_notifications_are_mended(scenarios: Scenarios) -> None:
+    await scenarios["lost notifications"]

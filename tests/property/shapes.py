@@ -46,10 +46,10 @@ def _tuples(info: inspect.VarTupleType) -> st.SearchStrategy[tuple[Any, ...]]:
 
 def _structs(info: inspect.StructType) -> st.SearchStrategy[Any]:
     fields = {field.name: _strategy(field.type) for field in info.fields}
-    return st.builds(info.cls, **fields | _NARROWER.get(info.cls, {}))
+    return st.builds(info.cls, **fields | _CHECKED.get(info.cls, {}))
 
 
-_NARROWER: dict[type, dict[str, st.SearchStrategy[Any]]] = {PutStatement: {"kind": st.sampled_from(sorted(PUBLISHED))}}
+_CHECKED: dict[type, dict[str, st.SearchStrategy[Any]]] = {PutStatement: {"kind": st.sampled_from(sorted(PUBLISHED))}}
 """What a type checks beyond what its fields declare."""
 _MAKERS: dict[type[inspect.Type], Callable[[Any], st.SearchStrategy[Any]]] = {
     inspect.NoneType: lambda _: st.none(),

@@ -9,7 +9,7 @@ from itertools import combinations
 from tests.integration.hub.device import now_ms
 from tests.integration.hub_sessions.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
-from tests.schedules.narrowings import Narrow, say
+from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
 from tests.schedules.sweep import SEED, batches, run
 from tests.schedules.world import World
@@ -50,8 +50,8 @@ class Scene:
     trusting: frozenset[frozenset[ClientId]]
     everybody: Admit
     cliques: tuple[Clique, ...]
-    untrust: dict[tuple[ClientId, ClientId], Narrow]
-    trust: dict[tuple[ClientId, ClientId], Narrow]
+    untrust: dict[tuple[ClientId, ClientId], Restriction]
+    trust: dict[tuple[ClientId, ClientId], Restriction]
 
 
 async def make(studio: Studio) -> Scene:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tests.integration.hub_sessions.stage import Actor, befriend
 from tests.schedules.direct import Direct, Snapshot
-from tests.schedules.narrowings import Narrow, say
+from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
 from tests.schedules.sweep import SEED, batches, run
 from tests.schedules.world import MAX_STEPS, PAUSE_MS, World
@@ -34,8 +34,8 @@ class Scene:
     joins: tuple[Admit, Admit, Admit]
     another: Admit
     """Another epoch for the first of these joins, by a creator that does not wait for how one ended."""
-    revoke: Narrow
-    grant_anew: Narrow
+    revoke: Restriction
+    grant_anew: Restriction
     """The creator takes back its own grant, and gives it again: that changes nothing about bob's one-shot."""
 
     @property

@@ -9,7 +9,7 @@ from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub_sessions.stage import Actor, befriend, call_in
 from tests.schedules import books
 from tests.schedules.direct import Direct, Snapshot
-from tests.schedules.narrowings import come_in
+from tests.schedules.restrictions import come_in
 from tests.schedules.scene import Studio, Take, ask, finish_all, studio
 from tests.schedules.sweep import run
 from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, World, not_after_place
@@ -108,7 +108,7 @@ async def life(studio: Studio) -> list[Scene]:
     await call_in(ann, bob)
     await bob.ask(ResumeSession(id=1, session=ann.session), Ok)
     await bob.ask(SendLeave(id=1, leave=_leave(bob, ann)), Ok)
-    await _narrow(ann, bob)
+    await _restrict(ann, bob)
     await ann.ask(CloseSession(id=1, session=ann.session), Ok)
     await bob.ask(ConfirmToken(id=1, counter=1), Ok)
     studio.takes = None
@@ -131,8 +131,8 @@ async def _call_in_vain(ann: Actor, bob: Actor) -> None:
     await ann.take_answer()
 
 
-async def _narrow(ann: Actor, bob: Actor) -> None:
-    """Narrow in every way while a session knows both."""
+async def _restrict(ann: Actor, bob: Actor) -> None:
+    """Restriction in every way while a session knows both."""
     await bob.say(bob.device.grant(ann.device, grant=GRANT, lasts_ms=1), bob.device.revocation(ann.device, GRANT))
     await bob.say(bob.device.trust(ann.device, fingerprint=Fingerprint(bytes(32))), bob.device.trust(ann.device))
     await bob.say(bob.device.grant(ann.device), bob.device.untrust(ann.device))
@@ -226,6 +226,6 @@ async def test_a_refused_call_is_not_executed_later(direct: Direct, scenes: list
             world = Late(direct, number)
             await disturbed(world, scene, tries=1)
             refused.add(world.refused)
-    narrow = {"put_peer", "put_grant", "connect", "cut"}
+    restrict = {"put_peer", "put_grant", "connect", "cut"}
     join = {"session_create", "invite_live", "invite_answer", "hold", "commit", "settle", "inbox_put", "joined"}
-    assert refused >= narrow | join
+    assert refused >= restrict | join

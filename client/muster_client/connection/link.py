@@ -46,7 +46,7 @@ MAX_UNACKNOWLEDGED = MAX_WAITING
 A hub lets no more than that wait for one device (SPEC.md section 3.3), so only one that answers nothing gets there.
 """
 ACKNOWLEDGE_AFTER_S = 0.1
-"""What is handled within this time is acknowledged together; a hub nudges about older pushes, after some seconds."""
+"""What is handled within this time is acknowledged together. A hub sends a push again only after some seconds."""
 STOP_REASONS = {
     CloseCode.REVOKED: Reason.DEVICE_REVOKED,
     CloseCode.KEY_MISMATCH: Reason.KEY_MISMATCH,

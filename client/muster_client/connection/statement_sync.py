@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from muster_client.connection.connection import Connection
 from muster_client.device.device import Device
-from muster_client.device.statements import NARROWING, Held, serial_of
+from muster_client.device.statements import RESTRICTION, Held, serial_of
 from muster_client.errors import HubRefused
 from muster_protocol.errors import Refused
 from muster_protocol.frames import KindAndStatement, ListStatements, Ok, PutStatement, Statements
@@ -28,7 +28,7 @@ class PublishResult(Struct, frozen=True, kw_only=True):
 
 
 async def fetch_own(connection: Connection, device: Device) -> None:
-    """Take in the own statements that the hub holds and this device does not know: what narrows first.
+    """Take in the own statements that the hub holds and this device does not know: what restricts first.
 
     Must come before anything is published: a device restored from a backup learns here what it took back since.
     """
@@ -36,7 +36,7 @@ async def fetch_own(connection: Connection, device: Device) -> None:
     synced = device.synced()
     if newest > synced:
         found = [entry async for page in _pages(connection, synced) for entry in page]
-        for entry in sorted(found, key=lambda entry: entry.kind not in NARROWING):
+        for entry in sorted(found, key=lambda entry: entry.kind not in RESTRICTION):
             _apply(device, entry)
         device.mark_synced(newest)
     device.hub_holds(newest)

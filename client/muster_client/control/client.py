@@ -30,7 +30,7 @@ from muster_client.control.messages import (
     GoAhead,
     InboxIs,
     LeaveSession,
-    Nudge,
+    Notify,
     SessionsAre,
     Settled,
     Started,
@@ -130,10 +130,10 @@ class ControlClient:
         """Decline an invite by its id or a unique beginning; raises ``UnknownInvite``."""
         return self._ask(Decline(invite=invite), InboxIs).invites[0]
 
-    def nudge(self) -> None:
+    def notify(self) -> None:
         """Tell the agent that statements were made, so that it publishes them; quiet where no agent runs."""
         try:
-            self._ask(Nudge(), Done)
+            self._ask(Notify(), Done)
         except NoAgent:
             # The next connect of whichever process publishes them.
             return

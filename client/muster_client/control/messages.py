@@ -47,7 +47,7 @@ class AskInbox(ControlRequest, frozen=True, kw_only=True, tag="inbox"):
     """Which invites wait for the person."""
 
 
-class Nudge(ControlRequest, frozen=True, kw_only=True, tag="nudge"):
+class Notify(ControlRequest, frozen=True, kw_only=True, tag="notify"):
     """Statements were made: publish them."""
 
 
@@ -82,7 +82,7 @@ class Decline(ControlRequest, frozen=True, kw_only=True, tag="decline"):
 
 
 AnyRequest = (
-    StartRequest | AskStatus | AskSessions | AskInbox | Nudge | Cancel | LeaveSession | EndSession | Accept | Decline
+    StartRequest | AskStatus | AskSessions | AskInbox | Notify | Cancel | LeaveSession | EndSession | Accept | Decline
 )
 
 

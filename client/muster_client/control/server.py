@@ -31,7 +31,7 @@ from muster_client.control.messages import (
     GoAhead,
     InboxIs,
     LeaveSession,
-    Nudge,
+    Notify,
     SessionsAre,
     Settled,
     Started,
@@ -100,7 +100,7 @@ class Controlled(Protocol):
     async def decline(self, invite: str) -> InboxEntry:
         """Decline an invite."""
 
-    def nudge(self) -> None:
+    def notify(self) -> None:
         """Look for what another process of the device did."""
 
     async def create_session(
@@ -239,8 +239,8 @@ class ControlServer:
                 return InboxIs(invites=(await agent.accept(request.invite),))
             case Decline():
                 return InboxIs(invites=(await agent.decline(request.invite),))
-            case Nudge():
-                agent.nudge()
+            case Notify():
+                agent.notify()
             case Cancel():
                 await agent.session(request.session).cancel()
             case LeaveSession():
@@ -286,7 +286,7 @@ def _bind(path: Path) -> socket.socket:
     _forget(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # The mode is narrowed before anybody can connect: nothing is accepted until the server listens.
+        # The mode is restricted before anybody can connect: nothing is accepted until the server listens.
         bound.bind(str(path))
         path.chmod(PRIVATE_FILE)
     except BaseException:

@@ -30,13 +30,13 @@ def in_words(path: Path) -> Iterator[None]:
 
 
 def make_private_folder(path: Path) -> None:
-    """Create the folder, and those above it, with access for its user only; an existing one is narrowed."""
+    """Create the folder, and those above it, with access for its user only; an existing one is restricted."""
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     path.chmod(PRIVATE_FOLDER)
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file 0600 unless there is one, so that nobody can open it before its mode is narrowed."""
+    """Make an empty file 0600 unless there is one, so that nobody can open it before its mode is restricted."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE_FILE))
 
 

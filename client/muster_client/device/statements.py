@@ -27,7 +27,7 @@ class Topic(StrEnum):
     GRANT = "grant"
 
 
-NARROWING = frozenset({Kind.UNTRUST, Kind.REVOCATION})
+RESTRICTION = frozenset({Kind.UNTRUST, Kind.REVOCATION})
 """Kinds that take something back: they go first, wherever several wait."""
 
 
@@ -116,9 +116,9 @@ class Statements:
             self._db.execute("UPDATE serials SET last = max(last, ?)", (version.serial,))
 
     def unpublished(self) -> list[Held]:
-        """Give what the hub has not acknowledged: what narrows first, then by serial. One statement comes once."""
+        """Give what the hub has not acknowledged: what restricts first, then by serial. One statement comes once."""
         waiting = {held.version: held for held in self.all() if not held.acknowledged}
-        return sorted(waiting.values(), key=lambda held: (held.kind not in NARROWING, held.serial))
+        return sorted(waiting.values(), key=lambda held: (held.kind not in RESTRICTION, held.serial))
 
     def hub_holds(self, newest: int) -> None:
         """Note the newest serial that the hub holds: all above it must be sent (again), as after its restore."""

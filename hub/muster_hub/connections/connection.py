@@ -52,7 +52,7 @@ class _Phase(Enum):
 class _Inbox(Enum):
     QUIET = auto()
     DELIVERING = auto()
-    NUDGED = auto()
+    NOTIFIED = auto()
 
 
 class Connection:
@@ -149,15 +149,15 @@ class Connection:
         if self._inbox is _Inbox.QUIET:
             self.send(frame)
         else:
-            self._inbox = _Inbox.NUDGED
+            self._inbox = _Inbox.NOTIFIED
 
     def deliver_inbox(self) -> None:
-        """Send what waits for the device; a nudge in the middle of it makes it look once more."""
+        """Send what waits for the device; a notify in the middle of it makes it look once more."""
         if self._inbox is _Inbox.QUIET:
             self._inbox = _Inbox.DELIVERING
             self._lobby.spawn(self._deliver())
         else:
-            self._inbox = _Inbox.NUDGED
+            self._inbox = _Inbox.NOTIFIED
 
     # Coming in.
 
@@ -249,7 +249,7 @@ class Connection:
                 if await self._lobby.until_acting():
                     await self._lobby.deliver(self._lobby.context, self.client, self)
             except StoreUnavailable as error:
-                # The pass over the store finds what still waits, and nudges again.
+                # The pass over the store finds what still waits, and notifications again.
                 _log.info("inbox_not_delivered", client=self.client[:8], cause=error.cause)
             except Exception as exc:  # noqa: BLE001 - what waits is still there; the log says why it stays
                 _log.error("inbox_failed", client=self.client[:8], **fault_fields(exc))

@@ -104,7 +104,7 @@ class Entry:
     async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Entered:
         """Check a ``hello`` and let its device in, if this node may act. Raises ``TurnedAway``.
 
-        The caller holds a place of ``admission``. What the newcomer narrows, by a new key or as a suspected clone, is
+        The caller holds a place of ``admission``. What the newcomer restricts, by a new key or as a suspected clone, is
         carried into its sessions first.
         """
         await self.admission.turn()
@@ -154,13 +154,13 @@ class Entry:
             raise
         for seat in outcome.superseded:
             context.router.close(newcomer.client, seat, CloseCode.SUPERSEDED)
-        context.router.nudge_presence(newcomer.client, outcome.watching)
+        context.router.notify_presence(newcomer.client, outcome.watching)
         return outcome
 
     async def _cut(self, client: ClientId, connected: Connected) -> None:
         sessions = [SessionId(session) for session in connected.sessions]
         for cut in connected.cuts:
-            _log.warning("device_narrowed", client=client[:8], why=cut.why, sessions=len(sessions))
+            _log.warning("device_restricted", client=client[:8], why=cut.why, sessions=len(sessions))
             await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
     def _entered(self, greeting: Greeting, device: Introduced, connected: Connected) -> Entered:

@@ -1,7 +1,7 @@
 """What waits for a device until it acknowledges it: invites, answers, admissions, and the ends of invites.
 
 A push has an id made from what it carries, so that putting it twice leaves it there once, and a device that gets it
-twice knows it. Nothing but a nudge goes between nodes; the node that has the device reads the inbox and sends.
+twice knows it. Nothing but a notify goes between nodes; the node that has the device reads the inbox and sends.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ async def put(
         raise Refused(Reason.OVERLOADED, "too much waits for that device")
     # An agent that is here gets it from here: reading the inbox again would cost another call, and send it what it has.
     agents = live_agents(context, instances(items(reply)))
-    context.router.nudge_inbox(client, agents, encoded if context.nodes.acting() else None)
+    context.router.notify_inbox(client, agents, encoded if context.nodes.acting() else None)
 
 
 async def put_invite(context: NodeContext, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
@@ -126,11 +126,11 @@ async def deliver(context: NodeContext, client: ClientId, connection: LocalConne
         connection.send(frame)
 
 
-async def nudge_again(context: NodeContext, client: ClientId) -> None:
-    """Nudge a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
+async def notify_again(context: NodeContext, client: ClientId) -> None:
+    """Notify a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
     waiting, connected = await _read(context, client)
     if waiting:
-        context.router.nudge_inbox(client, live_agents(context, connected))
+        context.router.notify_inbox(client, live_agents(context, connected))
 
 
 async def _read(context: NodeContext, client: ClientId) -> tuple[list[bytes], Instances]:

@@ -53,17 +53,17 @@ MAX_TOLD_AT_ONCE = 64
 _log = structlog.get_logger(__name__)
 
 
-def _narrowing(name: str) -> Script:
-    """Give a script that is carried out also when the store's memory is full: what narrows is always taken."""
+def _restriction(name: str) -> Script:
+    """Give a script that is carried out also when the store's memory is full: what restricts is always taken."""
     plain = script(name)
     return Script.of(name, plain.source.decode().replace("#!lua\n", "#!lua flags=allow-oom\n", 1))
 
 
 _PUT: dict[Kind, Script] = {
     Kind.TRUST: script("put_peer"),
-    Kind.UNTRUST: _narrowing("put_peer"),
+    Kind.UNTRUST: _restriction("put_peer"),
     Kind.GRANT: script("put_grant"),
-    Kind.REVOCATION: _narrowing("put_grant"),
+    Kind.REVOCATION: _restriction("put_grant"),
 }
 _PUT_CARD = script("put_card")
 _STATEMENTS = script("statements")
@@ -82,7 +82,7 @@ class _Put(NamedTuple):
 
 
 async def put_statement(context: NodeContext, caller: Caller, request: PutStatement) -> Ok:
-    """Take one of the caller's own statements; what it narrows is in force everywhere before the reply.
+    """Take one of the caller's own statements; what it restricts is in force everywhere before the reply.
 
     Refuses ``bad_signature``, ``mismatch`` (another signer, or other bytes under a serial that is held), ``malformed``,
     ``self_target``, ``replayed`` (a newer one is held), ``too_large`` (more peers than are kept), ``superseded``.
@@ -298,7 +298,7 @@ async def _tell_peer(
         _log.info("peer_not_told", client=caller.client[:8], cause=error.cause)
         return
     if kind in {Kind.TRUST, Kind.UNTRUST}:
-        context.router.nudge_presence(caller.client, {row.node for _, row in sighting.instances})
+        context.router.notify_presence(caller.client, {row.node for _, row in sighting.instances})
     if trusted and sighting.trusts(caller.fingerprint):
         push = StatementPush(client=caller.client, kind=kind, statement=signed)
         context.router.push(peer, live_agents(context, sighting.instances), encode_frame(push))

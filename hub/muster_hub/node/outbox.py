@@ -1,8 +1,8 @@
 """The outbox of each bucket, drained by the node that the bucket falls to: what a node that died left half done.
 
 Every effect is carried out at once by whoever caused it. A pass every PASS_EVERY_S does again, from the outbox, what is
-older than MIN_AGE_MS: cuts, admissions and nudges, all harmless to repeat. Records stay, bounded, for whoever keeps the
-chains.
+older than MIN_AGE_MS: cuts, admissions and notifications, all harmless to repeat. Records stay, bounded, until the
+audit chains take them.
 The same pass takes back seats whose ``joined`` did not come in time.
 """
 
@@ -87,7 +87,7 @@ async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms
         await take_back_seat(context, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
     effects = [each for each in done if each[1] != _RECORD]
-    # Many nudges of one device stand together, and the same effect twice at once is once too often.
+    # Many notifications of one device stand together, and the same effect twice at once is once too often.
     for kind, row in dict.fromkeys((kind, row) for _, kind, row in effects):
         await _finish(context, kind.decode(), row)
     if done:
@@ -98,12 +98,12 @@ async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms
 async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
     match kind, unpack(row):
         case "cut", [device, session, ver, why, about]:
-            narrowing = Cut(ClientId(text(device)), number(ver), CutCause(text(why)), data(about))
-            await cut(context, SessionId(text(session)), narrowing)
+            restriction = Cut(ClientId(text(device)), number(ver), CutCause(text(why)), data(about))
+            await cut(context, SessionId(text(session)), restriction)
         case "admission", [session, client, _]:
             await _put_admission(context, SessionId(text(session)), ClientId(text(client)))
-        case "nudge", [client]:
-            await inbox.nudge_again(context, ClientId(text(client)))
+        case "notify", [client]:
+            await inbox.notify_again(context, ClientId(text(client)))
 
 
 async def _put_admission(context: NodeContext, session: SessionId, client: ClientId) -> None:

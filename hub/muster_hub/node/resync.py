@@ -1,6 +1,6 @@
 """What this node looks after itself while it may have missed what others said over the bus (SPEC.md section 8).
 
-The bus only nudges. A node that was deaf, and all the while it is, goes over the agents connected to it: it delivers
+The bus only notifies. A node that was deaf, and all the while it is, goes over the agents connected to it: it delivers
 what waits for them, which also finds a connection whose place is another's by now, and lets them read their sessions
 again. All of that only reads.
 """

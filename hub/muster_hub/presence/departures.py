@@ -119,7 +119,7 @@ class Departures:
         watching = await depart(self._store, departed.client, [departed.number], cause, back_by_ms=self._back_by_ms)
         self._left.pop(departed, None)
         if watching:
-            self._router.nudge_presence(departed.client, watching)
+            self._router.notify_presence(departed.client, watching)
 
     async def _check(self, client: ClientId) -> None:
         try:

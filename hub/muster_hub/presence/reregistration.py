@@ -57,4 +57,4 @@ async def _register(context: NodeContext, connection: LocalConnection) -> None:
     if watching is None:
         connection.close(CloseCode.SUPERSEDED)
     else:
-        context.router.nudge_presence(caller.client, watching)
+        context.router.notify_presence(caller.client, watching)

@@ -99,7 +99,7 @@ class Watching:
                     self.changed(target)
 
     def look_at_all(self) -> None:
-        """Look at everything again: a nudge may have been missed."""
+        """Look at everything again: a notify may have been missed."""
         self._dirty |= self._by_target.keys()
         self._wake.set()
 

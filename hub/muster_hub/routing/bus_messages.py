@@ -1,4 +1,4 @@
-"""What one node tells another over the bus: four kinds of nudge, none of which anything rests on."""
+"""What one node tells another over the bus: four kinds of notify, none of which anything rests on."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ class PushToSeat(Struct, frozen=True, array_like=True, tag="push"):
     frame: bytes
 
 
-class NudgeInbox(Struct, frozen=True, array_like=True, tag="inbox"):
+class NotifyInbox(Struct, frozen=True, array_like=True, tag="inbox"):
     """Something waits in the inbox of a device that is connected to you."""
 
     client: ClientId
@@ -31,13 +31,13 @@ class CloseSeat(Struct, frozen=True, array_like=True, tag="close"):
     code: int
 
 
-class NudgePresence(Struct, frozen=True, array_like=True, tag="presence"):
+class NotifyPresence(Struct, frozen=True, array_like=True, tag="presence"):
     """A device came, went, or changed whom it trusts: look again for those who watch it."""
 
     client: ClientId
 
 
-BusMessage = PushToSeat | NudgeInbox | CloseSeat | NudgePresence
+BusMessage = PushToSeat | NotifyInbox | CloseSeat | NotifyPresence
 
 encode_bus_message: Callable[[BusMessage], bytes] = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[BusMessage] = msgspec.msgpack.Decoder(BusMessage)

@@ -1,6 +1,6 @@
 """Ways from a use case to a connected device: on this node, or over the bus on another one.
 
-All of it is best effort and none of it waits. What must arrive waits in the device's inbox, and is only nudged here.
+All of it is best effort and none of it waits. What must arrive waits in the device's inbox, and is only notified here.
 """
 
 from collections import OrderedDict
@@ -10,8 +10,8 @@ from typing import Protocol
 from muster_hub.routing.bus_messages import (
     BusMessage,
     CloseSeat,
-    NudgeInbox,
-    NudgePresence,
+    NotifyInbox,
+    NotifyPresence,
     PushToSeat,
     encode_bus_message,
 )
@@ -152,7 +152,7 @@ class Router:
         if seat is not None:
             self.push(client, [seat], data)
 
-    def nudge_inbox(self, client: ClientId, seats: Sequence[Seat], newest: bytes | None = None) -> None:
+    def notify_inbox(self, client: ClientId, seats: Sequence[Seat], newest: bytes | None = None) -> None:
         """Let the nodes of these seats deliver what waits in the device's inbox.
 
         ``newest`` is the push that just came to wait there: on this node, it needs no reading.
@@ -165,7 +165,7 @@ class Router:
                 else:
                     here.hand_over(newest)
             elif seat.node != self._node:
-                self._tell(seat.node, NudgeInbox(client, seat.connection))
+                self._tell(seat.node, NotifyInbox(client, seat.connection))
 
     def close(self, client: ClientId, seat: Seat, code: CloseCode) -> None:
         """Close a connection, here or on its node."""
@@ -174,27 +174,27 @@ class Router:
         else:
             self._tell(seat.node, CloseSeat(client, seat.connection, code))
 
-    def nudge_presence(self, client: ClientId, nodes: Iterable[str]) -> None:
+    def notify_presence(self, client: ClientId, nodes: Iterable[str]) -> None:
         """Let these nodes look again at a device that somebody there watches."""
         for node in nodes:
             if node == self._node:
                 self._watched(client)
             else:
-                self._tell(node, NudgePresence(client))
+                self._tell(node, NotifyPresence(client))
 
     # -- the way in -----------------------------------------------------------------------------------------------
 
     def heard(self, message: BusMessage) -> None:
         """Do what another node asks for; a connection that is gone by now is nobody's loss."""
         match message:
-            case NudgePresence(client=client):
+            case NotifyPresence(client=client):
                 self._watched(client)
             case CloseSeat(client=client, connection=number, code=code):
                 self._close_here(client, number, CloseCode(code))
             case PushToSeat(client=client, connection=number, frame=frame):
                 if (here := self.local(client, number)) is not None:
                     here.send(frame)
-            case NudgeInbox(client=client, connection=number):
+            case NotifyInbox(client=client, connection=number):
                 if (here := self.local(client, number)) is not None:
                     here.deliver_inbox()
 

@@ -1,6 +1,6 @@
-"""Cuts: what narrowed a device is carried into every session that it was held for (SPEC.md section 8).
+"""Cuts: what restricted a device is carried into every session that it was held for (SPEC.md section 8).
 
-The script that narrows raises the device's ``ver`` and writes, in the same step, one outbox entry per noted session:
+The script that restricts raises the device's ``ver`` and writes, in the same step, one outbox entry per noted session:
 kind ``cut``, data a packed row of device, session, ver, why, about. ``apply`` then makes the cuts and returns once the
 last is made; what it could not finish, a node finishes from the outbox.
 """
@@ -25,7 +25,7 @@ _CUT = script("cut")
 
 
 class CutCause(StrEnum):
-    """What narrowed the device."""
+    """What restricted the device."""
 
     TRUST = "trust"
     UNTRUST = "untrust"
@@ -36,7 +36,7 @@ class CutCause(StrEnum):
 
 
 class Cut(NamedTuple):
-    """One narrowing: whose, its ``ver`` after it, why, and what it is about."""
+    """One restriction: whose, its ``ver`` after it, why, and what it is about."""
 
     device: ClientId
     ver: int
@@ -44,7 +44,7 @@ class Cut(NamedTuple):
     about: ClientId | Fingerprint | bytes
 
 
-async def apply(  # noqa: PLR0917 - what a script that narrows returns, in its order
+async def apply(  # noqa: PLR0917 - what a script that restricts returns, in its order
     context: NodeContext,
     device: ClientId,
     ver: int,
@@ -55,12 +55,12 @@ async def apply(  # noqa: PLR0917 - what a script that narrows returns, in its o
     """Cut every session, then tell the members who is out.
 
     ``about`` is the peer of a statement, or the device's new fingerprint after a rotation. Raises ``StoreUnavailable``
-    when a cut could not be made: the narrowing stands all the same and must not be acknowledged yet.
+    when a cut could not be made: the restriction stands all the same and must not be acknowledged yet.
     """
     await together(*(cut(context, session, Cut(device, ver, why, about or b"")) for session in sessions))
 
 
-async def cut(context: NodeContext, session: SessionId, narrowing: Cut) -> None:
+async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> None:
     """Make one cut; again is harmless. Raises ``StoreUnavailable``."""
     bucket = keys.bucket(session)
     touched = [
@@ -71,8 +71,8 @@ async def cut(context: NodeContext, session: SessionId, narrowing: Cut) -> None:
         keys.due(bucket),
         keys.outbox(bucket),
     ]
-    row = record(RecordKind.MEMBER_OUT, actor=narrowing.device, session=session)
-    out, rows = items(await change(context.store, _CUT, touched, session, *narrowing, row))
+    row = record(RecordKind.MEMBER_OUT, actor=restriction.device, session=session)
+    out, rows = items(await change(context.store, _CUT, touched, session, *restriction, row))
     members = read_members(rows)
     for client, reason in pairs(out):
         await tell_out(context, session, ClientId(text(client)), Reason(text(reason)), members)

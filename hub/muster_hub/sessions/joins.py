@@ -1,7 +1,7 @@
 """Joins: hold, decide, commit, settle (SPEC.md section 7.4).
 
 The facts come from each party's slot, the decision is the one pure function, and the session's slot alone commits. So
-no join is committed after a narrowing was acknowledged, whatever order the steps take.
+no join is committed after a restriction was acknowledged, whatever order the steps take.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 MAX_ROUNDS = 3
-"""How often a join is held anew because a party was narrowed meanwhile."""
+"""How often a join is held anew because a party was restricted meanwhile."""
 
 _COMMIT = script("commit")
 _REFUSE = script("refuse")
@@ -83,7 +83,7 @@ class _Join(Struct, frozen=True):
     proposal: Proposal
 
     async def round(self) -> _Verdict:
-        """Hold, decide, commit, settle; stale when a party was narrowed between hold and commit."""
+        """Hold, decide, commit, settle; stale when a party was restricted between hold and commit."""
         began_ms = await self.context.store.now_ms()
         wanted = self._wanted()
         held = await hold(self.context, self.state.session, self.state.ends_at, wanted)

@@ -70,7 +70,7 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
         raise Refused(Reason.MISMATCH, "the session is not named after its creator and seed")
     epoch = first_epoch(caller, request.epoch, request.session)
     ends_at = TimeMs(await context.store.now_ms() + request.lasts_ms)
-    # The creator is held first, so that whatever narrows it from now on cuts this session too.
+    # The creator is held first, so that whatever restricts it from now on cuts this session too.
     held = await hold(context, request.session, ends_at, [Wanted(caller.client, (), {}, caller.connection)])
     if not held[caller.client].acquainted:
         raise Refused(Reason.NOT_TRUSTED, "a device that trusts nobody has nobody to call")

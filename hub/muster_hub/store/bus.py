@@ -2,7 +2,7 @@
 
     subscribing ---own canary heard---> hearing ---DEAF_AFTER_S without it---> deaf ---> subscribing
 
-The bus only nudges. What is said here may be lost at any moment, so nothing rests on it: `on_recovered` tells when
+The bus only notifies. What is said here may be lost at any moment, so nothing rests on it: `on_recovered` tells when
 something may have been missed, and a pass over the store mends it. A node hears its own canary every second through
 the same channel as everything else; when it does not, it is deaf, says so, and subscribes anew.
 """

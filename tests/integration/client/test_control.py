@@ -49,7 +49,7 @@ async def test_without_an_agent_there_is_nobody_to_ask(make_device, open_agent) 
     control = ControlClient(laptop.path)
     with pytest.raises(NoAgent):
         control.status()
-    control.nudge()
+    control.notify()
     await open_agent(laptop)
     assert (await aside(control.status)).client == laptop.client
 

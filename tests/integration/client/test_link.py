@@ -244,7 +244,7 @@ async def test_statements_that_another_process_made_are_published(make_device, o
         command_line.trust(nas.client, nas.fingerprint, "nas")
         await until(events, Published, kind=Kind.TRUST)
         command_line.untrust(nas.client)
-        agent.nudge()
+        agent.notify()
         await until(events, Published, kind=Kind.UNTRUST)
         assert command_line.unpublished() == []
 

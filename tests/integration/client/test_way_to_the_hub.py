@@ -80,7 +80,7 @@ async def test_an_agent_does_not_learn_from_a_hub_that_ends(tmp_path: Path) -> N
                 await asyncio.to_thread(hub.stop)
                 assert (await until(events, Disconnected)).cause == "closed_4001"
                 hub.start()
-                agent.nudge()
+                agent.notify()
                 await until(events, Connected)
             assert not agent.status().keep_alive_learnt
 

@@ -139,7 +139,7 @@ async def test_the_person_decides(node: Node, records: Records, role: Role) -> N
     assert [row[0] for row in await records(node, device)].count(b"suspicion_cleared") == 1
 
 
-async def test_a_suspicion_narrows(node: Node, ask_store: Ask) -> None:
+async def test_a_suspicion_restricts(node: Node, ask_store: Ask) -> None:
     """Automatic joins that were checked before it are checked again: `ver` has risen."""
     device = Device()
     await come_and_go(device, node)

@@ -77,7 +77,7 @@ async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
         assert await entries(node, device) == [link.welcome.connection]
 
 
-async def test_what_narrows_is_taken_also_when_memory_is_full(
+async def test_what_restricts_is_taken_also_when_memory_is_full(
     own_store: EmbeddedStore, start_node: StartNode, ask_store: Ask
 ) -> None:
     node = await start_node(store=own_store.url)

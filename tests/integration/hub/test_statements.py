@@ -146,7 +146,7 @@ async def test_a_revocation_takes_the_grants_place(node: Node) -> None:
         assert grant not in await own(link)
 
 
-async def test_what_narrows_raises_ver_and_what_widens_does_not(node: Node, ask_store: Ask) -> None:
+async def test_what_restricts_raises_ver_and_what_widens_does_not(node: Node, ask_store: Ask) -> None:
     device, peer = Device(), Device()
 
     async def ver() -> int:

@@ -1,4 +1,4 @@
-"""A connection whose place another one took acts no more; a lost nudge and a late call do no harm."""
+"""A connection whose place another one took acts no more; a lost notify and a late call do no harm."""
 
 import asyncio
 
@@ -64,7 +64,7 @@ async def test_a_ghost_admits_nobody(pair: tuple[Actor, Actor], desk: Desk) -> N
     assert (await ann.refused(request)).reason is Reason.SUPERSEDED
 
 
-async def test_a_lost_nudge_is_mended_by_the_pass(desks: dict[str, Desk]) -> None:
+async def test_a_lost_notification_is_mended_by_the_pass(desks: dict[str, Desk]) -> None:
     ann, bob = await actor(desks["one"]), await actor(desks["two"])
     await befriend(ann, bob)
     await ann.create()

@@ -86,7 +86,7 @@ async def test_a_push_to_an_agent_of_this_node_costs_no_look_into_its_inbox(
     assert "inbox_read" not in desk.store.calls
 
 
-async def test_many_nudges_of_one_device_are_one_in_the_pass(desks: dict[str, Desk]) -> None:
+async def test_many_notifications_of_one_device_are_one_in_the_pass(desks: dict[str, Desk]) -> None:
     desk = desks["one"]
     bob = await actor(desk)
     assert isinstance(bob.line, DeskSeat)

@@ -56,17 +56,17 @@ async def test_newcomers_of_one_admission_must_trust_each_other_too(desk: Desk) 
     await dan.join()
 
 
-async def test_a_member_that_is_narrowed_between_hold_and_commit_stops_the_join(desk: Desk) -> None:
+async def test_a_member_that_is_restricted_between_hold_and_commit_stops_the_join(desk: Desk) -> None:
     ann, bob, dan = [await actor(desk) for _ in range(3)]
     await befriend(ann, bob, dan)
     await ann.create(kind=SessionKind.MESH)
     await call_in(ann, bob)
     await accepted(ann, dan)
 
-    async def narrow() -> None:
+    async def restrict() -> None:
         await bob.say(bob.device.untrust(dan.device))
 
-    desk.store.before["commit"] = narrow
+    desk.store.before["commit"] = restrict
     rejected = (await ann.ask(ann.admission(), Admitted)).rejected
     assert [(each.client, each.reason) for each in rejected] == [(dan.client, Reason.NOT_MUTUALLY_TRUSTED)]
 

@@ -79,10 +79,10 @@ async def test_a_refused_join_gives_the_use_back(desk: Desk) -> None:
     await answered(ann, bob)
     request = ann.admission()
 
-    async def narrow() -> None:
+    async def restrict() -> None:
         await ann.say(ann.device.untrust(bob.device))
 
-    desk.store.before["hold"] = narrow
+    desk.store.before["hold"] = restrict
     rejected = (await ann.ask(request, Admitted)).rejected
     assert [each.reason for each in rejected] == [Reason.NOT_TRUSTED]
     assert await use_of(desk, bob, ann) == "free"

@@ -19,7 +19,7 @@ if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(ARGV[1]) then
 end
 """
 ADD = Script.of("add", "#!lua" + LATE + "return redis.call('INCR', KEYS[1])")
-NARROW = Script.of("narrow", "#!lua flags=allow-oom" + LATE + "return redis.call('INCR', KEYS[1])")
+RESTRICT = Script.of("restrict", "#!lua flags=allow-oom" + LATE + "return redis.call('INCR', KEYS[1])")
 BLIND = Script.of("blind", "#!lua\nreturn redis.call('INCR', KEYS[1])")
 GET = Script.of("get", "#!lua\nreturn tonumber(redis.call('GET', KEYS[1]) or 0)")
 # A second and what the machine needs to run a timer that is due.
@@ -121,13 +121,13 @@ async def test_a_replica_refuses_writes(own_store: EmbeddedStore, ask) -> None:
         assert await add(store) == 2
 
 
-async def test_a_full_store_still_takes_what_narrows(own_store: EmbeddedStore, ask) -> None:
+async def test_a_full_store_still_takes_what_restricts(own_store: EmbeddedStore, ask) -> None:
     async with Store.open(own_store.url) as store:
         await add(store)
         await ask(own_store.url, b"CONFIG", b"SET", b"maxmemory", b"1")
         refusal = await refused(store)
         assert (refusal.cause, refusal.outcome_unknown) == (Cause.MEMORY_FULL, False)
-        assert await add(store, NARROW) == 2
+        assert await add(store, RESTRICT) == 2
 
 
 async def test_a_connection_that_was_closed_while_idle_costs_no_call(own_store: EmbeddedStore, ask) -> None:

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from muster_hub.routing.bus_messages import CloseSeat, NudgeInbox, NudgePresence, PushToSeat, decode_bus_message
+from muster_hub.routing.bus_messages import CloseSeat, NotifyInbox, NotifyPresence, PushToSeat, decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import MAX_CLOSED_EARLY, Router
 from muster_hub.store.rows import Seat
@@ -131,38 +131,38 @@ async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
     assert len(said) == 1
 
 
-def test_what_just_came_to_wait_is_handed_over_here_and_nudged_elsewhere(
+def test_what_just_came_to_wait_is_handed_over_here_and_notified_elsewhere(
     router: Router, said: list[tuple[str, object]]
 ) -> None:
     link = Link(1)
     router.add(link)
-    router.nudge_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
+    router.notify_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
     assert link.done == [b"push"]
-    assert said == [("other", NudgeInbox(ANN, 3))]
+    assert said == [("other", NotifyInbox(ANN, 3))]
 
 
-def test_nudges_and_closes(router: Router, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
+def test_notifications_and_closes(router: Router, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
     link = Link(1)
     router.add(link)
     there = Seat("other", "i", 3)
-    router.nudge_inbox(ANN, [here(1), there])
+    router.notify_inbox(ANN, [here(1), there])
     router.close(ANN, here(1), CloseCode.REVOKED)
     router.close(ANN, there, CloseCode.REVOKED)
-    router.nudge_presence(ANN, ["here", "other"])
+    router.notify_presence(ANN, ["here", "other"])
     assert link.done == ["inbox", CloseCode.REVOKED]
     assert watched == [ANN]
     assert said == [
-        ("other", NudgeInbox(ANN, 3)),
+        ("other", NotifyInbox(ANN, 3)),
         ("other", CloseSeat(ANN, 3, CloseCode.REVOKED)),
-        ("other", NudgePresence(ANN)),
+        ("other", NotifyPresence(ANN)),
     ]
 
 
 def test_what_others_say_is_done_once_the_connection_is_here(router: Router, watched: list[ClientId]) -> None:
     link = Link(1)
     router.add(link)
-    for message in (PushToSeat(ANN, 1, b"frame"), NudgeInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
+    for message in (PushToSeat(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
         router.heard(message)
-    router.heard(NudgePresence(ANN))
+    router.heard(NotifyPresence(ANN))
     assert link.done == [b"frame", "inbox"]
     assert watched == [ANN]

@@ -41,7 +41,7 @@ class Publication:
 
 def publish(found: Invocation, device: Device) -> Publication:
     """Offer the hub all that it has not acknowledged, and let a running agent know of the change."""
-    found.agent().nudge()
+    found.agent().notify()
     try:
         refused = ask_hub(device, _refused, timeout_s=CONNECT_TIMEOUT_S)
     except HubError as error:

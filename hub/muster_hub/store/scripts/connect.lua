@@ -86,10 +86,10 @@ local number = math.max(tonumber(held[4] or 0) + 1, now_ms)
 redis.call('HSET', instances, text(number), ARGV[5])
 redis.call('HSET', device, 'conn', text(number), 'fp', shown:sub(-32), 'chain', shown, 'compat', ARGV[7])
 
--- What narrows: a rotation, and a suspected clone. A rotation is cut again for a minute, lest its acknowledgement was
+-- What restricts: a rotation, and a suspected clone. A rotation is cut again for a minute, lest its acknowledgement was
 -- the only thing that got lost.
 local cuts = {}
-local function narrow(why)
+local function restrict(why)
   ver = ver + 1
   cuts[#cuts + 1] = why
   cuts[#cuts + 1] = ver
@@ -99,7 +99,7 @@ if rotated then
   record('key_rotated', 'done', '')
 end
 if rotated or now_ms - tonumber(held[10] or 0) < RECUT_MS then
-  narrow('rotation')
+  restrict('rotation')
 end
 
 local issued = 0
@@ -111,7 +111,7 @@ if role == 'agent' then
       standing = 'clone_suspected'
       record('clone_suspected', 'done', 'clone_suspected')
     end
-    narrow('clone_suspected')
+    restrict('clone_suspected')
   elseif presented > last and chain ~= '' then
     record('hub_restored', 'done', 'hub_restored')
   end

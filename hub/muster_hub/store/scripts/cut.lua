@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Carries a narrowing of one device into one session that it was held for.
+-- Carries a restriction of one device into one session that it was held for.
 -- KEYS: 1 session, 2 roster, 3 floors, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
--- ARGV: 1 not_after (ms), 2 session, 3 device, 4 its ver after the narrowing, 5 why: trust, untrust, grant, revocation,
+-- ARGV: 1 not_after (ms), 2 session, 3 device, 4 its ver after the restriction, 5 why: trust, untrust, grant, revocation,
 --   rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
 --   7 record of a member taken out, its subject and reason still to be filled in
 -- Effect: no join commits over an older ver of the device. After `untrust`: the creator's word takes the peer out; a
@@ -10,7 +10,7 @@
 -- Returns: [client, reason of each member out by this call], [client, row of every member in turn].
 -- Again: the floor is the highest seen, and each ver takes members out once, so that a cut repeated from the outbox does
 --   not touch a member who was trusted and seated anew since.
--- Memory full: runs, it narrows.
+-- Memory full: runs, it restricts.
 local DAY_MS, MAX_DONE = 86400000, 64
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,5 +1,5 @@
 #!lua
--- Holds a device for a join: what narrows it from now on cuts the session too, and its one-shot grants are taken.
+-- Holds a device for a join: what restricts it from now on cuts the session too, and its one-shot grants are taken.
 -- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 noted
 -- ARGV: 1 not_after (ms), 2 session, 3 hard end of the session (ms), 4 connection that must be current or 0,
 --   then for each peer: its name, and the invite for which a one-shot grant to it is held, or ''

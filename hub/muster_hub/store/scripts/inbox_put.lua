@@ -2,9 +2,9 @@
 -- Puts a push into a device's inbox, where it waits until it is acknowledged or expires.
 -- KEYS: 1 inbox, 2 instances, 3 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 device, 3 push id, 4 when it expires (ms), 5 frame, then push ids that it takes the place of
--- Effect: the push waits, behind those that came before it, and the outbox asks for another nudge, should the first
+-- Effect: the push waits, behind those that came before it, and the outbox asks for another notify, should the first
 --   one be lost.
--- Returns: the instances, number and row in turn, for a nudge; nil when MAX_WAITING pushes wait already.
+-- Returns: the instances, number and row in turn, for a notify; nil when MAX_WAITING pushes wait already.
 -- Again: a push that waits already keeps its place.
 -- Volatile: a push that a failover lost is sent again, or read from the session.
 local MAX_WAITING = 64
@@ -33,6 +33,6 @@ if waiting >= MAX_WAITING then
 end
 local order = math.max(last + 1, now_ms * 1000)
 redis.call('HSET', KEYS[1], ARGV[3], cmsgpack.pack({order, tonumber(ARGV[4]), ARGV[5]}))
-redis.call('XADD', KEYS[3], '*', 'kind', 'nudge', 'data', cmsgpack.pack({ARGV[2]}))
+redis.call('XADD', KEYS[3], '*', 'kind', 'notify', 'data', cmsgpack.pack({ARGV[2]}))
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', latest))
 return redis.call('HGETALL', KEYS[2])

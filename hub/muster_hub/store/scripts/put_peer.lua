@@ -3,7 +3,7 @@
 -- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 noted, 7 outbox
 -- ARGV: 1 client, 2 not_after (ms), 3 connection number, 4 peer, 5 kind, 6 serial, 7 hash, 8 pinned fingerprint or "",
 --   9 row for peers, 10 row for grants (an untrust ends the grant as well) or "", 11 card, 12 its serial, 13 its hash
--- Effect: of two statements about a peer the higher serial counts, then the higher hash. What narrows raises `ver` and
+-- Effect: of two statements about a peer the higher serial counts, then the higher hash. What restricts raises `ver` and
 --   leaves a cut in the outbox for every session noted. What is taken is recorded. The
 --   first statement makes the device be kept, and its card.
 -- Returns: {verdict, ver, why of the cut or "", {noted session, ...}, 1 if it trusted or trusts the peer else 0}; the

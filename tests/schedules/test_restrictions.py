@@ -1,9 +1,9 @@
-"""Joins against narrowings, in every order, with every step repeated, lost, late or left to another node."""
+"""Joins against restrictions, in every order, with every step repeated, lost, late or left to another node."""
 
 from collections import Counter
 
 from tests.schedules.direct import Direct
-from tests.schedules.narrowings import Case, cases
+from tests.schedules.restrictions import Case, cases
 from tests.schedules.scene import ask, finish, finish_all, perform, studio
 from tests.schedules.sweep import SCHEDULES, SEED, batches, run
 from tests.schedules.world import Gone, Outcome, Parked, World
@@ -31,16 +31,16 @@ class Schedule:
         self.world = world
         self.committed_at: int | None = None
         self.acknowledged_at: int | None = None
-        self.narrowed = False
+        self.restricted = False
         self.told_yes = self.told_no = False
         world.watchers.append(self._watch)
 
     async def play_both(self) -> None:
-        """One join and one narrowing, each asked for once, on a node of its own."""
+        """One join and one restriction, each asked for once, on a node of its own."""
         self.world.direct.restore(self.case.snapshot)
         self.world.tries = 1
         self.world.after(0, "join", self._join, self._joined, "one")
-        self.world.after(0, self.case.name, self.case.narrow, self._acknowledge, "two")
+        self.world.after(0, self.case.name, self.case.restrict, self._acknowledge, "two")
         await self.world.play()
 
     async def play(self) -> None:
@@ -51,7 +51,7 @@ class Schedule:
         if rng.random() < 0.5:
             world.after(rng.randrange(12), "join", self._join, self._joined, "three", "one")
         home = rng.choice(("one", "two"))
-        world.after(rng.randrange(14), case.name, case.narrow, self._acknowledge, home, "three")
+        world.after(rng.randrange(14), case.name, case.restrict, self._acknowledge, home, "three")
         if rng.random() < 0.4:
             world.after(rng.randrange(18), "drain", lambda hub: finish(hub, case.names), lambda _: None, "three")
         await world.play()
@@ -65,7 +65,7 @@ class Schedule:
             self.committed_at = self.world.moment
         if call.script.name in {"put_peer", "put_grant", "connect"}:
             assert isinstance(reply, list)
-            self.narrowed |= reply[0] in (b"taken", b"connected")
+            self.restricted |= reply[0] in (b"taken", b"connected")
 
     def _acknowledge(self, outcome: Outcome) -> None:
         assert not isinstance(outcome, Refused), outcome
@@ -89,7 +89,7 @@ class Schedule:
         assert state is not None
         committed = self.committed_at is not None
         assert state.epoch == case.epoch + committed
-        gone = case.out if self.narrowed and (committed or case.out == case.creator.client) else None
+        gone = case.out if self.restricted and (committed or case.out == case.creator.client) else None
         row = state.members.get(case.newcomer)
         assert (row is not None) == committed
         for client, member in state.members.items():
@@ -99,9 +99,9 @@ class Schedule:
 
     def _check_order(self) -> None:
         if self.acknowledged_at is not None:
-            assert self.narrowed, "acknowledged, and not taken"
+            assert self.restricted, "acknowledged, and not taken"
             late = self.committed_at is not None and self.committed_at > self.acknowledged_at
-            assert not late, "a join was committed after the narrowing was acknowledged"
+            assert not late, "a join was committed after the restriction was acknowledged"
         assert not (self.told_yes and self.committed_at is None), "told of a join that was not committed"
         assert not (self.told_no and self.committed_at is not None), (
             "told that a join was refused, and it was committed"
@@ -177,7 +177,7 @@ class Path(World):
         return [*turns[:-1], turns[-1] + 1] if turns else None
 
 
-async def test_in_every_order_of_one_join_and_one_narrowing_no_join_comes_after(direct: Direct) -> None:
+async def test_in_every_order_of_one_join_and_one_restriction_no_join_comes_after(direct: Direct) -> None:
     async with studio(direct) as open_studio:
         made = await cases(open_studio)
     tried = 0

@@ -35,7 +35,7 @@ async def changed(one: Actor, state: str) -> SessionUpdatePush:
     return update
 
 
-async def lose_nudges(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
+async def lose_notifications(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
     """Call in, cut, and move over two nodes that hear nothing of each other."""
     near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
     ann, bob, cid, moved = [await actor(stack, node) for node in (near, far, far, far)]

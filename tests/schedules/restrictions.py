@@ -1,4 +1,4 @@
-"""Every narrowing there is, each against a join that is ready to be committed."""
+"""Every restriction there is, each against a join that is ready to be committed."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -25,12 +25,12 @@ from muster_protocol.reasons import Reason
 ORIGIN = "ws://127.0.0.1:7627"
 GRANT = GrantId(bytes(range(16)))
 
-Narrow = Callable[[NodeContext], Awaitable[Any]]
+Restriction = Callable[[NodeContext], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A join and a narrowing, both signed. `out`: who is out if the join came first; `epoch`: that before the join."""
+    """A join and a restriction, both signed. `out`: who is out if the join came first; `epoch`: the one before."""
 
     name: str
     snapshot: Snapshot
@@ -40,7 +40,7 @@ class Case:
     session: SessionId
     epoch: int
     join: Admit
-    narrow: Narrow
+    restrict: Restriction
     out: ClientId | None
     anew: Script
 
@@ -59,28 +59,28 @@ class Cast:
         return tuple(each for each in (self.ann, self.bob, self.cat) if each is not None)
 
 
-# -- what narrows -----------------------------------------------------------------------------------------------------
+# -- what restricts -------------------------------------------------------------------------------------------------
 
 
-def say(who: Actor, statement: tuple[Any, Any]) -> Narrow:
+def say(who: Actor, statement: tuple[Any, Any]) -> Restriction:
     kind, signed = statement
     caller = caller_of(who)
     return lambda hub: ask(hub, caller, PutStatement(id=1, kind=kind, statement=signed))
 
 
-def untrust(one: Actor, other: Actor) -> Narrow:
+def untrust(one: Actor, other: Actor) -> Restriction:
     return say(one, one.device.untrust(other.device))
 
 
-def revoke(one: Actor, other: Actor) -> Narrow:
+def revoke(one: Actor, other: Actor) -> Restriction:
     return say(one, one.device.revocation(other.device, GRANT))
 
 
-def shorten(one: Actor, other: Actor) -> Narrow:
+def shorten(one: Actor, other: Actor) -> Restriction:
     return say(one, one.device.grant(other.device, lasts_ms=1))
 
 
-def pin_another_key(one: Actor, other: Actor) -> Narrow:
+def pin_another_key(one: Actor, other: Actor) -> Restriction:
     return say(one, one.device.trust(other.device, fingerprint=Fingerprint(os.urandom(32))))
 
 
@@ -92,7 +92,7 @@ def door(context: NodeContext) -> Entry:
     return Entry(context, HUB_KEY, Departures(context.store, context.router, lambda: identity), frozenset((ORIGIN,)))
 
 
-def come_in(context: NodeContext, who: Actor) -> Narrow:
+def come_in(context: NodeContext, who: Actor) -> Restriction:
     """Connect a device as it is now, and without a continuity token, at whichever node."""
     greeting = door(context).greet()
     shake = who.device.handshake(ORIGIN)
@@ -162,7 +162,7 @@ async def _answered(cast: Cast) -> Cast:
     return cast
 
 
-async def _by_statement(cast: Cast, statement: Callable[[Actor, Actor], Narrow], by: str, about: str) -> Case:
+async def _by_statement(cast: Cast, statement: Callable[[Actor, Actor], Restriction], by: str, about: str) -> Case:
     one, other = getattr(cast, by), getattr(cast, about)
     out = None
     if statement is untrust:
@@ -202,7 +202,7 @@ async def _by_clone(cast: Cast, by: str) -> Case:
 async def _case(  # noqa: PLR0917 - what a case is made of
     cast: Cast,
     name: str,
-    narrow: Narrow,
+    restrict: Restriction,
     out: ClientId | None,
     anew: Callable[[], Awaitable[None]],
     join: Admit | None = None,
@@ -211,8 +211,8 @@ async def _case(  # noqa: PLR0917 - what a case is made of
     join = join or ann.admission()
     creator, session, snapshot = caller_of(ann), ann.session, studio.direct.snapshot()
     shown = await ann.show(session)
-    # The narrowing is made here once, so that those who take it back know the state that they speak to.
-    await narrow(studio.hub)
+    # The restriction is made here once, so that those who take it back know the state that they speak to.
+    await restrict(studio.hub)
     await studio.seat_anew(*cast.actors)
     await anew()
     await ann.create(kind=SessionKind.MESH if cast.cat else SessionKind.STAR)
@@ -226,7 +226,7 @@ async def _case(  # noqa: PLR0917 - what a case is made of
         session=session,
         epoch=shown.epoch,
         join=join,
-        narrow=narrow,
+        restrict=restrict,
         out=out,
         anew=studio.script(*cast.actors),
     )

@@ -1,4 +1,4 @@
-"""Narrowings against joins: whatever the order of their steps, nothing commits after an acknowledged narrowing."""
+"""Restrictions against joins: whatever the order of their steps, nothing commits after an acknowledged restriction."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -34,8 +34,8 @@ async def pin_another_key(one: Actor, other: Actor) -> None:
     await one.say(one.device.trust(other.device, fingerprint=type(other.device.fingerprint)(os.urandom(32))))
 
 
-Narrow = Callable[[Actor, Actor], Awaitable[None]]
-NARROWINGS: list[tuple[Narrow, Reason, Reason]] = [
+Restriction = Callable[[Actor, Actor], Awaitable[None]]
+RESTRICTIONS: list[tuple[Restriction, Reason, Reason]] = [
     (untrust, Reason.NOT_TRUSTED, Reason.NOT_MUTUALLY_TRUSTED),
     (revoke, Reason.GRANT_REVOKED, Reason.GRANT_REVOKED),
     (shorten, Reason.GRANT_EXPIRED, Reason.GRANT_EXPIRED),
@@ -66,20 +66,20 @@ async def states(ann: Actor) -> list[MemberState]:
 
 @pytest.mark.parametrize("step", ["session_state", "hold", "commit"])
 @pytest.mark.parametrize("by_creator", [True, False])
-@pytest.mark.parametrize("narrowing", NARROWINGS, ids=lambda narrowing: narrowing[0].__name__)
-async def test_no_join_is_committed_after_an_acknowledged_narrowing(
-    desk: Desk, step: str, by_creator: bool, narrowing: tuple[Narrow, Reason, Reason]
+@pytest.mark.parametrize("restriction", RESTRICTIONS, ids=lambda restriction: restriction[0].__name__)
+async def test_no_join_is_committed_after_an_acknowledged_restriction(
+    desk: Desk, step: str, by_creator: bool, restriction: tuple[Restriction, Reason, Reason]
 ) -> None:
-    narrow, creators, targets = narrowing
+    restrict, creators, targets = restriction
     ann, bob = await ready(desk)
     request = ann.admission()
     acknowledged: list[bool] = []
 
-    async def narrowed() -> None:
-        await (narrow(ann, bob) if by_creator else narrow(bob, ann))
+    async def restricted() -> None:
+        await (restrict(ann, bob) if by_creator else restrict(bob, ann))
         acknowledged.append(True)
 
-    desk.store.before[step] = narrowed
+    desk.store.before[step] = restricted
     rejected = (await ann.ask(request, Admitted)).rejected
     assert acknowledged
     assert [(each.client, each.reason) for each in rejected] == [(bob.client, creators if by_creator else targets)]
@@ -93,24 +93,24 @@ async def test_a_member_is_out_once_its_removal_is_acknowledged(desk: Desk, by_c
     ann, bob = await ready(desk)
     request = ann.admission()
 
-    async def narrowed() -> None:
+    async def restricted() -> None:
         await (untrust(ann, bob) if by_creator else untrust(bob, ann))
         assert await states(ann) == [MemberState.JOINED, MemberState.OUT]
 
-    desk.store.before["inbox_put"] = narrowed
+    desk.store.before["inbox_put"] = restricted
     await ann.ask(request, Admitted)
     update = await ann.line.next_push(SessionUpdatePush)
     assert (update.client, update.state, update.reason) == (bob.client, MemberState.OUT, Reason.NOT_TRUSTED)
     assert not (await bob.show(ann.session)).admission
 
 
-@pytest.mark.parametrize("narrow", [revoke, shorten])
-async def test_a_grant_that_ends_takes_nobody_out(pair: tuple[Actor, Actor], narrow: Narrow) -> None:
+@pytest.mark.parametrize("restrict", [revoke, shorten])
+async def test_a_grant_that_ends_takes_nobody_out(pair: tuple[Actor, Actor], restrict: Restriction) -> None:
     ann, bob = pair
     await ann.create()
     await call_in(ann, bob)
     await bob.say(bob.device.grant(ann.device, grant=GRANT))
-    await narrow(bob, ann)
+    await restrict(bob, ann)
     assert await states(ann) == [MemberState.JOINED, MemberState.JOINED]
 
 
@@ -153,14 +153,14 @@ async def test_told_that_a_join_is_refused_nobody_sees_it_committed_by_an_earlie
     request = ann.admission()
     told: list[Reason | None] = []
 
-    async def narrow_and_ask_again_elsewhere() -> None:
+    async def restrict_and_ask_again_elsewhere() -> None:
         desk.store.before["cut"] = crash
         with pytest.raises(StoreUnavailable):
             await revoke(bob, ann)
         assert isinstance(ann.line, DeskSeat)
         told.extend(each.reason for each in (await joins.admit(other.hub, ann.line.caller, request)).rejected)
 
-    desk.store.before["commit"] = narrow_and_ask_again_elsewhere
+    desk.store.before["commit"] = restrict_and_ask_again_elsewhere
     rejected = (await ann.ask(request, Admitted)).rejected
     assert told == [each.reason for each in rejected] == [Reason.GRANT_REVOKED]
     assert (await ann.show(ann.session)).epoch == 1
@@ -171,12 +171,12 @@ async def test_asked_twice_at_once_a_committed_join_is_refused_to_nobody(desks: 
     ann, bob = await ready(desk)
     request = ann.admission()
 
-    async def commit_elsewhere_and_narrow() -> None:
+    async def commit_elsewhere_and_restrict() -> None:
         assert isinstance(ann.line, DeskSeat)
         assert not (await joins.admit(other.hub, ann.line.caller, request)).rejected
         await revoke(bob, ann)
 
-    desk.store.before["hold"] = commit_elsewhere_and_narrow
+    desk.store.before["hold"] = commit_elsewhere_and_restrict
     assert not (await ann.ask(request, Admitted)).rejected
     assert (await ann.show(ann.session)).epoch == 2
 
@@ -237,10 +237,10 @@ async def test_granted_anew_a_device_joins_again(desk: Desk) -> None:
     ann, bob = await ready(desk)
     request = ann.admission()
 
-    async def narrowed() -> None:
+    async def restricted() -> None:
         await revoke(bob, ann)
 
-    desk.store.before["commit"] = narrowed
+    desk.store.before["commit"] = restricted
     rejected = (await ann.ask(request, Admitted)).rejected
     ann.inviting.rejected({each.client: each.reason for each in rejected if each.reason})
     await bob.say(bob.device.grant(ann.device))

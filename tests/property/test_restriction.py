@@ -42,14 +42,14 @@ _schedules = st.lists(st.one_of(st.just(Do.STEP), st.just(Do.STEP), st.sampled_f
 
 @dataclass(slots=True)
 class Joins:
-    """A calls B once, and again whenever that failed; each narrows as the schedule says."""
+    """A calls B once, and again whenever that failed; each restricts as the schedule says."""
 
     honest: bool
     fresh: Fresh = field(default_factory=Fresh)
     said: dict[Actor, Party] = field(default_factory=lambda: {actor: party(actor, PAIRS[actor]) for actor in PAIRS})
     waiting: list[Message] = field(default_factory=list)
     uncommitted: list[Message] = field(default_factory=list)
-    narrowed: set[Actor] = field(default_factory=set)
+    restricted: set[Actor] = field(default_factory=set)
     creator: Creator = field(init=False)
     device: Callee = field(init=False)
 
@@ -58,10 +58,10 @@ class Joins:
         self.creator.begin(NOON)
         self.device = Callee(B, self.fresh)
 
-    def narrow(self, actor: Actor, *, trust: bool) -> None:
+    def restrict(self, actor: Actor, *, trust: bool) -> None:
         said, revoked = self.said[actor], {PAIRS[actor].client: grant_to(PAIRS[actor], revoked=True)}
         self.said[actor] = replace(said, pins={}) if trust else replace(said, grants=revoked)
-        self.narrowed.add(actor)
+        self.restricted.add(actor)
 
     def permits(self, *deciders: Actor) -> bool:
         """Decide over what ``deciders`` said; of the other the decider knows only the key."""
@@ -121,14 +121,14 @@ def _play(joins: Joins, schedule: list[Do]) -> Iterator[Do]:
             case Do.REPEAT if last is not None:
                 joins.waiting.insert(0, last)
             case Do.REVOKE_A | Do.UNTRUST_A:
-                joins.narrow(A, trust=do is Do.UNTRUST_A)
+                joins.restrict(A, trust=do is Do.UNTRUST_A)
             case Do.REVOKE_B | Do.UNTRUST_B:
-                joins.narrow(B, trust=do is Do.UNTRUST_B)
+                joins.restrict(B, trust=do is Do.UNTRUST_B)
         yield do
 
 
-def test_p04_commit_before_key_without_a_narrowing() -> None:
-    """Nothing is narrowed: B opens the key that was committed."""
+def test_p04_commit_before_key_without_a_restriction() -> None:
+    """Nothing is restricted: B opens the key that was committed."""
     joins = Joins(honest=True)
     assert list(_play(joins, [Do.STEP] * 8))
     assert joins.creator.machine.targets[B.client].state is TargetState.JOINED
@@ -138,11 +138,11 @@ def test_p04_commit_before_key_without_a_narrowing() -> None:
 def test_p04_commit_before_key(schedule: list[Do]) -> None:
     """The hub is honest and nobody attacks: revocations and untrusts of both sides fall between any two steps."""
     joins = Joins(honest=True)
-    committed_before_narrowing: set[bytes] = set()
+    committed_before_restriction: set[bytes] = set()
     for _ in _play(joins, schedule):
-        if not joins.narrowed:
-            committed_before_narrowing = set(joins.creator.keys)
-    assert {opened.epoch.hash for opened in joins.device.opened} <= committed_before_narrowing
+        if not joins.restricted:
+            committed_before_restriction = set(joins.creator.keys)
+    assert {opened.epoch.hash for opened in joins.device.opened} <= committed_before_restriction
 
 
 @given(_schedules)
@@ -155,12 +155,12 @@ def test_p04_commit_before_key_under_a_dishonest_hub(schedule: list[Do]) -> None
     sealed_before: set[bytes] = set()
     opened_before = 0
     for _ in _play(joins, schedule):
-        if A not in joins.narrowed:
+        if A not in joins.restricted:
             sealed_before = {admission.answer_hash for admission in joins.creator.admitted.values()}
-        if B not in joins.narrowed:
+        if B not in joins.restricted:
             opened_before = len(joins.device.opened)
-    assert len(joins.device.opened) == opened_before or B not in joins.narrowed
-    assert {opened.answer for opened in joins.device.opened} <= sealed_before or A not in joins.narrowed
+    assert len(joins.device.opened) == opened_before or B not in joins.restricted
+    assert {opened.answer for opened in joins.device.opened} <= sealed_before or A not in joins.restricted
 
 
 def test_p04_commit_before_key_of_later_epochs() -> None:
