@@ -19,7 +19,7 @@ from tests.schedules.world import ScheduledStore, World
 
 from muster_hub.context import NodeContext
 from muster_hub.node import outbox
-from muster_hub.presence.registry import Connected, Newcomer, connect
+from muster_hub.presence.registry import ConnectingDevice, Registered, connect
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.rows import InstanceRow
@@ -149,8 +149,8 @@ def caller_of(actor: Actor) -> Caller:
 async def enter(context: NodeContext, entrant: Entrant, *, token: int) -> Caller:
     """Connect an agent that shows a continuity token with this counter; 0: none."""
     row = InstanceRow(entrant.instance, Role.AGENT, context.nodes.node, context.nodes.incarnation, now_ms())
-    connected = await connect(context.store, Newcomer(entrant.card, Role.AGENT, entrant.instance, token), row)
-    assert isinstance(connected, Connected), connected
+    connected = await connect(context.store, ConnectingDevice(entrant.card, Role.AGENT, entrant.instance, token), row)
+    assert isinstance(connected, Registered), connected
     card = entrant.card
     return Caller(
         client=entrant.client,

@@ -11,7 +11,7 @@ from muster_hub.connections.handshake_queue import Admission, TurnedAway
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.lookup import lapsed
-from muster_hub.presence.registry import Connected, Newcomer, NotConnected, connect
+from muster_hub.presence.registry import ConnectingDevice, NotRegistered, Registered, connect
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause
@@ -111,7 +111,7 @@ class Entry:
         device = _introduce(greeting, hello)
         if not acting:
             raise _store_away()
-        newcomer = Newcomer(
+        newcomer = ConnectingDevice(
             device.card, device.hello.role, device.hello.instance, self._token_counter(greeting, device)
         )
         self._departures.entering(newcomer.client, +1)
@@ -136,15 +136,15 @@ class Entry:
             return 0
         return proof.counter
 
-    async def _connect(self, newcomer: Newcomer) -> Connected:
+    async def _connect(self, newcomer: ConnectingDevice) -> Registered:
         context = self._context
         since = TimeMs(await context.store.now_ms())
         row = InstanceRow(newcomer.instance, newcomer.role, context.nodes.node, context.nodes.incarnation, since)
         outcome = await connect(context.store, newcomer, row)
-        if isinstance(outcome, NotConnected) and outcome.word == "full":
+        if isinstance(outcome, NotRegistered) and outcome.word == "full":
             lost = [number for number, taken in outcome.taken if lapsed(context, taken, since)]
             outcome = await connect(context.store, newcomer, row, lost) if lost else outcome
-        if isinstance(outcome, NotConnected):
+        if isinstance(outcome, NotRegistered):
             context.counters.add(f"entries_{outcome.word}")
             raise _turned_away(outcome)
         try:
@@ -157,13 +157,13 @@ class Entry:
         context.router.notify_presence(newcomer.client, outcome.watching)
         return outcome
 
-    async def _cut(self, client: ClientId, connected: Connected) -> None:
+    async def _cut(self, client: ClientId, connected: Registered) -> None:
         sessions = [SessionId(session) for session in connected.sessions]
         for cut in connected.cuts:
             _log.warning("device_restricted", client=client[:8], why=cut.why, sessions=len(sessions))
             await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
-    def _entered(self, greeting: Greeting, device: Introduced, connected: Connected) -> Entered:
+    def _entered(self, greeting: Greeting, device: Introduced, connected: Registered) -> Entered:
         card = device.card
         client = card.card.client
         token = issue(self._key.token_secret, client, connected.issued) if connected.issued else None
@@ -201,7 +201,7 @@ def _store_away() -> TurnedAway:
     return TurnedAway(CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
 
 
-def _turned_away(refused: NotConnected) -> TurnedAway:
+def _turned_away(refused: NotRegistered) -> TurnedAway:
     match refused.word:
         case "full":
             return TurnedAway(CloseCode.OVERLOADED, Reason.OVERLOADED, RETRY_AFTER_MS)

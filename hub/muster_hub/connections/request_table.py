@@ -4,7 +4,7 @@ from muster_hub.connections.continuity import confirm_token
 from muster_hub.connections.dispatch import UseCase
 from muster_hub.delivery import inbox
 from muster_hub.governance.statements import clear_suspicion, get_card, list_statements, put_statement
-from muster_hub.presence.watches import Watching
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.sessions import lifecycle
 from muster_hub.sessions.answers import send_answer
 from muster_hub.sessions.dry_run import why
@@ -35,7 +35,7 @@ from muster_protocol.frames import (
 )
 
 
-def use_cases(watching: Watching) -> dict[type[Request], UseCase]:
+def use_cases(watching: PresenceWatches) -> dict[type[Request], UseCase]:
     """Return the table; ``watch`` is kept by the node that the connection is on."""
     return {
         PutStatement: put_statement,

@@ -8,7 +8,7 @@ import structlog
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import live_agents
-from muster_hub.presence.registry import compatibility, look, word, words
+from muster_hub.presence.registry import compatibility, read_presence, word, words
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause
@@ -293,15 +293,15 @@ async def _tell_peer(
     The statement is on disk by now; a peer that is not reached hears of it from the session, or not at all.
     """
     try:
-        sighting = await look(context.store, peer, caller.client, caller.fingerprint)
+        found = await read_presence(context.store, peer, caller.client, caller.fingerprint)
     except StoreUnavailable as error:
         _log.info("peer_not_told", client=caller.client[:8], cause=error.cause)
         return
     if kind in {Kind.TRUST, Kind.UNTRUST}:
-        context.router.notify_presence(caller.client, {row.node for _, row in sighting.instances})
-    if trusted and sighting.trusts(caller.fingerprint):
+        context.router.notify_presence(caller.client, {row.node for _, row in found.instances})
+    if trusted and found.trusts(caller.fingerprint):
         push = StatementPush(client=caller.client, kind=kind, statement=signed)
-        context.router.push(peer, live_agents(context, sighting.instances), encode_frame(push))
+        context.router.push(peer, live_agents(context, found.instances), encode_frame(push))
 
 
 def _pins(about: PeerRow, caller: Caller) -> bool:

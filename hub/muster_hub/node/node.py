@@ -38,7 +38,7 @@ from muster_hub.node.store_url import store_url
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.registry import agent_seat
 from muster_hub.presence.reregistration import refresh, register_all
-from muster_hub.presence.watches import Watching
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
@@ -91,7 +91,7 @@ class Node:
         self._bus: Bus
         self._listener: Listener
         self._nodes = LeasedNodes(store, means.name, _new_incarnation, self._lease_changed)
-        self._watching = Watching()
+        self._watching = PresenceWatches()
         self._router = Router(means.name, self._publish, self._find_seat, self._watching.changed)
         self._departures = Departures(store, self._router, self._nodes.identity)
         self.kept = means.kept
@@ -217,7 +217,7 @@ class Node:
         if not self._nodes.acting():
             return  # a node that may not act relays nothing; the sender's pass mends what had to arrive
         try:
-            self._router.heard(decode_bus_message(payload))
+            self._router.receive(decode_bus_message(payload))
         except msgspec.DecodeError:
             self.context.counters.add("bus_messages_unknown")
 

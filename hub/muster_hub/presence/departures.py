@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from muster_hub.concurrency import together
-from muster_hub.presence.registry import depart, look
+from muster_hub.presence.registry import depart, read_presence
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreError
@@ -123,11 +123,11 @@ class Departures:
 
     async def _check(self, client: ClientId) -> None:
         try:
-            sighting = await look(self._store, client, client, Fingerprint(b""))
+            found = await read_presence(self._store, client, client, Fingerprint(b""))
         except StoreError:
             self._suspects.add(client)
             raise
-        for number, row in sighting.instances:
+        for number, row in found.instances:
             ours = (row.node, row.incarnation) == self._identity()
             if ours and client not in self._entering and self._router.local(client, number) is None:
                 self.note(client, number, DropCause.CLOSED)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from muster_hub.context import NodeContext
-from muster_hub.presence.registry import Instances, Sighting, depart, look
+from muster_hub.presence.registry import Instances, PresenceRecord, depart, read_presence
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow, Seat, seat
 from muster_protocol.connect import Role
@@ -32,7 +32,7 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """What an asker may know of a device; ``holders`` are the nodes, with incarnation, that hold it online.
 
     ``expected``: it is offline because its node ended as planned, and should be back any moment.
@@ -51,27 +51,27 @@ def live_agents(context: NodeContext, connected: Instances) -> list[Seat]:
 
 async def observe_all(
     context: NodeContext, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False
-) -> list[Seen]:
+) -> list[Observation]:
     """Look at devices for askers, in their order."""
-    found: list[Seen] = []
+    found: list[Observation] = []
     for start in range(0, len(pairs), MAX_LOOKS_AT_ONCE):
         batch = pairs[start : start + MAX_LOOKS_AT_ONCE]
         found += await asyncio.gather(*(observe(context, asker, client, watching=watching) for asker, client in batch))
     return found
 
 
-async def observe(context: NodeContext, asker: Asker, client: ClientId, *, watching: bool = False) -> Seen:
+async def observe(context: NodeContext, asker: Asker, client: ClientId, *, watching: bool = False) -> Observation:
     """Look at one device for one asker; ``unknown`` while the store is away."""
     node = context.nodes.node if watching else ""
     try:
-        sighting = await look(
+        found = await read_presence(
             context.store, client, asker.client, asker.fingerprint, watching_node=node, watch_ms=WATCH_LEASE_MS
         )
-        if not sighting.trusts(asker.fingerprint):
-            return Seen(Presence(client, PresenceState.HIDDEN, None, None))
-        return await _visible(context, client, sighting)
+        if not found.trusts(asker.fingerprint):
+            return Observation(Presence(client, PresenceState.HIDDEN, None, None))
+        return await _visible(context, client, found)
     except StoreUnavailable:
-        return Seen(unknown(client, None))
+        return Observation(unknown(client, None))
 
 
 def unknown(client: ClientId, since: TimeMs | None) -> Presence:
@@ -85,24 +85,24 @@ def lapsed(context: NodeContext, row: InstanceRow, now_ms: int) -> bool:
     return old and context.nodes.acting() and not context.nodes.live(row.node, row.incarnation)
 
 
-async def _visible(context: NodeContext, client: ClientId, sighting: Sighting) -> Seen:
-    live = [row for _, row in sighting.instances if context.nodes.live(row.node, row.incarnation)]
+async def _visible(context: NodeContext, client: ClientId, found: PresenceRecord) -> Observation:
+    live = [row for _, row in found.instances if context.nodes.live(row.node, row.incarnation)]
     if live:
         since = TimeMs(min(row.since_ms for row in live))
         holders = frozenset((row.node, row.incarnation) for row in live)
-        return Seen(Presence(client, PresenceState.ONLINE, since, None), holders)
-    if sighting.instances:
-        return Seen(
-            Presence(client, PresenceState.OFFLINE, await _lose(context, client, sighting), DropCause.NODE_LOST)
+        return Observation(Presence(client, PresenceState.ONLINE, since, None), holders)
+    if found.instances:
+        return Observation(
+            Presence(client, PresenceState.OFFLINE, await _lose(context, client, found), DropCause.NODE_LOST)
         )
-    expected = sighting.back_by_ms > await context.store.now_ms()
-    return Seen(Presence(client, PresenceState.OFFLINE, sighting.last_seen, sighting.cause), expected=expected)
+    expected = found.back_by_ms > await context.store.now_ms()
+    return Observation(Presence(client, PresenceState.OFFLINE, found.last_seen, found.cause), expected=expected)
 
 
-async def _lose(context: NodeContext, client: ClientId, sighting: Sighting) -> TimeMs:
+async def _lose(context: NodeContext, client: ClientId, found: PresenceRecord) -> TimeMs:
     """Take the entries of lost nodes out, which writes down when and why the device went; return that time."""
     now_ms = await context.store.now_ms()
-    lost = [number for number, row in sighting.instances if lapsed(context, row, now_ms)]
+    lost = [number for number, row in found.instances if lapsed(context, row, now_ms)]
     if lost:
         await depart(context.store, client, lost, DropCause.NODE_LOST)
     return TimeMs(now_ms)

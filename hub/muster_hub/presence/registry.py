@@ -36,7 +36,7 @@ _ONLY_LOOK = Script.of("look", _LOOK.source.decode().replace("#!lua\n", "#!lua f
 
 
 @dataclass(frozen=True, slots=True)
-class Newcomer:
+class ConnectingDevice:
     """A device that proved itself and wants in. ``token_counter`` is 0 unless it showed a genuine token."""
 
     card: VerifiedCard
@@ -51,7 +51,7 @@ class Newcomer:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PendingCut:
     """What has to be carried into sessions before the connection is acknowledged."""
 
     why: str
@@ -60,7 +60,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class Registered:
     """The device is in. ``issued`` 0: no token. ``superseded`` are the connections that it took the place of."""
 
     number: int
@@ -70,11 +70,11 @@ class Connected:
     superseded: tuple[Seat, ...]
     sessions: tuple[str, ...]
     watching: tuple[str, ...]
-    cuts: tuple[Cut, ...]
+    cuts: tuple[PendingCut, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class NotConnected:
+class NotRegistered:
     """The device is not in: ``retired`` or ``forked`` keys, ``revoked``, or ``full`` with the places that are taken."""
 
     word: str
@@ -82,7 +82,7 @@ class NotConnected:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class PresenceRecord:
     """A device as somebody who asked may see it: its word about the asker, its connections, and when it went."""
 
     about_asker: PeerRow | None
@@ -99,9 +99,9 @@ class Sighting:
 
 
 async def connect(
-    store: Store, newcomer: Newcomer, row: InstanceRow, lost: Sequence[int] = ()
-) -> Connected | NotConnected:
-    """Enter a connection; ``lost`` are numbers in ``NotConnected.taken`` whose node is lost. Raises StoreError."""
+    store: Store, newcomer: ConnectingDevice, row: InstanceRow, lost: Sequence[int] = ()
+) -> Registered | NotRegistered:
+    """Enter a connection; ``lost`` are numbers in ``NotRegistered.taken`` whose node is lost. Raises StoreError."""
     card = newcomer.card
     args: list[Word] = [
         newcomer.client,
@@ -157,7 +157,7 @@ async def confirm(store: Store, client: ClientId, number: int, counter: int) -> 
     return word(reply)
 
 
-async def look(
+async def read_presence(
     store: Store,
     client: ClientId,
     asker: ClientId,
@@ -165,13 +165,13 @@ async def look(
     *,
     watching_node: str = "",
     watch_ms: int = 0,
-) -> Sighting:
+) -> PresenceRecord:
     """Look at a device for an asker; with a node, have that node told of changes for so long. Raises StoreError."""
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
     args: list[Word] = [asker, fingerprint, await store.not_after_ms(), watching_node, watch_ms]
     match await store.run(_LOOK if watching_node else _ONLY_LOOK, where, args):
         case [bytes(about), bytes(last_seen), bytes(cause), list(rows), bytes(back_by)]:
-            return Sighting(
+            return PresenceRecord(
                 about_asker=peer_row(about) if about else None,
                 last_seen=TimeMs(int(last_seen)) or None,
                 cause=DropCause(cause.decode()) if cause else None,
@@ -184,8 +184,8 @@ async def look(
 
 async def agent_seat(store: Store, client: ClientId) -> Seat | None:
     """Find a device's agent. Raises StoreError."""
-    sighting = await look(store, client, client, Fingerprint(b""))
-    agents = [seat(number, row) for number, row in sighting.instances if row.role is Role.AGENT]
+    found = await read_presence(store, client, client, Fingerprint(b""))
+    agents = [seat(number, row) for number, row in found.instances if row.role is Role.AGENT]
     return agents[0] if agents else None
 
 
@@ -225,7 +225,7 @@ def _connect_keys(client: ClientId) -> list[bytes]:
     ]
 
 
-def _connected(reply: Reply, fingerprint: Fingerprint) -> Connected | NotConnected:
+def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegistered:
     match reply:
         case [
             b"connected",
@@ -238,7 +238,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Connected | NotConnect
             list(watching),
             list(cuts),
         ]:
-            return Connected(
+            return Registered(
                 number=number,
                 issued=issued,
                 standing=Reason(standing.decode()) if standing else None,
@@ -249,17 +249,19 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Connected | NotConnect
                 cuts=_cuts(cuts, fingerprint),
             )
         case [b"full", list(rows)]:
-            return NotConnected("full", instances(rows))
+            return NotRegistered("full", instances(rows))
         case [bytes(refusal)]:
-            return NotConnected(refusal.decode())
+            return NotRegistered(refusal.decode())
         case _:
             raise TypeError("not a reply of connect")
 
 
-def _cuts(reply: Sequence[Reply], fingerprint: Fingerprint) -> tuple[Cut, ...]:
+def _cuts(reply: Sequence[Reply], fingerprint: Fingerprint) -> tuple[PendingCut, ...]:
     whys = [item.decode() for item in reply if isinstance(item, bytes)]
     vers = [item for item in reply if isinstance(item, int)]
-    return tuple(Cut(why, ver, fingerprint if why == "rotation" else None) for why, ver in zip(whys, vers, strict=True))
+    return tuple(
+        PendingCut(why, ver, fingerprint if why == "rotation" else None) for why, ver in zip(whys, vers, strict=True)
+    )
 
 
 async def check_current(store: Store, caller: Caller) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from muster_hub.context import NodeContext
-from muster_hub.presence.lookup import Asker, Seen, observe_all, unknown
+from muster_hub.presence.lookup import Asker, Observation, observe_all, unknown
 from muster_hub.routing.caller import Caller
 from muster_protocol.frames import Presence, PresencePush, PresenceReply, PresenceState, Watch, Who, encode_frame
 from muster_protocol.ids import ClientId
@@ -27,7 +27,7 @@ _Key: TypeAlias = tuple[ClientId, int]
 class _Shown:
     """What a watcher was last told of a device, and since when the device has been gone for it."""
 
-    seen: Seen
+    seen: Observation
     gone_at_s: float | None = None
 
 
@@ -38,7 +38,7 @@ class _Watch:
     shown: dict[ClientId, _Shown] = field(default_factory=dict)
 
 
-class Watching:
+class PresenceWatches:
     """Who watches whom on this node."""
 
     __slots__ = ("_by_target", "_dirty", "_loop", "_renewed_at_s", "_wake", "_watches")
@@ -152,12 +152,12 @@ class Watching:
             if connection is not None:
                 connection.send(encode_frame(PresencePush(devices=tuple(devices))))
 
-    def _news(self, shown: _Shown, seen: Seen) -> Presence | None:
+    def _news(self, shown: _Shown, seen: Observation) -> Presence | None:
         """Take a new look at a device; return what its watcher is to be told now, if anything."""
         before, now = shown.seen.presence, seen.presence
         if _is_unknown(now):
             self._dirty.add(now.client)  # and again, until it is known
-            seen = Seen(unknown(now.client, before.since), shown.seen.holders)
+            seen = Observation(unknown(now.client, before.since), shown.seen.holders)
         elif _gone(before, now) and not self._settled(shown, seen):
             self._dirty.add(now.client)
             return None
@@ -166,7 +166,7 @@ class Watching:
         changed = (before.state, before.cause) != (seen.presence.state, seen.presence.cause)
         return seen.presence if changed else None
 
-    def _settled(self, shown: _Shown, seen: Seen) -> bool:
+    def _settled(self, shown: _Shown, seen: Observation) -> bool:
         if shown.gone_at_s is None:
             shown.gone_at_s = self._loop.time()
         return self._loop.time() - shown.gone_at_s >= SETTLE_S and not seen.expected

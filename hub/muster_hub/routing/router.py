@@ -184,7 +184,7 @@ class Router:
 
     # -- the way in -----------------------------------------------------------------------------------------------
 
-    def heard(self, message: BusMessage) -> None:
+    def receive(self, message: BusMessage) -> None:
         """Do what another node asks for; a connection that is gone by now is nobody's loss."""
         match message:
             case NotifyPresence(client=client):

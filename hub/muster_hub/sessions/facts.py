@@ -19,7 +19,7 @@ from muster_protocol.reasons import Reason
 _FACTS = script("facts")
 
 
-class Use(Struct, frozen=True):
+class GrantUse(Struct, frozen=True):
     """What became of a one-shot grant: for which join it is held or spent.
 
     ``shared``: the same join was asked for more than once, and each time relies on the hold.
@@ -36,11 +36,11 @@ class Use(Struct, frozen=True):
         return (self.session, self.invite) == (session, invite)
 
 
-class Given(Struct, frozen=True):
+class GrantState(Struct, frozen=True):
     """The newest that a device said about automatic joins with one peer, and the use of it."""
 
     row: rows.GrantRow
-    use: Use | None
+    use: GrantUse | None
 
     @property
     def grant(self) -> GrantId:
@@ -72,7 +72,7 @@ class DeviceFacts(Struct, frozen=True):
     connections: frozenset[int]
     acquainted: bool
     pins: Mapping[ClientId, Fingerprint]
-    given: Mapping[ClientId, Given]
+    given: Mapping[ClientId, GrantState]
 
     def party(
         self,
@@ -141,7 +141,7 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
 
 def _said(
     peers: Sequence[ClientId], cells: Sequence[object]
-) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, Given]]:
+) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, GrantState]]:
     """Read pin, grant and use of each peer in turn."""
     pins, given = {}, {}
     for place, peer in enumerate(peers):
@@ -149,7 +149,7 @@ def _said(
         if pin:
             pins[peer] = Fingerprint(data(pin))
         if grant:
-            given[peer] = Given(rows.grant_row(data(grant)), _use(data(use)))
+            given[peer] = GrantState(rows.grant_row(data(grant)), _use(data(use)))
     return pins, given
 
 
@@ -159,11 +159,11 @@ def _compatibility(packed: bytes) -> Compatibility:
     return Compatibility(row.protocol, row.app, row.modes)
 
 
-def _use(packed: bytes) -> Use | None:
+def _use(packed: bytes) -> GrantUse | None:
     if not packed:
         return None
     session, invite, state, since, shared = unpack(packed)
-    return Use(
+    return GrantUse(
         session=SessionId(text(session)),
         invite=InviteId(data(invite)),
         spent=state == b"spent",

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
-from muster_hub.sessions.facts import DeviceFacts, Use, fact_keys, parse
+from muster_hub.sessions.facts import DeviceFacts, GrantUse, fact_keys, parse
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
@@ -29,7 +29,7 @@ _SETTLE = script("settle")
 _OUTCOME = script("invite_outcome")
 
 
-class Wanted(Struct, frozen=True):
+class HoldRequest(Struct, frozen=True):
     """What to hold of one device: its view of ``peers``, and its one-shot grants to those that ``invites`` names.
 
     ``connection`` is the one that must be current, 0 for any.
@@ -42,7 +42,7 @@ class Wanted(Struct, frozen=True):
 
 
 async def hold(
-    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
+    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[HoldRequest]
 ) -> dict[ClientId, DeviceFacts]:
     """Hold every party for a join, one round trip, and return what the hub knows of each.
 
@@ -73,7 +73,7 @@ async def settle_left_behind(context: NodeContext, met: Iterable[tuple[DeviceFac
 async def settle(
     context: NodeContext,
     session: SessionId,
-    wanted: Sequence[Wanted],
+    wanted: Sequence[HoldRequest],
     held: Mapping[ClientId, DeviceFacts],
     *,
     spent: bool,
@@ -90,7 +90,7 @@ async def settle(
         await changes(context.store, _SETTLE, calls)
 
 
-def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, Use]]:
+def _own(session: SessionId, wanted: HoldRequest, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, GrantUse]]:
     """Give the uses that this join held and may end like that."""
     found = [(facts.given.get(peer), invite) for peer, invite in wanted.invites.items()]
     return [
@@ -101,18 +101,18 @@ def _own(session: SessionId, wanted: Wanted, facts: DeviceFacts, *, spent: bool)
 
 
 async def _hold_all(
-    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[Wanted]
+    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[HoldRequest]
 ) -> dict[ClientId, DeviceFacts]:
     replies = await changes(context.store, _HOLD, [_call(session, ends_at, each) for each in wanted])
     return {each.client: parse(each.client, each.peers, reply) for each, reply in zip(wanted, replies, strict=True)}
 
 
-def _call(session: SessionId, ends_at: TimeMs, wanted: Wanted) -> tuple[Sequence[bytes], Sequence[Word]]:
+def _call(session: SessionId, ends_at: TimeMs, wanted: HoldRequest) -> tuple[Sequence[bytes], Sequence[Word]]:
     named: list[Word] = [word for peer in wanted.peers for word in (peer, wanted.invites.get(peer, b""))]
     return (*fact_keys(wanted.client), keys.noted(wanted.client)), [session, ends_at, wanted.connection, *named]
 
 
-async def _settle_stale(context: NodeContext, client: ClientId, grant: GrantId, use: Use) -> None:
+async def _settle_stale(context: NodeContext, client: ClientId, grant: GrantId, use: GrantUse) -> None:
     touched = [keys.session(use.session), keys.judged(use.session)]
     outcome = await context.store.run(_OUTCOME, touched, [use.invite])
     # A session that is gone leaves no word on how it ended; what may have been used counts as used.

@@ -17,7 +17,7 @@ from muster_hub.delivery.live import tell
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.epochs import Newcomer, Proposal, must_trust, propose
 from muster_hub.sessions.facts import DeviceFacts
-from muster_hub.sessions.holds import HOLD_MS, Wanted, hold, settle
+from muster_hub.sessions.holds import HOLD_MS, HoldRequest, hold, settle
 from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.sessions.updates import tell_out
 from muster_hub.store import keys
@@ -42,7 +42,7 @@ _COMMIT = script("commit")
 _REFUSE = script("refuse")
 _log = structlog.get_logger(__name__)
 
-Held = Mapping[ClientId, DeviceFacts]
+HeldFacts = Mapping[ClientId, DeviceFacts]
 
 
 async def admit(context: NodeContext, caller: Caller, request: Admit) -> Admitted:
@@ -63,7 +63,7 @@ async def admit(context: NodeContext, caller: Caller, request: Admit) -> Admitte
     raise Refused(Reason.OVERLOADED, "the parties change faster than they can be held")
 
 
-class _Verdict(Struct, frozen=True):
+class _RoundResult(Struct, frozen=True):
     """What became of one round: committed, rejected for these reasons, or stale."""
 
     rejected: tuple[InviteResult, ...] = ()
@@ -82,7 +82,7 @@ class _Join(Struct, frozen=True):
     state: SessionState
     proposal: Proposal
 
-    async def round(self) -> _Verdict:
+    async def round(self) -> _RoundResult:
         """Hold, decide, commit, settle; stale when a party was restricted between hold and commit."""
         began_ms = await self.context.store.now_ms()
         wanted = self._wanted()
@@ -101,18 +101,18 @@ class _Join(Struct, frozen=True):
             await self._spread()
         return verdict
 
-    def _wanted(self) -> list[Wanted]:
+    def _wanted(self) -> list[HoldRequest]:
         """Name the parties: the caller, each newcomer, and in a mesh each member that a newcomer must trust."""
         newcomers = self.proposal.newcomers
         uses = {client: each.body.invite for client, each in newcomers.items() if each.is_auto}
         members = must_trust(self.state, self.caller.client, self.proposal.epoch.clients) if newcomers else ()
-        wanted = [Wanted(self.caller.client, tuple(newcomers), uses, self.caller.connection)]
+        wanted = [HoldRequest(self.caller.client, tuple(newcomers), uses, self.caller.connection)]
         for client in newcomers:
             peers = (self.state.creator, *(other for other in members if other != client))
-            wanted.append(Wanted(client, peers, {self.state.creator: uses[client]} if client in uses else {}))
-        return wanted + [Wanted(client, tuple(newcomers), {}) for client in members if client not in newcomers]
+            wanted.append(HoldRequest(client, peers, {self.state.creator: uses[client]} if client in uses else {}))
+        return wanted + [HoldRequest(client, tuple(newcomers), {}) for client in members if client not in newcomers]
 
-    def _judge(self, held: Held) -> tuple[InviteResult, ...]:
+    def _judge(self, held: HeldFacts) -> tuple[InviteResult, ...]:
         """Decide each newcomer, beside the members and those newcomers before it that passed."""
         members = tuple(self.proposal.kept)
         rejected: list[InviteResult] = []
@@ -124,7 +124,7 @@ class _Join(Struct, frozen=True):
                 rejected.append(InviteResult(newcomer.client, reason))
         return tuple(rejected)
 
-    def _decide(self, held: Held, newcomer: Newcomer, members: tuple[ClientId, ...]) -> Reason | None:
+    def _decide(self, held: HeldFacts, newcomer: Newcomer, members: tuple[ClientId, ...]) -> Reason | None:
         state, epoch = self.state, self.proposal.epoch
         call = Call(
             creator=state.creator,
@@ -148,7 +148,7 @@ class _Join(Struct, frozen=True):
             return Reason.KEY_MISMATCH
         return reason
 
-    async def _commit(self, held: Held, began_ms: int) -> _Verdict:
+    async def _commit(self, held: HeldFacts, began_ms: int) -> _RoundResult:
         # A hold may be settled by others once it is old, so nothing commits over one that could be.
         not_after_ms = min(await self.context.store.not_after_ms(), began_ms + HOLD_MS // 2)
         reply = await change_until(self.context.store, _COMMIT, self._touched(), not_after_ms, *self._args(held))
@@ -156,10 +156,10 @@ class _Join(Struct, frozen=True):
         if word == b"rejected":
             named = [text(cell) for cell in rest]
             results = zip(named[::2], named[1::2], strict=True)
-            return _Verdict(tuple(InviteResult(ClientId(client), reason_of(why)) for client, why in results))
-        return _Verdict(stale=word == b"stale")
+            return _RoundResult(tuple(InviteResult(ClientId(client), reason_of(why)) for client, why in results))
+        return _RoundResult(stale=word == b"stale")
 
-    async def _refuse(self, rejected: tuple[InviteResult, ...]) -> _Verdict:
+    async def _refuse(self, rejected: tuple[InviteResult, ...]) -> _RoundResult:
         """Have the session's slot refuse the epoch: another request for the same may be on its way, or was before."""
         session, newcomers = self.state.session, self.proposal.newcomers
         touched = [keys.session(session), keys.epochs(session), keys.judged(session)]
@@ -169,7 +169,7 @@ class _Join(Struct, frozen=True):
             for word in (each.client, newcomers[each.client].body.invite, each.reason or Reason.MISMATCH)
         ]
         word = await change(self.context.store, _REFUSE, touched, self.proposal.hash, *named)
-        return _Verdict() if word == b"committed" else _Verdict(rejected)
+        return _RoundResult() if word == b"committed" else _RoundResult(rejected)
 
     def _touched(self) -> list[bytes]:
         session, bucket = self.state.session, keys.bucket(self.state.session)
@@ -184,7 +184,7 @@ class _Join(Struct, frozen=True):
             keys.outbox(bucket),
         ]
 
-    def _args(self, held: Held) -> list[Word]:
+    def _args(self, held: HeldFacts) -> list[Word]:
         caller, proposal = self.caller, self.proposal
         parties: list[Cell] = [[facts.client, facts.ver] for facts in held.values()]
         kept: list[Cell] = [[client, key, proposal.sealed.get(client, b"")] for client, key in proposal.kept.items()]
@@ -218,7 +218,7 @@ class _Join(Struct, frozen=True):
         row = record(RecordKind.MEMBER_OUT, actor=self.caller.client, subject=client, session=self.state.session)
         return [client, row]
 
-    async def _settle(self, wanted: list[Wanted], held: Held, *, spent: bool) -> None:
+    async def _settle(self, wanted: list[HoldRequest], held: HeldFacts, *, spent: bool) -> None:
         try:
             await settle(self.context, self.state.session, wanted, held, spent=spent)
         except StoreUnavailable as error:

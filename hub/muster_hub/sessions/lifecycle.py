@@ -10,7 +10,7 @@ from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.epochs import first_epoch
-from muster_hub.sessions.holds import Wanted, hold
+from muster_hub.sessions.holds import HoldRequest, hold
 from muster_hub.sessions.state import SessionState, read_members, read_state
 from muster_hub.sessions.updates import tell_out, update
 from muster_hub.store import keys
@@ -71,7 +71,7 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
     epoch = first_epoch(caller, request.epoch, request.session)
     ends_at = TimeMs(await context.store.now_ms() + request.lasts_ms)
     # The creator is held first, so that whatever restricts it from now on cuts this session too.
-    held = await hold(context, request.session, ends_at, [Wanted(caller.client, (), {}, caller.connection)])
+    held = await hold(context, request.session, ends_at, [HoldRequest(caller.client, (), {}, caller.connection)])
     if not held[caller.client].acquainted:
         raise Refused(Reason.NOT_TRUSTED, "a device that trusts nobody has nobody to call")
     session, bucket = request.session, keys.bucket(request.session)

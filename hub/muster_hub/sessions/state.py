@@ -20,7 +20,7 @@ _MODES = {mode.encode(): mode for mode in Mode}
 _KINDS = {kind.encode(): kind for kind in SessionKind}
 
 
-class Seated(Struct, frozen=True):
+class RosterMember(Struct, frozen=True):
     """One row of the roster. ``invite`` is None for the creator; ``order`` is the epoch in which it came in."""
 
     client: ClientId
@@ -63,7 +63,7 @@ class SessionState(Struct, frozen=True):
     ends_at: TimeMs
     epoch: int
     epoch_hash: Hash
-    members: Mapping[ClientId, Seated]
+    members: Mapping[ClientId, RosterMember]
     live: Mapping[ClientId, LiveInvite]
 
     @property
@@ -98,16 +98,16 @@ async def read_state(context: NodeContext, session: SessionId, clients: Sequence
     )
 
 
-def read_members(roster: object) -> dict[ClientId, Seated]:
+def read_members(roster: object) -> dict[ClientId, RosterMember]:
     """Read a roster as the scripts return it: most senior first."""
     seated = [_seated(data(client), data(row)) for client, row in pairs(roster)]
     return {row.client: row for row in sorted(seated, key=lambda row: (row.order, row.client))}
 
 
 @lru_cache(maxsize=ROWS_CACHED)
-def _seated(client: bytes, packed: bytes) -> Seated:
+def _seated(client: bytes, packed: bytes) -> RosterMember:
     state, fingerprint, since, reason, invite, order, _ = unpack(packed)
-    return Seated(
+    return RosterMember(
         client=ClientId(client.decode()),
         state=MemberState(text(state)),
         fingerprint=Fingerprint(data(fingerprint)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from muster_hub.context import NodeContext
 from muster_hub.delivery.live import tell
-from muster_hub.sessions.state import Seated
+from muster_hub.sessions.state import RosterMember
 from muster_protocol.frames import MemberState, SessionUpdatePush, UpdateState
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
@@ -15,7 +15,7 @@ async def tell_out(
     session: SessionId,
     client: ClientId,
     reason: Reason | None,
-    members: Mapping[ClientId, Seated],
+    members: Mapping[ClientId, RosterMember],
 ) -> None:
     """Tell the members, and the one who is out, that it is."""
     frame = update(session, client, MemberState.OUT, reason)

@@ -4,7 +4,7 @@ from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import Device
 
 from muster_hub.node.node import Node
-from muster_hub.presence.registry import look
+from muster_hub.presence.registry import read_presence
 from muster_hub.store.keys import LEASES
 from muster_hub.store.scripts import script
 from muster_protocol.closes import CloseCode
@@ -32,8 +32,8 @@ async def test_a_buried_node_brings_its_devices_back(start_node: StartNode, even
         await link.put(device.trust(asker))
         old = await bury(one, two)
         await eventually(lambda: one.context.nodes.incarnation != old and one.context.nodes.acting())
-        sighting = await look(two.context.store, device.client, device.client, Fingerprint(b""))
-        assert [(number, row.incarnation) for number, row in sighting.instances] == [
+        found = await read_presence(two.context.store, device.client, device.client, Fingerprint(b""))
+        assert [(number, row.incarnation) for number, row in found.instances] == [
             (link.welcome.connection, one.context.nodes.incarnation)
         ]
         reply = await asking.ask(Who(id=0, clients=(device.client,)), PresenceReply)
@@ -52,5 +52,5 @@ async def test_a_device_that_moved_meanwhile_is_not_disturbed(start_node: StartN
             assert await left_behind.closed() == CloseCode.SUPERSEDED
             await eventually(lambda: one.context.nodes.incarnation != old)
             assert isinstance(await moved.ask(ListStatements(id=0, after=0), Statements), Statements)
-            sighting = await look(two.context.store, device.client, device.client, Fingerprint(b""))
-            assert [number for number, _ in sighting.instances] == [moved.welcome.connection]
+            found = await read_presence(two.context.store, device.client, device.client, Fingerprint(b""))
+            assert [number for number, _ in found.instances] == [moved.welcome.connection]

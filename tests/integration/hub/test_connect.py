@@ -7,7 +7,7 @@ from tests.integration.hub.conftest import Eventually, Links, StartNode
 from tests.integration.hub.device import Device, RefusedByHubError
 
 from muster_hub.node.node import Node
-from muster_hub.presence.registry import MAX_CLI_INSTANCES, look
+from muster_hub.presence.registry import MAX_CLI_INSTANCES, read_presence
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, ListStatements, Statements
@@ -53,9 +53,9 @@ async def test_a_superseded_connection_takes_only_its_own_entry_with_it(node: No
     async with device.connect(node.url) as older, device.connect(node.url) as newer:
         await older.closed()
         await eventually(lambda: len(node.context.router) == 1)
-        sighting = await look(node.context.store, device.client, device.client, Fingerprint(b""))
-        assert [number for number, _ in sighting.instances] == [newer.welcome.connection]
-        assert sighting.cause is None
+        found = await read_presence(node.context.store, device.client, device.client, Fingerprint(b""))
+        assert [number for number, _ in found.instances] == [newer.welcome.connection]
+        assert found.cause is None
 
 
 async def test_command_lines_beyond_the_limit_are_overloaded(node: Node, links: Links) -> None:
@@ -84,7 +84,7 @@ async def test_a_leave_leaves_time_and_cause(node: Node, eventually: Eventually)
         number = link.welcome.connection
 
     async def gone() -> bool:
-        sighting = await look(node.context.store, device.client, device.client, Fingerprint(b""))
-        return not sighting.instances and sighting.cause is DropCause.CLOSED and (sighting.last_seen or 0) >= number
+        found = await read_presence(node.context.store, device.client, device.client, Fingerprint(b""))
+        return not found.instances and found.cause is DropCause.CLOSED and (found.last_seen or 0) >= number
 
     await eventually(gone)

@@ -6,7 +6,7 @@ from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
 from tests.integration.hub.device import Device
 
 from muster_hub.node.node import Node
-from muster_hub.presence.registry import Connected, Newcomer, connect, look
+from muster_hub.presence.registry import ConnectingDevice, Registered, connect, read_presence
 from muster_hub.store.embedded import EmbeddedStore
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import verify_card
@@ -16,17 +16,17 @@ from muster_protocol.reasons import Reason
 
 
 async def entries(node: Node, device: Device) -> list[int]:
-    sighting = await look(node.context.store, device.client, device.client, Fingerprint(b""))
-    return [number for number, _ in sighting.instances]
+    found = await read_presence(node.context.store, device.client, device.client, Fingerprint(b""))
+    return [number for number, _ in found.instances]
 
 
-async def enter_unheld(node: Node, device: Device) -> Connected:
+async def enter_unheld(node: Node, device: Device) -> Registered:
     """Do in the store what a connect does whose answer got lost: an entry of this node that nobody holds."""
     nodes = node.context.nodes
-    newcomer = Newcomer(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
+    newcomer = ConnectingDevice(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
     row = InstanceRow(newcomer.instance, Role.AGENT, nodes.node, nodes.incarnation, TimeMs(1))
     connected = await connect(node.context.store, newcomer, row)
-    assert isinstance(connected, Connected)
+    assert isinstance(connected, Registered)
     return connected
 
 
@@ -70,9 +70,9 @@ async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
     """Eight entries of an incarnation that nobody knows do not lock a device out."""
     device = Device()
     for _ in range(8):
-        newcomer = Newcomer(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)
+        newcomer = ConnectingDevice(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)
         row = InstanceRow(newcomer.instance, Role.CLI, "lost", "lost", TimeMs(1))
-        assert isinstance(await connect(node.context.store, newcomer, row), Connected)
+        assert isinstance(await connect(node.context.store, newcomer, row), Registered)
     async with device.connect(node.url, role=Role.CLI) as link:
         assert await entries(node, device) == [link.welcome.connection]
 

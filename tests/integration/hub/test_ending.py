@@ -13,7 +13,7 @@ from tests.integration.hub.device import WAIT_S, Device
 from muster_hub.node.drain import MIN_SPREAD_S
 from muster_hub.node.node import Node, open_node
 from muster_hub.presence import watches
-from muster_hub.presence.registry import look
+from muster_hub.presence.registry import read_presence
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.closes import CloseCode
@@ -84,9 +84,9 @@ async def test_devices_are_told_before_the_node_goes(store: Store, hub_settings:
             assert link.goaway.retry_after_ms <= MIN_SPREAD_S * 1000
     # The store heard of each of them before the node let go of it.
     for device in devices:
-        sighting = await look(store, device.client, device.client, Fingerprint(b""))
-        assert sighting.instances == ()
-        assert sighting.last_seen is not None
+        record = await read_presence(store, device.client, device.client, Fingerprint(b""))
+        assert record.instances == ()
+        assert record.last_seen is not None
 
 
 async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
@@ -106,9 +106,9 @@ async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
     await near.socket.close()
     push = await link.next_push(PresencePush)
     assert [(one.client, one.state) for one in push.devices] == [(witness.client, PresenceState.OFFLINE)]
-    sighting = await look(node.context.store, told.client, told.client, Fingerprint(b""))
-    assert sighting.instances == ()
-    assert sighting.back_by_ms > await node.context.store.now_ms()
+    record = await read_presence(node.context.store, told.client, told.client, Fingerprint(b""))
+    assert record.instances == ()
+    assert record.back_by_ms > await node.context.store.now_ms()
     # Back in time, it goes on as if nothing had been; and it is expected no longer when it leaves by itself.
     async with told.connect(node.url):
         pass

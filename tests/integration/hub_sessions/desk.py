@@ -14,7 +14,7 @@ from muster_hub.connections import continuity
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.governance import statements
-from muster_hub.presence.registry import Connected, Newcomer, agent_seat, connect, depart
+from muster_hub.presence.registry import ConnectingDevice, Registered, agent_seat, connect, depart
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import LocalConnection, Router
@@ -234,8 +234,8 @@ class Desk:
         card = verify_card(device.card())
         instance = InstanceId(os.urandom(16))
         row = InstanceRow(instance, role, self.nodes.node, self.nodes.incarnation, now_ms())
-        connected = await connect(self.store, Newcomer(card, role, instance, 0), row)
-        assert isinstance(connected, Connected), connected
+        connected = await connect(self.store, ConnectingDevice(card, role, instance, 0), row)
+        assert isinstance(connected, Registered), connected
         caller = Caller(
             client=device.client,
             fingerprint=device.fingerprint,
@@ -265,4 +265,4 @@ class Desk:
     def _publish(self, node: str, data: bytes) -> None:
         desk = self._desks.get(node)
         if desk is not None:
-            desk.router.heard(decode_bus_message(data))
+            desk.router.receive(decode_bus_message(data))

@@ -98,14 +98,14 @@ def test_command_lines_take_nobodys_place(router: Router) -> None:
 
 def test_a_close_that_comes_before_its_connection_is_not_lost(router: Router) -> None:
     """The store told another node of this connection before it told this one."""
-    router.heard(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
+    router.receive(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
     late = Link(5)
     assert router.add(late) is late
 
 
 def test_closes_that_came_early_are_bounded(router: Router) -> None:
     for number in range(MAX_CLOSED_EARLY + 1):
-        router.heard(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
+        router.receive(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
     assert router.add(Link(0)) is None
     last = Link(MAX_CLOSED_EARLY)
     assert router.add(last) is last
@@ -162,7 +162,7 @@ def test_what_others_say_is_done_once_the_connection_is_here(router: Router, wat
     link = Link(1)
     router.add(link)
     for message in (PushToSeat(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
-        router.heard(message)
-    router.heard(NotifyPresence(ANN))
+        router.receive(message)
+    router.receive(NotifyPresence(ANN))
     assert link.done == [b"frame", "inbox"]
     assert watched == [ANN]
