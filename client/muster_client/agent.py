@@ -11,7 +11,7 @@ import structlog
 from msgspec import structs
 
 from muster_client.concurrency import Companions, companions
-from muster_client.connection.connection import Connection
+from muster_client.connection.connection import HubConnection
 from muster_client.connection.link import Link
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
 from muster_client.control.lock import agent_lock
@@ -30,7 +30,7 @@ from muster_client.events import (
 )
 from muster_client.paths import LOCK_FILE
 from muster_client.sessions.answering import Answering, Asked, Policy
-from muster_client.sessions.context import Means
+from muster_client.sessions.context import SessionContext
 from muster_client.sessions.create import DEFAULT_SESSION_MS, create_session
 from muster_client.sessions.membership import Membership
 from muster_client.sessions.pushes import Pushes
@@ -60,10 +60,10 @@ class Agent:
         self._events: Broadcast[Event] = Broadcast()
         self._changed = asyncio.Event()
         self._link = Link(device, on_welcome=self._on_welcome, on_push=self._on_push, tell=self._tell, ssl=ssl)
-        self._means = Means(device, self._link, device.clock, self._tell)
-        self._answering = Answering(self._means, policy)
-        self._membership = Membership(self._means, self._answering, self._on_session)
-        self._pushes = Pushes(self._means, self._answering, self._membership)
+        self._context = SessionContext(device, self._link, device.clock, self._tell)
+        self._answering = Answering(self._context, policy)
+        self._membership = Membership(self._context, self._answering, self._on_session)
+        self._pushes = Pushes(self._context, self._answering, self._membership)
         self._callback: OnSession | None = None
         self._watched: tuple[ClientId, ...] = ()
 
@@ -116,7 +116,7 @@ class Agent:
         """Wait until the hub has said welcome and both hold the same statements."""
         await self._link.ready()
 
-    async def _on_welcome(self, connection: Connection) -> None:
+    async def _on_welcome(self, connection: HubConnection) -> None:
         if connection.welcome.token is not None:
             # Written down before it is confirmed: the hub never expects a token that could be lost with this process.
             self.device.keep_token(connection.welcome.token)
@@ -131,7 +131,7 @@ class Agent:
             reply = await connection.ask(Watch(id=0, clients=self._watched), PresenceReply)
             self._tell(PresenceChanged(devices=reply.devices))
 
-    async def _on_push(self, connection: Connection, push: Push) -> None:
+    async def _on_push(self, connection: HubConnection, push: Push) -> None:
         await self._pushes.handle(connection, push)
 
     def notify(self) -> None:
@@ -238,7 +238,7 @@ class Agent:
         Whoever wants to see each step of the calls listens to ``updates`` in between.
         """
         session = await create_session(
-            self._means, targets, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
+            self._context, targets, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
         )
         self._membership.add(session)
         self._beside.start(session.run())

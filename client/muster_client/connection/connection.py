@@ -67,7 +67,7 @@ class ConnectionLost(HubUnreachable):
         return is_stop(self.code)
 
 
-class Connection:
+class HubConnection:
     """A connection after ``welcome``. ``read`` must run for replies to come."""
 
     def __init__(self, socket: Socket, welcome: Welcome, hub: HubKey) -> None:
@@ -186,7 +186,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def open_connection(dial: Dial) -> AsyncIterator[Connection]:
+async def open_connection(dial: Dial) -> AsyncIterator[HubConnection]:
     """Connect and prove who is who.
 
     Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, whose ``stop`` is set only where a hub that was pinned
@@ -198,7 +198,7 @@ async def open_connection(dial: Dial) -> AsyncIterator[Connection]:
                 welcome, hub = await _shake_hands(socket, dial)
         except TimeoutError:
             raise HubUnreachable("the hub did not finish its handshake in time") from None
-        yield Connection(socket, welcome, hub)
+        yield HubConnection(socket, welcome, hub)
 
 
 async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from ssl import SSLContext
 
 from muster_client.concurrency import companions
-from muster_client.connection.connection import Connection, Dial, open_connection, read_challenge
+from muster_client.connection.connection import Dial, HubConnection, open_connection, read_challenge
 from muster_client.connection.dialling import dialled, new_instance, pin
 from muster_client.connection.keep_alive import USUAL_S
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
 from muster_client.connection.tls import tls_context
-from muster_client.connection.transport import Certificate, open_socket
+from muster_client.connection.transport import PeerCertificate, open_socket
 from muster_client.device.device import Device
 from muster_client.errors import HubUnreachable, Trouble
 from muster_protocol.cards import Mode
@@ -48,7 +48,7 @@ __all__ = ["Hub", "PublishResult", "Shown", "show_hub", "shown_hub_key"]
 class Hub:
     """One connection. Every method raises ``HubUnreachable`` when it is lost, and ``HubRefused``."""
 
-    def __init__(self, device: Device, connection: Connection, *, newly_pinned: bool) -> None:
+    def __init__(self, device: Device, connection: HubConnection, *, newly_pinned: bool) -> None:
         self._device = device
         self._connection = connection
         self._changes: asyncio.Queue[tuple[Presence, ...]] = asyncio.Queue(MAX_CHANGES)
@@ -137,7 +137,7 @@ class Shown:
     """What a hub shows to everybody: its first words, and its certificate where there is TLS. Nothing proves them."""
 
     challenge: Challenge
-    certificate: Certificate | None
+    certificate: PeerCertificate | None
 
 
 async def shown_hub_key(device: Device) -> Fingerprint:

@@ -12,7 +12,7 @@ import structlog
 
 from muster_client.concurrency import companions
 from muster_client.connection.backoff import CAP_S, Backoff
-from muster_client.connection.connection import Connection, ConnectionLost, Dial, open_connection
+from muster_client.connection.connection import ConnectionLost, Dial, HubConnection, open_connection
 from muster_client.connection.dialling import dialled, new_instance, pin
 from muster_client.connection.keep_alive import KeepAlive
 from muster_client.connection.machine_watch import CHECK_EVERY_S, SleepWatch, way_to
@@ -80,8 +80,8 @@ class Link:
         self,
         device: Device,
         *,
-        on_welcome: Callable[[Connection], Awaitable[None]],
-        on_push: Callable[[Connection, Push], Awaitable[None]],
+        on_welcome: Callable[[HubConnection], Awaitable[None]],
+        on_push: Callable[[HubConnection, Push], Awaitable[None]],
         tell: Callable[[Event], None],
         ssl: SSLContext | None = None,
     ) -> None:
@@ -95,7 +95,7 @@ class Link:
         self._random = random.SystemRandom()
         self._ready = asyncio.Event()
         self._awake = asyncio.Event()
-        self._connection: Connection | None = None
+        self._connection: HubConnection | None = None
         self._unwritten: DataNotWritten | None = None
         self._peer: str | None = None
         self._way: str | None = None
@@ -107,7 +107,7 @@ class Link:
         """Why there was no connection the last time that there was none."""
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> HubConnection | None:
         """The connection that is up and in step with the hub, or None."""
         return self._connection if self._ready.is_set() else None
 
@@ -220,7 +220,7 @@ class Link:
                 self._ready.clear()
                 self._connection = self.since = None
 
-    def _begin(self, connection: Connection) -> None:
+    def _begin(self, connection: HubConnection) -> None:
         self._connection, self.since = connection, self._device.clock()
         self._awake.clear()
         self._unwritten = None
@@ -229,17 +229,17 @@ class Link:
         self.keep_alive.connected(connection.local)
         self._introduce(connection)
 
-    def _learn(self, connection: Connection, lost: ConnectionLost) -> None:
+    def _learn(self, connection: HubConnection, lost: ConnectionLost) -> None:
         if lost.died_idle_s is not None and self.keep_alive.died(lost.died_idle_s, connection.outlived_s):
             self._tell(KeepAliveShortened(interval_s=self.keep_alive.interval_s))
 
-    def _introduce(self, connection: Connection) -> None:
+    def _introduce(self, connection: HubConnection) -> None:
         hub, welcome = connection.hub, connection.welcome
         if pin(self._device, hub):
             self._tell(HubPinned(hub=hub.fingerprint, followed=hub.followed))
         self._tell(Connected(hub=hub.fingerprint, connection=welcome.connection, standing=welcome.standing))
 
-    async def _handle(self, connection: Connection, queue: asyncio.Queue[Push], handled: asyncio.Queue[str]) -> None:
+    async def _handle(self, connection: HubConnection, queue: asyncio.Queue[Push], handled: asyncio.Queue[str]) -> None:
         try:
             await self._on_welcome(connection)
             self._ready.set()
@@ -318,7 +318,7 @@ def _why_lost(lost: ConnectionLost) -> str:
     return f"the connection to the hub broke after {lost.died_idle_s:.0f} s of silence"
 
 
-async def _acknowledge(connection: Connection, handled: asyncio.Queue[str]) -> None:
+async def _acknowledge(connection: HubConnection, handled: asyncio.Queue[str]) -> None:
     """Acknowledge what was handled, as much as came within a moment in one request, and keep no push waiting for it."""
     while True:
         pushes = [await handled.get()]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from msgspec import Struct
 
-from muster_client.connection.connection import Connection
+from muster_client.connection.connection import HubConnection
 from muster_client.device.device import Device
 from muster_client.device.statements import RESTRICTION, Held, serial_of
 from muster_client.errors import HubRefused
@@ -27,7 +27,7 @@ class PublishResult(Struct, frozen=True, kw_only=True):
     reason: Reason | None
 
 
-async def fetch_own(connection: Connection, device: Device) -> None:
+async def fetch_own(connection: HubConnection, device: Device) -> None:
     """Take in the own statements that the hub holds and this device does not know: what restricts first.
 
     Must come before anything is published: a device restored from a backup learns here what it took back since.
@@ -42,7 +42,7 @@ async def fetch_own(connection: Connection, device: Device) -> None:
     device.hub_holds(newest)
 
 
-async def _pages(connection: Connection, after: int) -> AsyncIterator[tuple[KindAndStatement, ...]]:
+async def _pages(connection: HubConnection, after: int) -> AsyncIterator[tuple[KindAndStatement, ...]]:
     for _ in range(MAX_PAGES):
         page = await connection.ask(ListStatements(id=0, after=after), Statements)
         yield page.statements
@@ -63,7 +63,7 @@ def _apply(device: Device, entry: KindAndStatement) -> None:
         return
 
 
-async def publish(connection: Connection, device: Device) -> tuple[PublishResult, ...]:
+async def publish(connection: HubConnection, device: Device) -> tuple[PublishResult, ...]:
     """Offer the hub every statement that it has not acknowledged, in order.
 
     A refusal of one does not keep back the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
@@ -71,7 +71,7 @@ async def publish(connection: Connection, device: Device) -> tuple[PublishResult
     return tuple([await _offer(connection, device, held) for held in device.unpublished()])
 
 
-async def _offer(connection: Connection, device: Device, held: Held) -> PublishResult:
+async def _offer(connection: HubConnection, device: Device, held: Held) -> PublishResult:
     reason: Reason | None = None
     try:
         await connection.ask(PutStatement(id=0, kind=held.kind, statement=held.signed), Ok)

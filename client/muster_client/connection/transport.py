@@ -48,7 +48,7 @@ class SocketClosed(HubUnreachable):
         super().__init__(f"the connection to the hub ended ({code})")
 
 
-class Certificate(Struct, frozen=True, kw_only=True):
+class PeerCertificate(Struct, frozen=True, kw_only=True):
     """The certificate that the hub showed and that was accepted. ``expires_s`` counts from 1970."""
 
     issuer: str
@@ -108,7 +108,7 @@ class Socket:
         await self._connection.close(NORMAL_CLOSURE)
 
     @property
-    def certificate(self) -> Certificate | None:
+    def certificate(self) -> PeerCertificate | None:
         """The hub's certificate; None without TLS."""
         found: SSLObject | None = self._connection.transport.get_extra_info("ssl_object")
         shown_there = None if found is None else found.getpeercert()
@@ -117,7 +117,7 @@ class Socket:
         named = dict(pair for part in cast("tuple[Any, ...]", shown_there["issuer"]) for pair in part)
         issuer = named.get("organizationName") or named.get("commonName") or "without a name"
         expires_s = cert_time_to_seconds(str(shown_there["notAfter"]))
-        return Certificate(issuer=str(issuer), expires_s=expires_s, version=found.version() or "TLS")
+        return PeerCertificate(issuer=str(issuer), expires_s=expires_s, version=found.version() or "TLS")
 
     @property
     def local(self) -> str:

@@ -104,7 +104,7 @@ class _Cursor(sqlite3.Cursor):
             return super().__next__()
 
 
-class _Connection(sqlite3.Connection):
+class _DatabaseConnection(sqlite3.Connection):
     """A connection whose cursors speak in words."""
 
     @override
@@ -119,7 +119,9 @@ def open_database(path: Path) -> sqlite3.Connection:
     ``DataNotWritten`` where the disk is full. What the connection executes raises the last two as well.
     """
     create_private(path)
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_Connection)
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_DatabaseConnection
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

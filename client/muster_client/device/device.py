@@ -20,7 +20,7 @@ from muster_client.device.hub_address import HubAddress, parse_hub_url
 from muster_client.device.identity import Identity, read_identity, write_identity
 from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
-from muster_client.device.statements import Held, Statements, Topic
+from muster_client.device.statements import Held, StatementStore, Topic
 from muster_client.device.trust_book import DEFAULT_GRANT_MS, TrustBook
 from muster_client.errors import DeviceExists, NoDevice, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
@@ -326,7 +326,7 @@ class Device(TrustBook):
 
 def _check_unused(path: Path, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
     """Keep a new key away from what another one said, whose file is gone; raises ``UnusableData``."""
-    if Statements(database, clock).all():
+    if StatementStore(database, clock).all():
         raise UnusableData(
             f"{path} has the data of a device whose key file is gone; put it back, or move the folder away"
         )

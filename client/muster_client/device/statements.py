@@ -64,7 +64,7 @@ def _held(row: _Row) -> Held:
     )
 
 
-class Statements:
+class StatementStore:
     """Own statements in the device's database. Every method is one transaction at most."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:

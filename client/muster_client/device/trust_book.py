@@ -11,7 +11,7 @@ from muster_client.device.invites import Invites
 from muster_client.device.peer_store import PeerStore
 from muster_client.device.peers import Peer
 from muster_client.device.peers import resolve as resolve_peer
-from muster_client.device.statements import Statements, Topic
+from muster_client.device.statements import StatementStore, Topic
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.errors import Refused
@@ -34,7 +34,7 @@ class TrustBook:
         self._identity = identity
         self._db = database
         self._clock = clock
-        self._statements = Statements(database, clock)
+        self._statements = StatementStore(database, clock)
         self._peers = PeerStore(database)
         self.invites = Invites(database, clock)
         """What is remembered of invites and one-time uses; for the agent."""

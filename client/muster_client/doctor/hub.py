@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from muster_client.connection.hub import Hub, Shown, show_hub
 from muster_client.connection.proxy import proxy_for, shown
-from muster_client.connection.transport import Certificate
+from muster_client.connection.transport import PeerCertificate
 from muster_client.device.device import PROTOCOL, Device
 from muster_client.device.hub_address import DEFAULT_PORTS
 from muster_client.doctor.findings import Finding, Health, fail, ok, warn
@@ -115,7 +115,7 @@ def _first_words(device: Device, url: str, seen: Shown) -> Iterator[Finding]:
     yield _clock(device.clock() - seen.challenge.at)
 
 
-def _certificate(device: Device, found: Certificate) -> Finding:
+def _certificate(device: Device, found: PeerCertificate) -> Finding:
     left_s = found.expires_s - device.clock() / 1000
     days = int(left_s // (24 * 3600))
     whose = "the authority that this device was given" if device.authority else "an authority that the system knows"

@@ -8,7 +8,7 @@ import structlog
 from muster_client.device.invites import ACCEPTED, Remembered
 from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
-from muster_client.sessions.context import Means, fresh_receive_key
+from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
@@ -43,8 +43,8 @@ class Policy:
 class Answering:
     """The invites of one agent, and the answers that it gave in this process."""
 
-    def __init__(self, means: Means, policy: Policy) -> None:
-        self._means = means
+    def __init__(self, context: SessionContext, policy: Policy) -> None:
+        self._context = context
         self._policy = policy
         self._joinings: dict[InviteId, Joining] = {}
         self._unsent: dict[InviteId, Signed] = {}
@@ -64,13 +64,13 @@ class Answering:
         await self._decide(signed, received)
 
     async def _verify(self, signed: Signed) -> Received | None:
-        device = self._means.device
+        device = self._context.device
         try:
             sender = read(signed, Invite).sender
             if sender not in device.pins():
                 _log.info("invite_ignored", reason=Reason.NOT_TRUSTED)
                 return None
-            key = await self._means.key_of(sender)
+            key = await self._context.key_of(sender)
             if isinstance(key, Obstacle):
                 _log.info("invite_ignored", peer=sender[:8], reason=key.reason)
                 return None
@@ -81,7 +81,7 @@ class Answering:
 
     async def _decide(self, signed: Signed, received: Received) -> None:
         invite = received.invite
-        remembered = self._means.device.invites.get(invite.invite)
+        remembered = self._context.device.invites.get(invite.invite)
         if remembered is not None and remembered.refused is not None:
             await self._answer(received, signed, remembered.refused)
         elif invite.purpose is Purpose.AUTO:
@@ -96,16 +96,16 @@ class Answering:
         """Judge an automatic invite over own data; a one-time grant is spent, durably, before any yes leaves."""
         if not self._policy.auto:
             return Reason.DECLINED
-        version = received.invite.protocol.highest_common(self._means.device.settings.protocol)
+        version = received.invite.protocol.highest_common(self._context.device.settings.protocol)
         if version is None:
             return Reason.INCOMPATIBLE_PROTOCOL
-        return self._means.device.spend(received.invite, self._means.link.standing)
+        return self._context.device.spend(received.invite, self._context.link.standing)
 
     def _allowed(self, received: Received) -> Reason | None:
-        return self._means.device.decide_incoming(received.invite, self._means.link.standing).reason
+        return self._context.device.decide_incoming(received.invite, self._context.link.standing).reason
 
     async def _ask_person(self, signed: Signed, received: Received, *, known: bool) -> None:
-        invite, device = received.invite, self._means.device
+        invite, device = received.invite, self._context.device
         reason = self._allowed(received)
         if reason is None and self._policy.asked is Asked.REFUSE:
             reason = Reason.DECLINED
@@ -116,21 +116,21 @@ class Answering:
         elif not known:
             remembered = device.invites.get(invite.invite)
             if remembered is not None:
-                self._means.tell(Invited(invite=remembered.entry))
+                self._context.tell(Invited(invite=remembered.entry))
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
     async def _answer(self, received: Received, signed: Signed, reason: Reason | None) -> None:
         """Give an answer: written down first, so that another process of this device gives no other."""
-        invite, now = received.invite, self._means.now()
+        invite, now = received.invite, self._context.now()
         joining = self._joining(received)
         said = reason if reason is None or Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
         answer = joining.accept(fresh_receive_key(), now) if said is None else joining.refuse(said, now)
-        self._means.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
+        self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
         self._joinings[invite.invite] = joining
         if len(self._joinings) > MAX_JOININGS:
             del self._joinings[next(iter(self._joinings))]
-        self._means.tell(
+        self._context.tell(
             InviteAnswered(
                 creator=invite.sender, session=invite.session, mode=invite.mode, purpose=invite.purpose, reason=said
             )
@@ -145,7 +145,7 @@ class Answering:
         """Send what is not known to have arrived; what the hub cannot be told now is sent at the next connect."""
         for invite, answer in list(self._unsent.items()):
             try:
-                await self._means.link.ask(SendAnswer(id=0, answer=answer), Ok)
+                await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok)
             except HubUnreachable:
                 return
             except HubRefused as refused:
@@ -157,11 +157,11 @@ class Answering:
 
     def inbox(self) -> tuple[InboxEntry, ...]:
         """List the invites that wait for the person."""
-        return tuple(remembered.entry for remembered in self._means.device.invites.waiting())
+        return tuple(remembered.entry for remembered in self._context.device.invites.waiting())
 
     async def accept(self, beginning: str) -> InboxEntry:
         """Say yes for the person; raises ``UnknownInvite``, and ``NotTrusted`` where it is not allowed any longer."""
-        remembered = self._means.device.invites.find(beginning)
+        remembered = self._context.device.invites.find(beginning)
         received = await self._verify(remembered.signed)
         # Trust may have ended while the invite waited.
         reason = Reason.NOT_TRUSTED if received is None else self._allowed(received)
@@ -172,26 +172,26 @@ class Answering:
 
     async def decline(self, beginning: str) -> InboxEntry:
         """Say no for the person; raises ``UnknownInvite``."""
-        remembered = self._means.device.invites.find(beginning)
+        remembered = self._context.device.invites.find(beginning)
         received = await self._verify(remembered.signed)
         if received is None:
-            self._means.device.invites.settle(remembered.invite.invite, Reason.DECLINED)
+            self._context.device.invites.settle(remembered.invite.invite, Reason.DECLINED)
         else:
             await self._say(remembered, received, Reason.DECLINED)
         return remembered.entry
 
     async def _say(self, remembered: Remembered, received: Received, reason: Reason | None) -> None:
-        if self._means.device.invites.settle(remembered.invite.invite, reason or ACCEPTED):
+        if self._context.device.invites.settle(remembered.invite.invite, reason or ACCEPTED):
             await self._answer(received, remembered.signed, reason)
 
     def on_ended(self, invite: InviteId, reason: Reason) -> None:
         """Hear from the hub that an invite is over."""
         self._joinings.pop(invite, None)
         self._unsent.pop(invite, None)
-        remembered = self._means.device.invites.get(invite)
-        if remembered is not None and self._means.device.invites.settle(invite, reason):
+        remembered = self._context.device.invites.get(invite)
+        if remembered is not None and self._context.device.invites.settle(invite, reason):
             entry = remembered.entry
-            self._means.tell(InviteEnded(id=entry.id, creator=entry.creator, reason=reason))
+            self._context.tell(InviteEnded(id=entry.id, creator=entry.creator, reason=reason))
 
     # -- admissions ---------------------------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class Answering:
         if joining is None:
             return None
         try:
-            joining.on_admission(signed, self._means.device.pins())
+            joining.on_admission(signed, self._context.device.pins())
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
             return None
@@ -219,22 +219,22 @@ class Answering:
 
     async def _lost(self, invite: InviteId) -> Joining | None:
         """Give the invite that an earlier process of this device accepted: its key is gone, but not its name."""
-        remembered = self._means.device.invites.get(invite)
+        remembered = self._context.device.invites.get(invite)
         if remembered is None or remembered.outcome != ACCEPTED:
             return None
         received = await self._verify(remembered.signed)
         return (
             None
             if received is None
-            else Joining(self._means.device.key, received, self._means.device.settings.protocol)
+            else Joining(self._context.device.key, received, self._context.device.settings.protocol)
         )
 
     def _joining(self, received: Received) -> Joining:
-        return Joining(self._means.device.key, received, self._means.device.settings.protocol)
+        return Joining(self._context.device.key, received, self._context.device.settings.protocol)
 
     async def _on_bad_admission(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
         _log.info("admission_refused", reason=reason)
         if reason in {Reason.CANNOT_OPEN, Reason.NOT_TRUSTED, Reason.KEY_MISMATCH}:
             # The creator's own doing, or this process is new. Anything else may be a forgery and gets no answer.
             self._joinings.pop(invite, None)
-            await self._send(invite, joining.refuse(reason, self._means.now()))
+            await self._send(invite, joining.refuse(reason, self._context.now()))

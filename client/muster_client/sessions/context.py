@@ -17,7 +17,7 @@ from muster_protocol.sealing import EPOCH_KEY_BYTES, SEED_BYTES, EpochKey, Recei
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class SessionContext:
     """Given to every part of an agent."""
 
     device: Device

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from muster_client.device.decisions import Intent
 from muster_client.errors import HubRefused, InvalidRequest, NotTrusted, Obstacle, SessionRefused
-from muster_client.sessions.context import Means, fresh_epoch_key
+from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_client.sessions.hosted import HostedSession
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode
@@ -24,7 +24,7 @@ _CLIENT = re.compile(r"[a-z2-7]{32}")
 
 
 async def create_session(
-    means: Means,
+    context: SessionContext,
     targets: Sequence[ClientId],
     *,
     mode: Mode,
@@ -38,10 +38,10 @@ async def create_session(
     Raises ``InvalidRequest``; ``NotTrusted`` where a target is not trusted, and then none is made; ``SessionRefused``
     with the hub's reason; ``HubUnreachable``.
     """
-    check_request(means.device.client, targets, profile, lasts_ms)
-    _check_trust(means, Intent(tuple(targets), mode, profile, kind, purpose))
-    await means.link.in_step()
-    device, now = means.device, means.now()
+    check_request(context.device.client, targets, profile, lasts_ms)
+    _check_trust(context, Intent(tuple(targets), mode, profile, kind, purpose))
+    await context.link.in_step()
+    device, now = context.device, context.now()
     plan = Plan(device.client, Seed(os.urandom(SEED_BYTES)), mode, profile, kind, device.settings.protocol)
     machine = Inviting(device.key, plan)
     epoch = machine.begin(fresh_epoch_key(), now)
@@ -56,11 +56,11 @@ async def create_session(
         epoch=epoch,
     )
     try:
-        await means.link.ask(request, Ok)
+        await context.link.ask(request, Ok)
     except HubRefused as refused:
         raise SessionRefused(refused.reason, Sayer.HUB, refused.detail) from None
     machine.committed(now)
-    return HostedSession(means, machine, created_at=now, lasts_ms=lasts_ms)
+    return HostedSession(context, machine, created_at=now, lasts_ms=lasts_ms)
 
 
 def check_request(me: ClientId, targets: Sequence[ClientId], profile: str | None, lasts_ms: int) -> None:
@@ -82,9 +82,9 @@ def check_request(me: ClientId, targets: Sequence[ClientId], profile: str | None
         raise InvalidRequest(Reason.MALFORMED, "a session lasts 7 days at most")
 
 
-def _check_trust(means: Means, intent: Intent) -> None:
+def _check_trust(context: SessionContext, intent: Intent) -> None:
     # A grant that is missing stands in the way of one call; who is not trusted, of the session itself.
-    reasons = {target: means.device.decide_outgoing(intent, target).reason for target in intent.targets}
+    reasons = {target: context.device.decide_outgoing(intent, target).reason for target in intent.targets}
     obstacles = [
         Obstacle(target, reason, Sayer.DEVICE)
         for target, reason in reasons.items()

@@ -12,7 +12,7 @@ from typing_extensions import override
 from muster_client.device.decisions import Intent
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.events import Progress, Target, TargetChanged
-from muster_client.sessions.context import Means, fresh_epoch_key
+from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_client.sessions.session import Session
 from muster_protocol.calls import Admissions, TargetState
 from muster_protocol.errors import Refused
@@ -57,10 +57,10 @@ class HostedSession(Session):
 
     _machine: Inviting
 
-    def __init__(self, means: Means, machine: Inviting, *, created_at: TimeMs, lasts_ms: int) -> None:
+    def __init__(self, context: SessionContext, machine: Inviting, *, created_at: TimeMs, lasts_ms: int) -> None:
         plan = machine.plan
         super().__init__(
-            means,
+            context,
             session=plan.session,
             creator=plan.creator,
             mode=plan.mode,
@@ -107,19 +107,19 @@ class HostedSession(Session):
 
     async def _prepare(self, client: ClientId, intent: Intent) -> None:
         """Make the invite to one device, or say why there is none."""
-        reason = self._means.device.decide_outgoing(intent, client, self._means.link.standing).reason
+        reason = self._context.device.decide_outgoing(intent, client, self._context.link.standing).reason
         if reason is not None:
             self._refuse(client, reason, Sayer.DEVICE)
             return
         try:
-            key = await self._means.key_of(client)
+            key = await self._context.key_of(client)
         except HubUnreachable:
             self._refuse(client, Reason.NO_ANSWER, Sayer.DEVICE)
             return
         if isinstance(key, Obstacle):
             self._refuse(client, key.reason, key.sayer)
             return
-        now = self._means.now()
+        now = self._context.now()
         invite = InviteId(os.urandom(16))
         expires_at = TimeMs(now + DEFAULT_INVITE_MS)
         self._delivered.discard(client)
@@ -136,7 +136,7 @@ class HostedSession(Session):
             return
         try:
             request = SendInvites(id=0, session=self.id, invites=tuple(sending.values()))
-            results = (await self._means.link.ask(request, InviteResults)).results
+            results = (await self._context.link.ask(request, InviteResults)).results
         except HubUnreachable:
             return
         except HubRefused as refused:
@@ -173,7 +173,7 @@ class HostedSession(Session):
     async def _withdraw(self, client: ClientId) -> None:
         request = CancelInvite(id=0, session=self.id, client=client, invite=self._invites[client])
         try:
-            await self._means.link.ask(request, Ok)
+            await self._context.link.ask(request, Ok)
         except (HubRefused, HubUnreachable) as error:
             # It ends at the hub by its time; an answer to it is refused here, since it is live no longer.
             _log.info("invite_not_withdrawn", session=self.id[:8], cause=str(error))
@@ -259,7 +259,7 @@ class HostedSession(Session):
         while self._ended is None:
             await self._next()
             self._take_answers()
-            for target in self._machine.on_time(self._means.now()):
+            for target in self._machine.on_time(self._context.now()):
                 _log.info("target_ran_out", session=self.id[:8], peer=target.client[:8], reason=target.reason)
             self._show_targets()
             again, self._again = self._again, set()
@@ -267,14 +267,14 @@ class HostedSession(Session):
                 await self.invite((client,), purpose=self._purposes[client])
             await self._send_invites()
             await self._admit()
-            if self._means.now() >= (self.ends_at or 0):
+            if self._context.now() >= (self.ends_at or 0):
                 self.end(Reason.SESSION_CLOSED, Sayer.DEVICE)
 
     async def _next(self) -> None:
         """Wait until there is something to do."""
         deadline = min(filter(None, (self._machine.next_deadline(), self.ends_at)))
         try:
-            async with asyncio.timeout(max(0, deadline - self._means.now()) / 1000):
+            async with asyncio.timeout(max(0, deadline - self._context.now()) / 1000):
                 await self._wake.wait()
         except TimeoutError:
             pass
@@ -284,7 +284,7 @@ class HostedSession(Session):
         while self._answers and len(self._accepted()) < MAX_ADMITTED_AT_ONCE:
             signed = self._answers.popleft()
             try:
-                target = self._machine.on_answer(signed, read(signed, Answer).sender, self._means.now())
+                target = self._machine.on_answer(signed, read(signed, Answer).sender, self._context.now())
             except Refused as refused:
                 _log.info("answer_ignored", session=self.id[:8], reason=refused.reason)
                 continue
@@ -302,7 +302,7 @@ class HostedSession(Session):
     async def _admit(self) -> None:
         """Have the hub commit whoever accepted. Where its reply is lost the same is sent again: that has one effect."""
         while self._ended is None:
-            self._admitting = self._admitting or self._machine.admit(fresh_epoch_key(), self._means.now())
+            self._admitting = self._admitting or self._machine.admit(fresh_epoch_key(), self._context.now())
             if self._admitting is None:
                 return
             try:
@@ -312,7 +312,7 @@ class HostedSession(Session):
             if rejected:
                 self._machine.rejected(rejected)
             else:
-                self._machine.committed(self._means.now())
+                self._machine.committed(self._context.now())
                 for client, _ in self._admitting.admissions:
                     self._left.pop(client, None)
             self._admitting = None
@@ -330,7 +330,7 @@ class HostedSession(Session):
         )
         newcomers = [client for client, _ in new.admissions]
         try:
-            reply = await self._means.link.ask(request, Admitted)
+            reply = await self._context.link.ask(request, Admitted)
         except HubRefused as refused:
             return dict.fromkeys(newcomers, refused.reason)
         named = {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}
@@ -370,7 +370,7 @@ class HostedSession(Session):
     @override
     async def close(self) -> None:
         """End the session for all; raises ``HubRefused``, ``HubUnreachable``."""
-        await self._means.link.ask(CloseSession(id=0, session=self.id), Ok)
+        await self._context.link.ask(CloseSession(id=0, session=self.id), Ok)
         self.end(None, Sayer.DEVICE)
 
     @override

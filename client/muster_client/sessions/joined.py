@@ -4,7 +4,7 @@ import structlog
 from typing_extensions import override
 
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
-from muster_client.sessions.context import Means, fresh_receive_key
+from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.session import Session
 from muster_protocol.epochs import Cause, CauseKind
 from muster_protocol.errors import Refused
@@ -36,10 +36,10 @@ class AttendedSession(Session):
 
     _machine: Joining
 
-    def __init__(self, means: Means, machine: Joining) -> None:
+    def __init__(self, context: SessionContext, machine: Joining) -> None:
         invite = machine.received.invite
         super().__init__(
-            means,
+            context,
             session=invite.session,
             creator=invite.sender,
             mode=invite.mode,
@@ -60,7 +60,7 @@ class AttendedSession(Session):
         """Say ``joined`` for the admission that ``machine`` opened; also where this member was admitted anew."""
         self._machine = machine
         self._left.clear()
-        self._unsaid = machine.joined_statement(fresh_receive_key(), self._means.now())
+        self._unsaid = machine.joined_statement(fresh_receive_key(), self._context.now())
         await self.say_joined()
         self._tell_joined()
         self._tell_members()
@@ -71,7 +71,7 @@ class AttendedSession(Session):
         if saying is None:
             return
         try:
-            await self._means.link.ask(SendJoined(id=0, joined=saying), Ok)
+            await self._context.link.ask(SendJoined(id=0, joined=saying), Ok)
         except HubUnreachable:
             return
         except HubRefused as refused:
@@ -81,16 +81,16 @@ class AttendedSession(Session):
 
     async def on_epoch(self, push: EpochPush) -> None:
         """Move on to the next epoch; one that was missed in between is fetched by the caller of ``behind``."""
-        self._machine.on_epoch(push.epoch, push.sealed, self._means.device.pins())
+        self._machine.on_epoch(push.epoch, push.sealed, self._context.device.pins())
         self._left = {client: why for client, why in self._left.items() if self._known.epoch.key_of(client)}
-        self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._means.now())
+        self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
         await self.say_joined()
         self._tell_members()
 
     async def on_reply(self, reply: SessionReply) -> None:
         """Come in step with the hub, which shows the epochs that came meanwhile."""
         self.created_at, self.ends_at = reply.created_at, reply.ends_at
-        mine = next((member for member in reply.members if member.client == self._means.device.client), None)
+        mine = next((member for member in reply.members if member.client == self._context.device.client), None)
         if not reply.open or mine is None or mine.state is MemberState.OUT:
             self.end((mine.reason if mine is not None else None) or Reason.SESSION_CLOSED, Sayer.HUB)
             return
@@ -114,7 +114,7 @@ class AttendedSession(Session):
     async def resume(self) -> None:
         """Ask the creator to admit this device anew: it holds no key of the newest epoch."""
         try:
-            await self._means.link.ask(ResumeSession(id=0, session=self.id), Ok)
+            await self._context.link.ask(ResumeSession(id=0, session=self.id), Ok)
         except (HubRefused, HubUnreachable) as error:
             _log.info("resume_failed", session=self.id[:8], cause=str(error))
 
@@ -126,9 +126,9 @@ class AttendedSession(Session):
         In a star this device trusts its creator alone, and has nothing to check the others' words by.
         """
         sender = next((seat for seat in self._known.epoch.members if seat.key == signed.signer), None)
-        if sender is None or sender.client not in self._means.device.pins():
+        if sender is None or sender.client not in self._context.device.pins():
             return
-        key = await self._means.key_of(sender.client)
+        key = await self._context.key_of(sender.client)
         if isinstance(key, Obstacle):
             return
         try:
@@ -148,7 +148,7 @@ class AttendedSession(Session):
         """Hear the hub's word on the session or a member."""
         if push.state == "closed":
             self.end(push.reason or Reason.SESSION_CLOSED, Sayer.HUB)
-        elif push.state == MemberState.OUT and push.client == self._means.device.client:
+        elif push.state == MemberState.OUT and push.client == self._context.device.client:
             self.end(push.reason or Reason.NOT_A_MEMBER, Sayer.HUB)
         elif push.state == MemberState.OUT and push.client is not None:
             self._went_out(push.client, push.reason)
@@ -159,7 +159,7 @@ class AttendedSession(Session):
     async def leave(self) -> None:
         """Leave; raises ``HubUnreachable`` where the hub could not be told, and then this member is still in."""
         try:
-            await self._means.link.ask(self._leaving(), Ok)
+            await self._context.link.ask(self._leaving(), Ok)
         except HubRefused as refused:
             # The hub has this member out already, for whatever reason.
             _log.info("leave_refused", session=self.id[:8], reason=refused.reason)
@@ -167,11 +167,11 @@ class AttendedSession(Session):
 
     async def tell_leave(self) -> None:
         """Say that this member leaves, over the connection that is up; raises ``HubRefused``, ``HubUnreachable``."""
-        await self._means.link.ask(self._leaving(), Ok)
+        await self._context.link.ask(self._leaving(), Ok)
 
     def _leaving(self) -> SendLeave:
-        device = self._means.device
-        body = Leave(session=self.id, member=device.client, member_key=device.fingerprint, at=self._means.now())
+        device = self._context.device
+        body = Leave(session=self.id, member=device.client, member_key=device.fingerprint, at=self._context.now())
         return SendLeave(id=0, leave=sign(body, device.key))
 
     @override

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import structlog
 
-from muster_client.connection.connection import Connection
+from muster_client.connection.connection import HubConnection
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.sessions.answering import Answering
-from muster_client.sessions.context import Means
+from muster_client.sessions.context import SessionContext
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.joined import DISHONEST, AttendedSession
 from muster_client.sessions.session import Session
@@ -41,8 +41,8 @@ _log = structlog.get_logger("muster.session")
 class Membership:
     """Every session that this process holds the key of."""
 
-    def __init__(self, means: Means, answering: Answering, on_session: Callable[[Session], None]) -> None:
-        self._means = means
+    def __init__(self, context: SessionContext, answering: Answering, on_session: Callable[[Session], None]) -> None:
+        self._context = context
         self._answering = answering
         self._on_session = on_session
         self._sessions: dict[SessionId, HostedSession | AttendedSession] = {}
@@ -77,7 +77,7 @@ class Membership:
 
     # -- coming in step -----------------------------------------------------------------------------------------------
 
-    async def on_welcome(self, connection: Connection) -> None:
+    async def on_welcome(self, connection: HubConnection) -> None:
         """Come in step with the hub about every session, held here or there."""
         try:
             listed = {one.session: one for one in (await connection.ask(ListSessions(id=0), SessionsReply)).sessions}
@@ -92,7 +92,7 @@ class Membership:
                 await self._on_unheld(connection, summary)
         self._forget_ended()
 
-    async def _catch_up(self, connection: Connection, session: HostedSession | AttendedSession) -> None:
+    async def _catch_up(self, connection: HubConnection, session: HostedSession | AttendedSession) -> None:
         for _ in range(MAX_ROUNDS):
             before = session.epoch
             try:
@@ -114,9 +114,9 @@ class Membership:
         except Refused as refused:
             await self._on_bad_epoch(session, refused.reason)
 
-    async def _on_unheld(self, connection: Connection, summary: SessionSummary) -> None:
+    async def _on_unheld(self, connection: HubConnection, summary: SessionSummary) -> None:
         """Deal with a session that an earlier process of this device was in: its key died with that process."""
-        mine = summary.creator == self._means.device.client
+        mine = summary.creator == self._context.device.client
         # Without its creator's key nobody can be admitted to it or taken out of it any more.
         request = (CloseSession if mine else ResumeSession)(id=0, session=summary.session)
         try:
@@ -138,13 +138,13 @@ class Membership:
         if machine is None:
             return
         held = self.attended(machine.received.invite.session)
-        session = held or AttendedSession(self._means, machine)
+        session = held or AttendedSession(self._context, machine)
         self.add(session)
         await session.enter(machine)
         if held is None:
             self._on_session(session)
 
-    async def on_epoch(self, connection: Connection, push: EpochPush) -> None:
+    async def on_epoch(self, connection: HubConnection, push: EpochPush) -> None:
         """Move a session on; one whose epochs were missed in between comes in step first."""
         session = self.attended(push.session)
         if session is None:
@@ -196,10 +196,10 @@ class Membership:
     async def _key_in(self, session: SessionId, member: ClientId) -> PublicKey | None:
         if session not in self._sessions:
             return None
-        key = await self._means.key_of(member)
+        key = await self._context.key_of(member)
         return None if isinstance(key, Obstacle) else key
 
-    async def on_update(self, connection: Connection, push: SessionUpdatePush) -> None:
+    async def on_update(self, connection: HubConnection, push: SessionUpdatePush) -> None:
         """Hear the hub's word on a session; one that changed unheard is read again. Raises ``HubUnreachable``."""
         if push.state == CHANGED:
             held = self.hosted(push.session) or self.attended(push.session)

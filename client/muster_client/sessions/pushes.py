@@ -2,10 +2,10 @@
 
 import structlog
 
-from muster_client.connection.connection import Connection
+from muster_client.connection.connection import HubConnection
 from muster_client.events import PeerChanged, PresenceChanged
 from muster_client.sessions.answering import Answering
-from muster_client.sessions.context import Means
+from muster_client.sessions.context import SessionContext
 from muster_client.sessions.membership import Membership
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
@@ -31,12 +31,12 @@ _log = structlog.get_logger("muster.agent")
 class Pushes:
     """Hands out what the hub says."""
 
-    def __init__(self, means: Means, answering: Answering, membership: Membership) -> None:
-        self._means = means
+    def __init__(self, context: SessionContext, answering: Answering, membership: Membership) -> None:
+        self._context = context
         self._answering = answering
         self._membership = membership
 
-    async def handle(self, connection: Connection, push: Push) -> None:
+    async def handle(self, connection: HubConnection, push: Push) -> None:
         """Handle one push; raises ``HubUnreachable``, and then it comes again.
 
         What does not verify is logged and forgotten: it would be no better the next time.
@@ -46,7 +46,7 @@ class Pushes:
         except Refused as refused:
             _log.info("push_ignored", push=type(push).__name__, reason=refused.reason)
 
-    async def _hand_out(self, connection: Connection, push: Push) -> None:  # noqa: C901 - one case for each push
+    async def _hand_out(self, connection: HubConnection, push: Push) -> None:  # noqa: C901 - one case for each push
         match push:
             case InvitePush():
                 await self._answering.on_invite(push.invite)
@@ -65,18 +65,18 @@ class Pushes:
             case SessionUpdatePush():
                 await self._membership.on_update(connection, push)
             case PresencePush():
-                self._means.tell(PresenceChanged(devices=push.devices))
+                self._context.tell(PresenceChanged(devices=push.devices))
             case StatementPush():
                 self._on_statement(push)
 
     def _on_invite_update(self, push: InviteUpdatePush) -> None:
-        if push.client == self._means.device.client:
+        if push.client == self._context.device.client:
             self._answering.on_ended(push.invite, push.reason)
         elif (session := self._membership.hosted(push.session)) is not None:
             session.on_invite_update(push)
 
     def _on_statement(self, push: StatementPush) -> None:
-        device = self._means.device
+        device = self._context.device
         if push.kind is Kind.CARD:
             device.learn_card(push.statement, push.client)
         else:
@@ -84,4 +84,4 @@ class Pushes:
             struct = GOVERNANCE.get(push.kind)
             if key is None or struct is None or verify(push.statement, key, struct).client != push.client:
                 return
-        self._means.tell(PeerChanged(peer=push.client, kind=push.kind))
+        self._context.tell(PeerChanged(peer=push.client, kind=push.kind))

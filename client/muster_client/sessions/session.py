@@ -18,7 +18,7 @@ from muster_client.events import (
     Target,
     TargetChanged,
 )
-from muster_client.sessions.context import Means
+from muster_client.sessions.context import SessionContext
 from muster_client.views import SessionView
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import KnownEpoch
@@ -42,7 +42,7 @@ class Session(ABC):
 
     def __init__(
         self,
-        means: Means,
+        context: SessionContext,
         *,
         session: SessionId,
         creator: ClientId,
@@ -50,7 +50,7 @@ class Session(ABC):
         profile: str | None,
         kind: SessionKind,
     ) -> None:
-        self._means = means
+        self._context = context
         self.id = session
         self.creator = creator
         self.mode = mode
@@ -89,7 +89,7 @@ class Session(ABC):
     def _member(self, client: ClientId) -> MemberView:
         if client in self._left:
             return MemberView(client=client, state=MemberState.OUT, reason=self._left[client])
-        mine = client in {self._means.device.client, self.creator}
+        mine = client in {self._context.device.client, self.creator}
         joined = mine or self._has_joined(client)
         return MemberView(client=client, state=MemberState.JOINED if joined else MemberState.SEATED)
 
@@ -176,7 +176,7 @@ class Session(ABC):
 
     def _tell(self, update: SessionJoined | TargetChanged | MembersChanged | SessionEnded) -> None:
         self._updates.tell(update)
-        self._means.tell(update)
+        self._context.tell(update)
 
     def _tell_joined(self) -> None:
         self._tell(SessionJoined(session=self.id, creator=self.creator, mode=self.mode, profile=self.profile))

@@ -9,7 +9,7 @@ from websockets.asyncio.server import ServerConnection
 
 from muster_client import Device
 from muster_client.concurrency import companions
-from muster_client.connection.connection import Connection
+from muster_client.connection.connection import HubConnection
 from muster_client.connection.link import MAX_QUEUED_PUSHES, MAX_UNACKNOWLEDGED, Link
 from muster_client.events import Disconnected, Event
 from muster_protocol.frames import Ack, PresencePush, Push, decode_frame, encode_frame
@@ -25,10 +25,10 @@ async def test_no_more_is_handled_than_may_wait_to_be_acknowledged(tmp_path: Pat
     grew, ended = asyncio.Condition(), asyncio.Event()
     told: list[Event] = []
 
-    async def on_welcome(_: Connection) -> None:
+    async def on_welcome(_: HubConnection) -> None:
         return
 
-    async def on_push(_: Connection, push: Push) -> None:
+    async def on_push(_: HubConnection, push: Push) -> None:
         async with grew:
             handled.append(push.push)
             grew.notify_all()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from muster_client.cli.agent import service, status
-from muster_client.cli.arguments.accept import Accept
+from muster_client.cli.arguments.accept import AcceptOption
 from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, remember
 from muster_client.cli.output.help_pages import GroupedCommands, examples
@@ -29,7 +29,7 @@ OnSession = Annotated[
     str | None, typer.Option("--on-session", metavar="CMD", help="Run this by the shell for each session joined.")
 ]
 Accepts = Annotated[
-    Accept,
+    AcceptOption,
     typer.Option("--accept", help="Say yes to what grants cover, and let who asks wait in the inbox; or less."),
 ]
 
@@ -39,7 +39,7 @@ def agent(
     context: typer.Context,
     *,
     on_session: OnSession = None,
-    accept: Accepts = Accept.ALL,
+    accept: Accepts = AcceptOption.ALL,
     tls_ca: TlsCa = None,
     as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines, as without a terminal.")] = False,
 ) -> None:
@@ -54,7 +54,7 @@ def agent(
         _run(invocation(context), on_session, accept, tls_ca, Output(as_json=as_json))
 
 
-def _run(found: Invocation, on_session: str | None, accept: Accept, tls_ca: str | None, output: Output) -> None:
+def _run(found: Invocation, on_session: str | None, accept: AcceptOption, tls_ca: str | None, output: Output) -> None:
     # What an agent needs is slow to import, and this is the one command that needs it.
     import asyncio  # noqa: PLC0415
 

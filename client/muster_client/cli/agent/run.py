@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator
 from muster_client.agent import Agent, Asked, Policy, Session
 from muster_client.cli.agent.log import AgentLog
 from muster_client.cli.agent.on_session import runner
-from muster_client.cli.arguments.accept import Accept
+from muster_client.cli.arguments.accept import AcceptOption
 from muster_client.device.device import Device
 from muster_client.events import Event
 
 
-def policy_of(accept: Accept) -> Policy:
+def policy_of(accept: AcceptOption) -> Policy:
     """Give the library's terms for what the person set."""
-    waits = accept in {Accept.ALL, Accept.ASKED}
-    return Policy(asked=Asked.ASK if waits else Asked.REFUSE, auto=accept in {Accept.ALL, Accept.GRANTED})
+    waits = accept in {AcceptOption.ALL, AcceptOption.ASKED}
+    return Policy(asked=Asked.ASK if waits else Asked.REFUSE, auto=accept in {AcceptOption.ALL, AcceptOption.GRANTED})
 
 
-async def serve(device: Device, log: AgentLog, accept: Accept, command: str | None) -> None:
+async def serve(device: Device, log: AgentLog, accept: AcceptOption, command: str | None) -> None:
     """Run the device's agent until SIGINT or SIGTERM; ``command`` runs for each session.
 
     Raises ``AgentRunning``, and ``HubRefused`` where the hub says with proof that coming back will not help.

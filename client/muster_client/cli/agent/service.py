@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from muster_client.cli.arguments.accept import Accept
+from muster_client.cli.arguments.accept import AcceptOption
 from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.output.documents import ServiceDocument
 from muster_client.cli.output.failures import Failure, Word
@@ -35,7 +35,7 @@ def install(
     on_session: Annotated[
         str | None, typer.Option("--on-session", metavar="CMD", help="As for `muster agent`.")
     ] = None,
-    accept: Annotated[Accept, typer.Option("--accept", help="As for `muster agent`.")] = Accept.ALL,
+    accept: Annotated[AcceptOption, typer.Option("--accept", help="As for `muster agent`.")] = AcceptOption.ALL,
     show: Annotated[bool, typer.Option("--print", help="Show the service's file, and do nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -65,7 +65,7 @@ def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
     """End the service, and remove its file."""
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
-        service = _service(device.path, None, Accept.ALL)
+        service = _service(device.path, None, AcceptOption.ALL)
     if not service.path.exists():
         raise Failure(
             Word.NOT_INSTALLED, "The agent of this device is not installed as a service.", "See `muster agent status`."
@@ -78,11 +78,11 @@ def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
     output.show(document, lambda: _tell_removed(service, failed, output))
 
 
-def _service(device: Path, on_session: str | None, accept: Accept) -> "Service":
+def _service(device: Path, on_session: str | None, accept: AcceptOption) -> "Service":
     # What it needs to know of proxies is slow to import, and most commands do not.
     from muster_client.service_unit import agent_service  # noqa: PLC0415
 
-    options = [] if accept is Accept.ALL else ["--accept", accept.value]
+    options = [] if accept is AcceptOption.ALL else ["--accept", accept.value]
     options += [] if on_session is None else ["--on-session", on_session]
     return agent_service(device, options, os.environ, Path.home())
 

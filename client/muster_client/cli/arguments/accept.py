@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Accept(StrEnum):
+class AcceptOption(StrEnum):
     """``--accept`` of ``muster agent``."""
 
     ALL = "all"

@@ -43,7 +43,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class WhyVerdict:
     """What the two deciders that were asked say; ``device`` is None where only the hub can know."""
 
     device: Decision | None
@@ -116,15 +116,15 @@ def _client(device: Device, name: str) -> ClientId:
     return device.resolve(name).client
 
 
-def _verdict(device: Device, question: Question) -> Verdict:
+def _verdict(device: Device, question: Question) -> WhyVerdict:
     own = None
     if question.creator == device.client:
         targets = (question.target,)
         intent = Intent(targets, question.mode, question.profile, SessionKind.MESH, question.purpose)
         own = device.decide_outgoing(intent, question.target)
         if own.reason is not None:
-            return Verdict(own, None)
-    return Verdict(own, _ask_hub(device, question))
+            return WhyVerdict(own, None)
+    return WhyVerdict(own, _ask_hub(device, question))
 
 
 def _ask_hub(device: Device, question: Question) -> DecisionReply:
@@ -136,7 +136,7 @@ def _ask_hub(device: Device, question: Question) -> DecisionReply:
     )
 
 
-def _failure(verdict: Verdict, question: Question, device: Device) -> Failure | None:
+def _failure(verdict: WhyVerdict, question: Question, device: Device) -> Failure | None:
     if verdict.reason is None:
         return None
     reason, sayer = verdict.reason
@@ -144,14 +144,14 @@ def _failure(verdict: Verdict, question: Question, device: Device) -> Failure | 
     return from_reason(reason, sayer, Nicknames(device).call(other))
 
 
-def _checks(verdict: Verdict) -> list[CheckFields]:
+def _checks(verdict: WhyVerdict) -> list[CheckFields]:
     own = {} if verdict.device is None else {step.check.value: step.passed for step in verdict.device.trace}
     hub = {} if verdict.hub is None else {step.check: step.passed for step in verdict.hub.trace}
     listed = dict.fromkeys([*(check.value for check in Check), *hub])
     return [CheckFields(check=check, device=own.get(check), hub=hub.get(check)) for check in listed]
 
 
-def _document(question: Question, verdict: Verdict, failure: Failure | None) -> WhyDocument:
+def _document(question: Question, verdict: WhyVerdict, failure: Failure | None) -> WhyDocument:
     return WhyDocument(
         creator=question.creator,
         target=question.target,
@@ -166,7 +166,7 @@ def _document(question: Question, verdict: Verdict, failure: Failure | None) -> 
     )
 
 
-def _show(question: Question, verdict: Verdict, names: Nicknames, output: Output) -> None:
+def _show(question: Question, verdict: WhyVerdict, names: Nicknames, output: Output) -> None:
     asked = "by itself" if question.purpose is Purpose.AUTO else "by asking its person"
     output.line(
         f"Could {names.call(question.creator)} call {names.call(question.target)} for {question.mode}, {asked}?"
