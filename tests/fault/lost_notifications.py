@@ -7,7 +7,7 @@ from tests.fault.absences import switched
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.server import Server
 from tests.integration.hub.device import WAIT_S, Device
-from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in
 
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import MemberState, SessionUpdatePush

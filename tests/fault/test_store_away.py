@@ -10,7 +10,7 @@ from tests.fault.absences import Away, dead, frozen, full, loading, read_only
 from tests.fault.nodes import Cluster
 from tests.fault.waiting import until
 from tests.integration.hub.device import Device, Link, RefusedByHubError
-from tests.integration.hub_sessions.stage import Actor, befriend
+from tests.integration.hub.stage import Actor, befriend
 
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import (

@@ -14,9 +14,9 @@ import pytest
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.patience import PatientLine
 from tests.fault.server import Server
+from tests.integration.hub.desk import Line
 from tests.integration.hub.device import Device
-from tests.integration.hub_sessions.desk import Line
-from tests.integration.hub_sessions.stage import Actor, befriend
+from tests.integration.hub.stage import Actor, befriend
 
 from muster_hub.audit.records import RecordKind
 from muster_hub.store import keys

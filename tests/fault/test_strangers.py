@@ -8,7 +8,7 @@ from tests.fault.nodes import Cluster
 from tests.fault.server import Server
 from tests.fault.waiting import until
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub_sessions.stage import Actor
+from tests.integration.hub.stage import Actor
 
 from muster_hub.store import keys
 from muster_protocol.frames import (

@@ -10,7 +10,7 @@ from tests.fault.nodes import Cluster
 from tests.fault.relay import relay
 from tests.integration.client.conftest import until
 from tests.integration.hub.device import Device
-from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in
 
 import muster_client
 from muster_client import Agent

@@ -1,7 +1,7 @@
 """What `decide` says on a device over its own store, whatever a hub adds to it, and what it tells a stranger.
 
 The device's store itself, and that the client asks it before it answers, is shown in tests/unit/client (13); that the
-hub does the same work for every stranger, in tests/integration/hub_sessions (21).
+hub does the same work for every stranger, in tests/integration/hub/sessions (21).
 """
 
 from hypothesis import given

@@ -1,7 +1,7 @@
 """Revoking while a join is under way, and grants for one use, over every interleaving.
 
 The hub here is honest as far as it is modelled: it decides over what was acknowledged when it commits. That the store's
-steps amount to this is shown in tests/integration/hub_sessions (4); the device's own store, and that a use is on disk
+steps amount to this is shown in tests/integration/hub/sessions (4); the device's own store, and that a use is on disk
 before the answer leaves, in tests/unit/client (26).
 """
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tests.integration.listener.raw_frames import frame
+from tests.integration.hub.listener.raw_frames import frame
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from tests.integration.hub.device import Device
-from tests.integration.listener.raw_frames import MASK, frame
+from tests.integration.hub.listener.raw_frames import MASK, frame
 from websockets.frames import Opcode
 
 from muster_protocol.closes import CloseCode

@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.codec_targets import vectors
 from tests.fuzz.mutator import ODD, mutated
 from tests.integration.hub.device import Device
-from tests.integration.listener.raw_frames import frame
+from tests.integration.hub.listener.raw_frames import frame
 from websockets.frames import Opcode
 
 from muster_protocol.closes import CloseCode

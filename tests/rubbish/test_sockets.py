@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from tests.integration.hub.device import Device
-from tests.integration.listener.raw_frames import frame
+from tests.integration.hub.listener.raw_frames import frame
 from tests.rubbish.peers import FEW_FILES, upgrade
 from websockets.frames import Opcode
 

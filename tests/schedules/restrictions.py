@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in
 from tests.schedules.direct import Snapshot
 from tests.schedules.scene import Script, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+from tests.integration.hub.desk import USE_CASES, Desk, DeskSeat, P
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub_sessions.desk import USE_CASES, Desk, DeskSeat, P
-from tests.integration.hub_sessions.stage import Actor
+from tests.integration.hub.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.world import ScheduledStore, World
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.stage import Actor
+from tests.integration.hub.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio

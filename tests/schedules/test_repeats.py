@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 import pytest_asyncio
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in
 from tests.schedules import books
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import come_in

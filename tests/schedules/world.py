@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.integration.hub_sessions.desk import AllLive, SetClock
+from tests.integration.hub.desk import AllLive, SetClock
 from tests.schedules.direct import Direct
 from typing_extensions import override
 

@@ -1,4 +1,4 @@
-"""Nodes in this process, on the test store, each with a folder of its own and the hub's one key."""
+"""Nodes in this process, on the test store, and desks: the use cases on that store without sockets."""
 
 import asyncio
 import inspect
@@ -12,7 +12,9 @@ import msgpack
 import msgspec
 import pytest
 import pytest_asyncio
+from tests.integration.hub.desk import Desk, WatchedStore
 from tests.integration.hub.device import WAIT_S, Device
+from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.config.hub_key import load_or_create
 from muster_hub.config.settings import Settings
@@ -127,3 +129,29 @@ def records(ask_store: Ask) -> Records:
         return [row for row in rows if row[1] == device.client.encode()]
 
     return read
+
+
+@pytest_asyncio.fixture
+async def desks(store_url: str) -> AsyncIterator[dict[str, Desk]]:
+    """Two nodes, ``one`` and ``two``."""
+    found: dict[str, Desk] = {"one": None, "two": None}  # type: ignore[dict-item] # each needs to know of both
+    async with WatchedStore.open(store_url) as one, WatchedStore.open(store_url) as two, asyncio.TaskGroup() as group:
+        assert isinstance(one, WatchedStore)
+        assert isinstance(two, WatchedStore)
+        for name, store in (("one", one), ("two", two)):
+            found[name] = Desk(store, group, name, found)
+        yield found
+
+
+@pytest.fixture
+def desk(desks: dict[str, Desk]) -> Desk:
+    """The first node."""
+    return desks["one"]
+
+
+@pytest_asyncio.fixture
+async def pair(desk: Desk) -> tuple[Actor, Actor]:
+    """Two devices at one node that trust each other and grant each other everything."""
+    ann, bob = await actor(desk, "ann"), await actor(desk, "bob")
+    await befriend(ann, bob)
+    return ann, bob

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend
+from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.sessions.state import read_state
 from muster_hub.store import keys

@@ -4,8 +4,8 @@ import os
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.integration.hub_sessions.desk import Desk, DeskSeat
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.desk import Desk, DeskSeat
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_hub.node import outbox
 from muster_hub.sessions import joins

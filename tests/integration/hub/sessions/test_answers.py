@@ -3,8 +3,8 @@
 import os
 
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.stage import Actor
-from tests.integration.hub_sessions.test_refusals import changed
+from tests.integration.hub.sessions.test_refusals import changed
+from tests.integration.hub.stage import Actor
 
 from muster_protocol.exchange import Answer, Invite
 from muster_protocol.frames import (

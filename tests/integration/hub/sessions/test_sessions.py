@@ -5,9 +5,9 @@ import os
 from contextlib import AsyncExitStack
 
 import pytest
+from tests.integration.hub.desk import Desk, WatchedStore
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.desk import Desk, WatchedStore
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_hub.node import outbox
 from muster_hub.sessions.lifecycle import MAX_SESSIONS_LISTED

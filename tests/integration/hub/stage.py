@@ -3,8 +3,8 @@
 import os
 from typing import Any, TypeVar
 
+from tests.integration.hub.desk import Desk, Line
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub_sessions.desk import Desk, Line
 
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode, ProtocolRange

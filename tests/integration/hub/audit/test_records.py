@@ -1,9 +1,9 @@
 """What stands in the outbox for the chains: each join and each end once, refusals once a request, strangers never."""
 
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
-from tests.integration.hub_sessions.test_sessions import leave
+from tests.integration.hub.sessions.test_sessions import leave
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_hub.store import keys
 from muster_hub.store.cells import unpack

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend
-from tests.integration.hub_sessions.test_sessions import _receive_key, leave
+from tests.integration.hub.sessions.test_sessions import _receive_key, leave
+from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.node import outbox
 from muster_hub.store import keys

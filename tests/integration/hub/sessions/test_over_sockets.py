@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest_asyncio
 from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import Device
-from tests.integration.hub_sessions.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in
 
 from muster_hub.node.node import Node
 from muster_protocol.frames import GetSession, MemberState, SessionReply, SessionUpdatePush

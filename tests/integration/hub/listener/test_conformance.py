@@ -7,7 +7,7 @@ the cases of UTF-8 (6) come down to one typed refusal.
 import asyncio
 
 import pytest
-from tests.integration.listener.raw_frames import MASK, frame
+from tests.integration.hub.listener.raw_frames import MASK, frame
 from websockets.frames import Opcode
 
 from muster_hub.listener.settings import MAX_MESSAGE_BYTES

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import Device
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend
-from tests.integration.hub_sessions.test_refusals import set_standing
+from tests.integration.hub.sessions.test_refusals import set_standing
+from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_protocol.cards import Mode
 from muster_protocol.codec import encode

@@ -3,9 +3,9 @@
 import os
 
 import pytest
+from tests.integration.hub.desk import Desk, DeskSeat
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.desk import Desk, DeskSeat
-from tests.integration.hub_sessions.stage import Actor, actor, befriend
+from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.delivery import inbox
 from muster_hub.node import outbox

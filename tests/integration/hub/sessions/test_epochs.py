@@ -3,9 +3,9 @@
 import os
 
 import pytest
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_protocol.epochs import Cause, CauseKind, Epoch, Seat, epoch_hash
 from muster_protocol.exchange import Leave, hash_of

@@ -4,9 +4,9 @@ import os
 from collections.abc import Sequence
 
 import pytest
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_hub.sessions.facts import read_facts
 from muster_hub.sessions.holds import HOLD_MS

@@ -1,7 +1,7 @@
 """In a mesh all members trust each other, pairwise, whoever comes first."""
 
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.desk import Desk
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_protocol.frames import Admitted, InviteResults, MemberState, Purpose, SendInvites, SessionKind
 from muster_protocol.reasons import Reason

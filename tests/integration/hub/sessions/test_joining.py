@@ -1,7 +1,7 @@
 """The four messages, from the first call to `joined`, as devices go through them."""
 
-from tests.integration.hub_sessions.desk import Desk
-from tests.integration.hub_sessions.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.desk import Desk
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_protocol.frames import (
     MemberState,
