@@ -88,8 +88,7 @@ STATEMENTS = (untrust, revoke, shorten, pin_another_key)
 
 
 def door(context: NodeContext) -> Entry:
-    identity = (context.nodes.node, context.nodes.incarnation)
-    return Entry(context, HUB_KEY, Departures(context.store, context.router, lambda: identity), frozenset((ORIGIN,)))
+    return Entry(context, HUB_KEY, Departures(context.store, context.router, context.nodes), frozenset((ORIGIN,)))
 
 
 def come_in(context: NodeContext, who: Actor) -> Restriction:

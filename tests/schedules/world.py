@@ -22,7 +22,9 @@ from typing_extensions import override
 from muster_hub.config.hub_key import HubKey
 from muster_hub.config.settings import Settings
 from muster_hub.context import NodeContext
-from muster_hub.presence.registry import agent_seat
+from muster_hub.node.bus_link import BusLink
+from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
 from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
@@ -141,8 +143,8 @@ class World:
 
     def _hub(self, node: str) -> NodeContext:
         store = ScheduledStore(self, node)
-        reach = Router(node, lambda *_: None, lambda client: agent_seat(store, client), lambda _: None)
-        return NodeContext(store, reach, AllLive(node, NODES), SetClock(), Counters(), _SETTINGS, HUB_KEY.signing)
+        router = Router(node, BusLink(), AgentSeats(store), PresenceWatches())
+        return NodeContext(store, router, AllLive(node, NODES), SetClock(), Counters(), _SETTINGS, HUB_KEY.signing)
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms

@@ -8,7 +8,7 @@ from muster_hub.connections.handshake import Entry
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
-from muster_hub.routing.router import LocalConnection
+from muster_hub.routing.services import LocalConnection
 from muster_protocol.frames import Reply
 from muster_protocol.ids import ClientId
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import live_agents
-from muster_hub.presence.registry import Instances, instances
+from muster_hub.presence.record import Instances, instances
 from muster_hub.routing.caller import Caller
-from muster_hub.routing.router import LocalConnection
+from muster_hub.routing.services import LocalConnection
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, number, pairs, unpack
 from muster_hub.store.scripts import script

@@ -8,7 +8,8 @@ import structlog
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import live_agents
-from muster_hub.presence.registry import compatibility, read_presence, word, words
+from muster_hub.presence.record import read_presence
+from muster_hub.presence.registry import compatibility, word, words
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause

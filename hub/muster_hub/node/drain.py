@@ -13,7 +13,8 @@ import structlog
 
 from muster_hub.listener import DRAIN_BATCH, DRAIN_PAUSE_S, Listener
 from muster_hub.presence.departures import Departures
-from muster_hub.routing.router import LocalConnection, Router
+from muster_hub.routing.router import Router
+from muster_hub.routing.services import LocalConnection
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.closes import CloseCode

@@ -39,10 +39,6 @@ class LeasedNodes:
         """The incarnation under which this node registers its connections."""
         return self.keeper.incarnation
 
-    def identity(self) -> tuple[str, str]:
-        """Return name and incarnation."""
-        return self.node, self.incarnation
-
     def live(self, node: str, incarnation: str) -> bool:
         """Tell whether what an incarnation holds still counts."""
         return self.keeper.live(node, incarnation)

@@ -28,6 +28,7 @@ from muster_hub.context import Clock, NodeContext, WallClock
 from muster_hub.delivery import inbox
 from muster_hub.listener import Listener, ListenerSettings, Rate
 from muster_hub.node import outbox
+from muster_hub.node.bus_link import BusLink
 from muster_hub.node.certificate_renewal import Renewal
 from muster_hub.node.data_folder import data_folder, note
 from muster_hub.node.drain import Stop
@@ -36,7 +37,7 @@ from muster_hub.node.lease import LeasedNodes
 from muster_hub.node.resync import Mending
 from muster_hub.node.store_url import store_url
 from muster_hub.presence.departures import Departures
-from muster_hub.presence.registry import agent_seat
+from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.reregistration import refresh, register_all
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.bus_messages import decode_bus_message
@@ -46,9 +47,8 @@ from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
-from muster_hub.store.rows import Seat
 from muster_hub.telemetry.counters import Counters
-from muster_protocol.ids import ClientId, Fingerprint
+from muster_protocol.ids import Fingerprint
 
 SETTLE_LIMIT_S = 5.0
 """How long a node that ends waits for the store to hear who left."""
@@ -92,8 +92,9 @@ class Node:
         self._listener: Listener
         self._nodes = LeasedNodes(store, means.name, _new_incarnation, self._lease_changed)
         self._watching = PresenceWatches()
-        self._router = Router(means.name, self._publish, self._find_seat, self._watching.changed)
-        self._departures = Departures(store, self._router, self._nodes.identity)
+        self._bus_link = BusLink()
+        self._router = Router(means.name, self._bus_link, AgentSeats(store), self._watching)
+        self._departures = Departures(store, self._router, self._nodes)
         self.kept = means.kept
         self.context = NodeContext(
             store=store,
@@ -158,6 +159,7 @@ class Node:
             self._bus = await stack.enter_async_context(
                 Bus.open(store, context.nodes.node, self._heard, self._recovered)
             )
+            self._bus_link.attach(self._bus)
             await stack.enter_async_context(
                 alongside(
                     self._nodes.keeper.run(),
@@ -206,12 +208,6 @@ class Node:
             _log.warning("lease_not_given_up", error=str(error))
 
     # What others say.
-
-    def _publish(self, node: str, payload: bytes) -> None:
-        self._bus.publish(node, payload)
-
-    async def _find_seat(self, client: ClientId) -> Seat | None:
-        return await agent_seat(self.context.store, client)
 
     async def _heard(self, payload: bytes) -> None:
         if not self._nodes.acting():

@@ -12,7 +12,7 @@ import structlog
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
-from muster_hub.routing.router import LocalConnection
+from muster_hub.routing.services import LocalConnection
 from muster_hub.sessions.lifecycle import noted_sessions
 from muster_hub.sessions.updates import update
 from muster_hub.store.errors import StoreError

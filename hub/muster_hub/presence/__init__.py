@@ -1,1 +1,1 @@
-"""Who is connected where, and who watches whom."""
+"""Which device is connected where, and which devices are watched."""

@@ -1,14 +1,15 @@
-"""Telling the store who left: in the background, in batches, and again until the store has heard it."""
+"""Departures: removing closed connections from the store, in the background, in batches, retried until done."""
 
 import asyncio
-from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
 import structlog
 
 from muster_hub.concurrency import together
-from muster_hub.presence.registry import depart, read_presence
+from muster_hub.context import Nodes
+from muster_hub.presence.record import read_presence
+from muster_hub.presence.registry import depart
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreError
@@ -16,10 +17,10 @@ from muster_protocol.frames import DropCause
 from muster_protocol.ids import ClientId, Fingerprint
 
 BATCH = 256
-"""Departures told at once."""
+"""Departures sent to the store at once."""
 RETRY_S = 1.0
 MAX_SUSPECTS = 20_000
-"""Devices whose entry may be one that nobody here holds; beyond, the entry stands until this node ends."""
+"""Devices that may have an entry without a connection; any beyond it keep their entry until this node ends."""
 
 _log = structlog.get_logger(__name__)
 
@@ -30,13 +31,13 @@ class _Departed(NamedTuple):
 
 
 class Departures:
-    """Connections of this node that ended, and those that may stand in the store though nobody holds them."""
+    """Connections of this node to remove from the store: those that closed, and entries without a connection."""
 
     __slots__ = (
         "_back_by_ms",
         "_entering",
-        "_identity",
         "_left",
+        "_nodes",
         "_router",
         "_settled",
         "_store",
@@ -44,10 +45,10 @@ class Departures:
         "_wake",
     )
 
-    def __init__(self, store: Store, router: Router, identity: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, store: Store, router: Router, nodes: Nodes) -> None:
         self._store = store
         self._router = router
-        self._identity = identity
+        self._nodes = nodes
         self._left: dict[_Departed, DropCause] = {}
         self._back_by_ms = 0
         self._suspects: set[ClientId] = set()
@@ -57,22 +58,25 @@ class Departures:
         self._settled.set()
 
     def note(self, client: ClientId, number: int, cause: DropCause) -> None:
-        """Have a connection taken out of the store. Each was counted when it came in, so these are bounded too."""
+        """Remove a closed connection from the store. The limit on connections bounds these too."""
         self._left[_Departed(client, number)] = cause
-        self._work_is_there()
+        self._start_work()
 
     def expect_back(self, by_ms: int) -> None:
-        """From now on, expect those who leave to be back by then, by the store's clock: they were told to go."""
+        """Record, with every departure from now on, that the device should be back by then: this node is stopping.
+
+        ``by_ms`` is a time of the store's clock.
+        """
         self._back_by_ms = by_ms
 
     def suspect(self, client: ClientId) -> None:
-        """Look for an entry of this node that nobody here holds, after a call whose outcome is unknown."""
+        """Look for entries of this node that have no connection, after a call whose outcome is unknown."""
         if len(self._suspects) < MAX_SUSPECTS:
             self._suspects.add(client)
-            self._work_is_there()
+            self._start_work()
 
     def entering(self, client: ClientId, step: int) -> None:
-        """Count those of a device who are on their way in (+1, later -1): their entry is nobody's yet."""
+        """Count the device's handshakes in progress (+1, later -1): their entries have no connection yet."""
         count = self._entering.get(client, 0) + step
         if count:
             self._entering[client] = count
@@ -80,16 +84,16 @@ class Departures:
             self._entering.pop(client, None)
 
     async def settled(self) -> None:
-        """Wait until the store has heard everything."""
+        """Wait until the store has all departures."""
         await self._settled.wait()
 
     async def run(self) -> None:
-        """Tell the store, until cancelled."""
+        """Send departures to the store, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
-                await self._tell_all()
+                await self._send_all()
             except StoreError as error:
                 _log.info("departures_wait", left=len(self._left), suspects=len(self._suspects), error=str(error))
                 await asyncio.sleep(RETRY_S)
@@ -97,7 +101,7 @@ class Departures:
             else:
                 self._settle()
 
-    def _work_is_there(self) -> None:
+    def _start_work(self) -> None:
         self._settled.clear()
         self._wake.set()
 
@@ -105,17 +109,17 @@ class Departures:
         if not self._left and not self._suspects:
             self._settled.set()
 
-    async def _tell_all(self) -> None:
+    async def _send_all(self) -> None:
         while self._left:
             batch = dict(islice(self._left.items(), BATCH))
-            await together(*(self._tell(departed, cause) for departed, cause in batch.items()))
+            await together(*(self._send(departed, cause) for departed, cause in batch.items()))
         for client in tuple(self._suspects):
             if client in self._entering:
                 continue
             self._suspects.discard(client)
             await self._check(client)
 
-    async def _tell(self, departed: _Departed, cause: DropCause) -> None:
+    async def _send(self, departed: _Departed, cause: DropCause) -> None:
         watching = await depart(self._store, departed.client, [departed.number], cause, back_by_ms=self._back_by_ms)
         self._left.pop(departed, None)
         if watching:
@@ -128,6 +132,6 @@ class Departures:
             self._suspects.add(client)
             raise
         for number, row in found.instances:
-            ours = (row.node, row.incarnation) == self._identity()
+            ours = (row.node, row.incarnation) == (self._nodes.node, self._nodes.incarnation)
             if ours and client not in self._entering and self._router.local(client, number) is None:
                 self.note(client, number, DropCause.CLOSED)

@@ -1,15 +1,18 @@
-"""Looking at a device for somebody who asks whether it is online (SPEC.md section 5).
+"""Presence lookup: whether a device is online, for another device that asks (SPEC.md section 5).
 
-A device shows itself to those whom it trusts and nobody else. Whoever may not know sees ``hidden``, from the same calls
-to the store and in the same bytes.
+A device shows its presence only to those whom it trusts. Any other asker sees ``hidden``, after the same calls to the
+store and in the same bytes.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from muster_hub.context import NodeContext
-from muster_hub.presence.registry import Instances, PresenceRecord, depart, read_presence
+from muster_hub.presence.record import Instances, PresenceRecord, read_presence
+from muster_hub.presence.registry import depart
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow, Seat, seat
 from muster_protocol.connect import Role
@@ -17,15 +20,17 @@ from muster_protocol.frames import DropCause, Presence, PresenceState
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 
 LAPSE_AFTER_MS = 10_000
-"""How old an entry is at least before it may count as a lost node's: by then every other node knows a new one."""
+"""Minimum age of an entry that counts as a lost node's: by then every node knows of a node that has just started."""
 WATCH_LEASE_MS = 90_000
-"""How long a node is told of changes, unless it says again that it watches."""
+"""How long a node is notified of a device's changes after it last renewed its watch."""
 MAX_LOOKS_AT_ONCE = 256
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who wants to know."""
+    """The device that asks, and its key."""
 
     client: ClientId
     fingerprint: Fingerprint
@@ -33,18 +38,21 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What an asker may know of a device; ``holders`` are the nodes, with incarnation, that hold it online.
+    """What an asker may know of a device.
 
-    ``expected``: it is offline because its node ended as planned, and should be back any moment.
+    ``holders`` are the nodes, with incarnation, on which it is online. ``expected``: it is offline because its node
+    stopped as planned, and should be back soon. ``lost`` are the numbers of its connections that lost nodes left in the
+    store; ``remove_lost`` removes them.
     """
 
     presence: Presence
     holders: frozenset[tuple[str, str]] = frozenset()
     expected: bool = False
+    lost: tuple[int, ...] = ()
 
 
 def live_agents(context: NodeContext, connected: Instances) -> list[Seat]:
-    """Give the agents among a device's connections that a live node holds."""
+    """Return the agents among a device's connections that are on a live node."""
     agents = [seat(number, row) for number, row in connected if row.role is Role.AGENT]
     return [at for at in agents if context.nodes.live(at.node, at.incarnation)]
 
@@ -52,7 +60,7 @@ def live_agents(context: NodeContext, connected: Instances) -> list[Seat]:
 async def observe_all(
     context: NodeContext, pairs: Sequence[tuple[Asker, ClientId]], *, watching: bool = False
 ) -> list[Observation]:
-    """Look at devices for askers, in their order."""
+    """Observe devices for askers; return the observations in the same order."""
     found: list[Observation] = []
     for start in range(0, len(pairs), MAX_LOOKS_AT_ONCE):
         batch = pairs[start : start + MAX_LOOKS_AT_ONCE]
@@ -61,7 +69,10 @@ async def observe_all(
 
 
 async def observe(context: NodeContext, asker: Asker, client: ClientId, *, watching: bool = False) -> Observation:
-    """Look at one device for one asker; ``unknown`` while the store is away."""
+    """Observe one device for one asker; return ``unknown`` while the store is unavailable.
+
+    ``watching`` also renews this node's watch of the device for WATCH_LEASE_MS.
+    """
     node = context.nodes.node if watching else ""
     try:
         found = await read_presence(
@@ -69,40 +80,48 @@ async def observe(context: NodeContext, asker: Asker, client: ClientId, *, watch
         )
         if not found.trusts(asker.fingerprint):
             return Observation(Presence(client, PresenceState.HIDDEN, None, None))
-        return await _visible(context, client, found)
+        return _visible(context, client, found, await context.store.now_ms())
     except StoreUnavailable:
         return Observation(unknown(client, None))
 
 
 def unknown(client: ClientId, since: TimeMs | None) -> Presence:
-    """Give what is said of a device while nothing can be known."""
+    """Return the presence of a device while it cannot be known."""
     return Presence(client, PresenceState.UNKNOWN, since, None)
 
 
 def lapsed(context: NodeContext, row: InstanceRow, now_ms: int) -> bool:
-    """Tell whether an entry is that of a lost node, for certain."""
+    """Return whether an entry is certainly that of a lost node. ``now_ms`` is the store's clock."""
     old = now_ms - row.since_ms > LAPSE_AFTER_MS
     return old and context.nodes.acting() and not context.nodes.live(row.node, row.incarnation)
 
 
-async def _visible(context: NodeContext, client: ClientId, found: PresenceRecord) -> Observation:
+async def remove_lost(context: NodeContext, observed: Sequence[Observation]) -> None:
+    """Remove the connections that lost nodes left, which also records when and why each device went offline.
+
+    While the store is unavailable they stay, and a later observation finds them again.
+    """
+    lost = list({one.presence.client: one.lost for one in observed if one.lost}.items())
+    for start in range(0, len(lost), MAX_LOOKS_AT_ONCE):
+        batch = lost[start : start + MAX_LOOKS_AT_ONCE]
+        await asyncio.gather(*(_remove(context, client, numbers) for client, numbers in batch))
+
+
+async def _remove(context: NodeContext, client: ClientId, numbers: Sequence[int]) -> None:
+    try:
+        await depart(context.store, client, numbers, DropCause.NODE_LOST)
+    except StoreUnavailable as error:
+        _log.info("lost_connections_not_removed", client=client[:8], cause=error.cause)
+
+
+def _visible(context: NodeContext, client: ClientId, found: PresenceRecord, now_ms: int) -> Observation:
     live = [row for _, row in found.instances if context.nodes.live(row.node, row.incarnation)]
     if live:
         since = TimeMs(min(row.since_ms for row in live))
         holders = frozenset((row.node, row.incarnation) for row in live)
         return Observation(Presence(client, PresenceState.ONLINE, since, None), holders)
     if found.instances:
-        return Observation(
-            Presence(client, PresenceState.OFFLINE, await _lose(context, client, found), DropCause.NODE_LOST)
-        )
-    expected = found.back_by_ms > await context.store.now_ms()
-    return Observation(Presence(client, PresenceState.OFFLINE, found.last_seen, found.cause), expected=expected)
-
-
-async def _lose(context: NodeContext, client: ClientId, found: PresenceRecord) -> TimeMs:
-    """Take the entries of lost nodes out, which writes down when and why the device went; return that time."""
-    now_ms = await context.store.now_ms()
-    lost = [number for number, row in found.instances if lapsed(context, row, now_ms)]
-    if lost:
-        await depart(context.store, client, lost, DropCause.NODE_LOST)
-    return TimeMs(now_ms)
+        lost = tuple(number for number, row in found.instances if lapsed(context, row, now_ms))
+        return Observation(Presence(client, PresenceState.OFFLINE, TimeMs(now_ms), DropCause.NODE_LOST), lost=lost)
+    offline = Presence(client, PresenceState.OFFLINE, found.last_seen, found.cause)
+    return Observation(offline, expected=found.back_by_ms > now_ms)

@@ -1,43 +1,37 @@
-"""Connections as the store knows them: who is connected where, under which number (SPEC.md section 4.5)."""
+"""The registry of connections in the store: adding, confirming, refreshing and removing them (SPEC.md section 4.5)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from muster_hub.presence.record import Instances, instances
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
-from muster_hub.store.rows import CompatibilityRow, InstanceRow, PeerRow, Seat, instance_row, pack, peer_row, seat
-from muster_hub.store.scripts import Script, script
+from muster_hub.store.rows import CompatibilityRow, InstanceRow, Seat, pack, seat
+from muster_hub.store.scripts import script
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.codec import encode
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.frames import DropCause
-from muster_protocol.ids import ClientId, Fingerprint, InstanceId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, InstanceId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import statement_hash
 
-Instances: TypeAlias = tuple[tuple[int, InstanceRow], ...]
-"""A device's connections, each by its number."""
-
 MAX_CLI_INSTANCES = 8
-"""Command lines of one device that may be connected at once."""
+"""Command-line connections that one device may have at once."""
 
 _CONNECT = script("connect")
 _FENCE = script("fence")
 _DEPART = script("depart")
 _REGISTER = script("register")
 _CONFIRM = script("confirm")
-_LOOK = script("look")
-_ONLY_LOOK = Script.of("look", _LOOK.source.decode().replace("#!lua\n", "#!lua flags=no-writes\n", 1))
-"""The same for one who does not watch: it writes nothing, and so runs also when the store's memory is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectingDevice:
-    """A device that proved itself and wants in. ``token_counter`` is 0 unless it showed a genuine token."""
+    """A device that authenticated and is not registered yet. ``token_counter`` is 0 unless it has a genuine token."""
 
     card: VerifiedCard
     role: Role
@@ -46,13 +40,13 @@ class ConnectingDevice:
 
     @property
     def client(self) -> ClientId:
-        """The device's name."""
+        """The device's id."""
         return self.card.card.client
 
 
 @dataclass(frozen=True, slots=True)
 class PendingCut:
-    """What has to be carried into sessions before the connection is acknowledged."""
+    """A restriction to apply to the device's sessions before the connection is acknowledged."""
 
     why: str
     ver: int
@@ -61,7 +55,11 @@ class PendingCut:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The device is in. ``issued`` 0: no token. ``superseded`` are the connections that it took the place of."""
+    """A registered connection. ``issued`` is the counter of its new token, 0 for none.
+
+    ``superseded`` are the connections that it replaces, ``sessions`` those that ``cuts`` apply to, ``watching`` the
+    nodes to notify.
+    """
 
     number: int
     issued: int
@@ -75,33 +73,22 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class NotRegistered:
-    """The device is not in: ``retired`` or ``forked`` keys, ``revoked``, or ``full`` with the places that are taken."""
+    """A refused connection: ``retired`` or ``forked`` keys, a ``revoked`` device, or ``full``.
+
+    ``taken`` are the connections of a ``full`` device.
+    """
 
     word: str
     taken: Instances = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceRecord:
-    """A device as somebody who asked may see it: its word about the asker, its connections, and when it went."""
-
-    about_asker: PeerRow | None
-    last_seen: TimeMs | None
-    cause: DropCause | None
-    instances: Instances
-    back_by_ms: int = 0
-    """Until when it is expected back, after its node ended as planned; 0 if it is not."""
-
-    def trusts(self, fingerprint: Fingerprint) -> bool:
-        """Tell whether the device trusts the asker under this key."""
-        about = self.about_asker
-        return about is not None and about.kind == "trust" and about.fingerprint == fingerprint
-
-
 async def connect(
     store: Store, newcomer: ConnectingDevice, row: InstanceRow, lost: Sequence[int] = ()
 ) -> Registered | NotRegistered:
-    """Enter a connection; ``lost`` are numbers in ``NotRegistered.taken`` whose node is lost. Raises StoreError."""
+    """Register a connection. Raises ``StoreError``.
+
+    ``lost`` are numbers from ``NotRegistered.taken`` whose node is lost: their entries make room.
+    """
     card = newcomer.card
     args: list[Word] = [
         newcomer.client,
@@ -123,9 +110,9 @@ async def connect(
 async def depart(
     store: Store, client: ClientId, numbers: Sequence[int], cause: DropCause, *, back_by_ms: int = 0
 ) -> tuple[str, ...] | None:
-    """Take connections out; return the nodes to tell, or None if they were gone. Raises StoreError.
+    """Remove connections; return the nodes to notify, or None if they were gone. Raises ``StoreError``.
 
-    ``back_by_ms`` says until when, by the store's clock, the device is expected back; 0 if it is not.
+    ``back_by_ms`` is when the device should be back, by the store's clock; 0 if it is not expected back.
     """
     where = [keys.device(client), keys.instances(client), keys.watchers(client)]
     match await store.run(_DEPART, where, [await store.not_after_ms(), cause, back_by_ms, *numbers]):
@@ -138,9 +125,9 @@ async def depart(
 async def register(
     store: Store, client: ClientId, number: int, row: InstanceRow, fingerprint: Fingerprint
 ) -> tuple[str, ...] | None:
-    """Enter a connection anew under its number; return the nodes to tell, or None when its place is another's.
+    """Register a connection again under its number; return the nodes to notify, or None if it was superseded.
 
-    Raises StoreError.
+    Raises ``StoreError``.
     """
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
     args: list[Word] = [await store.not_after_ms(), number, row.role, pack(row), row.instance, fingerprint]
@@ -152,64 +139,29 @@ async def register(
 
 
 async def confirm(store: Store, client: ClientId, number: int, counter: int) -> str:
-    """Note that a token is on the device's disk: ``confirmed``, ``superseded`` or ``unknown``. Raises StoreError."""
+    """Record that a token is on the device's disk; return ``confirmed``, ``superseded`` or ``unknown``.
+
+    Raises ``StoreError``.
+    """
     reply = await store.run(_CONFIRM, [keys.device(client)], [await store.not_after_ms(), number, counter])
     return word(reply)
 
 
-async def read_presence(
-    store: Store,
-    client: ClientId,
-    asker: ClientId,
-    fingerprint: Fingerprint,
-    *,
-    watching_node: str = "",
-    watch_ms: int = 0,
-) -> PresenceRecord:
-    """Look at a device for an asker; with a node, have that node told of changes for so long. Raises StoreError."""
-    where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
-    args: list[Word] = [asker, fingerprint, await store.not_after_ms(), watching_node, watch_ms]
-    match await store.run(_LOOK if watching_node else _ONLY_LOOK, where, args):
-        case [bytes(about), bytes(last_seen), bytes(cause), list(rows), bytes(back_by)]:
-            return PresenceRecord(
-                about_asker=peer_row(about) if about else None,
-                last_seen=TimeMs(int(last_seen)) or None,
-                cause=DropCause(cause.decode()) if cause else None,
-                instances=instances(rows),
-                back_by_ms=int(back_by),
-            )
-        case reply:
-            raise TypeError(f"look returned {type(reply).__name__}")
-
-
-async def agent_seat(store: Store, client: ClientId) -> Seat | None:
-    """Find a device's agent. Raises StoreError."""
-    found = await read_presence(store, client, client, Fingerprint(b""))
-    agents = [seat(number, row) for number, row in found.instances if row.role is Role.AGENT]
-    return agents[0] if agents else None
-
-
 def compatibility(card: VerifiedCard) -> bytes:
-    """Give the row of what a device can do."""
+    """Return the packed row of what a device's card says it supports."""
     body = card.card
     return pack(CompatibilityRow(body.protocol.low, body.protocol.high, body.app, body.modes))
 
 
-def instances(rows: Sequence[Reply]) -> Instances:
-    """Read a reply of numbers and rows in turn."""
-    flat = [item for item in rows if isinstance(item, bytes)]
-    return tuple((int(number), instance_row(row)) for number, row in zip(flat[::2], flat[1::2], strict=True))
-
-
 def words(reply: Sequence[Reply]) -> tuple[str, ...]:
-    """Read a reply of names."""
+    """Return the names in a reply."""
     return tuple(item.decode() for item in reply if isinstance(item, bytes))
 
 
 def word(reply: Reply) -> str:
-    """Read a reply that is one word."""
+    """Return the one word of a reply. Raises ``TypeError`` for any other reply."""
     if not isinstance(reply, bytes):
-        raise TypeError("not a word")
+        raise TypeError("the reply is not a single word")
     return reply.decode()
 
 
@@ -253,7 +205,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegist
         case [bytes(refusal)]:
             return NotRegistered(refusal.decode())
         case _:
-            raise TypeError("not a reply of connect")
+            raise TypeError("unexpected reply of the script connect")
 
 
 def _cuts(reply: Sequence[Reply], fingerprint: Fingerprint) -> tuple[PendingCut, ...]:

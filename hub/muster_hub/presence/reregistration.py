@@ -1,4 +1,4 @@
-"""Entering a node's connections into the store anew: under a new incarnation, and now and then so that they last."""
+"""Registering a node's connections again: under a new incarnation, and regularly so that the entries do not expire."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,23 +7,23 @@ import structlog
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.registry import register
-from muster_hub.routing.router import LocalConnection
+from muster_hub.routing.services import LocalConnection
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.closes import CloseCode
 from muster_protocol.ids import TimeMs
 
 BATCH = 256
-"""Connections entered at once."""
+"""Connections registered at once."""
 RETRY_S = 0.5
 REFRESH_EVERY_S = 6 * 3600.0
-"""How often the entries of all connections are made to last: a quarter of what a stranger's entry lasts."""
+"""How often all connections are registered again: a quarter of the time after which a stranger's entry expires."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def register_all(context: NodeContext) -> None:
-    """Enter every connection of this node; close those whose place is another's by now."""
+    """Register every connection of this node; close those that another connection has superseded."""
     waiting: Sequence[LocalConnection] = list(context.router)
     _log.info("registering", connections=len(waiting), incarnation=context.nodes.incarnation[:8])
     while waiting:
@@ -41,7 +41,7 @@ async def register_all(context: NodeContext) -> None:
 
 
 async def refresh(context: NodeContext) -> None:
-    """Make all entries last, again and again, until cancelled."""
+    """Register all connections every REFRESH_EVERY_S, until cancelled."""
     while True:
         await asyncio.sleep(REFRESH_EVERY_S)
         await register_all(context)
@@ -49,7 +49,7 @@ async def refresh(context: NodeContext) -> None:
 
 async def _register(context: NodeContext, connection: LocalConnection) -> None:
     if context.router.local(connection.client, connection.number) is not connection:
-        return  # it left meanwhile
+        return  # it closed in the meantime
     caller = connection.caller
     since = TimeMs(await context.store.now_ms())
     row = InstanceRow(caller.instance, caller.role, context.nodes.node, context.nodes.incarnation, since)

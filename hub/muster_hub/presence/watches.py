@@ -1,52 +1,31 @@
-"""Who is online: for those who ask once (``who``), and for those who are told of changes too (``watch``).
+"""Presence requests: ``who``, answered once, and ``watch``, followed by a push for every change.
 
-A watcher is told at most once a second, and of a leave only once it has lasted ``SETTLE_S``; of one that a planned end
-of a node caused, once the device should have been back.
+A watcher gets a push at most once a second. A disconnect is announced only once it has lasted ``SETTLE_S``; one caused
+by a planned stop of a node, only once the device should have been back.
 """
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from muster_hub.context import NodeContext
-from muster_hub.presence.lookup import Asker, Observation, observe_all, unknown
+from muster_hub.presence.lookup import Asker, Observation, observe_all, remove_lost, unknown
+from muster_hub.presence.watch_table import DeviceWatch, WatchedDevice, WatchKey, WatchTable, is_unknown
 from muster_hub.routing.caller import Caller
-from muster_protocol.frames import Presence, PresencePush, PresenceReply, PresenceState, Watch, Who, encode_frame
+from muster_protocol.frames import Presence, PresencePush, PresenceReply, Watch, Who, encode_frame
 from muster_protocol.ids import ClientId
 
-SETTLE_S = 2.0
-"""How long a device has to be gone before its leave is announced."""
 PUSH_EVERY_S = 1.0
 RENEW_EVERY_S = 30.0
-"""How often a node says again that it watches, and looks at everything once more."""
-
-_Key: TypeAlias = tuple[ClientId, int]
-
-
-@dataclass(slots=True)
-class _Shown:
-    """What a watcher was last told of a device, and since when the device has been gone for it."""
-
-    seen: Observation
-    gone_at_s: float | None = None
-
-
-@dataclass(slots=True)
-class _Watch:
-    asker: Asker
-    number: int
-    shown: dict[ClientId, _Shown] = field(default_factory=dict)
+"""How often a node renews its watches in the store and observes all watched devices again."""
 
 
 class PresenceWatches:
-    """Who watches whom on this node."""
+    """The presence watches of this node's connections, and the pushes to them."""
 
-    __slots__ = ("_by_target", "_dirty", "_loop", "_renewed_at_s", "_wake", "_watches")
+    __slots__ = ("_dirty", "_loop", "_renewed_at_s", "_table", "_wake")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._watches: dict[_Key, _Watch] = {}
-        self._by_target: dict[ClientId, set[_Key]] = {}
+        self._table = WatchTable()
         self._dirty: set[ClientId] = set()
         self._wake = asyncio.Event()
         self._renewed_at_s = self._loop.time()
@@ -54,11 +33,10 @@ class PresenceWatches:
     # Use cases and connections call these.
 
     async def who(self, context: NodeContext, caller: Caller, request: Who) -> PresenceReply:
-        """Say who of these is online; ``unknown``, with the time last known, for those of whom the store does not."""
-        asker = Asker(caller.client, caller.fingerprint)
-        seen = await observe_all(context, [(asker, client) for client in request.clients])
+        """Answer which devices are online; ``unknown``, with the time last known, while the store does not answer."""
+        seen = await self._observe(context, caller, request, watching=False)
         known = [one.presence for one in seen]
-        devices = (self._last(caller, one.client) if _is_unknown(one) else one for one in known)
+        devices = (self._last(caller, one.client) if is_unknown(one) else one for one in known)
         return PresenceReply(re=request.id, devices=tuple(devices))
 
     def last_known(self, caller: Caller, request: Who) -> PresenceReply:
@@ -66,45 +44,37 @@ class PresenceWatches:
         return PresenceReply(re=request.id, devices=tuple(self._last(caller, client) for client in request.clients))
 
     async def watch(self, context: NodeContext, caller: Caller, request: Watch) -> PresenceReply:
-        """Say who of these is online, and tell this connection of changes from now on; replaces its last ``watch``."""
+        """Answer which devices are online and push their changes to this connection; replace its last ``watch``."""
         self.forget(caller.client, caller.connection)
-        asker = Asker(caller.client, caller.fingerprint)
-        seen = await observe_all(context, [(asker, client) for client in request.clients], watching=True)
+        seen = await self._observe(context, caller, request, watching=True)
         if request.clients and context.router.local(caller.client, caller.connection) is not None:
-            self._keep(_Watch(asker, caller.connection, {one.presence.client: _Shown(one) for one in seen}))
+            self._add(caller, seen)
         return PresenceReply(re=request.id, devices=tuple(one.presence for one in seen))
 
     def forget(self, client: ClientId, number: int) -> None:
-        """Forget what a connection watched."""
-        watch = self._watches.pop((client, number), None)
-        for target in watch.shown if watch else ():
-            keys = self._by_target[target]
-            keys.discard((client, number))
-            if not keys:
-                del self._by_target[target]
+        """Remove the watch of a connection, if it has one."""
+        self._table.remove((client, number))
 
     # The node calls these.
 
     def changed(self, client: ClientId) -> None:
-        """Look at a device again, if anybody here watches it."""
-        if client in self._by_target:
+        """Observe a device again, if a connection of this node watches it."""
+        if client in self._table:
             self._dirty.add(client)
             self._wake.set()
 
     def node_lost(self, node: str, incarnation: str) -> None:
-        """Look again at all whom a lost node held online."""
-        for watch in self._watches.values():
-            for target, shown in watch.shown.items():
-                if (node, incarnation) in shown.seen.holders:
-                    self.changed(target)
+        """Observe again all devices that were online on a lost node."""
+        for target in self._table.held_by(node, incarnation):
+            self.changed(target)
 
     def look_at_all(self) -> None:
-        """Look at everything again: a notify may have been missed."""
-        self._dirty |= self._by_target.keys()
+        """Observe all watched devices again: a bus message may have been missed."""
+        self._dirty.update(self._table.targets())
         self._wake.set()
 
     async def run(self, context: NodeContext) -> None:
-        """Tell the watchers of changes, until cancelled."""
+        """Push changes to the watchers, until cancelled."""
         while True:
             await self._next_round(context)
             if context.nodes.acting():
@@ -119,62 +89,52 @@ class PresenceWatches:
                 await self._wake.wait()
         except TimeoutError:
             overdue = self._loop.time() - self._renewed_at_s >= RENEW_EVERY_S
-            if overdue or (self._by_target and not context.store.connected):
+            if overdue or (self._table.targets() and not context.store.connected):
                 self._renewed_at_s = self._loop.time()
                 self.look_at_all()
         self._wake.clear()
 
-    def _last(self, caller: Caller, client: ClientId) -> Presence:
-        watch = self._watches.get((caller.client, caller.connection))
-        shown = watch.shown.get(client) if watch else None
-        return unknown(client, shown.seen.presence.since if shown else None)
+    async def _observe(
+        self, context: NodeContext, caller: Caller, request: Who | Watch, *, watching: bool
+    ) -> list[Observation]:
+        asker = Asker(caller.client, caller.fingerprint)
+        seen = await observe_all(context, [(asker, client) for client in request.clients], watching=watching)
+        await remove_lost(context, seen)
+        return seen
 
-    def _keep(self, watch: _Watch) -> None:
-        key = (watch.asker.client, watch.number)
-        self._watches[key] = watch
-        for target, shown in watch.shown.items():
-            self._by_target.setdefault(target, set()).add(key)
-            if _is_unknown(shown.seen.presence):
-                self.changed(target)
+    def _last(self, caller: Caller, client: ClientId) -> Presence:
+        watch = self._table.get((caller.client, caller.connection))
+        device = watch.devices.get(client) if watch else None
+        return unknown(client, device.observed.presence.since if device else None)
+
+    def _add(self, caller: Caller, seen: list[Observation]) -> None:
+        asker = Asker(caller.client, caller.fingerprint)
+        devices = {one.presence.client: WatchedDevice(one) for one in seen}
+        self._table.add(DeviceWatch(asker, caller.connection, devices))
+        for one in seen:
+            if is_unknown(one.presence):
+                self.changed(one.presence.client)
 
     async def _round(self, context: NodeContext) -> None:
         targets, self._dirty = self._dirty, set()
-        pairs = [(self._watches[key], target) for target in targets for key in tuple(self._by_target.get(target, ()))]
+        pairs = [(watch, target) for target in targets for watch in self._table.of_target(target)]
         found = await observe_all(context, [(watch.asker, target) for watch, target in pairs], watching=True)
-        news: dict[_Key, list[Presence]] = {}
+        await remove_lost(context, found)
+        news: dict[WatchKey, list[Presence]] = {}
         for (watch, target), seen in zip(pairs, found, strict=True):
-            key = (watch.asker.client, watch.number)
-            # Whoever watches something else by now is not told of what it watched before.
-            if self._watches.get(key) is watch and (presence := self._news(watch.shown[target], seen)):
-                news.setdefault(key, []).append(presence)
+            push = self._update(watch, target, seen)
+            if push is not None:
+                news.setdefault(watch.key, []).append(push)
         for (client, number), devices in news.items():
             connection = context.router.local(client, number)
             if connection is not None:
                 connection.send(encode_frame(PresencePush(devices=tuple(devices))))
 
-    def _news(self, shown: _Shown, seen: Observation) -> Presence | None:
-        """Take a new look at a device; return what its watcher is to be told now, if anything."""
-        before, now = shown.seen.presence, seen.presence
-        if _is_unknown(now):
-            self._dirty.add(now.client)  # and again, until it is known
-            seen = Observation(unknown(now.client, before.since), shown.seen.holders)
-        elif _gone(before, now) and not self._settled(shown, seen):
-            self._dirty.add(now.client)
-            return None
-        shown.gone_at_s = None
-        shown.seen = seen
-        changed = (before.state, before.cause) != (seen.presence.state, seen.presence.cause)
-        return seen.presence if changed else None
-
-    def _settled(self, shown: _Shown, seen: Observation) -> bool:
-        if shown.gone_at_s is None:
-            shown.gone_at_s = self._loop.time()
-        return self._loop.time() - shown.gone_at_s >= SETTLE_S and not seen.expected
-
-
-def _gone(before: Presence, now: Presence) -> bool:
-    return before.state is PresenceState.ONLINE and now.state is PresenceState.OFFLINE
-
-
-def _is_unknown(presence: Presence) -> bool:
-    return presence.state is PresenceState.UNKNOWN
+    def _update(self, watch: DeviceWatch, target: ClientId, seen: Observation) -> Presence | None:
+        """Record an observation; return what to push to the watcher."""
+        if self._table.get(watch.key) is not watch:
+            return None  # replaced or removed since the round began
+        push, again = watch.devices[target].update(seen, self._loop.time())
+        if again:
+            self._dirty.add(target)
+        return push

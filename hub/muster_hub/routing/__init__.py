@@ -1,1 +1,1 @@
-"""The connections of this node, the bus to the other nodes, and the caller of a request."""
+"""The connections of this node, the messages between nodes, and the caller of a request."""

@@ -1,4 +1,4 @@
-"""What one node tells another over the bus: four kinds of notify, none of which anything rests on."""
+"""The four messages that one node sends another over the bus. The bus may lose any; nothing depends on one."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from muster_protocol.ids import ClientId
 
 
 class PushToSeat(Struct, frozen=True, array_like=True, tag="push"):
-    """Send this frame to a device, if that connection is still there."""
+    """Send this frame to a device, if that connection still exists."""
 
     client: ClientId
     connection: int
@@ -17,7 +17,7 @@ class PushToSeat(Struct, frozen=True, array_like=True, tag="push"):
 
 
 class NotifyInbox(Struct, frozen=True, array_like=True, tag="inbox"):
-    """Something waits in the inbox of a device that is connected to you."""
+    """Deliver what waits in the inbox of a device that is connected to the receiving node."""
 
     client: ClientId
     connection: int
@@ -32,7 +32,7 @@ class CloseSeat(Struct, frozen=True, array_like=True, tag="close"):
 
 
 class NotifyPresence(Struct, frozen=True, array_like=True, tag="presence"):
-    """A device came, went, or changed whom it trusts: look again for those who watch it."""
+    """Read a device's presence again: it connected, disconnected, or changed whom it trusts."""
 
     client: ClientId
 
@@ -44,5 +44,5 @@ _decoder: msgspec.msgpack.Decoder[BusMessage] = msgspec.msgpack.Decoder(BusMessa
 
 
 def decode_bus_message(payload: bytes) -> BusMessage:
-    """Decode what another node said; raises ``msgspec.DecodeError`` for what this version does not understand."""
+    """Return the message of another node. Raises ``msgspec.DecodeError`` for one that this version does not know."""
     return _decoder.decode(payload)

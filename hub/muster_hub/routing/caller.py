@@ -1,4 +1,4 @@
-"""Who asks: a device that proved itself on one connection."""
+"""The caller of a request: a device that authenticated on one connection."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,8 @@ class Caller:
     """A connected device, as its handshake left it (SPEC.md section 4).
 
     ``fingerprints`` are those of all its keys, genesis first; ``fingerprint`` is the last of them. ``connection`` goes
-    into the store with every call on this connection's behalf, and is refused there once another one took its place.
+    into the store with every call on behalf of this connection, and the store refuses the call once a newer connection
+    has superseded this one.
     """
 
     client: ClientId

@@ -1,11 +1,11 @@
-"""Ways from a use case to a connected device: on this node, or over the bus on another one.
+"""The router: sends from a use case to a connected device, on this node or over the bus to another node.
 
-All of it is best effort and none of it waits. What must arrive waits in the device's inbox, and is only notified here.
+Sending is best effort: it waits for no delivery. A push that must arrive waits in the device's inbox; the router only
+notifies the node that delivers it.
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
 
 from muster_hub.routing.bus_messages import (
     BusMessage,
@@ -15,79 +15,37 @@ from muster_hub.routing.bus_messages import (
     PushToSeat,
     encode_bus_message,
 )
-from muster_hub.routing.caller import Caller
+from muster_hub.routing.services import AgentLookup, LocalConnection, MessageBus, PresenceListener
 from muster_hub.store.rows import Seat
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.ids import ClientId
 
 MAX_CLOSED_EARLY = 1_024
-"""Connections remembered that were to be closed and were not, or no longer, here; the oldest is forgotten first."""
-
-
-class LocalConnection(Protocol):
-    """A connected device on this node, as use cases see it."""
-
-    @property
-    def caller(self) -> Caller:
-        """Return who is connected."""
-
-    @property
-    def client(self) -> ClientId:
-        """Return whose connection it is."""
-
-    @property
-    def number(self) -> int:
-        """Return the connection's number in the store."""
-
-    @property
-    def role(self) -> Role:
-        """Return what the process on the other end does."""
-
-    @property
-    def busy(self) -> bool:
-        """Tell whether a request is being served."""
-
-    def finish(self) -> None:
-        """Take no more requests; those that came are answered."""
-
-    def send(self, frame: bytes) -> None:
-        """Send an encoded frame; nothing happens once the connection closes."""
-
-    def close(self, code: CloseCode) -> None:
-        """Close the connection."""
-
-    def hand_over(self, frame: bytes) -> None:
-        """Send the push that just came to wait in the device's inbox, behind those that are being delivered."""
-
-    def deliver_inbox(self) -> None:
-        """Send what waits in the device's inbox, soon, in a task of the connection's own."""
+"""Close messages remembered for connections that are not in this node's table; the oldest is dropped first."""
 
 
 class Router:
-    """The connections of one node, and the bus to those of the others."""
+    """The connections of one node, and the bus to those of the other nodes."""
 
-    __slots__ = ("_agents", "_closed_early", "_connections", "_find_seat", "_node", "_publish", "_watched")
+    __slots__ = ("_agents", "_bus", "_closed_early", "_connections", "_lookup", "_node", "_watches")
 
-    def __init__(
-        self,
-        node: str,
-        publish: Callable[[str, bytes], None],
-        find_seat: Callable[[ClientId], Awaitable[Seat | None]],
-        watched: Callable[[ClientId], None],
-    ) -> None:
+    def __init__(self, node: str, bus: MessageBus, lookup: AgentLookup, watches: PresenceListener) -> None:
         self._node = node
-        self._publish = publish
-        self._find_seat = find_seat
-        self._watched = watched
+        self._bus = bus
+        self._lookup = lookup
+        self._watches = watches
         self._connections: dict[tuple[ClientId, int], LocalConnection] = {}
         self._agents: dict[ClientId, LocalConnection] = {}
         self._closed_early: OrderedDict[tuple[ClientId, int], None] = OrderedDict()
 
-    # -- the table of this node -----------------------------------------------------------------------------------
+    # -- the table of this node ---------------------------------------------------------------------------------------
 
     def add(self, connection: LocalConnection) -> LocalConnection | None:
-        """Enter a connection; return the one that has to close now: the agent before it, or itself if it came late."""
+        """Add a connection and return the one that has to close now, if any.
+
+        That is the older agent of the same device, or this connection if a newer agent or a close message came first.
+        """
         key = (connection.client, connection.number)
         self._connections[key] = connection
         if key in self._closed_early:
@@ -102,28 +60,28 @@ class Router:
         return before
 
     def remove(self, connection: LocalConnection) -> None:
-        """Take a connection out; only its own entry."""
+        """Remove a connection; a newer connection of the same device stays."""
         self._connections.pop((connection.client, connection.number), None)
         if self._agents.get(connection.client) is connection:
             del self._agents[connection.client]
 
     def local(self, client: ClientId, number: int) -> LocalConnection | None:
-        """Return a connection of this node by its number."""
+        """Return a connection of this node by its number, or None."""
         return self._connections.get((client, number))
 
     def local_agent(self, client: ClientId) -> LocalConnection | None:
-        """Return the agent of a device, if it is connected to this node."""
+        """Return the agent of a device if it is connected to this node, else None."""
         return self._agents.get(client)
 
     def __iter__(self) -> Iterator[LocalConnection]:
-        """Go over a snapshot of all connections of this node."""
+        """Iterate over a snapshot of all connections of this node."""
         return iter(tuple(self._connections.values()))
 
     def __len__(self) -> int:
-        """Return how many devices' connections this node holds."""
+        """Return the number of connections of this node."""
         return len(self._connections)
 
-    # -- ways out -------------------------------------------------------------------------------------------------
+    # -- sending ------------------------------------------------------------------------------------------------------
 
     def push(self, client: ClientId, seats: Sequence[Seat], data: bytes) -> None:
         """Send an encoded push to these seats of a device."""
@@ -135,27 +93,27 @@ class Router:
                 self._tell(seat.node, PushToSeat(client, seat.connection, data))
 
     def push_here(self, client: ClientId, data: bytes) -> bool:
-        """Send an encoded push to a device's agent, if it is on this node; tells whether it is."""
+        """Send an encoded push to a device's agent if it is on this node; return whether it is."""
         here = self._agents.get(client)
         if here is not None:
             here.send(data)
         return here is not None
 
     async def push_live(self, client: ClientId, data: bytes) -> None:
-        """Send an encoded push to a device's agent, wherever it is.
+        """Send an encoded push to a device's agent on any node.
 
-        Raises ``StoreUnavailable`` when the agent is not here and the store cannot tell where it is.
+        Raises ``StoreUnavailable`` when the agent is not on this node and the store does not answer.
         """
         if self.push_here(client, data):
             return
-        seat = await self._find_seat(client)
+        seat = await self._lookup.find_agent(client)
         if seat is not None:
             self.push(client, [seat], data)
 
     def notify_inbox(self, client: ClientId, seats: Sequence[Seat], newest: bytes | None = None) -> None:
-        """Let the nodes of these seats deliver what waits in the device's inbox.
+        """Have the nodes of these seats deliver what waits in the device's inbox.
 
-        ``newest`` is the push that just came to wait there: on this node, it needs no reading.
+        ``newest`` is the push that was just put there: a connection of this node gets it without a read of the inbox.
         """
         for seat in seats:
             here = self.local(client, seat.connection)
@@ -168,27 +126,27 @@ class Router:
                 self._tell(seat.node, NotifyInbox(client, seat.connection))
 
     def close(self, client: ClientId, seat: Seat, code: CloseCode) -> None:
-        """Close a connection, here or on its node."""
+        """Close a connection on this node or on its own."""
         if seat.node == self._node:
             self._close_here(client, seat.connection, code)
         else:
             self._tell(seat.node, CloseSeat(client, seat.connection, code))
 
     def notify_presence(self, client: ClientId, nodes: Iterable[str]) -> None:
-        """Let these nodes look again at a device that somebody there watches."""
+        """Have these nodes read the presence of a device again for those who watch it."""
         for node in nodes:
             if node == self._node:
-                self._watched(client)
+                self._watches.changed(client)
             else:
                 self._tell(node, NotifyPresence(client))
 
-    # -- the way in -----------------------------------------------------------------------------------------------
+    # -- receiving ----------------------------------------------------------------------------------------------------
 
     def receive(self, message: BusMessage) -> None:
-        """Do what another node asks for; a connection that is gone by now is nobody's loss."""
+        """Apply a message from the bus; ignore it if the connection has gone."""
         match message:
             case NotifyPresence(client=client):
-                self._watched(client)
+                self._watches.changed(client)
             case CloseSeat(client=client, connection=number, code=code):
                 self._close_here(client, number, CloseCode(code))
             case PushToSeat(client=client, connection=number, frame=frame):
@@ -203,10 +161,10 @@ class Router:
         if here is not None:
             here.close(code)
             return
-        # It may be on its way in: the store knows it already, and this table does not.
+        # Its handshake may not be over: then the store has the connection already, and this table gets it later.
         self._closed_early[client, number] = None
         if len(self._closed_early) > MAX_CLOSED_EARLY:
             self._closed_early.popitem(last=False)
 
     def _tell(self, node: str, message: BusMessage) -> None:
-        self._publish(node, encode_bus_message(message))
+        self._bus.publish(node, encode_bus_message(message))

@@ -14,14 +14,17 @@ from muster_hub.connections import continuity
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.governance import statements
-from muster_hub.presence.registry import ConnectingDevice, Registered, agent_seat, connect, depart
+from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.registry import ConnectingDevice, Registered, connect, depart
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
-from muster_hub.routing.router import LocalConnection, Router
+from muster_hub.routing.router import Router
+from muster_hub.routing.services import LocalConnection
 from muster_hub.sessions import answers, dry_run, invites, joins, lifecycle
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
-from muster_hub.store.rows import InstanceRow, Seat
+from muster_hub.store.rows import InstanceRow
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_hub.telemetry.counters import Counters
@@ -218,7 +221,7 @@ class Desk:
         self.store = store
         self.nodes = AllLive(node, list(desks) or [node])
         self.clock = SetClock()
-        self.router = Router(node, self._publish, self._find, lambda client: None)
+        self.router = Router(node, self, AgentSeats(store), PresenceWatches())
         self.hub = NodeContext(
             store=store,
             router=self.router,
@@ -259,10 +262,8 @@ class Desk:
     def start(self, work: Any) -> None:
         self._group.create_task(work)
 
-    async def _find(self, client: ClientId) -> Seat | None:
-        return await agent_seat(self.store, client)
-
-    def _publish(self, node: str, data: bytes) -> None:
+    def publish(self, node: str, payload: bytes) -> None:
+        """Have another desk receive a message at once."""
         desk = self._desks.get(node)
         if desk is not None:
-            desk.router.receive(decode_bus_message(data))
+            desk.router.receive(decode_bus_message(payload))

@@ -7,7 +7,8 @@ from tests.integration.hub.conftest import Eventually, Links, StartNode
 from tests.integration.hub.device import Device, RefusedByHubError
 
 from muster_hub.node.node import Node
-from muster_hub.presence.registry import MAX_CLI_INSTANCES, read_presence
+from muster_hub.presence.record import read_presence
+from muster_hub.presence.registry import MAX_CLI_INSTANCES
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, ListStatements, Statements

@@ -12,8 +12,8 @@ from tests.integration.hub.device import WAIT_S, Device
 
 from muster_hub.node.drain import MIN_SPREAD_S
 from muster_hub.node.node import Node, open_node
-from muster_hub.presence import watches
-from muster_hub.presence.registry import read_presence
+from muster_hub.presence import watch_table
+from muster_hub.presence.record import read_presence
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.closes import CloseCode
@@ -92,7 +92,7 @@ async def test_devices_are_told_before_the_node_goes(store: Store, hub_settings:
 async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
     node: Node, hub_settings: NodeSettings, links: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watches, "SETTLE_S", 0.0)  # whoever leaves is announced at the first look
+    monkeypatch.setattr(watch_table, "SETTLE_S", 0.0)  # whoever leaves is announced at the first look
     asker, told, witness = Device(), Device(), Device()
     link = await links.enter_async_context(asker.connect(node.url))
     async with AsyncExitStack() as far_links:

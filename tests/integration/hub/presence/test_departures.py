@@ -6,7 +6,8 @@ from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
 from tests.integration.hub.device import Device
 
 from muster_hub.node.node import Node
-from muster_hub.presence.registry import ConnectingDevice, Registered, connect, read_presence
+from muster_hub.presence.record import read_presence
+from muster_hub.presence.registry import ConnectingDevice, Registered, connect
 from muster_hub.store.embedded import EmbeddedStore
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import verify_card

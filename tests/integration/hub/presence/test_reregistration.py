@@ -3,8 +3,9 @@
 from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import Device
 
+from muster_hub.node.bus_link import BusLink
 from muster_hub.node.node import Node
-from muster_hub.presence.registry import read_presence
+from muster_hub.presence.record import read_presence
 from muster_hub.store.keys import LEASES
 from muster_hub.store.scripts import script
 from muster_protocol.closes import CloseCode
@@ -46,7 +47,7 @@ async def test_a_device_that_moved_meanwhile_is_not_disturbed(start_node: StartN
     one, two = await start_node("one"), await start_node("two")
     device = Device()
     async with device.connect(one.url) as left_behind:
-        two._router._publish = lambda _node, _payload: None  # the word that closes the old connection gets lost
+        two._router._bus = BusLink()  # it leads nowhere: the message that closes the old connection is lost
         async with device.connect(two.url) as moved:
             old = await bury(one, two)
             assert await left_behind.closed() == CloseCode.SUPERSEDED

@@ -181,8 +181,8 @@ async def test_whoever_leaves_watches_no_more(node: Node, eventually: Eventually
     asker, seen = Device(), Device()
     async with asker.connect(node.url) as link:
         await watch(link, seen)
-        assert node._watching._by_target
-    await eventually(lambda: not node._watching._by_target)
+        assert node._watching._table.targets()
+    await eventually(lambda: not node._watching._table.targets())
 
 
 async def test_more_than_the_limit_cannot_be_watched(node: Node) -> None:

@@ -60,12 +60,36 @@ def watched() -> list[ClientId]:
     return []
 
 
-@pytest.fixture
-def router(said: list[tuple[str, object]], watched: list[ClientId]) -> Router:
-    async def nowhere(_: ClientId) -> Seat | None:
+class Sent:
+    """A bus that writes down what is sent."""
+
+    def __init__(self, said: list[tuple[str, object]]) -> None:
+        self._said = said
+
+    def publish(self, node: str, payload: bytes) -> None:
+        self._said.append((node, decode_bus_message(payload)))
+
+
+class OnAnotherNode:
+    """Every agent is connected to the same other node."""
+
+    async def find_agent(self, client: ClientId) -> Seat | None:
         return Seat("other", "i", 7)
 
-    return Router("here", lambda node, data: said.append((node, decode_bus_message(data))), nowhere, watched.append)
+
+class Watched:
+    """Writes down the devices that are to be looked at again."""
+
+    def __init__(self, watched: list[ClientId]) -> None:
+        self._watched = watched
+
+    def changed(self, client: ClientId) -> None:
+        self._watched.append(client)
+
+
+@pytest.fixture
+def router(said: list[tuple[str, object]], watched: list[ClientId]) -> Router:
+    return Router("here", Sent(said), OnAnotherNode(), Watched(watched))
 
 
 def here(number: int) -> Seat:
