@@ -13,6 +13,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.set-up
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
 SUITABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP := $(PY) -m pip --quiet --quiet --no-input --disable-pip-version-check
 
 # What the caller's shell has active must not leak into .venv.
@@ -25,7 +26,7 @@ ifneq ($(MADE_AT),$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-path test torture fuzz bench check clean
+.PHONY: help venv demo demo-path unit test torture fuzz bench check format docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -33,11 +34,14 @@ help: ## list the targets
 demo: $(STAMP) ## show a session between devices on a hub of this machine
 	@$(PY) $(DEMO)
 
+unit: $(STAMP) ## run the tests that need no hub and no store, in seconds
+	$(PYTEST) --hypothesis-profile quick -m 'not slow' tests/unit tests/vectors tests/property
+
 test: $(STAMP) ## run all tests, on a real store and real sockets
-	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(PYTEST) $(TESTS)
 
 torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 orders, or again in that of one SEED=n
-	SCHEDULES=$(SCHEDULES) $(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder tests/schedules
+	SCHEDULES=$(SCHEDULES) $(PYTEST) tests/schedules
 
 fuzz: $(STAMP) ## look for inputs that break codec or listener, FUZZ_SECONDS=60 long
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install --group fuzz
@@ -49,8 +53,15 @@ bench: $(STAMP) ## measure what the hub costs, REPEATS=5 times each, beside a ba
 check: $(STAMP) ## lint, formatting, types, and who may import whom
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy hub client protocol tests
+	$(PY) -m mypy hub client protocol tests .ci
 	$(VENV)/bin/lint-imports --no-logo
+
+format: $(STAMP) ## format the code, and apply the linter's safe fixes
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+docs: $(STAMP) ## build the API reference into build/docs
+	$(PY) .ci/api_reference.py build/docs
 
 demo-path: # for .ci/run, which runs the demo on an installed wheel
 	@echo $(DEMO)

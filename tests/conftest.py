@@ -2,11 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.real_parts"]
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -17,6 +19,7 @@ settings.register_profile(
     derandomize=IN_CI,  # where nobody can try again, the same examples each time
     print_blob=True,
 )
+settings.register_profile("quick", settings.get_profile("muster"), max_examples=10)  # `make unit`
 settings.load_profile("muster")
 
 _PERSONAL = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
@@ -33,28 +36,3 @@ def _home_of_its_own() -> Iterator[None]:
             patch.setenv(name, str(Path(home) / name.lower()))
         patch.setenv("HOME", home)
         yield
-
-
-def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Turn a skip into a failure, except the kind that pytest itself makes of an expected failure."""
-    if report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        report.longrepr = f"skipped, and in CI a missing part is a failure: {report.longrepr}"
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI no test may be skipped."""
-    report = yield
-    if IN_CI:
-        _refuse_skip(report)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """In CI no module of tests may be skipped either."""
-    report = yield
-    if IN_CI:
-        _refuse_skip(report)
-    return report

@@ -240,7 +240,7 @@ async def test_a_server_that_does_not_start_is_refused_in_words(data: Path) -> N
             pass
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.needs("/dev/full")
 async def test_a_full_disk_is_said_in_words(data: Path) -> None:
     async with EmbeddedStore(data):
         log = next((data / "store" / "appendonlydir").glob("*.incr.aof"))

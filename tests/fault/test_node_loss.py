@@ -5,6 +5,7 @@ import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from tests.fault.clocks import Clock
 from tests.fault.nodes import Cluster, cluster
 from tests.fault.server import server
@@ -72,6 +73,7 @@ async def test_a_dead_node_takes_its_devices_with_it(hub_nodes: Cluster) -> None
 # -- a dead node is noticed in 6 s, whatever the clocks do -------------------------------------------------------------
 
 
+@pytest.mark.needs("faketime")
 async def test_a_dead_node_is_noticed_in_6_s(tmp_path: Path) -> None:
     """The store's clock and the observer's wall clock move by an hour, one each way, in the middle of it."""
     for name in ("forward", "back"):

@@ -4,7 +4,6 @@ Two namespaces, the hub's and the device's, with two links between them. The hub
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -64,8 +63,6 @@ class Networks:
 
 @pytest.fixture
 def networks(tmp_path: Path) -> Iterator[Networks]:
-    if os.geteuid() != 0 or not Path(IP).exists():
-        pytest.skip("network namespaces need root and Debian's iproute2")
     mark = f"{abs(hash(str(tmp_path))) % 10**6}"
     made = Networks(f"mhub{mark}", f"mdev{mark}")
     try:
@@ -105,6 +102,7 @@ class Process:
         self._process.stdout.close()
 
 
+@pytest.mark.needs("ip", "network namespaces")
 def test_an_agent_follows_its_machine_from_one_network_to_the_next(networks: Networks, tmp_path: Path) -> None:
     with ExitStack() as stack:
         data = ("--data-dir", str(tmp_path / "hub"))

@@ -7,6 +7,7 @@ scripts keep them is shown in tests/integration/hub.
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.property.cast import A, B, nonce
@@ -121,6 +122,7 @@ def _step(agent: Agent, do: Do, choice: int) -> None:
             agent.crash()
 
 
+@pytest.mark.slow
 @given(_steps)
 @settings(max_examples=300)
 def test_p18_continuity_raises_no_false_alarm(steps: list[tuple[Do, int]]) -> None:
@@ -137,6 +139,7 @@ _copies = st.lists(
 _WHOLE = (Do.CONNECT, Do.WRITE, Do.CONFIRM)
 
 
+@pytest.mark.slow
 @given(_steps, _copies, st.permutations([False, False, True, True]), _copies)
 @settings(max_examples=300)
 def test_p18_continuity_finds_two_copies(

@@ -1,5 +1,6 @@
 """Joins under a hub that is the attacker: what both sides agree on, who can read, and who may be in a session."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.property.attacker import INSIDER_AND_RETIRED, Act, Step, World, schedules
@@ -77,6 +78,7 @@ def test_p01_agreement_with_a_member_who_missed_a_key() -> None:
 _skews = st.fixed_dictionaries({actor.client: st.integers(-DAY_MS, DAY_MS) for actor in (A, B, C, M)})
 
 
+@pytest.mark.slow
 @given(kinds, _skews)
 @settings(max_examples=20)
 def test_p25_clocks_change_no_honest_join(kind: SessionKind, skews: dict[ClientId, int]) -> None:
@@ -85,6 +87,7 @@ def test_p25_clocks_change_no_honest_join(kind: SessionKind, skews: dict[ClientI
     assert {target.state for target in world.creator.machine.targets.values()} == {TargetState.JOINED}
 
 
+@pytest.mark.slow
 @given(kinds, schedules, _skews)
 @settings(max_examples=50)
 def test_p25_clocks_change_no_security(kind: SessionKind, steps: list[Step], skews: dict[ClientId, int]) -> None:
@@ -137,6 +140,7 @@ POSED: list[Step] = [(Act.POSE, 0, 0, 0), *HONESTLY]
 """Answers in the honest devices' names are there before their own."""
 
 
+@pytest.mark.slow
 @given(kinds, schedules, st.sampled_from([(B, C), (B, C, M)]))
 @example(SessionKind.STAR, POSED, (B, C))
 @settings(max_examples=40)

@@ -137,6 +137,7 @@ def test_p05_every_place_opens_what_belongs_there() -> None:
         _try(place, place.admission, place.key, place.epoch, place.sealed)
 
 
+@pytest.mark.slow
 @given(_indices, _indices, st.sets(st.sampled_from(MOVED), min_size=1), st.booleans())
 @settings(max_examples=400)
 def test_p05_no_cut_and_paste(source: int, target: int, moved: set[str], insider: bool) -> None:
