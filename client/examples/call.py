@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from muster_client import Agent
+from muster_client import Agent, SessionRequest
 from muster_client.paths import default_path
 
 
@@ -18,7 +18,7 @@ async def main(folder: Path, names: list[str]) -> int:
     async with Agent.open(folder) as agent:
         await agent.connected()
         peers = {agent.device.resolve(name).client: name for name in names}
-        session = await agent.start_session(list(peers))
+        session = await agent.start_session(SessionRequest(tuple(peers)))
         targets = await session.wait()
         for target in targets:
             print(peers[target.client], target.state, target.reason or "")  # noqa: T201 - this is what it is for

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from muster_client.connection.hub import Hub
     from muster_client.control.client import ControlClient
     from muster_client.device.device import Device
+    from muster_client.device.session_request import SessionRequest
     from muster_client.sessions.session import Session
 
 _HOMES = {
@@ -22,9 +23,10 @@ _HOMES = {
     "Hub": "muster_client.connection.hub",
     "Policy": "muster_client.agent",
     "Session": "muster_client.sessions.session",
+    "SessionRequest": "muster_client.device.session_request",
 }
 
-__all__ = ["Agent", "Asked", "ControlClient", "Device", "Hub", "Policy", "Session"]
+__all__ = ["Agent", "Asked", "ControlClient", "Device", "Hub", "Policy", "Session", "SessionRequest"]
 
 
 def __getattr__(name: str) -> object:

@@ -17,6 +17,7 @@ from muster_client.connection.statement_sync import PublishResult, fetch_own, pu
 from muster_client.control.lock import agent_lock
 from muster_client.control.server import ControlServer, socket_path
 from muster_client.device.device import Device
+from muster_client.device.session_request import SessionRequest
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
 from muster_client.events import (
     Broadcast,
@@ -31,13 +32,13 @@ from muster_client.events import (
 from muster_client.paths import LOCK_FILE
 from muster_client.sessions.answering import Answering, Asked, Policy
 from muster_client.sessions.context import SessionContext
-from muster_client.sessions.create import DEFAULT_SESSION_MS, create_session
+from muster_client.sessions.create import create_session
 from muster_client.sessions.membership import Membership
 from muster_client.sessions.pushes import Pushes
 from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.frames import ConfirmToken, Ok, Presence, PresenceReply, Purpose, Push, SessionKind, Watch, Who
+from muster_protocol.frames import ConfirmToken, Ok, Presence, PresenceReply, Push, Watch, Who
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
 
@@ -202,44 +203,22 @@ class Agent:
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
-    async def start_session(
-        self,
-        targets: Sequence[ClientId],
-        *,
-        mode: Mode = Mode.JOIN,
-        profile: str | None = None,
-        kind: SessionKind = SessionKind.MESH,
-        purpose: Purpose = Purpose.AUTO,
-        lasts_ms: int = DEFAULT_SESSION_MS,
-    ) -> Session:
-        """Create a session and call devices into it; returns once the hub has said what became of each call.
+    async def start_session(self, request: SessionRequest) -> Session:
+        """Create a session and call its targets; return once the hub has answered for each call.
 
         All targets are checked over this device's own store before anything is created. Raises ``InvalidRequest``,
         ``NotTrusted``, ``SessionRefused``, ``HubUnreachable``.
         """
-        session = await self.create_session(
-            targets, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
-        )
-        await session.invite(targets, purpose=purpose)
+        session = await self.create_session(request)
+        await session.invite(request.targets, purpose=request.purpose)
         return session
 
-    async def create_session(
-        self,
-        targets: Sequence[ClientId],
-        *,
-        mode: Mode,
-        profile: str | None,
-        kind: SessionKind,
-        purpose: Purpose,
-        lasts_ms: int = DEFAULT_SESSION_MS,
-    ) -> Session:
-        """Do the first half of ``start_session``: check the targets and make the session; ``invite`` then calls them.
+    async def create_session(self, request: SessionRequest) -> Session:
+        """Do the first half of ``start_session``: check the targets and create the session; ``invite`` then calls them.
 
-        Whoever wants to see each step of the calls listens to ``updates`` in between.
+        Read ``updates`` in between to see each step of the calls.
         """
-        session = await create_session(
-            self._context, targets, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
-        )
+        session = await create_session(self._context, request)
         self._membership.add(session)
         self._beside.start(session.run())
         session.begun()

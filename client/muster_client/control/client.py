@@ -39,6 +39,7 @@ from muster_client.control.messages import (
     StatusIs,
     TargetUpdate,
 )
+from muster_client.device.session_request import SessionRequest
 from muster_client.errors import (
     ControlFailed,
     HubUnreachable,
@@ -58,7 +59,6 @@ __all__ = [
     "ControlClient",
     "SessionView",
     "Settled",
-    "StartRequest",
     "StartUpdate",
     "Started",
     "TargetUpdate",
@@ -81,7 +81,7 @@ class ControlClient:
         """Ask how the agent is."""
         return self._ask(AskStatus(), StatusIs).status
 
-    def start(self, request: StartRequest) -> Generator[StartUpdate, None, None]:
+    def start(self, request: SessionRequest) -> Generator[StartUpdate, None, None]:
         """Create a session and call devices into it, live.
 
         Ends after ``Settled``. A reader that stops (closes the iterator, or ends) at ``Started``, the first line, has
@@ -89,7 +89,7 @@ class ControlClient:
         next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or ``HubUnreachable``
         at the first step; no session then exists. Raises ``ControlFailed`` where the reader left ``Started`` lying.
         """
-        with self._lines(request) as (lines, connection):
+        with self._lines(StartRequest(session=request)) as (lines, connection):
             for line in lines:
                 if not isinstance(line, Started | TargetUpdate | Settled):
                     raise as_error(line)

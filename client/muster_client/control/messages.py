@@ -2,11 +2,10 @@
 
 from msgspec import Struct
 
+from muster_client.device.session_request import SessionRequest
 from muster_client.errors import Obstacle, Trouble
 from muster_client.events import InboxEntry, Target
 from muster_client.views import AgentStatus, SessionView
-from muster_protocol.cards import Mode
-from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason, Sayer
 
@@ -21,14 +20,9 @@ class ControlRequest(Struct, frozen=True, kw_only=True, tag_field="ask"):
 
 
 class StartRequest(ControlRequest, frozen=True, kw_only=True, tag="start"):
-    """What ``Agent.start_session`` takes. ``lasts_ms`` None: a day."""
+    """Create this session and call its targets; the answer is a stream of ``StartUpdate`` lines."""
 
-    targets: tuple[ClientId, ...]
-    mode: Mode = Mode.JOIN
-    profile: str | None = None
-    kind: SessionKind = SessionKind.MESH
-    purpose: Purpose = Purpose.AUTO
-    lasts_ms: int | None = None
+    session: SessionRequest
 
 
 class GoAhead(ControlRequest, frozen=True, kw_only=True, tag="go_ahead"):

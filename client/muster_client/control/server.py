@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -40,16 +40,14 @@ from muster_client.control.messages import (
     TargetUpdate,
 )
 from muster_client.device.private_files import PRIVATE_FILE, in_words, make_private_folder, readable_by_others
+from muster_client.device.session_request import SessionRequest
 from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
 from muster_client.events import InboxEntry, TargetChanged
 from muster_client.paths import SOCKET_FILE
-from muster_client.sessions.create import DEFAULT_SESSION_MS
 from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
-from muster_protocol.cards import Mode
 from muster_protocol.errors import MusterError
-from muster_protocol.frames import Purpose, SessionKind
-from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.ids import SessionId
 from muster_protocol.reasons import Sayer
 
 MAX_CONTROL_CLIENTS = 16
@@ -103,16 +101,7 @@ class Controlled(Protocol):
     def notify(self) -> None:
         """Look for what another process of the device did."""
 
-    async def create_session(
-        self,
-        targets: Sequence[ClientId],
-        *,
-        mode: Mode,
-        profile: str | None,
-        kind: SessionKind,
-        purpose: Purpose,
-        lasts_ms: int,
-    ) -> Session:
+    async def create_session(self, request: SessionRequest) -> Session:
         """Create a session without calling anyone."""
 
 
@@ -164,7 +153,7 @@ class ControlServer:
     async def _answer(self, request: AnyRequest, go_ahead: asyncio.Event) -> AsyncGenerator[AnyLine, None]:
         try:
             if isinstance(request, StartRequest):
-                async with aclosing(self._start(request, go_ahead)) as lines:
+                async with aclosing(self._start(request.session, go_ahead)) as lines:
                     async for line in lines:
                         yield line
             else:
@@ -172,7 +161,7 @@ class ControlServer:
         except MusterError as error:
             yield as_line(error)
 
-    async def _start(self, request: StartRequest, go_ahead: asyncio.Event) -> AsyncGenerator[AnyLine, None]:
+    async def _start(self, request: SessionRequest, go_ahead: asyncio.Event) -> AsyncGenerator[AnyLine, None]:
         session = await self._create(request)
         taken = False
         try:
@@ -195,7 +184,7 @@ class ControlServer:
                 break
         yield Settled(session=session.view())
 
-    async def _create(self, request: StartRequest) -> Session:
+    async def _create(self, request: SessionRequest) -> Session:
         """Make the session; where the command line goes away meanwhile, nobody wants it, and it is closed again."""
         made: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         # Not cancelled with the request: whatever the hub was asked for has to be taken back.
@@ -207,16 +196,9 @@ class ControlServer:
                 self._beside.start(_drop(made.result()))
             raise
 
-    async def _make(self, request: StartRequest, made: "asyncio.Future[Session]") -> None:
+    async def _make(self, request: SessionRequest, made: "asyncio.Future[Session]") -> None:
         try:
-            session = await self._agent.create_session(
-                request.targets,
-                mode=request.mode,
-                profile=request.profile,
-                kind=request.kind,
-                purpose=request.purpose,
-                lasts_ms=request.lasts_ms or DEFAULT_SESSION_MS,
-            )
+            session = await self._agent.create_session(request)
         except MusterError as error:
             if not made.cancelled():
                 made.set_exception(error)

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from muster_client.device.session_request import SessionRequest
 from muster_client.device.statements import Held
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
 from muster_protocol.exchange import Invite
-from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
+from muster_protocol.frames import MAX_MEMBERS
 from muster_protocol.governance import Grant, Trust
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, TimeMs
 from muster_protocol.labels import Kind
@@ -54,33 +55,32 @@ def _facts(held: Held, spent: frozenset[GrantId]) -> GrantFacts:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What this device means to do: call these targets into a session that has these other members already."""
+def decide_outgoing(
+    own: OwnFacts,
+    request: SessionRequest,
+    target: ClientId,
+    now: TimeMs,
+    *,
+    standing: Reason | None = None,
+    members: Sequence[ClientId] = (),
+) -> Decision:
+    """Decide whether this device may call ``target``, as far as it can know.
 
-    targets: tuple[ClientId, ...]
-    mode: Mode
-    profile: str | None
-    kind: SessionKind
-    purpose: Purpose
-    members: tuple[ClientId, ...] = ()
-
-
-def decide_outgoing(own: OwnFacts, intent: Intent, target: ClientId, standing: Reason | None, now: TimeMs) -> Decision:
-    """Judge whether this device may call ``target``, as far as it can know."""
+    ``members``: who is in the session already, beside this device.
+    """
     call = Call(
         creator=own.client,
         target=target,
-        targets=intent.targets,
-        members=intent.members,
-        kind=intent.kind,
-        mode=intent.mode,
-        profile=intent.profile,
-        purpose=intent.purpose,
-        room=MAX_MEMBERS - 1 - len(intent.members),
+        targets=request.targets,
+        members=tuple(members),
+        kind=request.kind,
+        mode=request.mode,
+        profile=request.profile,
+        purpose=request.purpose,
+        room=MAX_MEMBERS - 1 - len(members),
     )
     # A peer is expected under the key that was pinned: its answer must be signed by that one.
-    known = {client: _expected(own, client) for client in (target, *intent.members)}
+    known = {client: _expected(own, client) for client in (target, *members)}
     return decide(call, {**known, own.client: _myself(own, standing)}, now)
 
 

@@ -6,7 +6,7 @@ follows it share one transaction. Nothing here speaks to the hub.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +20,10 @@ from muster_client.device.hub_address import HubAddress, parse_hub_url
 from muster_client.device.identity import Identity, read_identity, write_identity
 from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
+from muster_client.device.session_request import SessionRequest
 from muster_client.device.statements import Held, StatementStore, Topic
 from muster_client.device.trust_book import DEFAULT_GRANT_MS, TrustBook
-from muster_client.errors import DeviceExists, NoDevice, UnusableData
+from muster_client.errors import DeviceExists, NoDevice, NotTrusted, Obstacle, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import Card, Mode, ProtocolRange
 from muster_protocol.continuity import Token
@@ -32,7 +33,7 @@ from muster_protocol.exchange import Invite
 from muster_protocol.governance import Grant
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
 from muster_protocol.labels import Kind
-from muster_protocol.reasons import Reason
+from muster_protocol.reasons import REASONS, Category, Reason, Sayer
 from muster_protocol.serials import Verdict
 from muster_protocol.signed import Signed, read
 
@@ -292,9 +293,36 @@ class Device(TrustBook):
 
     # -- decisions ----------------------------------------------------------------------------------------------------
 
-    def decide_outgoing(self, intent: decisions.Intent, target: ClientId, standing: Reason | None = None) -> Decision:
-        """Judge over own data whether this device may call ``target``."""
-        return decisions.decide_outgoing(self._facts(), intent, target, standing, self._clock())
+    def check_request(self, request: SessionRequest) -> None:
+        """Check whether the requested session may be created at all.
+
+        Raises ``InvalidRequest``; ``NotTrusted`` with every target that this device does not trust. A missing grant
+        refuses one call and not the session, so ``decide_outgoing`` finds it when that call is made.
+        """
+        request.check(self.client)
+        facts, now = self._facts(), self._clock()
+        decided = [
+            (target, decisions.decide_outgoing(facts, request, target, now).reason) for target in request.targets
+        ]
+        obstacles = [
+            Obstacle(target, reason, Sayer.DEVICE)
+            for target, reason in decided
+            if reason is not None and REASONS[reason].category is Category.TRUST
+        ]
+        if obstacles:
+            raise NotTrusted(obstacles)
+
+    def decide_outgoing(
+        self,
+        request: SessionRequest,
+        target: ClientId,
+        standing: Reason | None = None,
+        members: Sequence[ClientId] = (),
+    ) -> Decision:
+        """Decide over this device's own data whether it may call ``target`` into a session with these members."""
+        return decisions.decide_outgoing(
+            self._facts(), request, target, self._clock(), standing=standing, members=members
+        )
 
     def decide_incoming(self, invite: Invite, standing: Reason | None = None) -> Decision:
         """Judge over own data whether this device may say yes to an invite that verified."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 from typing_extensions import override
 
-from muster_client.device.decisions import Intent
+from muster_client.device.session_request import SessionRequest
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.events import Progress, Target, TargetChanged
 from muster_client.sessions.context import SessionContext, fresh_epoch_key
@@ -99,15 +99,16 @@ class HostedSession(Session):
             self._purposes[client] = purpose
             self._called_s[client] = time.monotonic()
         members = tuple(client for client in self._known.epoch.clients if client != self.creator)
-        intent = Intent(tuple(targets), self.mode, self.profile, self.kind, purpose, members)
+        request = SessionRequest(tuple(targets), self.mode, self.profile, self.kind, purpose)
         async with asyncio.TaskGroup() as group:
             for client in targets:
-                group.create_task(self._prepare(client, intent))
+                group.create_task(self._prepare(client, request, members))
         await self._send_invites()
 
-    async def _prepare(self, client: ClientId, intent: Intent) -> None:
+    async def _prepare(self, client: ClientId, request: SessionRequest, members: Sequence[ClientId]) -> None:
         """Make the invite to one device, or say why there is none."""
-        reason = self._context.device.decide_outgoing(intent, client, self._context.link.standing).reason
+        device, standing = self._context.device, self._context.link.standing
+        reason = device.decide_outgoing(request, client, standing, members).reason
         if reason is not None:
             self._refuse(client, reason, Sayer.DEVICE)
             return
@@ -124,7 +125,7 @@ class HostedSession(Session):
         expires_at = TimeMs(now + DEFAULT_INVITE_MS)
         self._delivered.discard(client)
         self._unsent[client] = self._machine.invite(
-            client, key, invite=invite, purpose=intent.purpose, expires_at=expires_at, now=now
+            client, key, invite=invite, purpose=request.purpose, expires_at=expires_at, now=now
         )
         self._invites[client] = invite
         self._show_targets()

@@ -118,17 +118,6 @@ class Session(ABC):
             targets=tuple(self._targets.values()),
         )
 
-    def environment(self) -> dict[str, str]:
-        """Describe the session to a program: variables named ``MUSTER_...``, none of them secret."""
-        return {
-            "MUSTER_SESSION": self.id,
-            "MUSTER_MODE": self.mode,
-            "MUSTER_PROFILE": self.profile or "",
-            "MUSTER_CREATOR": self.creator,
-            "MUSTER_MEMBERS": " ".join(self._known.epoch.clients),
-            "MUSTER_EPOCH": str(self.epoch),
-        }
-
     def export_key(self, label: str, length: int = 32) -> bytes:
         """Derive a key of 16 to 64 bytes from this epoch's key, for one use of the application.
 

@@ -15,11 +15,11 @@ from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
 from muster_client.cli.output.report_failure import tell
-from muster_client.device.decisions import Intent
 from muster_client.device.device import Device
+from muster_client.device.session_request import SessionRequest
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Check, Decision
-from muster_protocol.frames import DecisionReply, Purpose, SessionKind
+from muster_protocol.frames import DecisionReply, Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason, Sayer
 
@@ -119,9 +119,10 @@ def _client(device: Device, name: str) -> ClientId:
 def _verdict(device: Device, question: Question) -> WhyVerdict:
     own = None
     if question.creator == device.client:
-        targets = (question.target,)
-        intent = Intent(targets, question.mode, question.profile, SessionKind.MESH, question.purpose)
-        own = device.decide_outgoing(intent, question.target)
+        request = SessionRequest(
+            (question.target,), mode=question.mode, profile=question.profile, purpose=question.purpose
+        )
+        own = device.decide_outgoing(request, question.target)
         if own.reason is not None:
             return WhyVerdict(own, None)
     return WhyVerdict(own, _ask_hub(device, question))

@@ -15,17 +15,16 @@ from muster_client.cli.output.help_pages import examples
 from muster_client.cli.output.nicknames import Nicknames, short
 from muster_client.cli.output.output import Output
 from muster_client.cli.start.attempt import Attempt, called
-from muster_client.cli.start.run import Run, is_about_trust
-from muster_client.control.client import StartRequest
-from muster_client.device.decisions import Intent
+from muster_client.cli.start.run import Run
 from muster_client.device.device import Device
-from muster_client.errors import InvalidRequest, NotTrusted, Obstacle, UnknownName
+from muster_client.device.session_request import DEFAULT_SESSION_MS, SessionRequest
+from muster_client.errors import InvalidRequest, NoAgent, NotTrusted, UnknownName
 from muster_protocol.cards import Mode
 from muster_protocol.errors import MusterError
 from muster_protocol.exchange import DEFAULT_INVITE_MS
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId
-from muster_protocol.reasons import REASONS, Category, Sayer
+from muster_protocol.reasons import Sayer
 
 commands = typer.Typer()
 
@@ -101,14 +100,10 @@ def start(
     with found.device() as device:
         clients = _resolve(device, targets)
         names = Nicknames(device)
-        intent = Intent(clients, mode, profile, kind, purpose)
-        request = StartRequest(
-            targets=clients, mode=mode, profile=profile, kind=kind, purpose=purpose, lasts_ms=lasts_ms
-        )
+        request = SessionRequest(clients, mode, profile, kind, purpose, lasts_ms or DEFAULT_SESSION_MS)
         run = Run(found.agent(), request, Attempt(called(clients), wait), names, output)
         try:
-            _check(device, intent)
-            code = run.follow(timeout_ms or DEFAULT_INVITE_MS)
+            code = _follow(run, device, request, timeout_ms or DEFAULT_INVITE_MS)
         except NotTrusted as error:
             code = run.refused_here(error.obstacles)
         except InvalidRequest as error:
@@ -129,15 +124,13 @@ def _resolve(device: Device, names: Sequence[str]) -> tuple[ClientId, ...]:
         raise failure from error
 
 
-def _check(device: Device, intent: Intent) -> None:
-    """Ask this device's own data; raises ``InvalidRequest``, ``NotTrusted``. The agent asks them again."""
-    found = [(target, device.decide_outgoing(intent, target).reason) for target in intent.targets]
-    for target, reason in found:
-        if reason is not None and REASONS[reason].category is Category.REQUEST:
-            raise InvalidRequest(reason, peer=target)
-    untrusted = [(target, reason) for target, reason in found if reason is not None and is_about_trust(reason)]
-    if untrusted:
-        raise NotTrusted([Obstacle(target, reason, Sayer.DEVICE) for target, reason in untrusted])
+def _follow(run: Run, device: Device, request: SessionRequest, timeout_ms: int) -> ExitCode:
+    try:
+        return run.follow(timeout_ms)
+    except NoAgent:
+        # No agent has checked the request, and what this device's own data say against it comes first.
+        device.check_request(request)
+        raise
 
 
 def _invalid(error: InvalidRequest, names: Nicknames) -> Failure:

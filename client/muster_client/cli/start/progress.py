@@ -73,11 +73,12 @@ class Table:
         self._live = Live(self, console=console(), refresh_per_second=FRAMES_PER_S)
 
     def show(self, target: Target) -> None:
-        """Show the step at the next frame."""
+        """Show the step at the next frame; the first step brings up the table."""
         self._targets[target.client] = target
+        # Not before: a request that the agent turns down calls no device, and has no table.
+        self._live.start()
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(

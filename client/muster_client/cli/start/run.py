@@ -13,7 +13,8 @@ from muster_client.cli.output.report_failure import tell
 from muster_client.cli.start.attempt import Attempt
 from muster_client.cli.start.interrupts import CutShort, cut_short_after
 from muster_client.cli.start.progress import view_for, whose
-from muster_client.control.client import ControlClient, StartRequest
+from muster_client.control.client import ControlClient
+from muster_client.device.session_request import SessionRequest
 from muster_client.errors import HubError, NoAgent, Obstacle, UnknownSession
 from muster_client.events import Progress, Target
 from muster_protocol.errors import MusterError
@@ -36,7 +37,7 @@ class Run:
     """Follows one attempt from the request to the exit code."""
 
     def __init__(
-        self, agent: ControlClient, request: StartRequest, attempt: Attempt, names: Nicknames, output: Output
+        self, agent: ControlClient, request: SessionRequest, attempt: Attempt, names: Nicknames, output: Output
     ) -> None:
         self._agent = agent
         self._request = request

@@ -13,7 +13,7 @@ from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from muster_client import Agent, Device, Hub
+from muster_client import Agent, Device, Hub, SessionRequest
 from muster_client.connection.hub import shown_hub_key
 from muster_client.device.device import PROTOCOL
 from muster_client.errors import HubKeyChanged, HubRefused, HubUnreachable
@@ -72,7 +72,7 @@ async def test_an_agent_survives_its_hub_with_its_sessions(own_hub: HubProcess, 
     befriend(laptop, nas, desk)
     agents = [await open_agent(device) for device in (laptop, nas, desk)]
     heard = [agent.events() for agent in agents]
-    session = await agents[0].start_session([nas.client])
+    session = await agents[0].start_session(SessionRequest((nas.client,)))
     await until(heard[1], SessionJoined)
     await settled(session)
     key = session.export_key("app")
@@ -193,7 +193,7 @@ async def test_a_running_agent_hears_that_its_person_confirmed_the_data(
         agent = await open_agent(copy)
         assert agent.status().standing is Reason.CLONE_SUSPECTED
         await open_agent(nas)
-        suspended = await agent.start_session([nas.client])
+        suspended = await agent.start_session(SessionRequest((nas.client,)))
         assert suspended.targets[nas.client].reason is Reason.CLONE_SUSPECTED
         events = agent.events()
         with Device.open(copy.path) as command_line:
@@ -202,7 +202,7 @@ async def test_a_running_agent_hears_that_its_person_confirmed_the_data(
         await until(events, Connected, standing=None)
         async with asyncio.timeout(WAIT_S):
             await agent.connected()
-            session = await agent.start_session([nas.client])
+            session = await agent.start_session(SessionRequest((nas.client,)))
             assert (await session.wait())[0].state is Progress.JOINED
 
 

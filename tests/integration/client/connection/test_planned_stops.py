@@ -12,7 +12,7 @@ from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free
 from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection
 
-from muster_client import Agent, Device, Hub
+from muster_client import Agent, Device, Hub, SessionRequest
 from muster_client.connection.backoff import BASE_S, MAX_RETRY_AFTER_S
 from muster_client.control.lock import read_holder
 from muster_client.control.messages import StartRequest
@@ -70,7 +70,7 @@ async def test_a_start_whose_command_line_went_away_leaves_no_session(
     try:
         with socket.socket(socket.AF_UNIX) as command_line:
             command_line.connect(holder.socket)
-            command_line.sendall(msgspec.json.encode(StartRequest(targets=(nas.client,))) + b"\n")
+            command_line.sendall(msgspec.json.encode(StartRequest(session=SessionRequest((nas.client,)))) + b"\n")
             async with asyncio.timeout(WAIT_S):
                 # Nothing tells that the request is on its way to the hub, which is frozen.
                 while not agent._link.connection._open:  # noqa: ASYNC110

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from tests.integration.client.conftest import WAIT_S, befriend, until
 
-from muster_client import Agent, ControlClient, Device
+from muster_client import Agent, ControlClient, Device, SessionRequest
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
 from muster_client.cli.start.attempt import Attempt, called
 from muster_client.cli.start.run import Run
 from muster_client.control import server
-from muster_client.control.client import Settled, Started, StartRequest, TargetUpdate
+from muster_client.control.client import Settled, Started, TargetUpdate
 from muster_client.control.lock import read_holder
 from muster_client.control.server import MAX_CONTROL_CLIENTS, MAX_SOCKET_PATH_BYTES
 from muster_client.errors import (
@@ -72,7 +72,7 @@ async def test_a_start_is_told_step_by_step(make_device, open_agent) -> None:
     await open_agent(laptop)
     await open_agent(nas)
     control = ControlClient(laptop.path)
-    updates = await aside(lambda: list(control.start(StartRequest(targets=(nas.client,)))))
+    updates = await aside(lambda: list(control.start(SessionRequest((nas.client,)))))
     assert isinstance(updates[0], Started)
     assert isinstance(updates[-1], Settled)
     states = [update.target.state for update in updates if isinstance(update, TargetUpdate)]
@@ -95,7 +95,7 @@ async def test_what_stands_in_the_way_comes_as_the_same_error(make_device, open_
     control = ControlClient(laptop.path)
 
     def start(*targets):
-        return list(control.start(StartRequest(targets=targets)))
+        return list(control.start(SessionRequest(targets)))
 
     with pytest.raises(NotTrusted) as untrusted:
         await aside(start, nas.client)
@@ -119,7 +119,7 @@ async def test_a_reader_that_stops_leaves_the_calls_open_and_cancel_ends_them(ma
     control = ControlClient(laptop.path)
 
     def read_two():
-        reading = control.start(StartRequest(targets=(nas.client,), purpose=Purpose.ASK))
+        reading = control.start(SessionRequest((nas.client,), purpose=Purpose.ASK))
         started, called = next(reading), next(reading)
         reading.close()
         assert isinstance(called, TargetUpdate)
@@ -143,7 +143,7 @@ async def test_a_reader_that_stops_before_it_took_the_session_has_called_nobody(
     control = ControlClient(laptop.path)
 
     def hear_and_go() -> SessionId:
-        reading = control.start(StartRequest(targets=(nas.client,), purpose=Purpose.ASK))
+        reading = control.start(SessionRequest((nas.client,), purpose=Purpose.ASK))
         started = next(reading)
         reading.close()
         assert isinstance(started, Started)
@@ -152,7 +152,7 @@ async def test_a_reader_that_stops_before_it_took_the_session_has_called_nobody(
     unwanted = await aside(hear_and_go)
     await until(events, SessionEnded, session=unwanted)
     assert caller.sessions() == ()
-    wanted = await caller.start_session([nas.client], purpose=Purpose.ASK)
+    wanted = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
     assert (await until(heard, Invited)).invite.session == wanted.id, "the first invite that came"
 
 
@@ -164,7 +164,7 @@ async def test_a_session_that_nobody_takes_is_closed_in_time(
     caller = await open_agent(laptop)
     events = caller.events()
     monkeypatch.setattr(server, "GO_AHEAD_TIMEOUT_S", 0.01)
-    reading = ControlClient(laptop.path).start(StartRequest(targets=(nas.client,)))
+    reading = ControlClient(laptop.path).start(SessionRequest((nas.client,)))
     started = await aside(next, reading)
     assert isinstance(started, Started)
     await until(events, SessionEnded, session=started.session.id)
@@ -176,7 +176,7 @@ async def test_a_session_that_ended_meanwhile_needs_no_withdrawing(make_device, 
     laptop, nas = make_device("laptop"), make_device("nas")
     await open_agent(laptop)
     attempt = Attempt(called((nas.client,)), wait=True, session=SessionId(32 * "a"))
-    request = StartRequest(targets=(nas.client,))
+    request = SessionRequest((nas.client,))
     run = Run(ControlClient(laptop.path), request, attempt, Nicknames(laptop), Output(as_json=False))
     assert await aside(run._given_up, signal.SIGINT) is ExitCode.INTERRUPTED
     assert attempt.closed
@@ -192,7 +192,7 @@ async def test_readers_that_stopped_take_nobodys_place(make_device, open_agent) 
 
     def stop_early() -> None:
         for _ in range(MAX_CONTROL_CLIENTS + 2):
-            reading = control.start(StartRequest(targets=(nas.client,), purpose=Purpose.ASK))
+            reading = control.start(SessionRequest((nas.client,), purpose=Purpose.ASK))
             next(reading)
             next(reading)
             reading.close()
@@ -206,7 +206,7 @@ async def test_a_person_accepts_over_the_socket(make_device, open_agent) -> None
     befriend(laptop, nas, granted=False)
     caller, called = await open_agent(laptop), await open_agent(nas)
     events = called.events()
-    session = await caller.start_session([nas.client], purpose=Purpose.ASK)
+    session = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
     invite = (await until(events, Invited)).invite
     assert (await aside(ControlClient(nas.path).accept, invite.id[:8])).id == invite.id
     async with asyncio.timeout(WAIT_S):

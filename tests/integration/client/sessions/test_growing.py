@@ -2,6 +2,7 @@
 
 from tests.integration.client.conftest import all_joined, befriend, settled, until
 
+from muster_client import SessionRequest
 from muster_client.events import MembersChanged, Progress
 from muster_protocol.frames import MemberState
 
@@ -10,7 +11,7 @@ async def test_a_session_can_grow_and_its_key_changes(make_device, open_agent) -
     laptop, nas, desk = (make_device(name) for name in ("laptop", "nas", "desk"))
     befriend(laptop, nas, desk)
     agents = [await open_agent(device) for device in (laptop, nas, desk)]
-    session = await agents[0].start_session([nas.client])
+    session = await agents[0].start_session(SessionRequest((nas.client,)))
     await settled(session)
     before, epoch = session.export_key("app"), session.epoch
     await session.invite([desk.client])
@@ -24,7 +25,7 @@ async def test_a_session_grows_without_those_who_left(make_device, open_agent) -
     laptop, nas, desk, tablet = (make_device(name) for name in ("laptop", "nas", "desk", "tablet"))
     befriend(laptop, nas, desk, tablet)
     agents = [await open_agent(device) for device in (laptop, nas, desk, tablet)]
-    session = await agents[0].start_session([nas.client, desk.client])
+    session = await agents[0].start_session(SessionRequest((nas.client, desk.client)))
     await settled(session)
     mine = agents[0].events()
     await agents[1].sessions()[0].leave()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.integration.client.conftest import WAIT_S, befriend, settled, until
 
-from muster_client import Agent
+from muster_client import Agent, SessionRequest
 from muster_client.connection.link import Link
 from muster_client.events import Progress, SessionJoined
 from muster_client.sessions.hosted import HostedSession
@@ -57,7 +57,7 @@ async def test_a_newcomer_may_join_before_the_creator_knows_that_it_is_in(
     held = Held(monkeypatch)
     heard = held.until_called(monkeypatch, "on_joined")
     joined = called.events()
-    session = await caller.start_session([nas.client])
+    session = await caller.start_session(SessionRequest((nas.client,)))
     await until(joined, SessionJoined, session=session.id)
     async with asyncio.timeout(WAIT_S):
         await heard.wait()
@@ -77,7 +77,7 @@ async def test_a_new_process_may_ask_for_its_key_before_the_creator_knows_that_i
     async with Agent.open(nas) as first:
         await first.connected()
         joined = first.events()
-        session = await caller.start_session([nas.client])
+        session = await caller.start_session(SessionRequest((nas.client,)))
         await until(joined, SessionJoined, session=session.id)
         await held.came.wait()
     asked = held.until_called(monkeypatch, "on_update")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.integration.client.conftest import WAIT_S, HubProcess, all_joined, befriend, free_port, settled, until
 
-from muster_client import Agent, Device, Hub
+from muster_client import Agent, Device, Hub, SessionRequest
 from muster_client.events import (
     Disconnected,
     InviteAnswered,
@@ -74,7 +74,7 @@ async def test_an_agent_that_hears_changed_catches_up(nodes, store_url, make_dev
     nas, desk = (make_device_at(name, far) for name in ("nas", "desk"))
     befriend(laptop, phone, tv, screen, nas, desk)
     caller, *_, member, leaver = [await open_agent(one) for one in (laptop, phone, tv, screen, nas, desk)]
-    session = await caller.start_session([nas.client, desk.client])
+    session = await caller.start_session(SessionRequest((nas.client, desk.client)))
     await settled(session)
     (held,), (left,) = member.sessions(), leaver.sessions()
     for one in (session, held, left):
@@ -113,7 +113,7 @@ async def test_an_agent_that_hears_changed_reads_who_was_taken_out(
         async with Agent.open(nas) as called:
             await called.connected()
             answered = called.events()
-            session = await caller.start_session([nas.client])
+            session = await caller.start_session(SessionRequest((nas.client,)))
             updates = session.updates()
             await until(answered, InviteAnswered)
             async with asyncio.timeout(WAIT_S):

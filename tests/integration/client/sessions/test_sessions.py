@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from tests.integration.client.conftest import WAIT_S, all_joined, befriend, settled, until
 
-from muster_client import Agent, Asked, Hub, Policy
+from muster_client import Agent, Asked, Hub, Policy, SessionRequest
+from muster_client.cli.agent.on_session import environment
 from muster_client.errors import AgentRunning, InvalidRequest, NotTrusted, UnknownInvite, UnknownSession
 from muster_client.events import (
     InviteAnswered,
@@ -33,7 +34,9 @@ async def test_granted_devices_join_by_themselves_and_hold_one_key(make_device, 
 
     agents = [await open_agent(device, on_session=on_session) for device in (laptop, nas, desk)]
     heard = [agent.events() for agent in agents]
-    session = await agents[0].start_session([nas.client, desk.client], mode=Mode.INVENTORY, profile="home")
+    session = await agents[0].start_session(
+        SessionRequest((nas.client, desk.client), mode=Mode.INVENTORY, profile="home")
+    )
     targets = await settled(session)
     assert {target.state for target in targets.values()} == {Progress.JOINED}
     for events in heard:
@@ -45,14 +48,14 @@ async def test_granted_devices_join_by_themselves_and_hold_one_key(make_device, 
     assert len(keys) == 1
     assert keys != {session.export_key("other", 64)}
     assert len(ran) == 3
-    assert session.environment()["MUSTER_MEMBERS"].split() == [member.client for member in session.members]
+    assert environment(session)["MUSTER_MEMBERS"].split() == [member.client for member in session.members]
 
 
 async def test_a_full_mesh_joins_at_once(make_device, open_agent) -> None:
     devices = [make_device(f"device-{number}") for number in range(MAX_MEMBERS)]
     befriend(*devices)
     agents = [await open_agent(device) for device in devices]
-    session = await agents[0].start_session([device.client for device in devices[1:]])
+    session = await agents[0].start_session(SessionRequest(tuple(device.client for device in devices[1:])))
     assert {target.state for target in (await settled(session)).values()} == {Progress.JOINED}
     assert len(session.members) == MAX_MEMBERS
     for agent in agents:
@@ -65,10 +68,10 @@ async def test_in_a_star_members_need_not_know_each_other(make_device, open_agen
     befriend(laptop, nas)
     befriend(laptop, desk)
     agents = [await open_agent(device) for device in (laptop, nas, desk)]
-    session = await agents[0].start_session([nas.client, desk.client], kind=SessionKind.STAR)
+    session = await agents[0].start_session(SessionRequest((nas.client, desk.client), kind=SessionKind.STAR))
     assert {target.state for target in (await settled(session)).values()} == {Progress.JOINED}
     await asyncio.gather(*(all_joined(agent.sessions()[0], laptop.client) for agent in agents))
-    mesh = await agents[0].start_session([nas.client, desk.client], kind=SessionKind.MESH)
+    mesh = await agents[0].start_session(SessionRequest((nas.client, desk.client), kind=SessionKind.MESH))
     states = await settled(mesh)
     assert sorted(target.state for target in states.values()) == [Progress.JOINED, Progress.REFUSED]
     assert Reason.NOT_MUTUALLY_TRUSTED in {target.reason for target in states.values()}
@@ -79,7 +82,7 @@ async def test_a_person_is_asked_and_accepts_or_declines(make_device, open_agent
     befriend(laptop, nas, granted=False)
     caller, called = await open_agent(laptop), await open_agent(nas)
     events = called.events()
-    session = await caller.start_session([nas.client], purpose=Purpose.ASK)
+    session = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
     invite = (await until(events, Invited)).invite
     assert called.inbox() == (invite,)
     assert session.targets[nas.client].state is Progress.DELIVERED
@@ -89,7 +92,7 @@ async def test_a_person_is_asked_and_accepts_or_declines(make_device, open_agent
     assert (await settled(session))[nas.client].state is Progress.JOINED
     assert called.inbox() == ()
 
-    second = await caller.start_session([nas.client], purpose=Purpose.ASK)
+    second = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
     await called.decline((await until(events, Invited)).invite.id)
     target = (await settled(second))[nas.client]
     assert (target.state, target.reason, target.sayer) == (Progress.REFUSED, Reason.DECLINED, Sayer.PEER)
@@ -101,7 +104,7 @@ async def test_a_policy_answers_for_the_person(make_device, open_agent) -> None:
     caller = await open_agent(laptop)
     await open_agent(nas, policy=Policy(asked=Asked.REFUSE, auto=False))
     for purpose in Purpose:
-        session = await caller.start_session([nas.client], purpose=purpose)
+        session = await caller.start_session(SessionRequest((nas.client,), purpose=purpose))
         target = (await settled(session))[nas.client]
         assert (target.reason, target.sayer) == (Reason.DECLINED, Sayer.PEER)
 
@@ -111,7 +114,7 @@ async def test_an_invite_that_was_withdrawn_leaves_the_inbox(make_device, open_a
     befriend(laptop, nas, granted=False)
     caller, called = await open_agent(laptop), await open_agent(nas)
     events = called.events()
-    session = await caller.start_session([nas.client], purpose=Purpose.ASK)
+    session = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
     invite = (await until(events, Invited)).invite
     await session.cancel()
     assert session.targets[nas.client].reason is Reason.CANCELLED
@@ -130,7 +133,9 @@ async def test_22_provenance_each_refusal_says_whose_word_it_is(make_device, ope
     await open_agent(ungranting)
     async with Hub.connect(away):
         pass  # it has published its statements, and is gone
-    session = await caller.start_session([away.client, ungranted.client, ungranting.client], kind=SessionKind.STAR)
+    session = await caller.start_session(
+        SessionRequest((away.client, ungranted.client, ungranting.client), kind=SessionKind.STAR)
+    )
     said = {client: (target.reason, target.sayer) for client, target in (await settled(session)).items()}
     assert said == {
         away.client: (Reason.OFFLINE, Sayer.HUB),
@@ -146,9 +151,9 @@ async def test_26_one_use_joins_once(make_device, open_agent) -> None:
     nas.grant(laptop.client, once=True)
     caller = await open_agent(laptop)
     await open_agent(nas)
-    first = await caller.start_session([nas.client])
+    first = await caller.start_session(SessionRequest((nas.client,)))
     assert (await settled(first))[nas.client].state is Progress.JOINED
-    second = await caller.start_session([nas.client])
+    second = await caller.start_session(SessionRequest((nas.client,)))
     assert (await settled(second))[nas.client].reason is Reason.GRANT_USED
 
 
@@ -158,7 +163,7 @@ async def test_nothing_is_created_where_somebody_is_not_trusted(make_device, ope
     caller = await open_agent(laptop)
     await open_agent(nas)
     with pytest.raises(NotTrusted) as caught:
-        await caller.start_session([nas.client, stranger.client])
+        await caller.start_session(SessionRequest((nas.client, stranger.client)))
     (obstacle,) = caught.value.obstacles
     assert (obstacle.peer, obstacle.reason, obstacle.sayer) == (stranger.client, Reason.NOT_TRUSTED, Sayer.DEVICE)
     async with Hub.connect(laptop) as hub:
@@ -178,18 +183,18 @@ async def test_a_wrong_request_is_refused_before_anybody_hears_of_it(make_device
     }
     for reason, targets in wrong.items():
         with pytest.raises(InvalidRequest) as caught:
-            await caller.start_session(targets)
+            await caller.start_session(SessionRequest(tuple(targets)))
         assert caught.value.reason is reason
     for options in ({"profile": "No Good"}, {"lasts_ms": 0}, {"lasts_ms": 8 * 24 * 3600 * 1000}):
         with pytest.raises(InvalidRequest, match="malformed"):
-            await caller.start_session([nas.client], **options)
+            await caller.start_session(SessionRequest((nas.client,), **options))
 
 
 async def test_leaving_and_closing(make_device, open_agent) -> None:
     laptop, nas, desk = (make_device(name) for name in ("laptop", "nas", "desk"))
     befriend(laptop, nas, desk)
     agents = [await open_agent(device) for device in (laptop, nas, desk)]
-    session = await agents[0].start_session([nas.client, desk.client])
+    session = await agents[0].start_session(SessionRequest((nas.client, desk.client)))
     await settled(session)
     await all_joined(agents[2].sessions()[0], laptop.client, nas.client, desk.client)
     mine = agents[0].events()
@@ -213,7 +218,7 @@ async def test_a_member_whose_process_is_new_is_admitted_anew(make_device, open_
     caller = await open_agent(laptop)
     async with Agent.open(nas) as first:
         await first.connected()
-        session = await caller.start_session([nas.client])
+        session = await caller.start_session(SessionRequest((nas.client,)))
         await settled(session)
         epoch = session.epoch
     updates = session.updates()
@@ -234,7 +239,7 @@ async def test_a_member_whose_process_ends_right_after_its_answer_is_called_once
     caller = await open_agent(laptop)
     async with Agent.open(nas) as first:
         await first.connected()
-        session = await caller.start_session([nas.client])
+        session = await caller.start_session(SessionRequest((nas.client,)))
         updates = session.updates()
         async with asyncio.timeout(WAIT_S):
             while session.targets[nas.client].state not in {Progress.ACCEPTED, Progress.JOINED}:
@@ -256,7 +261,7 @@ async def test_2_injectivity_an_invite_that_comes_again_has_the_same_answer(make
     nas.grant(laptop.client, once=True)
     caller, called = await open_agent(laptop), await open_agent(nas)
     events = called.events()
-    session = await caller.start_session([nas.client])
+    session = await caller.start_session(SessionRequest((nas.client,)))
     await settled(session)
     await until(events, SessionJoined)
     epoch = session.epoch
@@ -278,7 +283,7 @@ async def test_a_session_whose_creator_lost_its_key_is_closed(make_device, open_
     events = called.events()
     async with Agent.open(laptop) as first:
         await first.connected()
-        session = await first.start_session([nas.client])
+        session = await first.start_session(SessionRequest((nas.client,)))
         await settled(session)
         await until(events, SessionJoined, session=session.id)
     await open_agent(laptop)
@@ -295,7 +300,7 @@ async def test_a_failing_callback_takes_nothing_down(make_device, open_agent) ->
     caller = await open_agent(laptop, on_session=on_session)
     await open_agent(nas, on_session=on_session)
     for _ in range(2):
-        session = await caller.start_session([nas.client])
+        session = await caller.start_session(SessionRequest((nas.client,)))
         assert (await settled(session))[nas.client].state is Progress.JOINED
 
 
@@ -311,7 +316,7 @@ async def test_no_task_survives_the_agent_however_it_ends(make_device) -> None:
     async def fail() -> None:
         async with Agent.open(laptop, on_session=on_session) as caller, Agent.open(nas, on_session=on_session) as other:
             await asyncio.gather(caller.connected(), other.connected())
-            await caller.start_session([nas.client])
+            await caller.start_session(SessionRequest((nas.client,)))
             await started.wait()
             raise ZeroDivisionError
 
@@ -355,7 +360,7 @@ async def test_13_authority_a_grant_that_ended_here_is_refused_here(make_device,
     for held in nas.unpublished():
         nas.acknowledged(held.serial)
     assert revocation is not None
-    session = await caller.start_session([nas.client])
+    session = await caller.start_session(SessionRequest((nas.client,)))
     target = (await settled(session))[nas.client]
     assert (target.reason, target.sayer) == (Reason.GRANT_REVOKED, Sayer.PEER)
     assert (await until(events, InviteAnswered)).reason is Reason.GRANT_REVOKED

@@ -2,8 +2,7 @@
 
 import pytest
 
-from muster_client.device.decisions import Intent
-from muster_client.device.device import Device
+from muster_client import Device, SessionRequest
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import Purpose, SessionKind
@@ -13,8 +12,8 @@ from muster_protocol.reasons import Reason
 SEED = Seed(bytes(16))
 
 
-def intent(peer: Device, *, mode: Mode = Mode.JOIN, purpose: Purpose = Purpose.AUTO) -> Intent:
-    return Intent((peer.client,), mode, None, SessionKind.MESH, purpose)
+def request(peer: Device, *, mode: Mode = Mode.JOIN, purpose: Purpose = Purpose.AUTO) -> SessionRequest:
+    return SessionRequest((peer.client,), mode=mode, purpose=purpose)
 
 
 def invite(
@@ -39,21 +38,21 @@ def invite(
 
 
 def test_calling_needs_own_trust_and_for_automatic_joins_an_own_grant(laptop: Device, nas: Device) -> None:
-    assert laptop.decide_outgoing(intent(nas), nas.client).reason is Reason.NOT_TRUSTED
+    assert laptop.decide_outgoing(request(nas), nas.client).reason is Reason.NOT_TRUSTED
     laptop.trust(nas.client, nas.fingerprint, "nas")
-    assert laptop.decide_outgoing(intent(nas), nas.client).reason is Reason.GRANT_MISSING
-    assert laptop.decide_outgoing(intent(nas, purpose=Purpose.ASK), nas.client).reason is None
+    assert laptop.decide_outgoing(request(nas), nas.client).reason is Reason.GRANT_MISSING
+    assert laptop.decide_outgoing(request(nas, purpose=Purpose.ASK), nas.client).reason is None
     laptop.grant(nas.client)
-    assert laptop.decide_outgoing(intent(nas), nas.client).reason is None
-    assert laptop.decide_outgoing(intent(nas, mode=Mode.SYNCHRONIZE), nas.client).reason is Reason.MODE_NOT_GRANTED
+    assert laptop.decide_outgoing(request(nas), nas.client).reason is None
+    assert laptop.decide_outgoing(request(nas, mode=Mode.SYNCHRONIZE), nas.client).reason is Reason.MODE_NOT_GRANTED
 
 
 @pytest.mark.parametrize("standing", [Reason.CLONE_SUSPECTED])
 def test_a_suspected_clone_joins_nothing_by_itself(laptop: Device, nas: Device, standing: Reason) -> None:
     laptop.trust(nas.client, nas.fingerprint, "nas")
     laptop.grant(nas.client)
-    assert laptop.decide_outgoing(intent(nas), nas.client, standing).reason is standing
-    assert laptop.decide_outgoing(intent(nas, purpose=Purpose.ASK), nas.client, standing).reason is None
+    assert laptop.decide_outgoing(request(nas), nas.client, standing).reason is standing
+    assert laptop.decide_outgoing(request(nas, purpose=Purpose.ASK), nas.client, standing).reason is None
     assert laptop.spend(invite(nas, laptop), standing) is standing
 
 
