@@ -30,7 +30,7 @@ from muster_client.events import (
     Stream,
 )
 from muster_client.paths import LOCK_FILE
-from muster_client.sessions.answering import Answering, Asked, Policy
+from muster_client.sessions.answering import Answering, Policy
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.create import create_session
 from muster_client.sessions.membership import Membership
@@ -46,8 +46,6 @@ LOOK_EVERY_S = 1.0
 """How often the agent looks for statements that a command line made."""
 
 _log = structlog.get_logger("muster.agent")
-
-__all__ = ["Agent", "Asked", "Policy", "Session"]
 
 OnSession = Callable[[Session], Awaitable[None]]
 

@@ -1,5 +1,6 @@
 """The errors that the library raises, each with what a program or a person can do next."""
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,6 +8,39 @@ from enum import StrEnum
 from muster_protocol.errors import MusterError
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
 from muster_protocol.reasons import Reason, Sayer
+
+__all__ = [
+    "NO_ROOM",
+    "AgentRunning",
+    "AmbiguousName",
+    "BadCertificateAuthority",
+    "BadHubUrl",
+    "BadNickname",
+    "ControlFailed",
+    "DataNotWritten",
+    "DeviceError",
+    "DeviceExists",
+    "HubError",
+    "HubKeyChanged",
+    "HubRefused",
+    "HubUnreachable",
+    "InvalidRequest",
+    "NewerData",
+    "NoAgent",
+    "NoDevice",
+    "NotTrusted",
+    "Obstacle",
+    "SessionRefused",
+    "Trouble",
+    "UnknownInvite",
+    "UnknownName",
+    "UnknownSession",
+    "UnsafeKeyFile",
+    "UnusableData",
+]
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The numbers of the system's errors that mean: the disk, or this user's share of it, is full."""
 
 
 class DeviceError(MusterError):
@@ -39,6 +73,10 @@ class DataNotWritten(DeviceError):
 
 class BadCertificateAuthority(DeviceError):
     """The file that should hold the hub's certificate authority cannot be used; the sentence says why."""
+
+
+class BadHubUrl(DeviceError):
+    """The hub's URL is not one that a device dials; the sentence says what it may be."""
 
 
 class BadNickname(DeviceError):

@@ -17,6 +17,36 @@ from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
 
+__all__ = [
+    "MAX_UNREAD_EVENTS",
+    "CloneSuspected",
+    "Connected",
+    "DataUnwritable",
+    "Disconnected",
+    "Event",
+    "HubPinned",
+    "InboxEntry",
+    "InviteAnswered",
+    "InviteEnded",
+    "Invited",
+    "KeepAliveShortened",
+    "MemberView",
+    "MembersChanged",
+    "Missed",
+    "NotPublished",
+    "PeerChanged",
+    "PresenceChanged",
+    "Progress",
+    "Published",
+    "SessionEnded",
+    "SessionJoined",
+    "SessionUpdate",
+    "Stopped",
+    "Stream",
+    "Target",
+    "TargetChanged",
+]
+
 MAX_UNREAD_EVENTS = 1024
 """Events that wait for one slow reader; then the oldest are dropped and counted."""
 

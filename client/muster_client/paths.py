@@ -3,6 +3,11 @@
 import os
 from pathlib import Path
 
+__all__ = [
+    "default_path",
+    "usual_path",
+]
+
 KEY_FILE = "identity.key"
 DATABASE_FILE = "device.db"
 LOCK_FILE = "agent.lock"

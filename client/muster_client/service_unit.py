@@ -10,10 +10,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from muster_client.connection.proxy import VARIABLES
+from muster_client.device.private_files import replace_private
 from muster_client.paths import usual_path
 
 RESTART_S = 10
 """How long after a crash the agent is started again."""
+
+
+__all__ = ["RESTART_S", "Service", "agent_service", "write_service"]
 
 
 class Service(Struct, frozen=True, kw_only=True):
@@ -39,6 +43,12 @@ def agent_service(device: Path, options: Sequence[str], environment: Mapping[str
     if sys.platform == "darwin":
         return _launchd(f"org.muster.agent{mark}", folder, command, kept, home)
     return _systemd(f"muster-agent{mark}.service", folder, command, kept, home)
+
+
+def write_service(service: Service) -> None:
+    """Write the service's file, 0600: it may name a proxy with its password. Raises ``OSError``."""
+    service.path.parent.mkdir(parents=True, exist_ok=True)
+    replace_private(service.path, service.text.encode())
 
 
 def _systemd(name: str, folder: Path, command: Sequence[str], kept: Mapping[str, str], home: Path) -> Service:

@@ -1,12 +1,17 @@
-"""Snapshots of the agent and of its sessions: public status types, without secrets."""
+"""Snapshots of the agent, its sessions and its peers, without secrets."""
+
+from dataclasses import dataclass
+from enum import StrEnum
 
 from msgspec import Struct
 
 from muster_client.events import MemberView, Target
 from muster_protocol.cards import Mode
 from muster_protocol.frames import SessionKind
-from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, Serial, SessionId, TimeMs
 from muster_protocol.reasons import Reason
+
+__all__ = ["AgentStatus", "Drop", "GrantState", "GrantView", "Peer", "SessionView"]
 
 
 class SessionView(Struct, frozen=True, kw_only=True):
@@ -57,3 +62,47 @@ class AgentStatus(Struct, frozen=True, kw_only=True):
     keep_alive_ms: int
     keep_alive_learnt: bool
     last_drop: Drop | None
+
+
+class GrantState(StrEnum):
+    """What a grant is worth now, by this device's clock."""
+
+    LIVE = "live"
+    NOT_YET = "not_yet"
+    EXPIRED = "expired"
+    USED = "used"
+    LAPSED = "lapsed"
+    """Its peer has another key now, or is trusted no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """The newest grant that this device gave to a peer. ``profiles`` None: all. ``once``: for one join only."""
+
+    id: GrantId
+    serial: Serial
+    mode: Mode
+    profiles: tuple[str, ...] | None
+    once: bool
+    not_before: TimeMs
+    expires_at: TimeMs
+    state: GrantState
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another device. ``fingerprint`` is the pin; None for one that is not ``trusted`` any longer."""
+
+    client: ClientId
+    nickname: str | None
+    fingerprint: Fingerprint | None
+    trusted: bool
+    added_ms: TimeMs
+    grant: GrantView | None
+    published: bool
+    """The hub has acknowledged the newest trust, untrust and grant about this peer."""
+
+    @property
+    def name(self) -> str:
+        """What to call it: the nickname, else the first characters of its ClientId."""
+        return self.nickname or self.client[:8]

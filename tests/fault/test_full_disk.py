@@ -12,7 +12,7 @@ import pytest
 from tests.integration.client.conftest import befriend, running_hub, until
 
 from muster_client import Agent, Device
-from muster_client.doctor.examine import examine
+from muster_client.doctor import examine
 from muster_client.doctor.findings import Health
 from muster_client.errors import DataNotWritten
 from muster_client.events import Connected, DataUnwritable, Disconnected, Published

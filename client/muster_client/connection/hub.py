@@ -42,8 +42,6 @@ from muster_protocol.ids import ClientId, Fingerprint, SessionId
 MAX_CHANGES = 64
 """Presence changes that wait for a slow reader of ``watch``; the oldest go first."""
 
-__all__ = ["Hub", "PublishResult", "Shown", "show_hub", "shown_hub_key"]
-
 
 class Hub:
     """One connection. Every method raises ``HubUnreachable`` when it is lost, and ``HubRefused``."""

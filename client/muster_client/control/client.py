@@ -54,16 +54,6 @@ CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 90.0
 """How long the agent may take for one request; it waits for the hub itself, with limits of its own."""
 
-__all__ = [
-    "AgentStatus",
-    "ControlClient",
-    "SessionView",
-    "Settled",
-    "StartUpdate",
-    "Started",
-    "TargetUpdate",
-]
-
 T = TypeVar("T")
 
 

@@ -22,7 +22,7 @@ from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
 from muster_client.device.session_request import SessionRequest
 from muster_client.device.statements import Held, StatementStore, Topic
-from muster_client.device.trust_book import DEFAULT_GRANT_MS, TrustBook
+from muster_client.device.trust_book import TrustBook
 from muster_client.errors import DeviceExists, NoDevice, NotTrusted, Obstacle, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import Card, Mode, ProtocolRange
@@ -41,8 +41,6 @@ DEFAULT_APP = "muster"
 _NO_INVITE = InviteId(bytes(16))
 PROTOCOL = ProtocolRange(1, 1)
 """The protocol versions that this library speaks."""
-
-__all__ = ["DEFAULT_APP", "DEFAULT_GRANT_MS", "PROTOCOL", "Device", "DeviceSettings"]
 
 
 def now_ms() -> TimeMs:

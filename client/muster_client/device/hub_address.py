@@ -5,15 +5,11 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from muster_client.errors import DeviceError
+from muster_client.errors import BadHubUrl
 
 MAX_URL_CHARS = 255
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-
-
-class BadHubUrl(DeviceError):
-    """The hub's URL is not one that a device dials; the sentence says what it may be."""
 
 
 @dataclass(frozen=True, slots=True)

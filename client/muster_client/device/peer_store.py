@@ -3,9 +3,10 @@
 import sqlite3
 from collections.abc import Sequence
 
-from muster_client.device.peers import GrantState, GrantView, Peer, check_nickname
+from muster_client.device.peers import check_nickname
 from muster_client.device.statements import Held, Topic
 from muster_client.errors import BadNickname
+from muster_client.views import GrantState, GrantView, Peer
 from muster_protocol.cards import Card, verify_card
 from muster_protocol.decision import Compatibility
 from muster_protocol.errors import Refused

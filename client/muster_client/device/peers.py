@@ -3,12 +3,10 @@
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from muster_client.errors import AmbiguousName, BadNickname, UnknownName
-from muster_protocol.cards import Mode
-from muster_protocol.ids import ID_CHARS, ClientId, Fingerprint, GrantId, Serial, TimeMs
+from muster_client.views import Peer
+from muster_protocol.ids import ID_CHARS
 
 MAX_NICKNAME_CHARS = 31
 """One less than a ClientId, so that no nickname looks like one."""
@@ -17,50 +15,6 @@ MIN_PREFIX_CHARS = 4
 MAX_NEAR = 3
 
 _NICKNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
-
-
-class GrantState(StrEnum):
-    """What a grant is worth now, by this device's clock."""
-
-    LIVE = "live"
-    NOT_YET = "not_yet"
-    EXPIRED = "expired"
-    USED = "used"
-    LAPSED = "lapsed"
-    """Its peer has another key now, or is trusted no longer."""
-
-
-@dataclass(frozen=True, slots=True)
-class GrantView:
-    """The newest grant that this device gave to a peer. ``profiles`` None: all. ``once``: for one join only."""
-
-    id: GrantId
-    serial: Serial
-    mode: Mode
-    profiles: tuple[str, ...] | None
-    once: bool
-    not_before: TimeMs
-    expires_at: TimeMs
-    state: GrantState
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Another device. ``fingerprint`` is the pin; None for one that is not ``trusted`` any longer."""
-
-    client: ClientId
-    nickname: str | None
-    fingerprint: Fingerprint | None
-    trusted: bool
-    added_ms: TimeMs
-    grant: GrantView | None
-    published: bool
-    """The hub has acknowledged the newest trust, untrust and grant about this peer."""
-
-    @property
-    def name(self) -> str:
-        """What to call it: the nickname, else the first characters of its ClientId."""
-        return self.nickname or self.client[:8]
 
 
 def check_nickname(nickname: str) -> str:

@@ -1,18 +1,16 @@
 """Files that belong to one user alone: written whole or not at all, and refused when others can read them."""
 
-import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from muster_client.errors import DataNotWritten, UnusableData
+from muster_client.errors import NO_ROOM, DataNotWritten, UnusableData
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager

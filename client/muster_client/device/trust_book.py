@@ -9,9 +9,9 @@ from muster_client.device.database import transaction
 from muster_client.device.identity import Identity
 from muster_client.device.invites import Invites
 from muster_client.device.peer_store import PeerStore
-from muster_client.device.peers import Peer
 from muster_client.device.peers import resolve as resolve_peer
 from muster_client.device.statements import StatementStore, Topic
+from muster_client.views import Peer
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.errors import Refused

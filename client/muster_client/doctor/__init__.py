@@ -1,1 +1,20 @@
 """What is wrong with a device and its way to the hub, and the next step."""
+
+from typing import TYPE_CHECKING
+
+from muster_client.doctor.findings import Finding, Health
+from muster_client.doctor.next_steps import NEXT_STEPS, as_sentence, cut
+
+if TYPE_CHECKING:
+    from muster_client.doctor.device import examine
+
+__all__ = ["NEXT_STEPS", "Finding", "Health", "as_sentence", "cut", "examine"]
+
+
+def __getattr__(name: str) -> object:
+    # The examination needs sockets and TLS, which are slow to import.
+    if name != "examine":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from muster_client.doctor.device import examine  # noqa: PLC0415 - as above
+
+    return examine

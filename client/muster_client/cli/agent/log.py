@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 import structlog
 
-from muster_client import events
+from muster_client import Device, events
 from muster_client.cli.output.failures import for_people
 from muster_client.cli.output.nicknames import Nicknames, short
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import REASONS, Reason

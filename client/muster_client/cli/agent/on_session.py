@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
-from muster_client.agent import Session
+from muster_client import Session
 from muster_protocol.frames import MemberState
 
 END_S = 5

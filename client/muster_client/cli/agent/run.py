@@ -4,11 +4,10 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 
-from muster_client.agent import Agent, Asked, Policy, Session
+from muster_client import Agent, Asked, Device, Policy, Session
 from muster_client.cli.agent.log import AgentLog
 from muster_client.cli.agent.on_session import runner
 from muster_client.cli.arguments.accept import AcceptOption
-from muster_client.device.device import Device
 from muster_client.events import Event
 
 

@@ -15,7 +15,6 @@ from muster_client.cli.output.documents import ServiceDocument
 from muster_client.cli.output.failures import Failure, Word
 from muster_client.cli.output.help_pages import examples
 from muster_client.cli.output.output import Output
-from muster_client.device.private_files import replace_private
 from muster_client.errors import AgentRunning, NoAgent
 
 if TYPE_CHECKING:
@@ -53,9 +52,7 @@ def install(
         output.show(_document(service, installed=False, failed=()), lambda: output.line(service.text.rstrip("\n")))
         return
     _no_other_agent(found, service)
-    service.path.parent.mkdir(parents=True, exist_ok=True)
-    # It may name a proxy with its password.
-    replace_private(service.path, service.text.encode())
+    _write(service)
     failed = _run_all(service.enable)
     output.show(_document(service, installed=True, failed=failed), lambda: _tell(service, failed, output))
 
@@ -85,6 +82,12 @@ def _service(device: Path, on_session: str | None, accept: AcceptOption) -> "Ser
     options = [] if accept is AcceptOption.ALL else ["--accept", accept.value]
     options += [] if on_session is None else ["--on-session", on_session]
     return agent_service(device, options, os.environ, Path.home())
+
+
+def _write(service: "Service") -> None:
+    from muster_client.service_unit import write_service  # noqa: PLC0415 - as above
+
+    write_service(service)
 
 
 def _no_other_agent(found: Invocation, service: "Service") -> None:

@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
+from muster_client import ControlClient, Device
 from muster_client.cli.output.failures import Failure, Word
-from muster_client.control.client import ControlClient
-from muster_client.device.device import Device
 from muster_client.paths import default_path
 
 Json = Annotated[bool, typer.Option("--json", help="Give one JSON document (fields: client/README.md).")]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from muster_client.device.device import Device
+from muster_client import Device
 
 SYSTEM = "system"
 """Instead of a file: what the system trusts."""
@@ -26,7 +26,7 @@ def read_tls_ca(named: str) -> str | None:
     """Give the certificates, or None for what the system trusts; raises ``BadCertificateAuthority``."""
     if named == SYSTEM:
         return None
-    from muster_client.connection.tls import read_authority  # noqa: PLC0415 - TLS is slow to import
+    from muster_client import read_authority  # noqa: PLC0415 - TLS is slow to import
 
     return read_authority(Path(named))
 

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from muster_client import Device
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 from muster_protocol.words import words
 
 if TYPE_CHECKING:
-    from muster_client.connection.hub import Hub
+    from muster_client import Hub
 
 Answer = TypeVar("Answer")
 
@@ -22,7 +22,7 @@ def ask_hub(
     # The event loop and the transport are slow to import, and most commands need neither.
     import asyncio  # noqa: PLC0415
 
-    from muster_client.connection.hub import Hub  # noqa: PLC0415
+    from muster_client import Hub  # noqa: PLC0415
 
     async def ask() -> Answer:
         async with Hub.connect(device, timeout_s=timeout_s) as hub:

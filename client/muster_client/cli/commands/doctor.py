@@ -9,7 +9,7 @@ from muster_client.cli.output.documents import DoctorDocument, FindingFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.output import Output
-from muster_client.doctor.findings import Finding, Health
+from muster_client.doctor import Finding, Health
 
 commands = typer.Typer()
 
@@ -35,7 +35,7 @@ def doctor(context: typer.Context, *, as_json: Json = False) -> None:
 
 
 async def _examine(path: Path, output: Output) -> list[Finding]:
-    from muster_client.doctor.examine import examine  # noqa: PLC0415 - it needs the transport, which is slow to import
+    from muster_client.doctor import examine  # noqa: PLC0415 - it needs the transport, which is slow to import
 
     found: list[Finding] = []
     async for one in examine(path):

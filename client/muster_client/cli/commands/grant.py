@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client import DEFAULT_GRANT_MS, Device
 from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.commands.publish import publish
@@ -13,8 +14,7 @@ from muster_client.cli.output.failures import invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output
 from muster_client.cli.output.peer_views import grant_fields, peer_fields, say_grant, told_about
-from muster_client.device.device import DEFAULT_GRANT_MS, Device
-from muster_client.device.peers import Peer
+from muster_client.views import Peer
 from muster_protocol.cards import Mode
 from muster_protocol.governance import MAX_GRANT_MS
 

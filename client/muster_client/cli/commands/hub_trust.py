@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client import Device
 from muster_client.cli.arguments.id_text import parse_fingerprint
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, remember
@@ -11,7 +12,6 @@ from muster_client.cli.output.documents import HubKeyDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 from muster_protocol.ids import Fingerprint
 from muster_protocol.words import words
 
@@ -79,7 +79,7 @@ def _shown(device: Device) -> Fingerprint:
     # The event loop and the transport are slow to import, and most commands need neither.
     import asyncio  # noqa: PLC0415
 
-    from muster_client.connection.hub import shown_hub_key  # noqa: PLC0415
+    from muster_client import shown_hub_key  # noqa: PLC0415
 
     return asyncio.run(shown_hub_key(device))
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
+from muster_client import Device
 from muster_client.cli.arguments.id_text import id_text
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 from muster_protocol.words import words
 
 commands = typer.Typer(

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
+from muster_client import Device
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, read_tls_ca
 from muster_client.cli.commands.identity import id_document, show_id
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 
 DEFAULT_HUB = "ws://127.0.0.1:7627"
 """Where ``muster hub`` listens when nothing is configured."""

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from muster_client import Device
 from muster_client.cli.arguments.invocation import Invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.documents import PublicationFields
 from muster_client.cli.output.failures import NAMELESS, for_people
 from muster_client.cli.output.from_errors import from_error
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 from muster_client.errors import HubError, Trouble
 from muster_protocol.reasons import REASONS, Reason
 
 if TYPE_CHECKING:
-    from muster_client.connection.hub import Hub
+    from muster_client import Hub
 
 CONNECT_TIMEOUT_S = 5
 """How long a change waits for the hub; it holds on this device at once."""

@@ -26,7 +26,7 @@ from muster_protocol.frames import SessionReply, SessionSummary
 from muster_protocol.ids import ClientId, SessionId
 
 if TYPE_CHECKING:
-    from muster_client.connection.hub import Hub
+    from muster_client import Hub
 
 commands = typer.Typer()
 

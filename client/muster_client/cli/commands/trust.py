@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client import Device
 from muster_client.cli.arguments.id_text import NamedKey, parse_fingerprint, parse_id
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.commands.publish import publish
@@ -12,8 +13,7 @@ from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_client.cli.output.output import Output
 from muster_client.cli.output.peer_views import peer_fields, say_grant, told_about
-from muster_client.device.device import Device
-from muster_client.device.peers import Peer
+from muster_client.views import Peer
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.words import words

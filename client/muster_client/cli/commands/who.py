@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from muster_client import Device
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.durations import say_ms
@@ -14,12 +15,11 @@ from muster_client.cli.output.failures import invalid
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
-from muster_client.device.device import Device
 from muster_protocol.frames import MAX_WATCHED, Presence, PresenceState
 from muster_protocol.ids import ClientId
 
 if TYPE_CHECKING:
-    from muster_client.connection.hub import Hub
+    from muster_client import Hub
 
 commands = typer.Typer()
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client import Device, SessionRequest
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.commands.ask_hub import ask_hub
@@ -15,8 +16,6 @@ from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
 from muster_client.cli.output.report_failure import tell
-from muster_client.device.device import Device
-from muster_client.device.session_request import SessionRequest
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Check, Decision
 from muster_protocol.frames import DecisionReply, Purpose

@@ -13,9 +13,7 @@ from muster_client import errors
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.output.nicknames import short
-from muster_client.device.hub_address import BadHubUrl
-from muster_client.device.private_files import NO_ROOM
-from muster_client.doctor.next_steps import NEXT_STEPS, as_sentence, cut
+from muster_client.doctor import NEXT_STEPS, as_sentence, cut
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
@@ -71,7 +69,7 @@ def _(error: errors.DeviceError) -> Failure:
 
 
 @from_error.register
-def _(error: BadHubUrl) -> Failure:
+def _(error: errors.BadHubUrl) -> Failure:
     return invalid(_sentence(error), "Give another one with --hub.")
 
 
@@ -100,7 +98,7 @@ def _(error: errors.BadCertificateAuthority) -> Failure:
 
 @from_error.register
 def _(error: OSError) -> Failure | None:
-    if error.errno in NO_ROOM:
+    if error.errno in errors.NO_ROOM:
         return Failure(Word.DATA_NOT_WRITTEN, "The disk is full.", "Make room on that disk, then run this again.")
     if error.filename is None or error.strerror is None:
         return None

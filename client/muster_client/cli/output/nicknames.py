@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from muster_client.device.device import Device
+from muster_client import Device
 from muster_protocol.ids import ClientId
 
 SHORT_CHARS = 8

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from muster_client.cli.durations import say_ms
 from muster_client.cli.output.documents import GrantFields, PeerFields
 from muster_client.cli.output.failures import from_reason, invalid
-from muster_client.device.peers import GrantState, GrantView, Peer
+from muster_client.views import GrantState, GrantView, Peer
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.words import words

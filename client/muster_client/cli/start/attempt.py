@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from muster_client.cli.output.exit_codes import ExitCode
-from muster_client.control.client import Settled, StartUpdate, TargetUpdate
+from muster_client.control import Settled, StartUpdate, TargetUpdate
 from muster_client.events import Progress, Target
 from muster_protocol.ids import ClientId, SessionId
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from muster_client import DEFAULT_SESSION_MS, Device, SessionRequest
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.durations import parse_duration_ms
@@ -16,8 +17,6 @@ from muster_client.cli.output.nicknames import Nicknames, short
 from muster_client.cli.output.output import Output
 from muster_client.cli.start.attempt import Attempt, called
 from muster_client.cli.start.run import Run
-from muster_client.device.device import Device
-from muster_client.device.session_request import DEFAULT_SESSION_MS, SessionRequest
 from muster_client.errors import InvalidRequest, NoAgent, NotTrusted, UnknownName
 from muster_protocol.cards import Mode
 from muster_protocol.errors import MusterError

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Sequence
 
+from muster_client import ControlClient, SessionRequest
 from muster_client.cli.output.documents import StartDocument, TargetFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, from_reason
@@ -13,8 +14,6 @@ from muster_client.cli.output.report_failure import tell
 from muster_client.cli.start.attempt import Attempt
 from muster_client.cli.start.interrupts import CutShort, cut_short_after
 from muster_client.cli.start.progress import view_for, whose
-from muster_client.control.client import ControlClient
-from muster_client.device.session_request import SessionRequest
 from muster_client.errors import HubError, NoAgent, Obstacle, UnknownSession
 from muster_client.events import Progress, Target
 from muster_protocol.errors import MusterError

@@ -13,7 +13,7 @@ from tests.integration.client.conftest import WAIT_S, running_hub, until
 
 from muster_client import Agent, Device, Hub
 from muster_client.connection.tls import MAX_CA_BYTES, read_authority
-from muster_client.doctor.examine import examine
+from muster_client.doctor import examine
 from muster_client.doctor.findings import Health
 from muster_client.doctor.next_steps import NEXT_STEPS
 from muster_client.errors import BadCertificateAuthority, HubUnreachable, Trouble

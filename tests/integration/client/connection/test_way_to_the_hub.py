@@ -16,7 +16,7 @@ from muster_client.connection.keep_alive import KeepAlive
 from muster_client.connection.proxy import VARIABLES
 from muster_client.connection.tls import read_authority
 from muster_client.device.device import now_ms
-from muster_client.doctor.examine import examine
+from muster_client.doctor import examine
 from muster_client.doctor.findings import Health
 from muster_client.doctor.hub import examine_hub
 from muster_client.errors import HubUnreachable, Trouble

@@ -15,8 +15,7 @@ from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.output import Output
 from muster_client.cli.start.attempt import Attempt, called
 from muster_client.cli.start.run import Run
-from muster_client.control import server
-from muster_client.control.client import Settled, Started, TargetUpdate
+from muster_client.control import Settled, Started, TargetUpdate, server
 from muster_client.control.lock import read_holder
 from muster_client.control.server import MAX_CONTROL_CLIENTS, MAX_SOCKET_PATH_BYTES
 from muster_client.errors import (

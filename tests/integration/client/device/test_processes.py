@@ -9,9 +9,9 @@ import pytest
 
 from muster_client import Device
 from muster_client.control.lock import agent_lock, read_holder
-from muster_client.device.peers import GrantState
 from muster_client.errors import AgentRunning
 from muster_client.paths import KEY_FILE, LOCK_FILE
+from muster_client.views import GrantState
 
 ROUNDS = 150
 HUB_URL = "ws://127.0.0.1:7627"

@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from muster_client.device.device import Device
-from muster_client.device.peers import GrantState
 from muster_client.device.statements import Topic
 from muster_client.errors import BadNickname
+from muster_client.views import GrantState
 from muster_protocol.cards import Card, Mode
 from muster_protocol.errors import Refused
 from muster_protocol.governance import MAX_GRANT_MS, Grant, Revocation, Trust, Untrust

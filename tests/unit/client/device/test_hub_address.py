@@ -2,7 +2,8 @@
 
 import pytest
 
-from muster_client.device.hub_address import BadHubUrl, parse_hub_url
+from muster_client.device.hub_address import parse_hub_url
+from muster_client.errors import BadHubUrl
 
 
 @pytest.mark.parametrize(

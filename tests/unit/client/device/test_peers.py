@@ -2,8 +2,9 @@
 
 import pytest
 
-from muster_client.device.peers import Peer, check_nickname, resolve
+from muster_client.device.peers import check_nickname, resolve
 from muster_client.errors import AmbiguousName, BadNickname, UnknownName
+from muster_client.views import Peer
 from muster_protocol.ids import ClientId, TimeMs
 
 
