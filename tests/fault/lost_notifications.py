@@ -14,7 +14,7 @@ from muster_protocol.frames import MemberState, SessionUpdatePush
 from muster_protocol.reasons import Reason
 
 SILENT_S = 30.0
-DEAF = "the node does not hear the bus"
+DEAF = "the node is not subscribed to the bus"
 
 
 def silent_bus(store: Server) -> AbstractAsyncContextManager[None]:

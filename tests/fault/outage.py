@@ -68,6 +68,6 @@ async def outage(hub_nodes: Cluster, stack: AsyncExitStack, away: Away) -> None:
     assert {one.state for one in pushed} <= {PresenceState.ONLINE, PresenceState.UNKNOWN}
     assert {one.cause for one in pushed} <= {None}
     for node in nodes:
-        assert node.said("node_lost") + node.said("node_was_buried") + node.said("device_left") == []
+        assert node.said("node_lost") + node.said("lease_tombstoned") + node.said("device_left") == []
     assert not any(link.ended.is_set() for link in [watching, *links])
     assert DropCause.NODE_LOST not in {one.cause for one in after.devices}

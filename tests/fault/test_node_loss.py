@@ -105,7 +105,7 @@ async def _noticed(folder: Path, *, store_shift_s: int) -> None:
             assert loop.time() - since_s < NOTICED_S + SLACK_S
             # The observer itself went on, under the clocks as they are now.
             assert isinstance(await link.put(asker.trust(peer)), Ok)
-            assert near.said("node_was_buried") == []
+            assert near.said("lease_tombstoned") == []
 
 
 async def who(link: Link, device: Device) -> Presence:

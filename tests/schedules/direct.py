@@ -9,7 +9,7 @@ from typing import cast
 import hiredis
 
 from muster_hub.store.keys import slot_tag
-from muster_hub.store.pipeline import Call, Pipeline
+from muster_hub.store.pipeline import Pipeline, StoreCall
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import parse
 from muster_hub.store.wire import READ_BYTES, ErrorReply, Reply, Word, pack
@@ -45,7 +45,7 @@ class Direct:
     def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> asyncio.Future[Reply]:
         """Carry out one call; the future that comes back is done."""
         packed = pack(b"EVALSHA", script.sha1, len(keys), *keys, *args)
-        call = Call(script, slot_tag(keys[0]), packed, asyncio.get_running_loop().create_future(), 0.0)
+        call = StoreCall(script, slot_tag(keys[0]), packed, asyncio.get_running_loop().create_future(), 0.0)
         waiting = [call]
         while waiting:
             pipeline = Pipeline(waiting, self._known)

@@ -16,7 +16,7 @@ from muster_hub.connections.handshake_queue import TurnedAway
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Admit, ClearSuspicion, ConfirmToken, Ok, PutStatement, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, Nonce, SessionId
@@ -103,7 +103,7 @@ def come_in(context: NodeContext, who: Actor) -> Restriction:
             return await door(context).enter(greeting, hello, acting=True)
         except TurnedAway as away:
             if away.reason is Reason.STORE_UNAVAILABLE:
-                raise StoreUnavailable(Cause.LOST, outcome_unknown=True) from away
+                raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True) from away
             raise Refused(away.reason) from away
 
     return enter

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from muster_hub.sessions.facts import read_facts
 from muster_hub.sessions.holds import settle_left_behind
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.exchange import Invite, Leave
 from muster_protocol.frames import (
     CancelInvite,
@@ -213,7 +213,7 @@ class Late(Once):
             error = self.execute(call, echo=" (late)").exception()
             if not_after_place(call.script) is not None:
                 assert isinstance(error, StoreUnavailable), "not refused"
-                assert error.cause is Cause.LATE
+                assert error.cause is StoreCause.LATE
                 self.refused = call.script.name
             assert self.direct.snapshot() == before, "executed too late"
 

@@ -27,7 +27,7 @@ from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
-from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreError, StoreUnavailable
 from muster_hub.store.keys import slot_tag
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
@@ -273,7 +273,7 @@ class World:
             call.answer.set_exception(error)
             call.answer.exception()  # a repeat has nobody who waits for it
 
-    def _lose(self, call: Parked, cause: Cause) -> None:
+    def _lose(self, call: Parked, cause: StoreCause) -> None:
         if not call.answer.done():
             call.answer.set_exception(StoreUnavailable(cause, outcome_unknown=True))
             call.answer.exception()  # whoever waits hears it all the same
@@ -288,12 +288,12 @@ class World:
     def lose_request(self, call: Parked) -> None:
         self.parked.remove(call)
         self.say(call.node, call.script.name, "request lost")
-        self._lose(call, Cause.LOST)
+        self._lose(call, StoreCause.LOST)
 
     def lose_reply(self, call: Parked) -> None:
         self.parked.remove(call)
         self.execute(call, echo=" (reply lost)")
-        self._lose(call, Cause.LOST)
+        self._lose(call, StoreCause.LOST)
 
     def keep_reply(self, call: Parked) -> None:
         self.parked.remove(call)
@@ -318,7 +318,7 @@ class World:
         call.age_ms = LATE_MS
         self._adrift.append(call)
         self.say(call.node, call.script.name, "no answer in time")
-        self._lose(call, Cause.TIMEOUT)
+        self._lose(call, StoreCause.TIMEOUT)
 
     def pause(self, _call: Parked) -> None:
         self.ahead_ms += PAUSE_MS

@@ -221,7 +221,7 @@ def _put_keys(client: ClientId) -> list[bytes]:
         keys.peers(client),
         keys.grants(client),
         keys.uses(client),
-        keys.noted(client),
+        keys.session_index(client),
         keys.outbox(keys.bucket(client)),
     ]
 

@@ -31,7 +31,7 @@ class Readiness:
             "stopping": self.stopping,
             "the store is away": not self._context.store.connected,
             "the node's lease is not fresh": not self._context.nodes.acting(),
-            "the node does not hear the bus": self._bus.deaf,
+            "the node is not subscribed to the bus": self._bus.unsubscribed,
         }
         return [reason for reason, holds in checks.items() if holds]
 

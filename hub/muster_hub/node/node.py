@@ -105,7 +105,7 @@ class Node:
             settings=settings,
             key=key.signing,
         )
-        self._mending = Mending(self.context, lambda: self._bus.deaf)
+        self._mending = Mending(self.context, lambda: self._bus.unsubscribed)
         self._entry = Entry(self.context, key, self._departures, frozenset())
         watching = self._watching
         dispatch = Dispatch(self.context, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)

@@ -170,7 +170,7 @@ def _connect_keys(client: ClientId) -> list[bytes]:
         keys.device(client),
         keys.instances(client),
         keys.peers(client),
-        keys.noted(client),
+        keys.session_index(client),
         keys.watchers(client),
         keys.outbox(keys.bucket(client)),
         keys.grants(client),

@@ -56,7 +56,7 @@ async def _take(context: NodeContext, answer: Answer, answer_hash: Hash) -> str:
     session, bucket = answer.session, keys.bucket(answer.session)
     touched = [
         keys.session(session),
-        keys.judged(session),
+        keys.invite_outcomes(session),
         keys.roster(session),
         keys.sealed(session),
         keys.due(bucket),

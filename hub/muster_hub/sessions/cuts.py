@@ -66,7 +66,7 @@ async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> Non
     touched = [
         keys.session(session),
         keys.roster(session),
-        keys.floors(session),
+        keys.minimum_versions(session),
         keys.sealed(session),
         keys.due(bucket),
         keys.outbox(bucket),

@@ -109,11 +109,11 @@ async def _hold_all(
 
 def _call(session: SessionId, ends_at: TimeMs, wanted: HoldRequest) -> tuple[Sequence[bytes], Sequence[Word]]:
     named: list[Word] = [word for peer in wanted.peers for word in (peer, wanted.invites.get(peer, b""))]
-    return (*fact_keys(wanted.client), keys.noted(wanted.client)), [session, ends_at, wanted.connection, *named]
+    return (*fact_keys(wanted.client), keys.session_index(wanted.client)), [session, ends_at, wanted.connection, *named]
 
 
 async def _settle_stale(context: NodeContext, client: ClientId, grant: GrantId, use: GrantUse) -> None:
-    touched = [keys.session(use.session), keys.judged(use.session)]
+    touched = [keys.session(use.session), keys.invite_outcomes(use.session)]
     outcome = await context.store.run(_OUTCOME, touched, [use.invite])
     # A session that is gone leaves no word on how it ended; what may have been used counts as used.
     word = "spent" if outcome in (b"seated", b"gone") else "free"

@@ -203,4 +203,4 @@ async def cancel_invite(context: NodeContext, caller: Caller, request: CancelInv
 
 
 def _slot(session: SessionId) -> list[bytes]:
-    return [keys.session(session), keys.judged(session)]
+    return [keys.session(session), keys.invite_outcomes(session)]

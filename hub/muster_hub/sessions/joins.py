@@ -162,7 +162,7 @@ class _Join(Struct, frozen=True):
     async def _refuse(self, rejected: tuple[InviteResult, ...]) -> _RoundResult:
         """Have the session's slot refuse the epoch: another request for the same may be on its way, or was before."""
         session, newcomers = self.state.session, self.proposal.newcomers
-        touched = [keys.session(session), keys.epochs(session), keys.judged(session)]
+        touched = [keys.session(session), keys.epochs(session), keys.invite_outcomes(session)]
         named = [
             word
             for each in rejected
@@ -176,10 +176,10 @@ class _Join(Struct, frozen=True):
         return [
             keys.session(session),
             keys.roster(session),
-            keys.floors(session),
+            keys.minimum_versions(session),
             keys.epochs(session),
             keys.sealed(session),
-            keys.judged(session),
+            keys.invite_outcomes(session),
             keys.due(bucket),
             keys.outbox(bucket),
         ]

@@ -51,7 +51,7 @@ device asks on from the last."""
 
 _CREATE = script("session_create")
 _SHOW = script("session_show")
-_NOTED = script("noted")
+_SESSION_INDEX = script("session_index")
 _JOINED = script("joined")
 _OUT = script("member_out")
 _CLOSE = script("session_close")
@@ -148,7 +148,7 @@ async def list_sessions(context: NodeContext, caller: Caller, request: ListSessi
 
 async def noted_sessions(context: NodeContext, client: ClientId) -> list[SessionId]:
     """Name the sessions that a device was held for, the one that ends last first. Raises ``StoreUnavailable``."""
-    noted = items(await context.store.run(_NOTED, [keys.noted(client)], [await context.store.now_ms()]))
+    noted = items(await context.store.run(_SESSION_INDEX, [keys.session_index(client)], [await context.store.now_ms()]))
     return [SessionId(text(name)) for name in noted]
 
 
@@ -261,7 +261,11 @@ async def close_session(context: NodeContext, caller: Caller, request: CloseSess
     await check_current(context.store, caller)
     state = await _of_member(context, request.session, caller.client)
     row = record(RecordKind.SESSION_CLOSED, actor=caller.client, session=request.session)
-    touched = [keys.session(state.session), keys.judged(state.session), keys.outbox(keys.bucket(state.session))]
+    touched = [
+        keys.session(state.session),
+        keys.invite_outcomes(state.session),
+        keys.outbox(keys.bucket(state.session)),
+    ]
     ended = pairs(await change(context.store, _CLOSE, touched, caller.client, row))
     withdrawn = [_withdraw(context, state.session, ClientId(text(client)), InviteId(data(at))) for client, at in ended]
     others = [client for client in state.present if client != caller.client]

@@ -74,7 +74,7 @@ class SessionState(Struct, frozen=True):
 
 async def read_state(context: NodeContext, session: SessionId, clients: Sequence[ClientId] = ()) -> SessionState | None:
     """Read a session, with the live invites of these clients; None when there is none. Raises ``StoreUnavailable``."""
-    touched = [keys.session(session), keys.roster(session), keys.judged(session)]
+    touched = [keys.session(session), keys.roster(session), keys.invite_outcomes(session)]
     reply = await context.store.run(_STATE, touched, clients)
     if reply is None:
         return None

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from muster_hub.concurrency import alongside
 from muster_hub.store.clock import StoreClock
-from muster_hub.store.errors import Cause, StoreError, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreError, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_hub.store.shard import CALL_TIMEOUT_S, Shard
 from muster_hub.store.urls import Address, parse
@@ -86,7 +86,7 @@ class Store:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await self._clock.known.wait()
         except TimeoutError:
-            raise StoreUnavailable(Cause.AWAY, outcome_unknown=False) from None
+            raise StoreUnavailable(StoreCause.AWAY, outcome_unknown=False) from None
 
     def _shard_of(self, _key: bytes) -> Shard:
         return self._shard

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.wire import Reply
 
 # A clock that runs on while the machine sleeps, where the system has one: a laptop that wakes must not
@@ -53,5 +53,5 @@ class StoreClock:
     def now_ms(self) -> int:
         """Return the estimate, in Unix milliseconds; StoreUnavailable when the clock was never read."""
         if self._read_at_ms is None:
-            raise StoreUnavailable(Cause.AWAY, outcome_unknown=False)
+            raise StoreUnavailable(StoreCause.AWAY, outcome_unknown=False)
         return self._store_ms + boot_ms() - self._read_at_ms

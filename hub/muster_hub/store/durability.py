@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from muster_hub.store.adapter import CALL_TIMEOUT_S, Store
 from muster_hub.store.engine import OLDEST
-from muster_hub.store.errors import Cause, StoreRefused, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreRefused, StoreUnavailable
 from muster_hub.store.keys import HUB
 from muster_hub.store.scripts import script
 from muster_hub.store.urls import SETTING, Address
@@ -44,7 +44,7 @@ async def durability(address: Address, *, store_replicas: int = 0) -> Durability
     except WireLostError as error:
         raise StoreUnavailable(error.cause, outcome_unknown=False) from error
     except TimeoutError:
-        raise StoreUnavailable(Cause.TIMEOUT, outcome_unknown=False) from None
+        raise StoreUnavailable(StoreCause.TIMEOUT, outcome_unknown=False) from None
     finally:
         await wire.close()
     return judge(info, config, store_replicas=store_replicas)
@@ -124,7 +124,7 @@ def _failover_sentence(replicas: int, store_replicas: int) -> str:
 async def _info(wire: Wire) -> dict[str, str]:
     reply = await wire.ask(b"INFO")
     if not isinstance(reply, bytes):
-        raise WireLostError(Cause.LOST, "INFO")
+        raise WireLostError(StoreCause.LOST, "INFO")
     lines = (line.partition(":") for line in reply.decode(errors="replace").splitlines())
     return {name: value.strip() for name, colon, value in lines if colon}
 

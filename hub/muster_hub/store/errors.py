@@ -4,7 +4,7 @@ from enum import StrEnum, unique
 
 
 @unique
-class Cause(StrEnum):
+class StoreCause(StrEnum):
     """Why a call got no answer, in one word that is safe to log and to count."""
 
     AWAY = "away"  # no connection, and the last attempt to make one failed
@@ -36,7 +36,7 @@ class StoreUnavailable(StoreError):
     `outcome_unknown` is True when the call may have been carried out, now or up to its `not_after`.
     """
 
-    def __init__(self, cause: Cause, *, outcome_unknown: bool) -> None:
+    def __init__(self, cause: StoreCause, *, outcome_unknown: bool) -> None:
         super().__init__(f"store unavailable: {cause}")
         self.cause = cause
         self.outcome_unknown = outcome_unknown

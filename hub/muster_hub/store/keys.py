@@ -11,14 +11,14 @@ of one device (or one session) lie in one slot of a cluster and one script may t
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: the agent seat and command lines, by node and incarnation | 1 + 8 |
 | `{b:xx}:dx:<client>` | hash | inbox: pushes that wait for an acknowledgement | 64; each until it expires, a day |
-| `{b:xx}:dn:<client>` | sorted set | noted: sessions it was held for, by hard end | 256; until that end, 7 days |
+| `{b:xx}:ds:<client>` | sorted set | noted: sessions it was held for, by hard end | 256; until that end, 7 days |
 | `{b:xx}:dw:<client>` | sorted set | watchers: who asked to be told of presence, by its end | 4,096; minutes each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
 | `{b:xx}:sr:<session>` | hash | roster: all who were ever seated, with their keys | 256; with the session |
-| `{b:xx}:sf:<session>` | hash | floors: the least `ver` to join at, the cuts made | devices noted; with the session |
+| `{b:xx}:sv:<session>` | hash | floors: the least `ver` to join at, the cuts made | devices noted; with the session |
 | `{b:xx}:se:<session>` | hash | epochs: number to signed statement, and hashes | the newest 256; with the session |
 | `{b:xx}:sx:<session>` | hash | sealed: keys, admissions, newest `joined` | members, 8 KiB each; with the session |
-| `{b:xx}:sj:<session>` | hash | judged: live invites by device, and how the others ended | 256; with the session |
+| `{b:xx}:si:<session>` | hash | judged: live invites by device, and how the others ended | 256; with the session |
 | `{b:xx}:out` | stream | outbox: effects until they are drained, and records | the newest 1,000 records |
 | `{b:xx}:due` | sorted set | due: seats that wait for their `joined`, by deadline | as many as seats, seconds each |
 | `{b:xx}:drained` | hash | the last outbox id taken into each chain, and by whom | one per bucket |
@@ -93,9 +93,9 @@ def inbox(client: str) -> bytes:
     return _key(client, b"dx")
 
 
-def noted(client: str) -> bytes:
+def session_index(client: str) -> bytes:
     """Return the key of the sessions that a device was held for."""
-    return _key(client, b"dn")
+    return _key(client, b"ds")
 
 
 def watchers(client: str) -> bytes:
@@ -113,9 +113,9 @@ def roster(sid: str) -> bytes:
     return _key(sid, b"sr")
 
 
-def floors(sid: str) -> bytes:
+def minimum_versions(sid: str) -> bytes:
     """Return the key of the least `ver` of each device that a session still commits."""
-    return _key(sid, b"sf")
+    return _key(sid, b"sv")
 
 
 def epochs(sid: str) -> bytes:
@@ -128,9 +128,9 @@ def sealed(sid: str) -> bytes:
     return _key(sid, b"sx")
 
 
-def judged(sid: str) -> bytes:
+def invite_outcomes(sid: str) -> bytes:
     """Return the key of a session's verdicts over joins."""
-    return _key(sid, b"sj")
+    return _key(sid, b"si")
 
 
 def outbox(number: int) -> bytes:

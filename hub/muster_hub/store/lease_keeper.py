@@ -9,11 +9,11 @@ from muster_hub.store.adapter import Reply, Store
 from muster_hub.store.clock import boot_s
 from muster_hub.store.errors import StoreError, StoreUnavailable
 from muster_hub.store.keys import LEASES
-from muster_hub.store.leases import Bury, LeaseTable, NodeLost, Renewed, Row
+from muster_hub.store.leases import LeaseRow, LeaseTable, NodeLost, Renewed, Tombstone
 from muster_hub.store.scripts import script
 
 _LEASE = script("lease")
-_BURY = script("bury")
+_BURY = script("tombstone")
 _BURIED = b"buried"
 _REPLACED = b"replaced"
 
@@ -82,7 +82,7 @@ class LeaseKeeper:
         """Give the lease up, so that nobody waits for it to run out. StoreUnavailable when the store is away."""
         row = self.table.own_row()
         if row is not None:
-            await self._bury(Bury(self.table.node, row.incarnation, row.counter))
+            await self._end(Tombstone(self.table.node, row.incarnation, row.counter))
 
     async def _renew(self) -> bool:
         """Renew once; say whether something was buried."""
@@ -91,16 +91,16 @@ class LeaseKeeper:
         if reply == _REPLACED:
             raise NodeReplacedError(f"another process uses the node name {self.table.node}")
         if reply == _BURIED:
-            _log.warning("node_was_buried", node=self.table.node, incarnation=self.incarnation[:8])
+            _log.warning("lease_tombstoned", node=self.table.node, incarnation=self.incarnation[:8])
             self.table.begin(self._new_incarnation())
             return True
         suspects = []
         for effect in self.table.renewed(_rows(reply), asked_s=asked_s, now_s=boot_s()):
-            if isinstance(effect, Bury):
+            if isinstance(effect, Tombstone):
                 suspects.append(effect)
             else:
                 self._on_change(effect)
-        return any([await self._bury_lost(suspect) for suspect in suspects])
+        return any([await self._end_lost(suspect) for suspect in suspects])
 
     async def _ask(self) -> Reply:
         table = self.table
@@ -110,12 +110,12 @@ class LeaseKeeper:
             _LEASE, [LEASES], (table.node, table.incarnation, table.next_counter(), how, not_after_ms)
         )
 
-    async def _bury(self, lost: Bury) -> bool:
+    async def _end(self, lost: Tombstone) -> bool:
         args = (lost.node, lost.incarnation, lost.counter, await self._store.not_after_ms())
         return await self._store.run(_BURY, [LEASES], args) == _BURIED
 
-    async def _bury_lost(self, lost: Bury) -> bool:
-        buried = await self._bury(lost)
+    async def _end_lost(self, lost: Tombstone) -> bool:
+        buried = await self._end(lost)
         _log.warning("node_stood_still", node=lost.node, incarnation=lost.incarnation[:8], buried=buried)
         return buried
 
@@ -125,13 +125,13 @@ class LeaseKeeper:
         self._unreachable = True
 
 
-def _rows(reply: Reply) -> dict[str, Row]:
+def _rows(reply: Reply) -> dict[str, LeaseRow]:
     if not isinstance(reply, list):
         raise TypeError("not a table of leases")
     words = [word.decode() for word in reply if isinstance(word, bytes)]
     return {node: _row(text) for node, text in zip(words[::2], words[1::2], strict=True)}
 
 
-def _row(text: str) -> Row:
-    incarnation, counter, buried_at_ms = text.split(" ")
-    return Row(incarnation, int(counter), int(buried_at_ms))
+def _row(text: str) -> LeaseRow:
+    incarnation, counter, tombstone_ms = text.split(" ")
+    return LeaseRow(incarnation, int(counter), int(tombstone_ms))

@@ -1,6 +1,6 @@
 """Which nodes live: a pure machine over what the store says, and over one clock of this node's own.
 
-    seen ---counter stood still for LOST_AFTER_S of successful reads---> Bury asked ---the store agrees---> lost
+    seen ---counter stood still for LOST_AFTER_S of successful reads---> Tombstone asked ---the store agrees---> lost
       ^                                                                     |
       +------------------------the counter moved---------------------------+
 
@@ -20,16 +20,16 @@ MAX_READ_GAP_S = 2.5  # two reads further apart do not prove that the counter st
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LeaseRow:
     """A lease as the store has it: the incarnation, its counter, and when it was buried (Unix ms, 0 while alive)."""
 
     incarnation: str
     counter: int
-    buried_at_ms: int
+    tombstone_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class Tombstone:
     """To be asked of the store: bury this incarnation if its counter still stands there."""
 
     node: str
@@ -52,12 +52,12 @@ class Renewed:
     incarnation: str
 
 
-Effect: TypeAlias = Bury | NodeLost | Renewed
+Effect: TypeAlias = Tombstone | NodeLost | Renewed
 
 
 @dataclass(slots=True)
 class _Watched:
-    row: Row
+    row: LeaseRow
     still_s: float = 0.0
 
 
@@ -89,7 +89,7 @@ class LeaseTable:
         self.incarnation = incarnation
         self._renewed_s = None
 
-    def renewed(self, rows: Mapping[str, Row], *, asked_s: float, now_s: float) -> list[Effect]:
+    def renewed(self, rows: Mapping[str, LeaseRow], *, asked_s: float, now_s: float) -> list[Effect]:
         """Take the answer to a renewal: all leases, asked for at `asked_s` and come at `now_s`."""
         effects: list[Effect] = [Renewed(self.incarnation)] if self.beginning else []
         self._renewed_s = asked_s
@@ -103,13 +103,13 @@ class LeaseTable:
     def live(self, node: str, incarnation: str) -> bool:
         """Say whether an incarnation counts as live: it was seen, it is the node's last, and nobody buried it."""
         watched = self._nodes.get(node)
-        return watched is not None and watched.row.incarnation == incarnation and not watched.row.buried_at_ms
+        return watched is not None and watched.row.incarnation == incarnation and not watched.row.tombstone_ms
 
     def live_nodes(self) -> list[str]:
         """Return the nodes that count as live, in the order of their names."""
-        return sorted(node for node, watched in self._nodes.items() if not watched.row.buried_at_ms)
+        return sorted(node for node, watched in self._nodes.items() if not watched.row.tombstone_ms)
 
-    def own_row(self) -> Row | None:
+    def own_row(self) -> LeaseRow | None:
         """Return this node's own lease as last read, None before that or once it was buried."""
         watched = self._nodes.get(self.node)
         return watched.row if watched and self.live(self.node, self.incarnation) else None
@@ -130,9 +130,9 @@ class LeaseTable:
             return None
         return now_s - last_s
 
-    def _observe(self, node: str, row: Row, step_s: float | None) -> list[Effect]:
+    def _observe(self, node: str, row: LeaseRow, step_s: float | None) -> list[Effect]:
         watched = self._nodes.get(node)
-        if watched is None or watched.row.incarnation != row.incarnation or row.buried_at_ms:
+        if watched is None or watched.row.incarnation != row.incarnation or row.tombstone_ms:
             effects = self._end(node)
             self._nodes[node] = _Watched(row)
             return effects
@@ -140,14 +140,14 @@ class LeaseTable:
         watched.row = row
         watched.still_s = 0.0 if moved or step_s is None else watched.still_s + step_s
         if node != self.node and watched.still_s >= LOST_AFTER_S:
-            return [Bury(node, row.incarnation, row.counter)]
+            return [Tombstone(node, row.incarnation, row.counter)]
         return []
 
     def _end(self, node: str) -> list[Effect]:
         watched = self._nodes.pop(node, None)
-        if watched is None or watched.row.buried_at_ms:
+        if watched is None or watched.row.tombstone_ms:
             return []
         return [NodeLost(node, watched.row.incarnation)]
 
     def _counts(self, node: str, watched: _Watched) -> bool:
-        return node != self.node and not watched.row.buried_at_ms
+        return node != self.node and not watched.row.tombstone_ms

@@ -12,7 +12,7 @@ until it says that enough replicas have them.
 import asyncio
 from dataclasses import dataclass
 
-from muster_hub.store.errors import Cause, StoreReplyError, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_hub.store.wire import ErrorReply, Reply, cause_of, pack
 
@@ -24,7 +24,7 @@ _UNKNOWN_SCRIPT = "NOSCRIPT"
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class StoreCall:
     """One call that waits or is on its way. `tag` names its bucket, `since_s` is when it was made (loop time)."""
 
     script: Script
@@ -34,7 +34,7 @@ class Call:
     since_s: float
     reloads: int = 0
 
-    def refuse(self, cause: Cause, *, outcome_unknown: bool = False) -> None:
+    def refuse(self, cause: StoreCause, *, outcome_unknown: bool = False) -> None:
         """End the call without an answer, unless its caller gave up already."""
         if not self.answer.done():
             self.answer.set_exception(StoreUnavailable(cause, outcome_unknown=outcome_unknown))
@@ -45,15 +45,15 @@ class Pipeline:
 
     __slots__ = ("_again", "_held", "_known", "_late", "_next", "_steps", "_unloadable", "_waits_for", "chunks")
 
-    def __init__(self, calls: list[Call], known: set[bytes], *, store_replicas: int = 0) -> None:
+    def __init__(self, calls: list[StoreCall], known: set[bytes], *, store_replicas: int = 0) -> None:
         self._known = known
         self._waits_for = store_replicas if any(call.script.durable for call in calls) else 0
-        self._held: list[tuple[Call, Reply]] = []
-        self._steps: list[tuple[Call, bool]] = []  # the call, and whether the reply is that of SCRIPT LOAD
+        self._held: list[tuple[StoreCall, Reply]] = []
+        self._steps: list[tuple[StoreCall, bool]] = []  # the call, and whether the reply is that of SCRIPT LOAD
         self._next = 0
-        self._again: dict[bytes, list[Call]] = {}
+        self._again: dict[bytes, list[StoreCall]] = {}
         self._unloadable: dict[bytes, ErrorReply] = {}
-        self._late: list[Call] = []
+        self._late: list[StoreCall] = []
         self.chunks: list[bytes] = []
         for call in calls:
             self._add(call)
@@ -87,24 +87,24 @@ class Pipeline:
     def refuse_late(self) -> None:
         """End the calls that were met too late; once the clock was read again, so that callers go by the new one."""
         for call in self._late:
-            call.refuse(Cause.LATE)
+            call.refuse(StoreCause.LATE)
 
-    def again(self) -> list[Call]:
+    def again(self) -> list[StoreCall]:
         """Return the calls to send again before any other, in their order, once all replies were taken."""
         order = {id(call): position for position, (call, _) in enumerate(self._steps)}
         return sorted((call for calls in self._again.values() for call in calls), key=lambda call: order[id(call)])
 
-    def lose(self, cause: Cause) -> None:
+    def lose(self, cause: StoreCause) -> None:
         """End every call that has no answer: whether it was carried out is unknown."""
         self.refuse_late()
         for call, _ in self._steps:
             call.refuse(cause, outcome_unknown=True)
 
-    def _take_load(self, call: Call, reply: Reply | ErrorReply) -> None:
+    def _take_load(self, call: StoreCall, reply: Reply | ErrorReply) -> None:
         if isinstance(reply, ErrorReply):
             self._unloadable[call.script.sha1] = reply
 
-    def _take_value(self, call: Call, reply: Reply) -> None:
+    def _take_value(self, call: StoreCall, reply: Reply) -> None:
         if self._again:
             self._overtaken(call.tag)
         if self._waits_for and call.script.durable:
@@ -112,7 +112,7 @@ class Pipeline:
         elif not call.answer.done():
             call.answer.set_result(reply)
 
-    def _take_error(self, call: Call, reply: ErrorReply) -> None:
+    def _take_error(self, call: StoreCall, reply: ErrorReply) -> None:
         if reply.code == _UNKNOWN_SCRIPT:
             self._unknown(call)
             return
@@ -126,11 +126,11 @@ class Pipeline:
         enough = isinstance(replicas, int) and replicas >= self._waits_for
         for call, reply in self._held:
             if not enough:
-                call.refuse(Cause.REPLICAS, outcome_unknown=True)
+                call.refuse(StoreCause.REPLICAS, outcome_unknown=True)
             elif not call.answer.done():
                 call.answer.set_result(reply)
 
-    def _add(self, call: Call) -> None:
+    def _add(self, call: StoreCall) -> None:
         if call.script.sha1 not in self._known:
             self._known.add(call.script.sha1)
             self.chunks.append(pack(b"SCRIPT", b"LOAD", call.script.source))
@@ -138,23 +138,23 @@ class Pipeline:
         self.chunks.append(call.packed)
         self._steps.append((call, False))
 
-    def _unknown(self, call: Call) -> None:
+    def _unknown(self, call: StoreCall) -> None:
         self._known.discard(call.script.sha1)
         fault = self._unloadable.get(call.script.sha1)
         if fault is not None:
             _answer_error(call, fault)
         elif call.reloads >= MAX_RELOADS:
-            call.refuse(Cause.UNKNOWN_SCRIPT)
+            call.refuse(StoreCause.UNKNOWN_SCRIPT)
         else:
             call.reloads += 1
             self._again.setdefault(call.tag, []).append(call)
 
     def _overtaken(self, tag: bytes) -> None:
         for call in self._again.pop(tag, ()):
-            call.refuse(Cause.UNKNOWN_SCRIPT)
+            call.refuse(StoreCause.UNKNOWN_SCRIPT)
 
 
-def _answer_error(call: Call, reply: ErrorReply) -> None:
+def _answer_error(call: StoreCall, reply: ErrorReply) -> None:
     if call.answer.done():
         return
     cause = cause_of(reply)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import structlog
 
 from muster_hub.store.clock import StoreClock
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.keys import slot_tag
-from muster_hub.store.pipeline import Call, Pipeline
+from muster_hub.store.pipeline import Pipeline, StoreCall
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_hub.store.waiting import Waiting
@@ -55,7 +55,7 @@ class Shard:
         self._wake = asyncio.Event()
         self._known: set[bytes] = set()
         self._wire: Wire | None = None
-        self._away = Cause.AWAY
+        self._away = StoreCause.AWAY
         self._failed_at_s: float | None = None
         self._closed = False
 
@@ -71,7 +71,7 @@ class Shard:
         if refusal is not None:
             raise StoreUnavailable(refusal, outcome_unknown=False)
         packed = pack(b"EVALSHA", script.sha1, len(keys), *keys, *args)
-        call = Call(script, slot_tag(keys[0]), packed, self._loop.create_future(), now_s)
+        call = StoreCall(script, slot_tag(keys[0]), packed, self._loop.create_future(), now_s)
         self._waiting.add(call)
         self._wake.set()
         return call.answer
@@ -83,15 +83,15 @@ class Shard:
                 await self._serve_connection(await self._connect())
         finally:
             self._closed = True
-            self._waiting.refuse_all(Cause.CLOSED)
+            self._waiting.refuse_all(StoreCause.CLOSED)
 
-    def _refusal(self, now_s: float) -> Cause | None:
+    def _refusal(self, now_s: float) -> StoreCause | None:
         if self._closed:
-            return Cause.CLOSED
+            return StoreCause.CLOSED
         if self._failed_at_s is not None and now_s - self._failed_at_s < FAIL_FAST_S:
             return self._away
         if self._waiting.full:
-            return Cause.OVERLOADED
+            return StoreCause.OVERLOADED
         return None
 
     async def _connect(self) -> Wire:
@@ -115,7 +115,7 @@ class Shard:
                 self._clock.take(await wire.ask(b"TIME"))
         except TimeoutError:
             await wire.close()
-            raise WireLostError(Cause.TIMEOUT, "connecting") from None
+            raise WireLostError(StoreCause.TIMEOUT, "connecting") from None
         except BaseException:
             await wire.close()
             raise
@@ -126,7 +126,7 @@ class Shard:
         self._wire = wire
         return wire
 
-    def _attempt_failed(self, cause: Cause) -> None:
+    def _attempt_failed(self, cause: StoreCause) -> None:
         if self._failed_at_s is None:
             _log.warning("store_away", store=self._address.describe(), cause=cause)
         self._failed_at_s = self._loop.time()
@@ -152,8 +152,8 @@ class Shard:
                 await self._turn(wire)
         except WireLostError as error:
             _log.warning("store_connection_lost", store=self._address.describe(), cause=error.cause)
-            if error.cause is Cause.TIMEOUT:
-                self._waiting.refuse_all(Cause.TIMEOUT)
+            if error.cause is StoreCause.TIMEOUT:
+                self._waiting.refuse_all(StoreCause.TIMEOUT)
         finally:
             self._wire = None
             await wire.close()
@@ -162,7 +162,7 @@ class Shard:
     async def _turn(self, wire: Wire) -> None:
         """Send what waits as one pipeline and answer every call; WireLostError when the connection is lost."""
         if await wire.is_stale():
-            raise WireLostError(Cause.LOST, "closed while idle")
+            raise WireLostError(StoreCause.LOST, "closed while idle")
         calls = self._waiting.take(self._loop.time())
         if not calls:
             return
@@ -176,12 +176,12 @@ class Shard:
                     self._clock.take(await wire.ask(b"TIME"))
                     pipeline.refuse_late()
         except TimeoutError:
-            pipeline.lose(Cause.TIMEOUT)
-            raise WireLostError(Cause.TIMEOUT, "no reply") from None
+            pipeline.lose(StoreCause.TIMEOUT)
+            raise WireLostError(StoreCause.TIMEOUT, "no reply") from None
         except WireLostError as error:
             pipeline.lose(error.cause)
             raise
         except BaseException:
-            pipeline.lose(Cause.CLOSED)
+            pipeline.lose(StoreCause.CLOSED)
             raise
         self._waiting.put_back(pipeline.again())

@@ -2,8 +2,8 @@
 
 from collections import deque
 
-from muster_hub.store.errors import Cause
-from muster_hub.store.pipeline import Call
+from muster_hub.store.errors import StoreCause
+from muster_hub.store.pipeline import StoreCall
 
 MAX_WAITING_CALLS = 16_384  # about what the store answers in WAIT_LIMIT_S
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -18,7 +18,7 @@ class Waiting:
     __slots__ = ("_calls", "size")
 
     def __init__(self) -> None:
-        self._calls: deque[Call] = deque()
+        self._calls: deque[StoreCall] = deque()
         self.size = 0
 
     def __len__(self) -> int:
@@ -34,20 +34,20 @@ class Waiting:
         """When the call was made that waits longest (loop time), None when none waits."""
         return self._calls[0].since_s if self._calls else None
 
-    def add(self, call: Call) -> None:
+    def add(self, call: StoreCall) -> None:
         """Add a call at the end."""
         self._calls.append(call)
         self.size += len(call.packed)
 
-    def put_back(self, calls: list[Call]) -> None:
+    def put_back(self, calls: list[StoreCall]) -> None:
         """Put calls that were taken before all others again, in their order."""
         self._calls.extendleft(reversed(calls))
         self.size += sum(len(call.packed) for call in calls)
 
-    def take(self, now_s: float) -> list[Call]:
+    def take(self, now_s: float) -> list[StoreCall]:
         """Take the next pipeline's calls, without those whose caller gave up or that waited too long."""
         self.shed(now_s)
-        calls: list[Call] = []
+        calls: list[StoreCall] = []
         size = 0
         while self._calls and len(calls) < MAX_PIPELINE_CALLS and size < MAX_PIPELINE_BYTES:
             call = self._pop()
@@ -59,14 +59,14 @@ class Waiting:
     def shed(self, now_s: float) -> None:
         """Refuse the calls that waited longer than WAIT_LIMIT_S."""
         while self._calls and self._calls[0].since_s < now_s - WAIT_LIMIT_S:
-            self._pop().refuse(Cause.SLOW)
+            self._pop().refuse(StoreCause.SLOW)
 
-    def refuse_all(self, cause: Cause) -> None:
+    def refuse_all(self, cause: StoreCause) -> None:
         """Refuse every call."""
         while self._calls:
             self._pop().refuse(cause)
 
-    def _pop(self) -> Call:
+    def _pop(self) -> StoreCall:
         call = self._calls.popleft()
         self.size -= len(call.packed)
         return call

@@ -19,7 +19,7 @@ from redis.asyncio.connection import (
 )
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
-from muster_hub.store.errors import Cause
+from muster_hub.store.errors import StoreCause
 from muster_hub.store.urls import Address
 
 Reply: TypeAlias = int | bytes | list["Reply"] | None
@@ -32,7 +32,7 @@ _RESP = 2  # scripts answer with integers, bytes, nil and lists alone, and RESP2
 class WireLostError(Exception):
     """The connection is gone, or was never made; calls on it have no answer. `cause` says which way."""
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    def __init__(self, cause: StoreCause, detail: str) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
 
@@ -45,7 +45,7 @@ class ErrorReply:
     text: str
 
 
-class _Connection(Protocol):
+class _StoreConnection(Protocol):
     """The part of the library's connection that is used here, with its types."""
 
     @property
@@ -77,7 +77,7 @@ class Wire:
         # Replies are taken from the parser itself: what the connection adds for each is limits of time, and costs half.
         parser = DefaultParser(socket_read_size=READ_BYTES)
         self._parser = cast("_Parser", parser)
-        self._connection = cast("_Connection", _library_connection(address, parser))
+        self._connection = cast("_StoreConnection", _library_connection(address, parser))
 
     async def connect(self) -> None:
         """Connect, log in, choose the database; WireLostError when that fails."""
@@ -86,7 +86,7 @@ class Wire:
         except (RedisError, OSError) as error:
             # On a Unix socket the library wraps what went wrong after connecting.
             refused = any(isinstance(each, AuthenticationError) for each in (error, error.__cause__))
-            cause = Cause.REFUSED_LOGIN if refused else Cause.AWAY
+            cause = StoreCause.REFUSED_LOGIN if refused else StoreCause.AWAY
             raise WireLostError(cause, type(error).__name__) from error
 
     async def is_stale(self) -> bool:
@@ -98,7 +98,7 @@ class Wire:
         try:
             await self._connection.send_packed_command(chunks, check_health=False)
         except (RedisError, OSError) as error:
-            raise WireLostError(Cause.LOST, type(error).__name__) from error
+            raise WireLostError(StoreCause.LOST, type(error).__name__) from error
 
     async def receive(self) -> Reply | ErrorReply:
         """Receive the next reply, an error reply as a value; WireLostError when the connection breaks."""
@@ -107,7 +107,7 @@ class Wire:
         except (BusyLoadingError, AuthenticationError) as error:  # the library counts these as a lost connection
             return _error_reply(error)
         except (RedisError, OSError) as error:
-            raise WireLostError(Cause.LOST, type(error).__name__) from error
+            raise WireLostError(StoreCause.LOST, type(error).__name__) from error
         return _error_reply(reply) if isinstance(reply, RedisError) else reply
 
     async def ask(self, *words: Word) -> Reply:
@@ -115,7 +115,7 @@ class Wire:
         await self.send([pack(*words)])
         reply = await self.receive()
         if isinstance(reply, ErrorReply):
-            raise WireLostError(cause_of(reply) or Cause.AWAY, reply.code)
+            raise WireLostError(cause_of(reply) or StoreCause.AWAY, reply.code)
         return reply
 
     async def close(self) -> None:
@@ -124,21 +124,21 @@ class Wire:
 
 
 _CAUSES = {
-    "BUSY": Cause.BUSY,
-    "CLUSTERDOWN": Cause.CLUSTER_DOWN,
-    "LOADING": Cause.LOADING,
-    "MASTERDOWN": Cause.MASTER_DOWN,
-    "MISCONF": Cause.DISK_FULL,
-    "NOAUTH": Cause.REFUSED_LOGIN,
-    "NOREPLICAS": Cause.READ_ONLY,
-    "OOM": Cause.MEMORY_FULL,
-    "READONLY": Cause.READ_ONLY,
-    "TRYAGAIN": Cause.CLUSTER_DOWN,
-    "WRONGPASS": Cause.REFUSED_LOGIN,
+    "BUSY": StoreCause.BUSY,
+    "CLUSTERDOWN": StoreCause.CLUSTER_DOWN,
+    "LOADING": StoreCause.LOADING,
+    "MASTERDOWN": StoreCause.MASTER_DOWN,
+    "MISCONF": StoreCause.DISK_FULL,
+    "NOAUTH": StoreCause.REFUSED_LOGIN,
+    "NOREPLICAS": StoreCause.READ_ONLY,
+    "OOM": StoreCause.MEMORY_FULL,
+    "READONLY": StoreCause.READ_ONLY,
+    "TRYAGAIN": StoreCause.CLUSTER_DOWN,
+    "WRONGPASS": StoreCause.REFUSED_LOGIN,
 }
 
 
-def cause_of(reply: ErrorReply) -> Cause | None:
+def cause_of(reply: ErrorReply) -> StoreCause | None:
     """Return the cause when an error reply means that the store cannot serve anybody just now, else None."""
     return _CAUSES.get(reply.code)
 

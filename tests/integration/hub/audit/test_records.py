@@ -99,4 +99,7 @@ async def test_a_device_that_trusts_nobody_leaves_nothing(desk: Desk) -> None:
     assert [row for row in await records(desk, eve.client) if row[1] == eve.client] == []
     assert await of_session(desk, eve) == []
     exists = Script.of("exists", "#!lua flags=no-writes\nreturn redis.call('EXISTS', unpack(KEYS))")
-    assert await desk.store.run(exists, [keys.noted(eve.client), keys.uses(eve.client), keys.inbox(eve.client)]) == 0
+    assert (
+        await desk.store.run(exists, [keys.session_index(eve.client), keys.uses(eve.client), keys.inbox(eve.client)])
+        == 0
+    )

@@ -9,7 +9,7 @@ from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.delivery import inbox
 from muster_hub.node import outbox
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     MAX_WAITING,
@@ -192,7 +192,7 @@ async def test_an_admission_that_was_not_put_is_put_from_the_outbox(desks: dict[
     await ann.take_answer()
 
     async def crash() -> None:
-        raise StoreUnavailable(Cause.LOST, outcome_unknown=False)
+        raise StoreUnavailable(StoreCause.LOST, outcome_unknown=False)
 
     desks["one"].store.before["inbox_put"] = crash
     assert not (await ann.admit()).rejected

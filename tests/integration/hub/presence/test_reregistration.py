@@ -22,7 +22,7 @@ async def bury(node: Node, undertaker: Node) -> str:
         row = node._nodes.keeper.table.own_row()
         assert row is not None
         args = (node.context.nodes.node, incarnation, row.counter, await store.not_after_ms())
-        buried = await store.run(script("bury"), [LEASES], args)
+        buried = await store.run(script("tombstone"), [LEASES], args)
     return incarnation
 
 

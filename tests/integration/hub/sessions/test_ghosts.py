@@ -10,7 +10,7 @@ from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.node import outbox
 from muster_hub.store import keys
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.scripts import script
 from muster_protocol.frames import (
     Ack,
@@ -99,7 +99,7 @@ async def test_a_request_without_an_answer_is_sent_again_and_has_one_effect(
     request = SendInvites(id=1, session=ann.session, invites=(ann.invite(bob),))
 
     async def cut_off() -> None:
-        raise StoreUnavailable(Cause.LOST, outcome_unknown=True)
+        raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True)
 
     desk.store.before[lost] = cut_off
     with pytest.raises(StoreUnavailable):
@@ -115,7 +115,7 @@ async def test_a_call_after_its_time_does_nothing(desk: Desk, name: str) -> None
     every = [keys.tag(1) + f":k{number}".encode() for number in range(8)]
     with pytest.raises(StoreUnavailable) as caught:
         await desk.store.run(script(name), every, [late, *([b"1"] * 12)])
-    assert caught.value.cause is Cause.LATE
+    assert caught.value.cause is StoreCause.LATE
 
 
 async def test_two_passes_at_once_do_no_harm(desks: dict[str, Desk]) -> None:

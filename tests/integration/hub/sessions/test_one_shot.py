@@ -12,7 +12,7 @@ from muster_hub.sessions.facts import read_facts
 from muster_hub.sessions.holds import HOLD_MS
 from muster_hub.store import keys
 from muster_hub.store.cells import pack
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_protocol.frames import Admitted, Purpose
 from muster_protocol.ids import GrantId
@@ -114,7 +114,7 @@ async def test_a_hold_left_behind_is_settled_by_what_the_session_says(desks: dic
     request, left = ann.admission(), ann.session
 
     async def crash() -> None:
-        raise StoreUnavailable(Cause.LOST, outcome_unknown=True)
+        raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True)
 
     desk.store.before["settle" if committed else "commit"] = crash
     if committed:

@@ -9,7 +9,7 @@ from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_hub.node import outbox
 from muster_hub.sessions import joins
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.cards import Mode
 from muster_protocol.frames import AdmissionPush, Admitted, MemberState, SessionUpdatePush
 from muster_protocol.ids import GrantId
@@ -44,7 +44,7 @@ RESTRICTIONS: list[tuple[Restriction, Reason, Reason]] = [
 
 
 async def crash() -> None:
-    raise StoreUnavailable(Cause.LOST, outcome_unknown=True)
+    raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True)
 
 
 async def ready(desk: Desk) -> tuple[Actor, Actor]:

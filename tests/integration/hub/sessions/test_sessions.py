@@ -297,8 +297,11 @@ async def test_every_key_of_a_session_ends_with_it(pair: tuple[Actor, Actor], st
     await bob.say(bob.device.grant(ann.device))
     wire = Wire(parse(store_url))
     await wire.connect()
-    held = [key(session) for key in (keys.session, keys.roster, keys.floors, keys.epochs, keys.sealed, keys.judged)]
-    held += [keys.noted(ann.client), keys.noted(bob.client)]
+    held = [
+        key(session)
+        for key in (keys.session, keys.roster, keys.minimum_versions, keys.epochs, keys.sealed, keys.invite_outcomes)
+    ]
+    held += [keys.session_index(ann.client), keys.session_index(bob.client)]
     lasts = [await wire.ask(b"PTTL", key) for key in held]
     await wire.close()
     assert all(isinstance(ms, int) and 0 < ms <= 25 * 3_600_000 for ms in lasts)

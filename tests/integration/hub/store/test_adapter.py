@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from muster_hub.store.adapter import Store
-from muster_hub.store.errors import Cause, StoreReplyError, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_hub.store.waiting import MAX_PIPELINE_BYTES, MAX_PIPELINE_CALLS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
 
@@ -43,7 +43,7 @@ async def test_an_error_reply_of_ours_is_its_word(store: Store) -> None:
 async def test_a_script_met_too_late_was_not_carried_out(store: Store) -> None:
     with pytest.raises(StoreUnavailable) as caught:
         await store.run(REFUSE, [b"{b:01}:x"], ["late"])
-    assert (caught.value.cause, caught.value.outcome_unknown) == (Cause.LATE, False)
+    assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.LATE, False)
 
 
 async def test_a_script_that_does_not_compile_says_so_and_harms_no_other_call(store: Store) -> None:
@@ -116,7 +116,7 @@ async def test_more_calls_than_may_wait_are_refused_as_overload(store: Store) ->
     waiting = [store.begin(NIL, [b"{b:01}:x"]) for _ in range(MAX_WAITING_CALLS)]
     with pytest.raises(StoreUnavailable) as caught:
         await store.run(NIL, [b"{b:01}:x"])
-    assert (caught.value.cause, caught.value.outcome_unknown) == (Cause.OVERLOADED, False)
+    assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.OVERLOADED, False)
     replies = await asyncio.gather(*waiting, return_exceptions=True)
     shed = [reply for reply in replies if isinstance(reply, StoreUnavailable)]
     assert {reply for reply in replies if not isinstance(reply, StoreUnavailable)} == {None}
@@ -140,7 +140,7 @@ async def test_calls_end_with_the_store_that_they_were_made_to(store_url: str) -
         answer = opened.begin(NIL, [b"{b:01}:x"])
     with pytest.raises(StoreUnavailable) as caught:
         await answer
-    assert caught.value.cause is Cause.CLOSED
+    assert caught.value.cause is StoreCause.CLOSED
     with pytest.raises(StoreUnavailable):
         await opened.run(NIL, [b"{b:01}:x"])
 

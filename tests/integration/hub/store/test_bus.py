@@ -60,7 +60,7 @@ async def test_more_than_the_bus_carries_is_refused(store: Store) -> None:
             bus.publish("a", bytes(MAX_PAYLOAD_BYTES + 1))
 
 
-async def test_a_payload_that_cannot_be_taken_does_not_make_the_node_deaf(store: Store) -> None:
+async def test_a_payload_that_cannot_be_taken_does_not_end_the_subscription(store: Store) -> None:
     ear = Ear()
     async with Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
         await ear.recovery()
@@ -82,20 +82,20 @@ async def test_a_node_subscribes_anew_and_says_that_it_may_have_missed_something
         assert await ear.next() == b"again"
 
 
-async def test_a_node_that_does_not_hear_itself_is_deaf_until_it_does(own_store: EmbeddedStore, eventually) -> None:
+async def test_a_node_that_misses_its_own_heartbeat_is_unsubscribed_until_it_receives_one(own_store: EmbeddedStore, eventually) -> None:
     ear = Ear()
     assert own_store.pid
     async with Store.open(own_store.url) as store, Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
-        deaf = [bus.deaf]
+        states = [bus.unsubscribed]
         await ear.recovery()
-        deaf.append(bus.deaf)
+        states.append(bus.unsubscribed)
         os.kill(own_store.pid, signal.SIGSTOP)
         try:
-            await eventually(lambda: bus.deaf)
+            await eventually(lambda: bus.unsubscribed)
             bus.publish("a", b"to nobody")
         finally:
             os.kill(own_store.pid, signal.SIGCONT)
         await ear.recovery()
-        deaf.append(bus.deaf)
-        assert deaf == [True, False, False]
+        states.append(bus.unsubscribed)
+        assert states == [True, False, False]
         await eventually(lambda: bus.lost)

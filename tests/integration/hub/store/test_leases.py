@@ -30,7 +30,7 @@ class Node:
 
 
 async def bury(store: Store, node: str, incarnation: str, counter: int) -> object:
-    return await store.run(script("bury"), [LEASES], [node, incarnation, counter, await store.not_after_ms()])
+    return await store.run(script("tombstone"), [LEASES], [node, incarnation, counter, await store.not_after_ms()])
 
 
 async def test_a_node_begins_and_sees_the_others(store: Store) -> None:
@@ -107,7 +107,7 @@ async def test_a_lease_after_its_time_is_not_raised(store: Store, ask, store_url
     with pytest.raises(StoreUnavailable, match="late"):
         await store.run(script("lease"), [LEASES], ["a", "i1", 1, "begin", before_ms])
     with pytest.raises(StoreUnavailable, match="late"):
-        await store.run(script("bury"), [LEASES], ["a", "i1", 1, before_ms])
+        await store.run(script("tombstone"), [LEASES], ["a", "i1", 1, before_ms])
     assert await ask(store_url, b"EXISTS", LEASES) == 0
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from muster_hub.store.adapter import CALL_TIMEOUT_S, Store
 from muster_hub.store.embedded import EmbeddedStore
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.scripts import Script
 
 KEY = [b"{b:01}:n"]
@@ -60,7 +60,7 @@ async def test_a_refused_call_is_not_executed_later(own_store: EmbeddedStore) ->
         try:
             blind = store.begin(BLIND, [b"{b:02}:n"])
             on_its_way = await refused(store)
-            assert (on_its_way.cause, on_its_way.outcome_unknown) == (Cause.TIMEOUT, True)
+            assert (on_its_way.cause, on_its_way.outcome_unknown) == (StoreCause.TIMEOUT, True)
             with pytest.raises(StoreUnavailable):
                 await blind
             both = await asyncio.gather(refused(store), refused(store))
@@ -106,7 +106,7 @@ async def test_calls_to_a_store_that_is_not_there_fail_fast(tmp_path) -> None:
         for _ in range(5):
             with pytest.raises(StoreUnavailable) as caught:
                 await store.run(GET, KEY)
-            assert (caught.value.cause, caught.value.outcome_unknown) == (Cause.AWAY, False)
+            assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.AWAY, False)
         assert loop.time() - started_s < CALL_TIMEOUT_S
         assert not store.connected
 
@@ -116,7 +116,7 @@ async def test_a_replica_refuses_writes(own_store: EmbeddedStore, ask) -> None:
         await add(store)
         await ask(own_store.url, b"REPLICAOF", b"127.0.0.1", b"1")
         refusal = await refused(store)
-        assert (refusal.cause, refusal.outcome_unknown) == (Cause.READ_ONLY, False)
+        assert (refusal.cause, refusal.outcome_unknown) == (StoreCause.READ_ONLY, False)
         await ask(own_store.url, b"REPLICAOF", b"NO", b"ONE")
         assert await add(store) == 2
 
@@ -126,7 +126,7 @@ async def test_a_full_store_still_takes_what_restricts(own_store: EmbeddedStore,
         await add(store)
         await ask(own_store.url, b"CONFIG", b"SET", b"maxmemory", b"1")
         refusal = await refused(store)
-        assert (refusal.cause, refusal.outcome_unknown) == (Cause.MEMORY_FULL, False)
+        assert (refusal.cause, refusal.outcome_unknown) == (StoreCause.MEMORY_FULL, False)
         assert await add(store, RESTRICT) == 2
 
 
@@ -146,7 +146,7 @@ async def test_a_lost_connection_leaves_the_outcome_unknown(own_store: EmbeddedS
         signalled(own_store, signal.SIGKILL)
         with pytest.raises(StoreUnavailable) as caught:
             await on_its_way
-        assert (caught.value.cause, caught.value.outcome_unknown) == (Cause.LOST, True)
+        assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.LOST, True)
         assert await until_answered(store) in (1, 2)
 
 
@@ -154,7 +154,7 @@ async def test_nothing_durable_is_acknowledged_before_enough_replicas_have_it(ow
     volatile = Script.of("volatile", "#!lua\n-- Volatile: a test\nreturn redis.call('INCR', KEYS[1])")
     async with Store.open(own_store.url, store_replicas=1) as store:
         refusal = await refused(store)
-        assert (refusal.cause, refusal.outcome_unknown) == (Cause.REPLICAS, True)
+        assert (refusal.cause, refusal.outcome_unknown) == (StoreCause.REPLICAS, True)
         assert await store.run(volatile, KEY) == 2
         both = await asyncio.gather(add(store), store.run(volatile, KEY), return_exceptions=True)
         assert isinstance(both[0], StoreUnavailable)

@@ -7,12 +7,12 @@ from muster_hub.store.leases import (
     MAX_READ_GAP_S,
     RENEW_EVERY_S,
     STOP_ACTING_AFTER_S,
-    Bury,
     Effect,
+    LeaseRow,
     LeaseTable,
     NodeLost,
     Renewed,
-    Row,
+    Tombstone,
 )
 
 
@@ -24,11 +24,11 @@ class Observer:
         self.now_s = 1000.0
         self.read("b1", 1)
 
-    def read(self, incarnation: str, counter: int, *, buried_at_ms: int = 0, after_s: float = 0.0) -> list[Effect]:
+    def read(self, incarnation: str, counter: int, *, tombstone_ms: int = 0, after_s: float = 0.0) -> list[Effect]:
         self.now_s += after_s
         rows = {
-            "a": Row(self.table.incarnation, self.table.next_counter(), 0),
-            "b": Row(incarnation, counter, buried_at_ms),
+            "a": LeaseRow(self.table.incarnation, self.table.next_counter(), 0),
+            "b": LeaseRow(incarnation, counter, tombstone_ms),
         }
         return self.table.renewed(rows, asked_s=self.now_s, now_s=self.now_s)
 
@@ -37,7 +37,7 @@ def test_the_first_renewal_begins_the_incarnation() -> None:
     table = LeaseTable("a", "a1")
     assert table.beginning
     assert not table.acting(0.0)
-    rows = {"a": Row("a1", 1, 0)}
+    rows = {"a": LeaseRow("a1", 1, 0)}
     assert table.renewed(rows, asked_s=0.0, now_s=0.1) == [Renewed("a1")]
     assert table.renewed(rows, asked_s=1.0, now_s=1.1) == []
     assert not table.beginning
@@ -54,11 +54,11 @@ def test_a_counter_that_stood_still_for_5_s_is_to_be_buried() -> None:
     observer = Observer()
     for _ in range(4):
         assert observer.read("b1", 1, after_s=1.0) == []
-    assert observer.read("b1", 1, after_s=1.0) == [Bury("b", "b1", 1)]
+    assert observer.read("b1", 1, after_s=1.0) == [Tombstone("b", "b1", 1)]
     assert observer.table.live("b", "b1"), "until the store agrees"
-    assert observer.read("b1", 1, buried_at_ms=5) == [NodeLost("b", "b1")]
+    assert observer.read("b1", 1, tombstone_ms=5) == [NodeLost("b", "b1")]
     assert not observer.table.live("b", "b1")
-    assert observer.read("b1", 1, buried_at_ms=5, after_s=1.0) == [], "a loss is told once"
+    assert observer.read("b1", 1, tombstone_ms=5, after_s=1.0) == [], "a loss is told once"
 
 
 def test_a_suspect_whose_counter_moves_is_no_suspect() -> None:
@@ -77,7 +77,7 @@ def test_a_store_that_is_away_proves_nothing() -> None:
     assert observer.read("b1", 1, after_s=MAX_READ_GAP_S + 20) == []
     for _ in range(4):
         assert observer.read("b1", 1, after_s=1.0) == [], "the measure began anew"
-    assert observer.read("b1", 1, after_s=1.0) == [Bury("b", "b1", 1)]
+    assert observer.read("b1", 1, after_s=1.0) == [Tombstone("b", "b1", 1)]
 
 
 def test_an_observer_that_slept_buries_nobody() -> None:
@@ -88,8 +88,8 @@ def test_an_observer_that_slept_buries_nobody() -> None:
 def test_this_node_never_buries_itself() -> None:
     table = LeaseTable("a", "a1")
     for second in range(20):
-        effects = table.renewed({"a": Row("a1", 1, 0)}, asked_s=second, now_s=second)
-        assert not any(isinstance(effect, Bury) for effect in effects)
+        effects = table.renewed({"a": LeaseRow("a1", 1, 0)}, asked_s=second, now_s=second)
+        assert not any(isinstance(effect, Tombstone) for effect in effects)
 
 
 def test_another_incarnation_means_the_one_before_is_lost() -> None:
@@ -101,13 +101,13 @@ def test_another_incarnation_means_the_one_before_is_lost() -> None:
 
 def test_a_row_that_is_gone_means_its_node_is_lost() -> None:
     observer = Observer()
-    effects = observer.table.renewed({"a": Row("a1", 9, 0)}, asked_s=1001.0, now_s=1001.0)
+    effects = observer.table.renewed({"a": LeaseRow("a1", 9, 0)}, asked_s=1001.0, now_s=1001.0)
     assert effects == [NodeLost("b", "b1")]
 
 
 def test_a_node_first_seen_buried_was_never_live() -> None:
     table = LeaseTable("a", "a1")
-    rows = {"a": Row("a1", 1, 0), "b": Row("b1", 1, 5)}
+    rows = {"a": LeaseRow("a1", 1, 0), "b": LeaseRow("b1", 1, 5)}
     assert table.renewed(rows, asked_s=0.0, now_s=0.0) == [Renewed("a1")]
     assert not table.live("b", "b1")
     assert table.live_nodes() == ["a"]
@@ -116,7 +116,7 @@ def test_a_node_first_seen_buried_was_never_live() -> None:
 @pytest.mark.parametrize(("elapsed_s", "acting"), [(0.0, True), (3.9, True), (4.0, False), (60.0, False)])
 def test_a_node_stops_acting_4_s_after_it_asked_for_its_last_good_renewal(elapsed_s: float, acting: bool) -> None:
     table = LeaseTable("a", "a1")
-    table.renewed({"a": Row("a1", 1, 0)}, asked_s=10.0, now_s=10.9)
+    table.renewed({"a": LeaseRow("a1", 1, 0)}, asked_s=10.0, now_s=10.9)
     assert table.acting(10.0 + elapsed_s) is acting
 
 
@@ -127,14 +127,14 @@ def test_a_node_stops_acting_before_anybody_may_call_it_lost() -> None:
 
 def test_a_new_incarnation_does_not_act_before_it_is_renewed() -> None:
     table = LeaseTable("a", "a1")
-    table.renewed({"a": Row("a1", 1, 0)}, asked_s=0.0, now_s=0.0)
+    table.renewed({"a": LeaseRow("a1", 1, 0)}, asked_s=0.0, now_s=0.0)
     table.begin("a2")
     assert not table.acting(0.1)
     assert table.beginning
     assert table.own_row() is None
-    effects = table.renewed({"a": Row("a2", 2, 0)}, asked_s=1.0, now_s=1.0)
+    effects = table.renewed({"a": LeaseRow("a2", 2, 0)}, asked_s=1.0, now_s=1.0)
     assert effects == [Renewed("a2"), NodeLost("a", "a1")]
-    assert table.own_row() == Row("a2", 2, 0)
+    assert table.own_row() == LeaseRow("a2", 2, 0)
 
 
 def test_every_attempt_has_a_counter_of_its_own() -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from muster_hub.store.errors import Cause, StoreReplyError, StoreUnavailable
-from muster_hub.store.pipeline import MAX_RELOADS, Call, Pipeline
+from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
+from muster_hub.store.pipeline import MAX_RELOADS, Pipeline, StoreCall
 from muster_hub.store.scripts import Script
 from muster_hub.store.wire import ErrorReply, Reply
 
@@ -15,8 +15,8 @@ VOLATILE = Script.of("volatile", "#!lua\n-- Volatile: a test\nreturn 3")
 NO_SCRIPT = ErrorReply("NOSCRIPT", "No matching script.")
 
 
-async def call(script: Script, tag: bytes = b"b:01") -> Call:
-    return Call(script, tag, b"packed", asyncio.get_running_loop().create_future(), 0.0)
+async def call(script: Script, tag: bytes = b"b:01") -> StoreCall:
+    return StoreCall(script, tag, b"packed", asyncio.get_running_loop().create_future(), 0.0)
 
 
 def feed(pipeline: Pipeline, *replies: Reply | ErrorReply) -> None:
@@ -25,7 +25,7 @@ def feed(pipeline: Pipeline, *replies: Reply | ErrorReply) -> None:
         pipeline.take(reply)
 
 
-def refusal(call: Call) -> tuple[Cause, bool]:
+def refusal(call: StoreCall) -> tuple[StoreCause, bool]:
     error = call.answer.exception()
     assert isinstance(error, StoreUnavailable)
     return error.cause, error.outcome_unknown
@@ -56,7 +56,7 @@ async def test_a_call_that_a_later_one_of_its_bucket_overtook_is_refused_and_not
     calls = [await call(ONE, b"x"), await call(ONE, b"y"), await call(TWO, b"x")]
     pipeline = Pipeline(calls, {ONE.sha1, TWO.sha1})
     feed(pipeline, NO_SCRIPT, NO_SCRIPT, 2)
-    assert refusal(calls[0]) == (Cause.UNKNOWN_SCRIPT, False)
+    assert refusal(calls[0]) == (StoreCause.UNKNOWN_SCRIPT, False)
     assert pipeline.again() == [calls[1]]
     assert calls[2].answer.result() == 2
 
@@ -68,7 +68,7 @@ async def test_a_call_whose_script_is_never_there_is_refused() -> None:
         feed(pipeline, ONE.sha1, NO_SCRIPT)
         assert pipeline.again() == [one]
     feed(Pipeline([one], set()), ONE.sha1, NO_SCRIPT)
-    assert refusal(one) == (Cause.UNKNOWN_SCRIPT, False)
+    assert refusal(one) == (StoreCause.UNKNOWN_SCRIPT, False)
 
 
 async def test_a_lost_pipeline_leaves_the_outcome_of_what_had_no_reply_unknown() -> None:
@@ -76,23 +76,23 @@ async def test_a_lost_pipeline_leaves_the_outcome_of_what_had_no_reply_unknown()
     pipeline = Pipeline(calls, {ONE.sha1})
     pipeline.take(1)
     calls[1].answer.cancel()
-    pipeline.lose(Cause.LOST)
+    pipeline.lose(StoreCause.LOST)
     assert calls[0].answer.result() == 1
-    assert refusal(calls[2]) == (Cause.LOST, True)
+    assert refusal(calls[2]) == (StoreCause.LOST, True)
 
 
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
-        ("OOM", Cause.MEMORY_FULL),
-        ("READONLY", Cause.READ_ONLY),
-        ("LOADING", Cause.LOADING),
-        ("MASTERDOWN", Cause.MASTER_DOWN),
-        ("CLUSTERDOWN", Cause.CLUSTER_DOWN),
-        ("MISCONF", Cause.DISK_FULL),
+        ("OOM", StoreCause.MEMORY_FULL),
+        ("READONLY", StoreCause.READ_ONLY),
+        ("LOADING", StoreCause.LOADING),
+        ("MASTERDOWN", StoreCause.MASTER_DOWN),
+        ("CLUSTERDOWN", StoreCause.CLUSTER_DOWN),
+        ("MISCONF", StoreCause.DISK_FULL),
     ],
 )
-async def test_a_store_that_cannot_serve_is_unavailable_and_did_nothing(code: str, cause: Cause) -> None:
+async def test_a_store_that_cannot_serve_is_unavailable_and_did_nothing(code: str, cause: StoreCause) -> None:
     one = await call(ONE)
     feed(Pipeline([one], {ONE.sha1}), ErrorReply(code, "text"))
     assert refusal(one) == (cause, False)
@@ -114,7 +114,7 @@ async def test_late_calls_are_refused_only_when_the_clock_was_read_again() -> No
     assert pipeline.is_late
     assert not one.answer.done()
     pipeline.refuse_late()
-    assert refusal(one) == (Cause.LATE, False)
+    assert refusal(one) == (StoreCause.LATE, False)
 
 
 @pytest.mark.parametrize(("replicas", "enough"), [(0, False), (1, False), (2, True), (3, True)])
@@ -129,7 +129,7 @@ async def test_durable_replies_are_held_until_the_replicas_have_them(replicas: i
     if enough:
         assert durable.answer.result() == 1
     else:
-        assert refusal(durable) == (Cause.REPLICAS, True)
+        assert refusal(durable) == (StoreCause.REPLICAS, True)
 
 
 async def test_what_is_volatile_waits_for_no_replica() -> None:
