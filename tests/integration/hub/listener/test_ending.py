@@ -145,7 +145,7 @@ async def test_draining_closes_all_in_batches_and_lets_nobody_in(house):
     clients = [await house.client(listener) for _ in range(7)]
     late = await house.raw(listener)
     late.writer.write(b"GET / HTTP/1.1\r\n")
-    await house.until(lambda: len(listener._room.openings) == 1)
+    await house.until(lambda: len(listener._state.openings) == 1)
     assert listener.connections == 7
     await listener.drain(4001, "moving", batch=3, pause_s=0.001)
     assert listener.connections == 0

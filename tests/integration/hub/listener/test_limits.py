@@ -96,7 +96,7 @@ async def test_a_socket_that_never_asked_counts_and_makes_room(house):
     second = await house.raw(listener)
     assert (await second.upgrade(OFFER)).startswith(b"HTTP/1.1 503 ")
     idle.hang_up()
-    await house.until(lambda: listener._room.gate.inside == 0)
+    await house.until(lambda: listener._state.gate.inside == 0)
     await house.client(listener)
 
 
