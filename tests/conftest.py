@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.real_parts"]
+pytest_plugins = ["tests.real_parts", "tests.side_by_side"]
 
 IN_CI = bool(os.environ.get("CI"))
 

@@ -27,7 +27,7 @@ MISSING = "missing"
 TESTS = Path(__file__).parent
 # Every test in these folders starts a hub or opens a store. The listener knows neither.
 FOLDERS_ON_A_STORE = ("integration", "schedules", "fault", "rubbish", "e2e")
-FOLDERS_WITHOUT = ("integration/listener",)
+FOLDERS_WITHOUT = ("integration/hub/listener",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,39 @@
 """Schedules by number: each seed makes one, and a failure says which one and what happened in it.
 
-`SCHEDULES=n` runs n of them in all, `SEED=s` only that one of each kind.
+`SCHEDULES=n` runs n of them in all, `SEED=s` only that one of each kind. Each kind is a test in parts, so that several
+processes can share its seeds.
 """
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
+import pytest
 from tests.schedules.world import World
 
 SCHEDULES = int(os.environ.get("SCHEDULES", "10000"))
 SEED = os.environ.get("SEED")
 
 SCENES_LAST = 4_000
-"""Schedules after which a scene is made anew, since sessions and invites do not last for ever."""
+"""Schedules after which a scene is made again, since sessions and invites expire."""
+
+PARTS = 4 if SEED is None else 1
+
+in_parts = pytest.mark.parametrize("part", [pytest.param(part, id=f"part-{part}") for part in range(PARTS)])
 
 
-def batches(share: float) -> Iterator[range]:
-    """Give the seeds of a kind of schedule with this share in all of them, in batches that one scene is good for."""
+def batches(share: float, part: int) -> Iterator[range]:
+    """Yield the seeds of one part of a kind of schedule, in batches that one scene lasts for.
+
+    `share` is the kind's share in all schedules. With `SEED` set that seed is all there is.
+    """
     if SEED is not None:
         yield range(int(SEED), int(SEED) + 1)
         return
-    count = max(1, round(SCHEDULES * share))
-    for start in range(0, count, SCENES_LAST):
-        yield range(start, min(start + SCENES_LAST, count))
+    count = max(PARTS, round(SCHEDULES * share))
+    begin, end = count * part // PARTS, count * (part + 1) // PARTS
+    for start in range(begin, end, SCENES_LAST):
+        yield range(start, min(start + SCENES_LAST, end))
 
 
 W = TypeVar("W", bound=World)

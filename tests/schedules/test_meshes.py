@@ -11,7 +11,7 @@ from tests.integration.hub.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
-from tests.schedules.sweep import SEED, batches, run
+from tests.schedules.sweep import SEED, batches, in_parts, run
 from tests.schedules.world import World
 
 from muster_hub.routing.caller import Caller
@@ -181,9 +181,10 @@ async def check(world: World, scene: Scene) -> int:
     return len(state.present)
 
 
-async def test_mesh_members_trust_each_other_pairwise(direct: Direct) -> None:
+@in_parts
+async def test_mesh_members_trust_each_other_pairwise(direct: Direct, part: int) -> None:
     met: Counter[int] = Counter()
-    for seeds in batches(SHARE):
+    for seeds in batches(SHARE, part):
         async with studio(direct) as open_studio:
             scene = await make(open_studio())
         for seed in seeds:

@@ -7,7 +7,7 @@ from tests.integration.hub.stage import Actor, befriend
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
-from tests.schedules.sweep import SEED, batches, run
+from tests.schedules.sweep import SEED, batches, in_parts, run
 from tests.schedules.world import MAX_STEPS, PAUSE_MS, World
 from typing_extensions import override
 
@@ -127,9 +127,10 @@ async def check(world: World, scene: Scene) -> int:
     return used
 
 
-async def test_a_one_shot_is_used_once_or_given_back(direct: Direct) -> None:
+@in_parts
+async def test_a_one_shot_is_used_once_or_given_back(direct: Direct, part: int) -> None:
     met: Counter[int] = Counter()
-    for seeds in batches(SHARE):
+    for seeds in batches(SHARE, part):
         async with studio(direct) as open_studio:
             scenes = [await make(open_studio(), both=both) for both in (False, True)]
         for seed in seeds:

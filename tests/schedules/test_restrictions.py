@@ -5,7 +5,7 @@ from collections import Counter
 from tests.schedules.direct import Direct
 from tests.schedules.restrictions import Case, cases
 from tests.schedules.scene import ask, finish, finish_all, perform, studio
-from tests.schedules.sweep import SCHEDULES, SEED, batches, run
+from tests.schedules.sweep import SCHEDULES, SEED, batches, in_parts, run
 from tests.schedules.world import Gone, Outcome, Parked, World
 from typing_extensions import override
 
@@ -120,9 +120,10 @@ class Schedule:
             assert pushed, "a seat whose admission does not wait"
 
 
-async def test_no_join_is_committed_after_an_acknowledged_revocation(direct: Direct) -> None:
+@in_parts
+async def test_no_join_is_committed_after_an_acknowledged_revocation(direct: Direct, part: int) -> None:
     met: Counter[str] = Counter()
-    for seeds in batches(SHARE):
+    for seeds in batches(SHARE, part):
         async with studio(direct) as open_studio:
             made = await cases(open_studio)
         for seed in seeds:
