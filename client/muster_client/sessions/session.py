@@ -59,7 +59,6 @@ class Session(ABC):
         self.created_at: TimeMs | None = None
         """By the creator's clock, or the hub's; None until this member has asked."""
         self.ends_at: TimeMs | None = None
-        self._targets: dict[ClientId, Target] = {}
         self._left: dict[ClientId, Reason | None] = {}
         self._shown: tuple[MemberView, ...] = ()
         self._ended: SessionEnded | None = None
@@ -96,7 +95,7 @@ class Session(ABC):
     @property
     def targets(self) -> Mapping[ClientId, Target]:
         """The devices that this one called, with the state of each."""
-        return self._targets
+        return {}
 
     @property
     def ended(self) -> SessionEnded | None:
@@ -115,7 +114,7 @@ class Session(ABC):
             created_at=self.created_at,
             ends_at=self.ends_at,
             members=self.members,
-            targets=tuple(self._targets.values()),
+            targets=tuple(self.targets.values()),
         )
 
     def export_key(self, label: str, length: int = 32) -> bytes:
@@ -140,10 +139,10 @@ class Session(ABC):
     async def wait(self) -> tuple[Target, ...]:
         """Wait until every target joined or refused, or the session ended."""
         updates = self.updates()
-        while self._ended is None and not all(target.state.final for target in self._targets.values()):
+        while self._ended is None and not all(target.state.final for target in self.targets.values()):
             if await anext(updates, None) is None:
                 break
-        return tuple(self._targets.values())
+        return tuple(self.targets.values())
 
     async def invite(self, targets: Sequence[ClientId], *, purpose: Purpose = Purpose.AUTO) -> None:  # noqa: ARG002
         """Call more devices; only the creator may. Raises ``UnknownSession``."""

@@ -10,7 +10,8 @@ from websockets.asyncio.server import ServerConnection
 from muster_client import Device
 from muster_client.concurrency import companions
 from muster_client.connection.connection import HubConnection
-from muster_client.connection.link import MAX_QUEUED_PUSHES, MAX_UNACKNOWLEDGED, Link
+from muster_client.connection.link import Link
+from muster_client.connection.push_queue import MAX_QUEUED_PUSHES, MAX_UNACKNOWLEDGED
 from muster_client.events import Disconnected, Event
 from muster_protocol.frames import Ack, PresencePush, Push, decode_frame, encode_frame
 

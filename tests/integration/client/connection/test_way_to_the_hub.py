@@ -11,7 +11,7 @@ from tests.integration.client.conftest import WAIT_S, free_port, running_hub, un
 from tests.integration.client.middlebox import Middlebox, http_connect, http_refusal, socks5
 
 from muster_client import Agent, Device, Hub
-from muster_client.connection import link
+from muster_client.connection import link, machine_watch
 from muster_client.connection.keep_alive import KeepAlive
 from muster_client.connection.proxy import VARIABLES
 from muster_client.connection.tls import read_authority
@@ -88,7 +88,7 @@ async def test_an_agent_does_not_learn_from_a_hub_that_ends(tmp_path: Path) -> N
 async def test_an_agent_that_wakes_up_finds_out_at_once_that_its_connection_is_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "CHECK_EVERY_S", 0.05)
+    monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     monkeypatch.setattr(link, "PROBE_TIMEOUT_S", 0.5)
     clock = SetClock()
     async with behind(tmp_path, clock) as (box, device), Agent.open(device) as agent:
@@ -106,7 +106,7 @@ async def test_an_agent_that_wakes_up_finds_out_at_once_that_its_connection_is_d
 async def test_an_agent_that_wakes_up_with_a_living_connection_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link, "CHECK_EVERY_S", 0.05)
+    monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     clock = SetClock()
     async with behind(tmp_path, clock) as (box, device), Agent.open(device) as agent:
         await agent.connected()
@@ -133,7 +133,7 @@ async def test_an_agent_that_wakes_up_with_a_living_connection_keeps_it(
 async def test_a_clock_that_jumps_by_a_day_takes_nothing_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_ms: int
 ) -> None:
-    monkeypatch.setattr(link, "CHECK_EVERY_S", 0.05)
+    monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     clock = SetClock()
     async with behind(tmp_path, clock) as (_, device), Agent.open(device) as agent:
         await agent.connected()

@@ -1,0 +1,62 @@
+"""The pushes of one connection: handled in order, then acknowledged in batches (SPEC.md section 3.3)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from muster_client.connection.connection import HubConnection
+from muster_client.errors import HubRefused, HubUnreachable
+from muster_protocol.frames import MAX_WAITING, Ack, Ok, Push
+
+MAX_QUEUED_PUSHES = 1024
+"""Pushes that wait to be handled; with more, the connection is dropped and everything is read again."""
+MAX_UNACKNOWLEDGED = MAX_WAITING
+"""Handled pushes that wait to be acknowledged, beside as many that are being; with more, none is handled.
+
+A hub lets no more than that wait for one device, so only a hub that answers nothing gets there.
+"""
+ACKNOWLEDGE_AFTER_S = 0.1
+"""Pushes handled within this time are acknowledged together. A hub sends a push again only after some seconds."""
+
+_log = structlog.get_logger("muster.link")
+
+
+class PushQueue:
+    """Both queues of one connection: pushes to handle, and ids to acknowledge."""
+
+    def __init__(self, connection: HubConnection, on_push: Callable[[HubConnection, Push], Awaitable[None]]) -> None:
+        self._connection = connection
+        self._on_push = on_push
+        self._waiting: asyncio.Queue[Push] = asyncio.Queue(MAX_QUEUED_PUSHES)
+        self._handled: asyncio.Queue[str] = asyncio.Queue(MAX_UNACKNOWLEDGED)
+
+    def put(self, push: Push) -> None:
+        """Add a push that arrived; raises ``HubUnreachable`` where too many wait."""
+        if self._waiting.full():
+            raise HubUnreachable("more pushes came than this device could handle")
+        self._waiting.put_nowait(push)
+
+    async def handle(self) -> None:
+        """Handle pushes one at a time, for as long as the connection lasts; raises what ``on_push`` raises."""
+        while True:
+            push = await self._waiting.get()
+            await self._on_push(self._connection, push)
+            if push.push is not None:
+                await self._handled.put(push.push)
+
+    async def acknowledge(self) -> None:
+        """Acknowledge handled pushes, those of one moment in one request. Handling does not wait for it."""
+        while True:
+            pushes = [await self._handled.get()]
+            await asyncio.sleep(ACKNOWLEDGE_AFTER_S)
+            while len(pushes) < MAX_WAITING and not self._handled.empty():
+                pushes.append(self._handled.get_nowait())
+            try:
+                await self._connection.ask(Ack(id=0, pushes=tuple(pushes)), Ok)
+            except HubRefused as refused:
+                # They come again at the next connect, and have no second effect.
+                _log.info("pushes_not_acknowledged", count=len(pushes), reason=refused.reason)
+            except HubUnreachable:
+                await self._connection.drop()
+                return

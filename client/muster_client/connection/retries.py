@@ -1,0 +1,59 @@
+"""The waits between two tries, and why there is no connection meanwhile (SPEC.md section 3.4)."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from muster_client.connection.backoff import Backoff
+from muster_client.connection.loss import Loss
+from muster_client.errors import HubUnreachable, Trouble
+from muster_client.events import Disconnected, Event
+from muster_client.views import Drop
+from muster_protocol.ids import TimeMs
+
+
+class Retries:
+    """Waits before each new try, unless it is woken up."""
+
+    def __init__(self, clock: Callable[[], TimeMs], tell: Callable[[Event], None]) -> None:
+        self._clock = clock
+        self._tell = tell
+        self._backoff = Backoff()
+        self._random = random.SystemRandom()
+        self._awake = asyncio.Event()
+        self.last_drop: Drop | None = None
+        """Why there was no connection the last time that there was none."""
+
+    def connected(self) -> None:
+        """Record that the hub said welcome."""
+        self._awake.clear()
+        self._backoff.connected(time.monotonic())
+
+    def wake(self) -> None:
+        """End the wait that goes on, or skip the next one."""
+        self._awake.set()
+
+    async def wait(self, loss: Loss) -> None:
+        """Announce why there is no connection, then wait until the next try is due."""
+        if loss.slow:
+            self._backoff.longest()
+        self._backoff.lost(time.monotonic())
+        delay_s = self._backoff.delay_s(self._random.random(), at_least_s=loss.at_least_s)
+        self.last_drop = Drop(at=self._clock(), cause=loss.cause, reason=loss.reason, sentence=loss.sentence)
+        self._tell(Disconnected(cause=loss.cause, retry_in_s=delay_s, reason=loss.reason, sentence=loss.sentence))
+        try:
+            async with asyncio.timeout(delay_s):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+        # One wake-up is good for one try: if that fails at once, the next one waits.
+        self._awake.clear()
+
+    def error(self) -> HubUnreachable:
+        """Return the error that says why there is no connection, as far as that is known."""
+        drop = self.last_drop
+        if drop is None or not drop.sentence:
+            return HubUnreachable("no connection to the hub")
+        known = drop.cause in set(Trouble)
+        return HubUnreachable(drop.sentence, Trouble(drop.cause) if known else Trouble.HUB_UNREACHABLE)
