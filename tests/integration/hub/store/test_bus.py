@@ -82,7 +82,9 @@ async def test_a_node_subscribes_anew_and_says_that_it_may_have_missed_something
         assert await ear.next() == b"again"
 
 
-async def test_a_node_that_misses_its_own_heartbeat_is_unsubscribed_until_it_receives_one(own_store: EmbeddedStore, eventually) -> None:
+async def test_a_node_that_misses_its_own_heartbeat_is_unsubscribed_until_it_receives_one(
+    own_store: EmbeddedStore, eventually
+) -> None:
     ear = Ear()
     assert own_store.pid
     async with Store.open(own_store.url) as store, Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
