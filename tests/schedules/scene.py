@@ -11,15 +11,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from tests.integration.hub.desk import USE_CASES, Desk, DeskSeat, P
+from tests.integration.hub.desk import Desk, DeskSeat, P
 from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.world import ScheduledStore, World
 
+from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
 from muster_hub.node import outbox
 from muster_hub.presence.registry import ConnectingDevice, Registered, connect
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.rows import InstanceRow
@@ -165,7 +167,7 @@ async def enter(context: NodeContext, entrant: Entrant, *, token: int) -> Caller
 
 async def ask(context: NodeContext, caller: Caller, request: Request) -> Reply:
     """Carry a request into its use case, bare: refusals and failures are raised."""
-    return await USE_CASES[type(request)](context, caller, request)
+    return await use_cases(PresenceWatches())[type(request)](context, caller, request)
 
 
 async def perform(context: NodeContext, script: Script) -> None:

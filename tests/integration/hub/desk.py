@@ -10,10 +10,12 @@ from tests.integration.hub.device import WAIT_S, Device, now_ms
 from typing_extensions import override
 
 from muster_hub.config.settings import Settings
-from muster_hub.connections import continuity
+from muster_hub.connections.dispatch import Dispatch
+from muster_hub.connections.request_rate import Allowances
+from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
-from muster_hub.governance import statements
+from muster_hub.listener.rate_limit import Rate
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.registry import ConnectingDevice, Registered, connect, depart
 from muster_hub.presence.watches import PresenceWatches
@@ -21,7 +23,6 @@ from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router
 from muster_hub.routing.services import LocalConnection
-from muster_hub.sessions import answers, dry_run, invites, joins, lifecycle
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.adapter import Store, Word
 from muster_hub.store.rows import InstanceRow
@@ -31,57 +32,15 @@ from muster_hub.telemetry.counters import Counters
 from muster_protocol.cards import verify_card
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
-from muster_protocol.errors import Refused
-from muster_protocol.frames import (
-    Ack,
-    Admit,
-    CancelInvite,
-    ClearSuspicion,
-    CloseSession,
-    ConfirmToken,
-    CreateSession,
-    DropCause,
-    Error,
-    GetSession,
-    ListSessions,
-    Push,
-    PutStatement,
-    Reply,
-    Request,
-    ResumeSession,
-    SendAnswer,
-    SendInvites,
-    SendJoined,
-    SendLeave,
-    Why,
-    decode_frame,
-)
+from muster_protocol.frames import DropCause, Push, Reply, Request, decode_frame, encode_frame
 from muster_protocol.ids import ClientId, InstanceId, TimeMs
 from muster_protocol.keys import SigningKey
 
 P = TypeVar("P", bound=Push)
 
-USE_CASES: dict[type[Request], Callable[..., Awaitable[Reply]]] = {
-    PutStatement: statements.put_statement,
-    ClearSuspicion: statements.clear_suspicion,
-    ConfirmToken: continuity.confirm_token,
-    CreateSession: lifecycle.create_session,
-    GetSession: lifecycle.get_session,
-    ListSessions: lifecycle.list_sessions,
-    SendJoined: lifecycle.send_joined,
-    SendLeave: lifecycle.send_leave,
-    CloseSession: lifecycle.close_session,
-    ResumeSession: lifecycle.resume_session,
-    SendInvites: invites.send_invites,
-    CancelInvite: invites.cancel_invite,
-    SendAnswer: answers.send_answer,
-    Admit: joins.admit,
-    Ack: inbox.ack,
-    Why: dry_run.why,
-}
-
-
 _SETTINGS = Settings(data_dir=Path("unused"))
+_UNLIMITED = Rate(per_s=1e9, burst=1e9)
+"""What a device may ask of a desk: tests of the rate have a hub of their own."""
 
 
 class Line(Protocol):
@@ -195,10 +154,7 @@ class DeskSeat:
         self.desk.start(inbox.deliver(self.desk.hub, self.client, self))
 
     async def ask_any(self, request: Request) -> Reply:
-        try:
-            return await USE_CASES[type(request)](self.desk.hub, self.caller, request)
-        except Refused as refused:
-            return Error(re=request.id, reason=refused.reason, detail=refused.detail)
+        return await self.desk.dispatch.answer(self.caller, encode_frame(request))
 
     async def next_push(self, expected: type[P]) -> P:
         async with asyncio.timeout(WAIT_S):
@@ -231,6 +187,8 @@ class Desk:
             settings=_SETTINGS,
             key=SigningKey.from_secret(os.urandom(32)),
         )
+        watches = PresenceWatches()
+        self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED), watches.last_known)
 
     async def seat(self, device: Device, role: Role = Role.AGENT) -> DeskSeat:
         """Connect a device; its agent's older seat is superseded, as the store says."""

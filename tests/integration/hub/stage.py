@@ -37,6 +37,8 @@ from muster_protocol.frames import (
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, Seed, SessionId, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, read_invite
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
 from muster_protocol.sealing import EpochKey, ReceiveKey
 from muster_protocol.signed import Signed
 
@@ -78,6 +80,11 @@ class Actor:
         """Publish statements."""
         for kind, signed in said:
             await self.ask(PutStatement(id=0, kind=kind, statement=signed), Ok)
+
+    async def say_without_store(self, kind: Kind, signed: Signed) -> None:
+        """Publish a statement while the store does not answer."""
+        refused = await self.refused(PutStatement(id=0, kind=kind, statement=signed))
+        assert refused.reason is Reason.STORE_UNAVAILABLE
 
     async def trust(self, *peers: "Actor") -> None:
         for peer in peers:
