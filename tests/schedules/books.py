@@ -12,8 +12,8 @@ _TIME = re.compile(rb"1[6-9]\d{11}")
 _TIMES = (range(16 * 10**11, 20 * 10**11), range(16 * 10**14, 20 * 10**14))
 COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotated_ms"})
 """Fields of a device that count how often it was asked, not what came of it."""
-UNREAD = re.compile(rb".*:(drained|sf:.*)")
-"""Keys that hold such counters alone: how far outboxes are drained, and the floors, made of `ver`."""
+UNREAD = re.compile(rb".*:(drained|sv:.*)")
+"""Keys that hold such counters alone: how far outboxes are drained, and the minimum versions, made of `ver`."""
 
 NODES = frozenset({node + end for node in (b"one", b"two", b"three") for end in (b"", b"-1")})
 """A device whose node died is connected to another one in the end."""
