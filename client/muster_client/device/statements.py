@@ -86,7 +86,8 @@ class StatementStore:
 
     def mark_synced(self, serial: int) -> None:
         """Note that nothing of this device up to ``serial`` is unknown here; new serials will be higher."""
-        self._db.execute("UPDATE serials SET synced = max(synced, ?1), last = max(last, ?1)", (serial,))
+        raised = {"serial": serial}
+        self._db.execute("UPDATE serials SET synced = max(synced, :serial), last = max(last, :serial)", raised)
 
     def check(self) -> None:
         """Read every statement and both counters; raises ``Refused``, ``TypeError`` or ``ValueError`` for a bad one."""
@@ -104,8 +105,8 @@ class StatementStore:
 
     def all(self, topic: Topic | None = None) -> list[Held]:
         """Give all that counts, lowest serial first."""
-        query = f"SELECT {_COLUMNS} FROM statements WHERE ?1 IS NULL OR topic = ?1 ORDER BY serial"  # noqa: S608
-        return [_held(row) for row in self._db.execute(query, (topic,))]
+        query = f"SELECT {_COLUMNS} FROM statements WHERE :topic IS NULL OR topic = :topic ORDER BY serial"  # noqa: S608
+        return [_held(row) for row in self._db.execute(query, {"topic": topic})]
 
     def put(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed, *, acknowledged: bool) -> None:
         """Let a statement count in place of what is held."""
