@@ -1,5 +1,6 @@
-# Every target sets up what it needs in .venv, the first time and when pyproject.toml changes.
-# PYTHON=/path/to/python chooses the interpreter, TESTS=tests/unit a part of the tests, JOBS=1 runs one after the other.
+# Every target sets up .venv first, if it is missing or if pyproject.toml has changed.
+# Options: PYTHON=/path/to/python is the interpreter of .venv, TESTS=tests/unit runs a part of the tests, and JOBS=1 runs
+# the tests one after the other.
 
 DEMO := client/examples/demo
 TESTS := tests
@@ -8,49 +9,64 @@ SCHEDULES := 200000
 REPEATS := 5
 JOBS := 3
 
+# Measuring coverage takes about half as much processor time again. So it is measured in these folders only. The others
+# repeat the same code thousands of times, or kill the processes whose coverage would have to be saved.
+MEASURED := tests/unit tests/vectors tests/integration tests/e2e
+COVERAGE := build/coverage
+
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.set-up
-CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11)
+CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11)
 SUITABLE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
-PYTEST := $(PY) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PIP := $(PY) -m pip --quiet --quiet --no-input --disable-pip-version-check
 
-# What the caller's shell has active must not leak into .venv.
+# The caller's own Python settings must not reach .venv.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-# The stamp holds the place where .venv was made: in a copied tree .venv would still run the code of the old place.
+# The stamp holds the folder in which .venv was made. In a copied tree, .venv would still run the code of the first folder.
 MADE_AT := $(shell cat $(STAMP) 2>/dev/null)
 ifneq ($(MADE_AT),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-path unit test torture fuzz bench check format docs clean
+.PHONY: help venv demo demo-path unit test coverage torture fuzz bench check format docs clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-demo: $(STAMP) ## show a session between devices on a hub of this machine
+demo: $(STAMP) ## start a hub and devices on this machine, and show a session between them
 	@$(PY) $(DEMO)
 
 unit: $(STAMP) ## run the tests that need no hub and no store, in seconds
-	$(PYTEST) --hypothesis-profile quick -m 'not slow' tests/unit tests/vectors tests/property
+	$(PY) $(PYTEST) --hypothesis-profile quick -m 'not slow' tests/unit tests/vectors tests/property
 
-test: $(STAMP) ## run all tests, on a real store and real sockets
-	$(PYTEST) $(TESTS)
+test: $(STAMP) ## run all tests, on a real store and on real sockets
+	$(PY) $(PYTEST) $(TESTS)
 
-torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 orders, or again in that of one SEED=n
-	SCHEDULES=$(SCHEDULES) $(PYTEST) tests/schedules
+coverage: $(STAMP) ## run all tests, and print how much of each room they cover
+	rm -rf $(COVERAGE)
+	mkdir -p $(COVERAGE)
+	$(PY) -m coverage run $(PYTEST) $(MEASURED); measured=$$?; \
+	$(PY) $(PYTEST) $(MEASURED:%=--ignore=%) tests; others=$$?; \
+	$(PY) -m coverage combine --quiet && \
+	$(PY) -m coverage json --quiet -o $(COVERAGE)/report.json && \
+	$(PY) .ci/coverage_by_room.py $(COVERAGE)/report.json && \
+	[ $$measured = 0 ] && [ $$others = 0 ]
 
-fuzz: $(STAMP) ## look for inputs that break codec or listener, FUZZ_SECONDS=60 long
+torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 random orders, or in the one of SEED=n
+	SCHEDULES=$(SCHEDULES) $(PY) $(PYTEST) tests/schedules
+
+fuzz: $(STAMP) ## search for inputs that break the codec or the listener, for FUZZ_SECONDS=60
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install --group fuzz
 	$(PY) -m tests.fuzz $(FUZZ_SECONDS)
 
-bench: $(STAMP) ## measure what the hub costs, REPEATS=5 times each, beside a bare relay
+bench: $(STAMP) ## measure the hub's cost beside that of a bare relay, REPEATS=5 times each
 	REPEATS=$(REPEATS) $(PY) -m tests.bench
 
-check: $(STAMP) ## lint, formatting, types, and who may import whom
+check: $(STAMP) ## check lint, formatting, types, and which package may import which
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy hub client protocol tests .ci
@@ -63,10 +79,10 @@ format: $(STAMP) ## format the code, and apply the linter's safe fixes
 docs: $(STAMP) ## build the API reference into build/docs
 	$(PY) .ci/api_reference.py build/docs
 
-demo-path: # for .ci/run, which runs the demo on an installed wheel
+demo-path: # .ci/run runs the demo on an installed wheel
 	@echo $(DEMO)
 
-venv: $(STAMP) ## only set up .venv
+venv: $(STAMP) ## set up .venv and nothing else
 
 clean: ## remove builds and caches (.venv stays)
 	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -82,11 +98,11 @@ $(STAMP): pyproject.toml
 	  echo 'Install one (on Debian: apt install python3-venv), or name it: make PYTHON=/path/to/python3' >&2; \
 	  exit 1; \
 	fi; \
-	anew=; \
-	if [ -e $(STAMP) ] && [ "$$(cat $(STAMP))" != "$$(pwd -P)" ]; then anew=--clear; fi; \
-	if [ -e $(VENV) ] && ! { $(PY) -c '$(SUITABLE)' && $(PIP) --version; } >/dev/null 2>&1; then anew=--clear; fi; \
+	clear=; \
+	if [ -e $(STAMP) ] && [ "$$(cat $(STAMP))" != "$$(pwd -P)" ]; then clear=--clear; fi; \
+	if [ -e $(VENV) ] && ! { $(PY) -c '$(SUITABLE)' && $(PIP) --version; } >/dev/null 2>&1; then clear=--clear; fi; \
 	echo "setting up $(VENV) with $$("$$found" --version) (first time, about a minute)"; \
-	"$$found" -m venv $$anew $(VENV)
+	"$$found" -m venv $$clear $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@echo 'installing musterhub[hub] and the development tools'
 	@$(PIP) install --editable '.[hub]' --group dev
