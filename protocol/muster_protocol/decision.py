@@ -111,6 +111,14 @@ _UNKNOWN = _Unknown()
 _Outcome = Reason | _Unknown | None
 
 
+def must_trust_each_other(kind: SessionKind, creator: ClientId, one: ClientId, other: ClientId) -> bool:
+    """Return whether two members of a session must trust each other (SPEC.md section 1).
+
+    In a mesh any two must; in a star the creator and each other member.
+    """
+    return kind is SessionKind.MESH or creator in (one, other)
+
+
 def decide(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Decision:
     """Judge ``call`` over what is known of each party; a device missing from ``parties`` trusts nobody.
 
@@ -128,12 +136,16 @@ def decide(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Decisi
 def _outcomes(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Iterator[tuple[Check, _Outcome]]:
     creator = parties.get(call.creator, _stranger(call.creator))
     target = parties.get(call.target, _stranger(call.target))
-    members = [parties.get(member, _stranger(member)) for member in call.members]
+    members = [
+        parties.get(member, _stranger(member))
+        for member in call.members
+        if must_trust_each_other(call.kind, call.creator, call.target, member)
+    ]
     yield Check.REQUEST, _request(call)
     yield Check.CREATOR_STANDING, _standing(call, creator)
     yield Check.TRUST, _trust(creator, target)
     yield Check.KEYS, _keys(creator, target)
-    yield Check.MESH, _mesh(call, target, members)
+    yield Check.MESH, _mesh(target, members)
     yield Check.TARGET_STANDING, _standing(call, target)
     yield Check.CREATOR_GRANT, _grant(call, creator, target, now)
     yield Check.TARGET_GRANT, _grant(call, target, creator, now)
@@ -185,9 +197,7 @@ def _pinned(holder: Party, peer: Party) -> bool | None:
     return holder.pins.get(peer.client) == peer.fingerprint
 
 
-def _mesh(call: Call, target: Party, members: list[Party]) -> _Outcome:
-    if call.kind is SessionKind.STAR:
-        return None
+def _mesh(target: Party, members: list[Party]) -> _Outcome:
     outcomes = [outcome for member in members for outcome in (_pairwise(target, member), _keys(target, member))]
     reasons = [outcome for outcome in outcomes if isinstance(outcome, Reason)]
     return reasons[0] if reasons else None

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from muster_protocol.decision import must_trust_each_other
 from muster_protocol.errors import Refused
 from muster_protocol.frames import MAX_MEMBERS, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, SessionId, TimeMs
@@ -113,7 +114,7 @@ def check_pins(
     Raises ``Refused``: ``not_trusted`` or ``key_mismatch``.
     """
     for seat in epoch.members:
-        if seat.client == me or (kind is SessionKind.STAR and seat.client != creator):
+        if seat.client == me or not must_trust_each_other(kind, creator, me, seat.client):
             continue
         pin = pins.get(seat.client)
         if pin is None:

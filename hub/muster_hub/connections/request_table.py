@@ -5,7 +5,7 @@ from muster_hub.connections.dispatch import UseCase
 from muster_hub.delivery import inbox
 from muster_hub.governance.statements import clear_suspicion, get_card, list_statements, put_statement
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.sessions import lifecycle
+from muster_hub.sessions import lifecycle, membership, views
 from muster_hub.sessions.answers import send_answer
 from muster_hub.sessions.dry_run import why
 from muster_hub.sessions.invites import cancel_invite, send_invites
@@ -47,12 +47,12 @@ def use_cases(watching: PresenceWatches) -> dict[type[Request], UseCase]:
         Watch: watching.watch,
         Why: why,
         CreateSession: lifecycle.create_session,
-        GetSession: lifecycle.get_session,
-        ListSessions: lifecycle.list_sessions,
-        SendJoined: lifecycle.send_joined,
-        SendLeave: lifecycle.send_leave,
+        GetSession: views.get_session,
+        ListSessions: views.list_sessions,
+        SendJoined: membership.send_joined,
+        SendLeave: membership.send_leave,
         CloseSession: lifecycle.close_session,
-        ResumeSession: lifecycle.resume_session,
+        ResumeSession: membership.resume_session,
         SendInvites: send_invites,
         CancelInvite: cancel_invite,
         SendAnswer: send_answer,

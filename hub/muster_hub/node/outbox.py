@@ -15,7 +15,8 @@ import structlog
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.sessions.cuts import Cut, CutCause, cut
-from muster_hub.sessions.lifecycle import read_admission, take_back_seat
+from muster_hub.sessions.membership import remove_unjoined
+from muster_hub.sessions.views import read_admission
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, number, text, unpack
 from muster_hub.store.errors import StoreUnavailable
@@ -84,7 +85,7 @@ async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms
     entries, overdue = items(await context.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
     for packed in items(overdue):
         session, client, invite = unpack(data(packed))
-        await take_back_seat(context, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
+        await remove_unjoined(context, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
     effects = [each for each in done if each[1] != _RECORD]
     # Many notifications of one device stand together, and the same effect twice at once is once too often.

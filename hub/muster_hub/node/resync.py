@@ -13,8 +13,8 @@ import structlog
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.routing.services import LocalConnection
-from muster_hub.sessions.lifecycle import noted_sessions
 from muster_hub.sessions.updates import update
+from muster_hub.sessions.views import read_session_index
 from muster_hub.store.errors import StoreError
 from muster_protocol.frames import encode_frame
 
@@ -73,5 +73,5 @@ class Mending:
 
     async def _let_read(self, connection: LocalConnection) -> None:
         """Have an agent read its sessions again: what was said live about them may not have come."""
-        for session in await noted_sessions(self._context, connection.client):
+        for session in await read_session_index(self._context, connection.client):
             connection.send(encode_frame(update(session, None, CHANGED)))

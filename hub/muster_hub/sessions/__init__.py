@@ -1,1 +1,1 @@
-"""Sessions: their state, invites, answers, joins, epochs and cuts, and the dry run of a join."""
+"""Sessions: their state, invites, answers, joins, epochs and cuts, and the dry run of an invite."""

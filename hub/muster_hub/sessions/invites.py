@@ -1,7 +1,7 @@
-"""Calling devices in: each invite judged alone, all results in one reply (SPEC.md section 7).
+"""Invites: each is decided by itself, and all results come in one reply (SPEC.md section 7).
 
-The hub reads an invite and verifies no signature on it: the device that it is for does. What the hub decides by are its
-own facts, and the fields must agree with the session that the caller made.
+The hub decodes an invite and does not verify its signature: the invited device does. The hub decides by its own facts,
+and the invite's fields must agree with the session that the caller created.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,6 @@ from muster_protocol.frames import (
     InviteResults,
     Ok,
     SendInvites,
-    SessionKind,
 )
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
@@ -42,7 +41,7 @@ _CANCEL = script("invite_cancel")
 
 
 class _Invite(Struct, frozen=True):
-    """An invite as it came, and what it says."""
+    """An invite as received, and decoded."""
 
     signed: Signed
     body: Invite
@@ -53,11 +52,11 @@ class _Invite(Struct, frozen=True):
 
 
 async def send_invites(context: NodeContext, caller: Caller, request: SendInvites) -> InviteResults:
-    """Deliver each invite that the hub's facts allow, and answer with one result for each, in the order sent.
+    """Deliver each invite that the hub's facts allow, and return one result for each, in the order sent.
 
-    Four round trips to the store whatever their number: session, facts, live, inboxes. Raises ``Refused`` for what
-    is wrong with all: ``empty_targets``, ``malformed``, ``mismatch``, ``not_a_member``, ``session_closed``,
-    ``superseded``.
+    Four round trips to the store for any number of invites: session, facts, live, inboxes. Raises ``Refused`` for a
+    fault of the whole request: ``empty_targets``, ``malformed``, ``mismatch``, ``not_a_member``, ``session_closed``,
+    ``superseded``; ``StoreUnavailable``.
     """
     invites = [_read(caller, request.session, signed) for signed in request.invites]
     if not invites:
@@ -81,10 +80,13 @@ async def send_invites(context: NodeContext, caller: Caller, request: SendInvite
 
 
 async def open_session(context: NodeContext, session: SessionId, creator: ClientId) -> SessionState:
-    """Read a session that this device created and that is open; raises ``not_a_member`` or ``session_closed``."""
+    """Return a session that this device created and that is open.
+
+    Raises ``Refused``: ``not_a_member``, ``session_closed``; ``StoreUnavailable``.
+    """
     state = await read_state(context, session)
     if state is None or state.creator != creator:
-        raise Refused(Reason.NOT_A_MEMBER, "not the creator of such a session")
+        raise Refused(Reason.NOT_A_MEMBER, "there is no such session of this creator")
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)
     return state
@@ -94,27 +96,28 @@ def _read(caller: Caller, session: SessionId, signed: Signed) -> _Invite:
     body = read(signed, Invite)
     named = (body.sender, body.sender_key, signed.signer, body.session)
     if named != (caller.client, caller.fingerprint, caller.fingerprint, session):
-        raise Refused(Reason.MISMATCH, "an invite of another device, key or session")
+        raise Refused(Reason.MISMATCH, "the invite is of another device, key or session")
     return _Invite(signed, body)
 
 
 def _check(invite: Invite, state: SessionState) -> None:
-    said = (invite.kind, invite.mode, invite.profile, invite.seed)
-    if said != (state.kind, state.mode, state.profile, state.seed):
-        raise Refused(Reason.MISMATCH, "an invite to a session of another kind, mode, profile or seed")
+    named = (invite.kind, invite.mode, invite.profile, invite.seed)
+    if named != (state.kind, state.mode, state.profile, state.seed):
+        raise Refused(Reason.MISMATCH, "the invite is to a session of another kind, mode, profile or seed")
     if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
-        raise Refused(Reason.MALFORMED, "an invite lasts more than nothing and a day at most")
+        raise Refused(Reason.MALFORMED, "an invite must last between 1 ms and a day")
 
 
 async def _read_facts(
     context: NodeContext, caller: Caller, state: SessionState, targets: tuple[ClientId, ...]
 ) -> dict[ClientId, DeviceFacts]:
-    """Read the creator, the targets and, in a mesh, the members: each with what it says about the others."""
-    others = _others(state, targets)
-    asked = dict.fromkeys(targets, (caller.client, *others)) | dict.fromkeys(others, targets)
+    """Read the creator, the targets and the members that they must trust: each with its statements about the others."""
+    peers = {target: _must_trust(state, target, targets) for target in targets}
+    asked = {target: (caller.client, *others) for target, others in peers.items()}
+    asked |= dict.fromkeys((other for others in peers.values() for other in others), targets)
     asked[caller.client] = targets
     facts = await read_facts(context, asked)
-    # A target that does not trust the caller is not looked at closer: its grants are none of the caller's business.
+    # The grants of a target that does not trust the caller stay unread: the caller may not learn of them.
     mutual = [target for target in targets if caller.client in facts[target].pins]
     met = [pair for target in mutual for pair in ((facts[caller.client], target), (facts[target], caller.client))]
     if await settle_left_behind(context, met):
@@ -124,15 +127,13 @@ async def _read_facts(
     return facts
 
 
-def _others(state: SessionState, targets: Sequence[ClientId]) -> tuple[ClientId, ...]:
-    """Give the members whom a newcomer must trust besides the creator."""
-    if state.kind is SessionKind.STAR:
-        return ()
-    return tuple(client for client in state.present if client != state.creator and client not in targets)
+def _must_trust(state: SessionState, target: ClientId, targets: Sequence[ClientId]) -> tuple[ClientId, ...]:
+    """Return the members, besides the creator and the other targets, that a target must trust."""
+    return state.must_trust(target, [client for client in state.present if client not in targets])
 
 
 class _Batch(Struct, frozen=True):
-    """Invites that came together, and what they are judged over."""
+    """The invites of one request, and the facts by which they are decided."""
 
     context: NodeContext
     state: SessionState
@@ -140,7 +141,7 @@ class _Batch(Struct, frozen=True):
     facts: Mapping[ClientId, DeviceFacts]
 
     def refused(self) -> dict[int, Reason]:
-        """Decide each invite; returns the reason of every one that is refused, by its place."""
+        """Decide each invite; return the reason of each that is refused, by its position."""
         targets = tuple(invite.target for invite in self.invites)
         room = MAX_MEMBERS - len([client for client in self.state.present if client not in targets])
         if room < 1:
@@ -155,7 +156,7 @@ class _Batch(Struct, frozen=True):
             creator=self.state.creator,
             target=invite.recipient,
             targets=targets,
-            members=_others(self.state, targets),
+            members=_must_trust(self.state, invite.recipient, targets),
             kind=self.state.kind,
             mode=self.state.mode,
             profile=self.state.profile,
@@ -165,7 +166,7 @@ class _Batch(Struct, frozen=True):
 
 
 async def _deliver(context: NodeContext, state: SessionState, good: Sequence[_Invite]) -> dict[ClientId, Reason | None]:
-    """Make invites live and let them wait for their devices; returns what stands in the way of each, or None."""
+    """Make invites live and put them into their devices' inboxes; return the reason against each, or None."""
     if not good:
         return {}
     now = await context.store.now_ms()
@@ -186,18 +187,21 @@ async def _put(context: NodeContext, state: SessionState, invite: _Invite, expir
     try:
         await inbox.put_invite(context, invite.target, name, invite.signed, expires_ms)
     except Refused as refused:
-        # What could not be delivered must not stay live.
+        # An invite that could not be delivered must not stay live.
         await change(context.store, _CANCEL, _slot(state.session), state.creator, invite.target, name)
         return refused.reason
     return None
 
 
 async def cancel_invite(context: NodeContext, caller: Caller, request: CancelInvite) -> Ok:
-    """Withdraw an invite, and tell its device. Raises ``Refused`` with how the invite ended if it ended otherwise."""
+    """Withdraw an invite and tell its device.
+
+    Raises ``Refused`` with the reason why the invite ended, if it had ended before; ``StoreUnavailable``.
+    """
     await check_current(context.store, caller)
     word = await change(context.store, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
     if word != b"cancelled":
-        raise Refused(reason_of(text(word)), "the invite ended before")
+        raise Refused(reason_of(text(word)), "the invite had ended before")
     await inbox.put_invite_end(context, request.client, request.session, request.invite, Reason.CANCELLED)
     return Ok(re=request.id)
 

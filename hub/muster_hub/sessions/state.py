@@ -1,6 +1,6 @@
-"""A session as the store has it: what it is, who is in it, which invites are live."""
+"""The state of a session in the store: its properties and its roster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from msgspec import Struct
@@ -11,6 +11,8 @@ from muster_hub.store.cells import data, items, number, pairs, text, unpack
 from muster_hub.store.rows import ROWS_CACHED
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
+from muster_protocol.decision import must_trust_each_other
+from muster_protocol.errors import Refused
 from muster_protocol.frames import Member, MemberState, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, SessionId, TimeMs
 from muster_protocol.reasons import Reason
@@ -21,7 +23,7 @@ _KINDS = {kind.encode(): kind for kind in SessionKind}
 
 
 class RosterMember(Struct, frozen=True):
-    """One row of the roster. ``invite`` is None for the creator; ``order`` is the epoch in which it came in."""
+    """One row of the roster. ``invite`` is None for the creator; ``order`` is the member's first epoch number."""
 
     client: ClientId
     state: MemberState
@@ -33,24 +35,16 @@ class RosterMember(Struct, frozen=True):
 
     @property
     def present(self) -> bool:
-        """Tell whether it is a member now, seated or joined."""
+        """Return whether the device is a member now, seated or joined."""
         return self.state is not MemberState.OUT
 
     def shown(self) -> Member:
-        """Give what the wire shows of it."""
+        """Return the member as the wire shows it."""
         return Member(self.client, self.state, self.since, self.reason)
 
 
-class LiveInvite(Struct, frozen=True):
-    """An invite that has led to nothing yet."""
-
-    invite: InviteId
-    answered: bool
-    expires_at: TimeMs
-
-
 class SessionState(Struct, frozen=True):
-    """A session at one moment: ``members`` has all who ever were, most senior first; ``live`` who was asked for."""
+    """A session at one moment. ``members`` are all current and former members, most senior first."""
 
     session: SessionId
     creator: ClientId
@@ -64,21 +58,24 @@ class SessionState(Struct, frozen=True):
     epoch: int
     epoch_hash: Hash
     members: Mapping[ClientId, RosterMember]
-    live: Mapping[ClientId, LiveInvite]
 
     @property
     def present(self) -> tuple[ClientId, ...]:
-        """The members now, most senior first."""
+        """The current members, most senior first."""
         return tuple(client for client, row in self.members.items() if row.present)
 
+    def must_trust(self, newcomer: ClientId, members: Iterable[ClientId]) -> tuple[ClientId, ...]:
+        """Return those of the members, besides the creator, that a newcomer must trust and that must trust it."""
+        others = [client for client in members if client not in {self.creator, newcomer}]
+        return tuple(client for client in others if must_trust_each_other(self.kind, self.creator, newcomer, client))
 
-async def read_state(context: NodeContext, session: SessionId, clients: Sequence[ClientId] = ()) -> SessionState | None:
-    """Read a session, with the live invites of these clients; None when there is none. Raises ``StoreUnavailable``."""
-    touched = [keys.session(session), keys.roster(session), keys.invite_outcomes(session)]
-    reply = await context.store.run(_STATE, touched, clients)
+
+async def read_state(context: NodeContext, session: SessionId) -> SessionState | None:
+    """Return a session, or None if there is no such session. Raises ``StoreUnavailable``."""
+    reply = await context.store.run(_STATE, [keys.session(session), keys.roster(session)])
     if reply is None:
         return None
-    fields, members, live = items(reply)
+    fields, members = items(reply)
     creator, seed, mode, profile, kind, is_open, created, ends, epoch, epoch_hash = items(fields)
     ends_at = TimeMs(number(ends))
     return SessionState(
@@ -94,18 +91,28 @@ async def read_state(context: NodeContext, session: SessionId, clients: Sequence
         epoch=number(epoch),
         epoch_hash=Hash(data(epoch_hash)),
         members=read_members(members),
-        live={client: _live(data(row)) for client, row in zip(clients, items(live), strict=True) if row},
     )
 
 
+async def state_for_member(context: NodeContext, session: SessionId, client: ClientId) -> SessionState:
+    """Return a session to a current or former member.
+
+    Raises ``Refused(not_a_member)``, ``StoreUnavailable``.
+    """
+    state = await read_state(context, session)
+    if state is None or client not in state.members:
+        raise Refused(Reason.NOT_A_MEMBER)
+    return state
+
+
 def read_members(roster: object) -> dict[ClientId, RosterMember]:
-    """Read a roster as the scripts return it: most senior first."""
-    seated = [_seated(data(client), data(row)) for client, row in pairs(roster)]
-    return {row.client: row for row in sorted(seated, key=lambda row: (row.order, row.client))}
+    """Return the members in a roster as the scripts return it, most senior first."""
+    found = [_member(data(client), data(row)) for client, row in pairs(roster)]
+    return {row.client: row for row in sorted(found, key=lambda row: (row.order, row.client))}
 
 
 @lru_cache(maxsize=ROWS_CACHED)
-def _seated(client: bytes, packed: bytes) -> RosterMember:
+def _member(client: bytes, packed: bytes) -> RosterMember:
     state, fingerprint, since, reason, invite, order, _ = unpack(packed)
     return RosterMember(
         client=ClientId(client.decode()),
@@ -116,8 +123,3 @@ def _seated(client: bytes, packed: bytes) -> RosterMember:
         invite=InviteId(data(invite)) if invite else None,
         order=number(order),
     )
-
-
-def _live(packed: bytes) -> LiveInvite:
-    invite, state, expires, *_ = unpack(packed)
-    return LiveInvite(InviteId(data(invite)), state == b"answered", TimeMs(number(expires)))

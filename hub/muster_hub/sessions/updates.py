@@ -1,4 +1,4 @@
-"""Live pushes to the members of a session. Nothing here must arrive: a device that was away asks for the session."""
+"""Live pushes about a session. They may be lost: a device that was offline reads the session again."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ async def tell_out(
     reason: Reason | None,
     members: Mapping[ClientId, RosterMember],
 ) -> None:
-    """Tell the members, and the one who is out, that it is."""
+    """Tell the members, and the device itself, that a device is out of the session."""
     frame = update(session, client, MemberState.OUT, reason)
     await tell(context, [client, *(row.client for row in members.values() if row.present)], frame)
 
@@ -28,5 +28,5 @@ def update(
     state: UpdateState,
     reason: Reason | None = None,
 ) -> SessionUpdatePush:
-    """Give the hub's word on a session."""
+    """Return the push with which the hub reports a change of a session."""
     return SessionUpdatePush(session=session, client=client, state=state, reason=reason)

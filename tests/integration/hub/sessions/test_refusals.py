@@ -9,9 +9,10 @@ from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub.stage import Actor, actor, befriend
 
-from muster_hub.sessions.state import read_state
 from muster_hub.store import keys
 from muster_hub.store.scripts import Script
+from muster_hub.store.urls import parse
+from muster_hub.store.wire import Wire
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import (
@@ -266,16 +267,19 @@ async def test_a_connection_that_was_superseded_calls_nobody(pair: tuple[Actor, 
     assert not bob.line.waiting(InvitePush)
 
 
-async def test_a_device_with_a_full_inbox_is_not_called(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_a_device_with_a_full_inbox_is_not_called(pair: tuple[Actor, Actor], store_url: str) -> None:
     ann, bob = pair
+    sessions = []
     for _ in range(MAX_WAITING):
-        await ann.create()
+        sessions.append(await ann.create())
         assert [each.reason for each in (await ann.call(bob)).results] == [None]
-    await ann.create()
+    sessions.append(await ann.create())
     assert [each.reason for each in (await ann.call(bob)).results] == [Reason.OVERLOADED]
-    state = await read_state(desk.hub, ann.session, [bob.client])
-    assert state is not None
-    assert not state.live
+    wire = Wire(parse(store_url))
+    await wire.connect()
+    live = [await wire.ask(b"HEXISTS", keys.judged(session), f"live:{bob.client}".encode()) for session in sessions]
+    await wire.close()
+    assert live == [1] * MAX_WAITING + [0]
 
 
 # -- admission --------------------------------------------------------------------------------------------------------

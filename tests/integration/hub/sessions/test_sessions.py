@@ -10,7 +10,7 @@ from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_hub.node import outbox
-from muster_hub.sessions.lifecycle import MAX_SESSIONS_LISTED
+from muster_hub.sessions.views import MAX_SESSIONS_LISTED
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.store.urls import parse

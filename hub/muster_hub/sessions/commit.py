@@ -1,0 +1,128 @@
+"""The commit of an epoch in the session's slot, and its refusal there."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from muster_hub.audit.records import RecordKind, record
+from muster_hub.context import NodeContext
+from muster_hub.routing.caller import Caller
+from muster_hub.sessions.epochs import Newcomer, Proposal
+from muster_hub.sessions.facts import DeviceFacts
+from muster_hub.sessions.state import SessionState
+from muster_hub.store import keys
+from muster_hub.store.adapter import Word
+from muster_hub.store.cells import Cell, items, pack, text
+from muster_hub.store.scripts import script
+from muster_hub.store.steps import change, change_until, reason_of
+from muster_protocol.codec import encode
+from muster_protocol.exchange import JOIN_DEADLINE_MS, hash_of
+from muster_protocol.frames import InviteResult
+from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+
+_COMMIT = script("commit")
+_REFUSE = script("refuse")
+
+
+class CommitResult(Struct, frozen=True):
+    """The result of one try: committed, rejected for these reasons, or stale: a party was restricted in between."""
+
+    rejected: tuple[InviteResult, ...] = ()
+    stale: bool = False
+
+    @property
+    def committed(self) -> bool:
+        """Return whether the epoch is in force."""
+        return not self.rejected and not self.stale
+
+
+async def commit(  # noqa: PLR0917 - what the script needs
+    context: NodeContext,
+    caller: Caller,
+    state: SessionState,
+    proposal: Proposal,
+    held: Mapping[ClientId, DeviceFacts],
+    latest_ms: int,
+) -> CommitResult:
+    """Commit an epoch over these holds, no later than ``latest_ms`` of the store's clock.
+
+    Raises ``Refused``: ``session_closed``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
+    """
+    not_after_ms = min(await context.store.not_after_ms(), latest_ms)
+    args = _args(caller, state, proposal, held)
+    reply = await change_until(context.store, _COMMIT, _touched(state.session), not_after_ms, *args)
+    word, *rest = items(reply)
+    if word == b"rejected":
+        named = [text(cell) for cell in rest]
+        results = zip(named[::2], named[1::2], strict=True)
+        return CommitResult(tuple(InviteResult(ClientId(client), reason_of(why)) for client, why in results))
+    return CommitResult(stale=word == b"stale")
+
+
+async def refuse(
+    context: NodeContext, session: SessionId, proposal: Proposal, rejected: tuple[InviteResult, ...]
+) -> CommitResult:
+    """Refuse an epoch in the session's slot, unless another request for the same epoch was committed before.
+
+    Raises ``Refused``, ``StoreUnavailable``.
+    """
+    touched = [keys.session(session), keys.epochs(session), keys.invite_outcomes(session)]
+    named = [
+        word
+        for each in rejected
+        for word in (each.client, proposal.newcomers[each.client].body.invite, each.reason or Reason.MISMATCH)
+    ]
+    word = await change(context.store, _REFUSE, touched, proposal.hash, *named)
+    return CommitResult() if word == b"committed" else CommitResult(rejected)
+
+
+def _touched(session: SessionId) -> list[bytes]:
+    bucket = keys.bucket(session)
+    return [
+        keys.session(session),
+        keys.roster(session),
+        keys.minimum_versions(session),
+        keys.epochs(session),
+        keys.sealed(session),
+        keys.invite_outcomes(session),
+        keys.due(bucket),
+        keys.outbox(bucket),
+    ]
+
+
+def _args(caller: Caller, state: SessionState, proposal: Proposal, held: Mapping[ClientId, DeviceFacts]) -> list[Word]:
+    parties: list[Cell] = [[facts.client, facts.ver] for facts in held.values()]
+    kept: list[Cell] = [[client, key, proposal.sealed.get(client, b"")] for client, key in proposal.kept.items()]
+    return [
+        state.session,
+        caller.client,
+        caller.fingerprint,
+        proposal.epoch.number,
+        proposal.epoch.previous or b"",
+        proposal.hash,
+        encode(proposal.signed),
+        JOIN_DEADLINE_MS,
+        pack(*parties),
+        pack(*kept),
+        pack(*(_newcomer(state, each) for each in proposal.newcomers.values())),
+        pack(*(_dropped(caller, state, client) for client in proposal.dropped)),
+    ]
+
+
+def _newcomer(state: SessionState, newcomer: Newcomer) -> Cell:
+    body, admission = newcomer.body, hash_of(Kind.ADMISSION, newcomer.signed)
+    row = record(
+        RecordKind.JOIN_COMMITTED,
+        actor=state.creator,
+        subject=newcomer.client,
+        session=state.session,
+        statement=admission,
+    )
+    return [newcomer.client, body.recipient_key, body.invite, encode(newcomer.signed), admission, row]
+
+
+def _dropped(caller: Caller, state: SessionState, client: ClientId) -> Cell:
+    row = record(RecordKind.MEMBER_OUT, actor=caller.client, subject=client, session=state.session)
+    return [client, row]

@@ -1,0 +1,126 @@
+"""A member's time in a session: joined, resumed, left, or removed because it never joined (SPEC.md section 8)."""
+
+from muster_hub.audit.records import RecordKind, record
+from muster_hub.context import NodeContext
+from muster_hub.delivery.live import tell
+from muster_hub.presence.registry import check_current
+from muster_hub.routing.caller import Caller
+from muster_hub.sessions.state import read_members, state_for_member
+from muster_hub.sessions.updates import tell_out, update
+from muster_hub.store import keys
+from muster_hub.store.cells import items
+from muster_hub.store.scripts import script
+from muster_hub.store.steps import change
+from muster_protocol.codec import encode
+from muster_protocol.errors import Refused
+from muster_protocol.exchange import Joined, Leave, hash_of
+from muster_protocol.frames import JoinedPush, LeavePush, Ok, ResumeSession, SendJoined, SendLeave
+from muster_protocol.ids import ClientId, InviteId, SessionId
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
+from muster_protocol.signed import read
+
+_JOINED = script("joined")
+_OUT = script("member_out")
+
+
+async def send_joined(context: NodeContext, caller: Caller, request: SendJoined) -> Ok:
+    """Store a member's ``joined`` and push it to the other members.
+
+    Raises ``Refused``: ``not_a_member``, ``session_closed``, ``mismatch`` (another epoch, key or admission),
+    ``superseded``; ``StoreUnavailable``.
+    """
+    body = read(request.joined, Joined)
+    if (body.member, body.member_key) != (caller.client, caller.fingerprint):
+        raise Refused(Reason.MISMATCH, "the joined statement is of another device or key")
+    await check_current(context.store, caller)
+    session, bucket = body.session, keys.bucket(body.session)
+    touched = [
+        keys.session(session),
+        keys.roster(session),
+        keys.epochs(session),
+        keys.sealed(session),
+        keys.due(bucket),
+        keys.outbox(bucket),
+    ]
+    statement = hash_of(Kind.JOINED, request.joined)
+    row = record(RecordKind.JOINED, actor=caller.client, session=session, statement=statement)
+    reply = await change(
+        context.store,
+        _JOINED,
+        touched,
+        session,
+        caller.client,
+        caller.fingerprint,
+        body.epoch,
+        body.admission or b"",
+        caller.instance,
+        encode(request.joined),
+        row,
+    )
+    others = [row.client for row in read_members(reply).values() if row.present and row.client != caller.client]
+    await tell(context, others, JoinedPush(joined=request.joined))
+    return Ok(re=request.id)
+
+
+async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -> Ok:
+    """Remove a member by its own statement and push that to the other members.
+
+    Raises ``Refused``: ``not_a_member``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
+    """
+    body = read(request.leave, Leave)
+    if (body.member, body.member_key) != (caller.client, caller.fingerprint):
+        raise Refused(Reason.MISMATCH, "the leave statement is of another device or key")
+    await check_current(context.store, caller)
+    statement = hash_of(Kind.LEAVE, request.leave)
+    row = record(
+        RecordKind.MEMBER_OUT, actor=caller.client, subject=caller.client, session=body.session, statement=statement
+    )
+    reply = await change(
+        context.store, _OUT, _out_keys(body.session), body.session, caller.client, caller.fingerprint, "", b"", row
+    )
+    _, roster = items(reply)
+    others = [row.client for row in read_members(roster).values() if row.present]
+    await tell(context, others, LeavePush(leave=request.leave))
+    return Ok(re=request.id)
+
+
+async def remove_unjoined(context: NodeContext, session: SessionId, client: ClientId, invite: InviteId) -> None:
+    """Remove a member whose ``joined`` did not come in time, and tell the others; harmless to repeat.
+
+    Raises ``StoreUnavailable``.
+    """
+    reason = Reason.JOIN_FAILED
+    row = record(RecordKind.MEMBER_OUT, actor=client, subject=client, session=session, reason=reason)
+    try:
+        reply = await change(context.store, _OUT, _out_keys(session), session, client, b"", reason, invite, row)
+    except Refused:
+        return  # the session has expired, and the deadline with it
+    removed, roster = items(reply)
+    if removed:
+        await tell_out(context, session, client, reason, read_members(roster))
+
+
+async def resume_session(context: NodeContext, caller: Caller, request: ResumeSession) -> Ok:
+    """Ask the creator, if it is online, to admit this member again: its process is new and holds no key.
+
+    Raises ``Refused``: ``not_a_member``, ``session_closed``; ``StoreUnavailable``.
+    """
+    state = await state_for_member(context, request.session, caller.client)
+    if not state.open:
+        raise Refused(Reason.SESSION_CLOSED)
+    if caller.client not in state.present:
+        raise Refused(Reason.NOT_A_MEMBER)
+    await tell(context, [state.creator], update(state.session, caller.client, "resume"))
+    return Ok(re=request.id)
+
+
+def _out_keys(session: SessionId) -> list[bytes]:
+    bucket = keys.bucket(session)
+    return [
+        keys.session(session),
+        keys.roster(session),
+        keys.sealed(session),
+        keys.due(bucket),
+        keys.outbox(bucket),
+    ]
