@@ -1,1 +1,1 @@
-"""The records of what was done and refused."""
+"""The audit records of what the hub did and refused."""

@@ -1,7 +1,7 @@
-"""Records: what happened, as it stands in the outbox until a chain takes it (SPEC.md section 10).
+"""Audit records, which wait in the outbox until an audit chain takes them (SPEC.md section 10).
 
-A record is a packed row: kind, actor, subject, session, outcome, reason, hash of the statement that caused it; what
-does not apply is empty. Its time is the outbox entry's own.
+A record is a packed row: kind, actor, subject, session, outcome, reason, hash of the statement that caused it; a cell
+that does not apply is empty. Its time is that of the outbox entry.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _RECORD = script("record")
 
 
 class RecordKind(StrEnum):
-    """What happened. The first ten are written by the scripts that do them, in their own words."""
+    """The kinds of records. The first ten are written by the scripts that make the change."""
 
     CARD = "card"
     TRUST = "trust"
@@ -41,7 +41,7 @@ class RecordKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Whether it was done."""
+    """Whether the action was done or refused."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -57,7 +57,7 @@ def record(
     reason: Reason | str = "",
     statement: Hash | bytes = b"",
 ) -> bytes:
-    """Give the packed record."""
+    """Return the packed record."""
     return pack(kind, actor, subject, session, outcome, reason, statement)
 
 

@@ -3,7 +3,9 @@
 from muster_hub.connections.continuity import confirm_token
 from muster_hub.connections.dispatch import UseCase
 from muster_hub.delivery import inbox
-from muster_hub.governance.statements import clear_suspicion, get_card, list_statements, put_statement
+from muster_hub.governance.cards import get_card
+from muster_hub.governance.statements import list_statements, put_statement
+from muster_hub.governance.suspicion import clear_suspicion
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.sessions import lifecycle, membership, views
 from muster_hub.sessions.answers import send_answer

@@ -1,1 +1,1 @@
-"""What goes to a device: pushes that wait in its inbox until they are acknowledged, and live ones that may be lost."""
+"""Delivery to devices: pushes that wait in an inbox until acknowledged, and live pushes, which may be lost."""

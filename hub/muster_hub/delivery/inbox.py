@@ -1,7 +1,7 @@
-"""What waits for a device until it acknowledges it: invites, answers, admissions, and the ends of invites.
+"""The inbox of a device: invites, answers, admissions and the ends of invites, kept until the device acknowledges them.
 
-A push has an id made from what it carries, so that putting it twice leaves it there once, and a device that gets it
-twice knows it. Nothing but a notify goes between nodes; the node that has the device reads the inbox and sends.
+A push has an id made from its content, so that an inbox holds it once however often it is put, and a device recognizes
+a push that it receives twice. Nodes only notify each other; the node of the device's agent reads the inbox and sends.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 KEPT_MS = MAX_INVITE_MS
-"""How long an answer, an admission or the end of an invite waits at most: as long as an invite can."""
+"""How long an answer, an admission or the end of an invite waits at most: the longest life of an invite."""
 
 _PUT = script("inbox_put")
 _READ = script("inbox_read")
@@ -52,34 +52,35 @@ async def put(
     *,
     replaces: Sequence[PushId] = (),
 ) -> None:
-    """Let a push wait for a device, and have it delivered now if the device is connected.
+    """Put a push into a device's inbox, and deliver it now if the device is connected.
 
-    Raises ``Refused(overloaded)`` when MAX_WAITING pushes wait already, ``StoreUnavailable``.
+    ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_WAITING pushes wait
+    already, ``StoreUnavailable``.
     """
     touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
     encoded = encode_frame(frame)
     reply = await change(context.store, _PUT, touched, client, push, expires_ms, encoded, *replaces)
     if reply is None:
-        raise Refused(Reason.OVERLOADED, "too much waits for that device")
-    # An agent that is here gets it from here: reading the inbox again would cost another call, and send it what it has.
+        raise Refused(Reason.OVERLOADED, "the inbox of that device is full")
+    # An agent on this node gets the push directly: reading the inbox would cost a call, and send again what it has.
     agents = live_agents(context, instances(items(reply)))
     context.router.notify_inbox(client, agents, encoded if context.nodes.acting() else None)
 
 
 async def put_invite(context: NodeContext, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
-    """Let an invite wait; see ``put``."""
+    """Put an invite into a device's inbox; see ``put``."""
     push = invite_push(invite)
     await put(context, client, push, expires_ms, InvitePush(push=push, invite=signed))
 
 
 async def put_answer(context: NodeContext, client: ClientId, signed: Signed) -> None:
-    """Let an answer wait; see ``put``."""
+    """Put an answer into a device's inbox; see ``put``."""
     push = _named(Kind.ANSWER, signed)
     await put(context, client, push, await _until(context), AnswerPush(push=push, answer=signed))
 
 
 async def put_admission(context: NodeContext, client: ClientId, signed: Signed) -> None:
-    """Let an admission wait; see ``put``."""
+    """Put an admission into a device's inbox; see ``put``."""
     push = _named(Kind.ADMISSION, signed)
     await put(context, client, push, await _until(context), AdmissionPush(push=push, admission=signed))
 
@@ -87,14 +88,14 @@ async def put_admission(context: NodeContext, client: ClientId, signed: Signed) 
 async def put_invite_end(
     context: NodeContext, client: ClientId, session: SessionId, invite: InviteId, reason: Reason
 ) -> None:
-    """Let the end of an invite wait for its target, in the place of the invite itself; see ``put``."""
+    """Put the end of an invite into its target's inbox, in place of the invite itself; see ``put``."""
     push = f"invite.update.{invite.hex()}"
     frame = InviteUpdatePush(push=push, session=session, client=client, invite=invite, reason=reason)
     await put(context, client, push, await _until(context), frame, replaces=[invite_push(invite)])
 
 
 def invite_push(invite: InviteId) -> PushId:
-    """Name the push of an invite."""
+    """Return the id of an invite's push."""
     return f"invite.{invite.hex()}"
 
 
@@ -107,16 +108,16 @@ async def _until(context: NodeContext) -> int:
 
 
 async def ack(context: NodeContext, caller: Caller, request: Ack) -> Ok:
-    """Take pushes that the device has handled out of its inbox. Raises ``Refused(superseded)``."""
+    """Remove pushes that the device has handled. Raises ``Refused(superseded)``, ``StoreUnavailable``."""
     touched = [keys.inbox(caller.client), keys.instances(caller.client)]
     await change(context.store, _ACK, touched, caller.connection, *request.pushes)
     return Ok(re=request.id)
 
 
 async def deliver(context: NodeContext, client: ClientId, connection: LocalConnection) -> None:
-    """Send all that waits, oldest first, to the device's agent. Raises ``StoreUnavailable``.
+    """Send everything in the inbox, oldest first, to the device's agent. Raises ``StoreUnavailable``.
 
-    An agent whose seat a newer one has is closed: the word to do so may have been lost on its way here.
+    An agent that a newer one superseded is closed instead: the message to close it may have been lost.
     """
     waiting, connected = await _read(context, client)
     if any(row.role is Role.AGENT and name > connection.number for name, row in connected):
@@ -127,7 +128,7 @@ async def deliver(context: NodeContext, client: ClientId, connection: LocalConne
 
 
 async def notify_again(context: NodeContext, client: ClientId) -> None:
-    """Notify a device's agent once more if anything still waits for it. Raises ``StoreUnavailable``."""
+    """Notify the node of a device's agent again if the inbox is not empty. Raises ``StoreUnavailable``."""
     waiting, connected = await _read(context, client)
     if waiting:
         context.router.notify_inbox(client, live_agents(context, connected))

@@ -1,4 +1,4 @@
-"""Live pushes. None of them must arrive: a device that was away reads the state it needs again."""
+"""Live pushes. They may be lost: a device that was offline reads the state that it needs again."""
 
 from collections.abc import Iterable
 
@@ -14,9 +14,12 @@ _log = structlog.get_logger(__name__)
 
 
 async def tell(context: NodeContext, clients: Iterable[ClientId], frame: Push) -> None:
-    """Push one frame to the agents of these devices, wherever they are, as far as they can be found now."""
+    """Push one frame to the agents of these devices, on any node.
+
+    A device that is offline, or that cannot be looked up while the store is unavailable, is left out.
+    """
     data = encode_frame(frame)
-    # Those who are here, most of them as a rule, need no task of their own.
+    # Agents on this node, which most are, need no task of their own.
     away = [client for client in clients if not context.router.push_here(client, data)]
     await together(*(_find_and_tell(context, client, data) for client in away))
 

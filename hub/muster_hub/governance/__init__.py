@@ -1,1 +1,1 @@
-"""Cards, trust and grants: signed statements, verified, stored, and told to the devices that they concern."""
+"""Cards, trust and grants: signed statements, verified, stored, and pushed to the devices that they concern."""

@@ -82,6 +82,8 @@ class Departures:
             self._entering[client] = count
         else:
             self._entering.pop(client, None)
+            if client in self._suspects:
+                self._start_work()  # its check waited for this
 
     async def settled(self) -> None:
         """Wait until the store has all departures."""

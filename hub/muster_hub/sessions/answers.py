@@ -1,4 +1,4 @@
-"""Answers: a called device accepts or refuses, and its word waits for the creator (SPEC.md section 7.3)."""
+"""Answers: an invited device accepts or refuses, and its answer waits for the creator (SPEC.md section 7.3)."""
 
 from muster_hub.audit.records import Outcome, RecordKind, record
 from muster_hub.context import NodeContext
@@ -23,7 +23,7 @@ _ANSWER = script("invite_answer")
 
 
 async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer) -> Ok:
-    """Take an answer to a live invite and let it wait for the creator; a refusal ends the invite.
+    """Store the answer to a live invite and put it into the creator's inbox; a refusal ends the invite.
 
     Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
     ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first), ``malformed``,
@@ -47,9 +47,9 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
 
 def _check(caller: Caller, answer: Answer) -> None:
     if (answer.sender, answer.sender_key) != (caller.client, caller.fingerprint):
-        raise Refused(Reason.MISMATCH, "an answer of another device or key")
+        raise Refused(Reason.MISMATCH, "the answer is of another device or key")
     if (answer.receive_key is None) == (answer.reason is None):
-        raise Refused(Reason.MALFORMED, "an answer accepts or refuses")
+        raise Refused(Reason.MALFORMED, "an answer must have either a receive key or a reason")
 
 
 async def _take(context: NodeContext, answer: Answer, answer_hash: Hash) -> str:

@@ -1,8 +1,8 @@
-"""Cuts: what restricted a device is carried into every session that it was held for (SPEC.md section 8).
+"""Cuts: a restriction of a device is applied to every session that the device was held for (SPEC.md section 8).
 
-The script that restricts raises the device's ``ver`` and writes, in the same step, one outbox entry per noted session:
-kind ``cut``, data a packed row of device, session, ver, why, about. ``apply`` then makes the cuts and returns once the
-last is made; what it could not finish, a node finishes from the outbox.
+The script that restricts raises the device's ``ver`` and writes, in the same step, one outbox entry for each session in
+the session index: kind ``cut``, data a packed row of device, session, ver, why, about. ``apply`` then makes the cuts
+and returns after the last; a cut that it could not make is made later from the outbox.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class CutCause(StrEnum):
 
 
 class Cut(NamedTuple):
-    """One restriction: whose, its ``ver`` after it, why, and what it is about."""
+    """One restriction: the device, its ``ver`` afterwards, the cause, and the peer or key that it concerns."""
 
     device: ClientId
     ver: int
@@ -52,7 +52,7 @@ async def apply(  # noqa: PLR0917 - what a script that restricts returns, in its
     about: ClientId | Fingerprint | None,
     sessions: Sequence[SessionId],
 ) -> None:
-    """Cut every session, then tell the members who is out.
+    """Cut every session, and tell the members who is out.
 
     ``about`` is the peer of a statement, or the device's new fingerprint after a rotation. Raises ``StoreUnavailable``
     when a cut could not be made: the restriction stands all the same and must not be acknowledged yet.
@@ -61,7 +61,7 @@ async def apply(  # noqa: PLR0917 - what a script that restricts returns, in its
 
 
 async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> None:
-    """Make one cut; again is harmless. Raises ``StoreUnavailable``."""
+    """Make one cut; harmless to repeat. Raises ``StoreUnavailable``."""
     bucket = keys.bucket(session)
     touched = [
         keys.session(session),

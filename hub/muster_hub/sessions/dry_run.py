@@ -1,4 +1,4 @@
-"""The dry run of an invite: what the hub would answer now, check by check."""
+"""The dry run of an invite: the decision that the hub would take now, check by check."""
 
 from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
@@ -11,12 +11,13 @@ from muster_protocol.reasons import Reason
 
 
 async def why(context: NodeContext, caller: Caller, request: Why) -> DecisionReply:
-    """Answer whether ``creator`` could call ``target``; the asker is one of them, else ``Refused(mismatch)``.
+    """Return whether ``creator`` could call ``target`` now.
 
-    Of a device that does not trust the asker, nothing but that enters the answer.
+    Of a device that does not trust the asker, only that enters the answer. Raises ``Refused(mismatch)`` unless the
+    asker is one of the two, ``StoreUnavailable``.
     """
     if caller.client not in (request.creator, request.target):
-        raise Refused(Reason.MISMATCH, "the asker is one of the two")
+        raise Refused(Reason.MISMATCH, "the asker must be the creator or the target")
     facts = await read_facts(context, {request.creator: [request.target], request.target: [request.creator]})
     call = Call(
         creator=request.creator,

@@ -1,4 +1,4 @@
-"""What the hub knows of a device when it decides, read in one step from the device's slot (SPEC.md section 6)."""
+"""The facts about a device by which the hub decides, read in one step from the device's slot (SPEC.md section 6)."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -20,9 +20,9 @@ _FACTS = script("facts")
 
 
 class GrantUse(Struct, frozen=True):
-    """What became of a one-shot grant: for which join it is held or spent.
+    """The use of a one-shot grant: the join for which it is held or spent.
 
-    ``shared``: the same join was asked for more than once, and each time relies on the hold.
+    ``shared``: several requests for the same join rely on the hold.
     """
 
     session: SessionId
@@ -32,23 +32,23 @@ class GrantUse(Struct, frozen=True):
     shared: bool
 
     def is_for(self, session: SessionId | None, invite: InviteId | None) -> bool:
-        """Tell whether it is this join's own."""
+        """Return whether the grant is held or spent for this join."""
         return (self.session, self.invite) == (session, invite)
 
 
 class GrantState(Struct, frozen=True):
-    """The newest that a device said about automatic joins with one peer, and the use of it."""
+    """The newest grant or revocation of a device for one peer, and the use of it."""
 
     row: rows.GrantRow
     use: GrantUse | None
 
     @property
     def grant(self) -> GrantId:
-        """The grant's name."""
+        """The grant's id."""
         return GrantId(self.row.grant_id)
 
     def facts(self, session: SessionId | None, invite: InviteId | None) -> GrantFacts:
-        """Give what the decision takes, for one join: a use that is held for it does not count as used."""
+        """Return the facts for the decision on one join: a hold for this same join does not count as used."""
         return GrantFacts(
             revoked=self.row.kind == "revocation",
             peer_key=Fingerprint(self.row.peer_fp),
@@ -61,7 +61,10 @@ class GrantState(Struct, frozen=True):
 
 
 class DeviceFacts(Struct, frozen=True):
-    """One device, and what it says about the peers asked for; ``fingerprint`` None: the hub does not know it."""
+    """One device, and its trust and grants for the peers asked for.
+
+    ``fingerprint`` is None for a device that the hub does not know. ``acquainted``: it has trusted a device before.
+    """
 
     client: ClientId
     ver: int
@@ -81,7 +84,7 @@ class DeviceFacts(Struct, frozen=True):
         session: SessionId | None = None,
         invites: Mapping[ClientId, InviteId] | None = None,
     ) -> Party:
-        """Give the device as the decision takes it; ``invites`` names, by peer, the join that a use may be held for."""
+        """Return the device for the decision; ``invites`` are the joins, by peer, for which a grant may be held."""
         held = invites or {}
         return Party(
             client=self.client,
@@ -95,12 +98,12 @@ class DeviceFacts(Struct, frozen=True):
 
 
 def is_online(context: NodeContext, facts: DeviceFacts) -> bool:
-    """Tell whether a device's agent seat is taken by a connection of a live node."""
+    """Return whether a device's agent is connected to a live node."""
     return facts.seat is not None and context.nodes.live(facts.seat.node, facts.seat.incarnation)
 
 
 def fact_keys(client: ClientId) -> tuple[bytes, ...]:
-    """Give the keys that the scripts ``facts`` and ``hold`` read, in their order."""
+    """Return the keys that the scripts ``facts`` and ``hold`` read, in their order."""
     return (
         keys.device(client),
         keys.instances(client),
@@ -111,20 +114,20 @@ def fact_keys(client: ClientId) -> tuple[bytes, ...]:
 
 
 async def read_facts(context: NodeContext, asked: Mapping[ClientId, Sequence[ClientId]]) -> dict[ClientId, DeviceFacts]:
-    """Read devices, and what each says about the peers named for it; the same work whether one exists or not.
+    """Return the facts of devices, each about the peers named for it. Raises ``StoreUnavailable``.
 
-    Raises ``StoreUnavailable``.
+    The work is the same whether a device exists or not.
     """
     replies = await all_of(context.store.begin(_FACTS, fact_keys(client), peers) for client, peers in asked.items())
     return {client: parse(client, peers, reply) for (client, peers), reply in zip(asked.items(), replies, strict=True)}
 
 
 def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFacts:
-    """Read the reply of ``facts`` or ``hold``."""
-    ver, standing, fingerprint, compatibility, seat, acquainted, instances, said = items(reply)
+    """Return the facts in the reply of the script ``facts`` or ``hold``."""
+    ver, standing, fingerprint, compatibility, seat, acquainted, instances, statements = items(reply)
     connections = {number(name): data(row) for name, row in pairs(instances)}
     agent = connections.get(number(seat))
-    pins, given = _said(peers, items(said))
+    pins, given = _about_peers(peers, items(statements))
     return DeviceFacts(
         client=client,
         ver=number(ver),
@@ -139,10 +142,10 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
     )
 
 
-def _said(
+def _about_peers(
     peers: Sequence[ClientId], cells: Sequence[object]
 ) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, GrantState]]:
-    """Read pin, grant and use of each peer in turn."""
+    """Return the pins and grants in a reply that lists pin, grant and use of each peer in turn."""
     pins, given = {}, {}
     for place, peer in enumerate(peers):
         pin, grant, use = cells[3 * place : 3 * place + 3]

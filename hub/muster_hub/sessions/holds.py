@@ -1,11 +1,12 @@
-"""Holds: what a join takes in each party's slot before the session's slot decides, and gives back after it.
+"""Holds: what a join takes in each party's slot before the session's slot decides, and returns afterwards.
 
         free --hold--> held --settle: committed--> spent
           ^             |
           +--settle: not-+
 
-A hold that nobody settled, since its node died, is settled by whoever meets it: the session's slot says how it ended.
-So is one that two requests for the same join share: each may only spend it, since the other may be committed over it.
+If a node dies before it settles a hold, the next join that finds the hold settles it: the session's slot shows how the
+first join ended. So it is with a hold that two requests for the same join share: each may only spend it, since the
+other may be committed over it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from muster_hub.store.steps import change, changes
 from muster_protocol.ids import ClientId, GrantId, InviteId, SessionId, TimeMs
 
 HOLD_MS = 60_000
-"""How old a hold is before another join settles it. No commit goes out over a hold older than half of that."""
+"""Age at which another join settles a hold. No commit runs over a hold older than half of that."""
 
 _HOLD = script("hold")
 _SETTLE = script("settle")
@@ -30,9 +31,9 @@ _OUTCOME = script("invite_outcome")
 
 
 class HoldRequest(Struct, frozen=True):
-    """What to hold of one device: its view of ``peers``, and its one-shot grants to those that ``invites`` names.
+    """What to hold of one device: its statements about ``peers``, and its one-shot grants to the peers in ``invites``.
 
-    ``connection`` is the one that must be current, 0 for any.
+    ``connection`` is the connection that must be current, 0 for any.
     """
 
     client: ClientId
@@ -44,7 +45,7 @@ class HoldRequest(Struct, frozen=True):
 async def hold(
     context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[HoldRequest]
 ) -> dict[ClientId, DeviceFacts]:
-    """Hold every party for a join, one round trip, and return what the hub knows of each.
+    """Hold every party for a join, in one round trip, and return the facts of each.
 
     Stale holds of other joins are settled first, which takes further round trips. Raises ``Refused``: ``superseded``,
     ``overloaded`` (a device is in too many sessions); ``StoreUnavailable``.
@@ -55,9 +56,9 @@ async def hold(
 
 
 async def settle_left_behind(context: NodeContext, met: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
-    """Settle the holds on grants to these peers that are so old that their joins left them behind.
+    """Settle the holds on grants to these peers that are older than HOLD_MS: their joins did not settle them.
 
-    Returns whether there were any, so that the facts are to be read again. Raises ``StoreUnavailable``.
+    Return whether there were any; the facts must then be read again. Raises ``StoreUnavailable``.
     """
     oldest = await context.store.now_ms() - HOLD_MS
     found = [(facts.client, facts.given[peer]) for facts, peer in met if peer in facts.given]
@@ -78,7 +79,7 @@ async def settle(
     *,
     spent: bool,
 ) -> None:
-    """End the holds of a join. Raises ``StoreUnavailable``: whoever meets them a minute later settles them."""
+    """End the holds of a join. Raises ``StoreUnavailable``; a join that finds them after HOLD_MS then settles them."""
     word = "spent" if spent else "free"
     own = [(each.client, _own(session, each, held[each.client], spent=spent)) for each in wanted]
     calls = [
@@ -91,7 +92,7 @@ async def settle(
 
 
 def _own(session: SessionId, wanted: HoldRequest, facts: DeviceFacts, *, spent: bool) -> list[tuple[GrantId, GrantUse]]:
-    """Give the uses that this join held and may end like that."""
+    """Return the uses that this join held and may end: a shared one only by spending it."""
     found = [(facts.given.get(peer), invite) for peer, invite in wanted.invites.items()]
     return [
         (given.grant, given.use)
@@ -115,6 +116,6 @@ def _call(session: SessionId, ends_at: TimeMs, wanted: HoldRequest) -> tuple[Seq
 async def _settle_stale(context: NodeContext, client: ClientId, grant: GrantId, use: GrantUse) -> None:
     touched = [keys.session(use.session), keys.invite_outcomes(use.session)]
     outcome = await context.store.run(_OUTCOME, touched, [use.invite])
-    # A session that is gone leaves no word on how it ended; what may have been used counts as used.
+    # An expired session does not show how its join ended, so the grant counts as used.
     word = "spent" if outcome in (b"seated", b"gone") else "free"
     await change(context.store, _SETTLE, [keys.uses(client)], grant, use.session, use.invite, use.since, word)

@@ -71,7 +71,11 @@ async def close_session(context: NodeContext, caller: Caller, request: CloseSess
     await check_current(context.store, caller)
     state = await state_for_member(context, request.session, caller.client)
     row = record(RecordKind.SESSION_CLOSED, actor=caller.client, session=request.session)
-    touched = [keys.session(state.session), keys.invite_outcomes(state.session), keys.outbox(keys.bucket(state.session))]
+    touched = [
+        keys.session(state.session),
+        keys.invite_outcomes(state.session),
+        keys.outbox(keys.bucket(state.session)),
+    ]
     ended = pairs(await change(context.store, _CLOSE, touched, caller.client, row))
     withdrawn = [_withdraw(context, state.session, ClientId(text(client)), InviteId(data(at))) for client, at in ended]
     others = [client for client in state.present if client != caller.client]

@@ -28,7 +28,7 @@ EPOCHS_BYTES = 8 * 1024
 asks for the rest."""
 
 _SHOW = script("session_show")
-_NOTED = script("session_index")
+_SESSION_INDEX = script("session_index")
 
 _read_signed = msgspec.msgpack.Decoder(Signed).decode
 
@@ -79,7 +79,7 @@ async def list_sessions(context: NodeContext, caller: Caller, request: ListSessi
 
 async def read_session_index(context: NodeContext, client: ClientId) -> list[SessionId]:
     """Return the sessions that a device was held for, the one that ends last first. Raises ``StoreUnavailable``."""
-    index = items(await context.store.run(_NOTED, [keys.session_index(client)], [await context.store.now_ms()]))
+    index = items(await context.store.run(_SESSION_INDEX, [keys.session_index(client)], [await context.store.now_ms()]))
     return [SessionId(text(name)) for name in index]
 
 

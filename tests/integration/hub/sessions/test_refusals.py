@@ -277,7 +277,9 @@ async def test_a_device_with_a_full_inbox_is_not_called(pair: tuple[Actor, Actor
     assert [each.reason for each in (await ann.call(bob)).results] == [Reason.OVERLOADED]
     wire = Wire(parse(store_url))
     await wire.connect()
-    live = [await wire.ask(b"HEXISTS", keys.judged(session), f"live:{bob.client}".encode()) for session in sessions]
+    live = [
+        await wire.ask(b"HEXISTS", keys.invite_outcomes(session), f"live:{bob.client}".encode()) for session in sessions
+    ]
     await wire.close()
     assert live == [1] * MAX_WAITING + [0]
 

@@ -1,0 +1,109 @@
+"""Statements about a peer: trust, untrust, grant and revocation (SPEC.md section 5)."""
+
+from typing import NamedTuple
+
+from muster_hub.context import NodeContext
+from muster_hub.governance.checks import check_own, check_verdict
+from muster_hub.governance.peer_rows import ended_grant_row, grant_row, trust_row
+from muster_hub.governance.pushes import push_statement
+from muster_hub.presence.registry import words
+from muster_hub.routing.caller import Caller
+from muster_hub.sessions import cuts
+from muster_hub.sessions.cuts import CutCause
+from muster_hub.store import keys
+from muster_hub.store.adapter import Reply, Word
+from muster_hub.store.rows import pack
+from muster_hub.store.scripts import Script, script
+from muster_protocol.codec import encode
+from muster_protocol.governance import GOVERNANCE, Governance, Grant, Revocation, Untrust, check_governance
+from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.labels import Kind
+from muster_protocol.signed import Signed, statement_hash, verify
+
+
+def _restriction(name: str) -> Script:
+    """Return a script that runs also when the store's memory is full: a restriction is always taken."""
+    plain = script(name)
+    return Script.of(name, plain.source.decode().replace("#!lua\n", "#!lua flags=allow-oom\n", 1))
+
+
+_PUT: dict[Kind, Script] = {
+    Kind.TRUST: script("put_peer"),
+    Kind.UNTRUST: _restriction("put_peer"),
+    Kind.GRANT: script("put_grant"),
+    Kind.REVOCATION: _restriction("put_grant"),
+}
+
+
+class _PutOutcome(NamedTuple):
+    """The store's answer to a statement: the verdict, the restriction to apply, and whether its peer is trusted.
+
+    ``trusted`` is also true for a peer that was trusted until this statement.
+    """
+
+    verdict: str
+    ver: int
+    why: str
+    sessions: tuple[str, ...]
+    trusted: bool
+
+
+async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, signed: Signed) -> None:
+    """Store a statement about a peer, apply what it restricts to all sessions, and push it to the peer.
+
+    Raises ``Refused``: what ``verify``, ``check_governance``, ``check_own`` and ``check_verdict`` raise;
+    ``StoreUnavailable``.
+    """
+    body = verify(signed, caller.card.card.current, GOVERNANCE[kind])
+    check_own(body.client, caller)
+    check_governance(body)
+    args = await _args(context, caller, kind, body, signed)
+    put = _outcome(await context.store.run(_PUT[kind], _keys(caller.client), args))
+    if put.why:
+        sessions = [SessionId(session) for session in put.sessions]
+        await cuts.apply(context, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
+    check_verdict(put.verdict)
+    await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted)
+
+
+async def _args(context: NodeContext, caller: Caller, kind: Kind, body: Governance, signed: Signed) -> list[Word]:
+    digest = statement_hash(kind, signed.body)
+    common: list[Word] = [
+        caller.client,
+        await context.store.not_after_ms(),
+        caller.connection,
+        body.peer,
+        kind,
+        body.serial,
+        digest,
+    ]
+    if isinstance(body, Grant | Revocation):
+        return [*common, pack(grant_row(body, digest, signed)), body.grant]
+    ended = pack(ended_grant_row(body, digest)) if isinstance(body, Untrust) else b""
+    row = trust_row(body, digest, signed)
+    return [*common, row.fingerprint, pack(row), ended, *_card_args(caller)]
+
+
+def _card_args(caller: Caller) -> list[Word]:
+    card = caller.card
+    return [encode(card.signed), card.card.serial, statement_hash(Kind.CARD, card.signed.body)]
+
+
+def _keys(client: ClientId) -> list[bytes]:
+    return [
+        keys.device(client),
+        keys.instances(client),
+        keys.peers(client),
+        keys.grants(client),
+        keys.uses(client),
+        keys.session_index(client),
+        keys.outbox(keys.bucket(client)),
+    ]
+
+
+def _outcome(reply: Reply) -> _PutOutcome:
+    match reply:
+        case [bytes(verdict), int(ver), bytes(why), list(sessions), int(trusted)]:
+            return _PutOutcome(verdict.decode(), ver, why.decode(), words(sessions), trusted == 1)
+        case _:
+            raise TypeError("unexpected reply of a script that stores a statement")
