@@ -18,7 +18,7 @@ from muster_hub.presence.record import AgentSeats
 from muster_hub.routing.router import Router
 from muster_hub.routing.services import LocalConnection
 from muster_hub.store.adapter import Reply, Store, Word
-from muster_hub.store.errors import Cause, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_protocol.connect import Role
@@ -51,7 +51,7 @@ class Entries(Store):
     async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> Reply:
         if self.failures:
             self.failures -= 1
-            raise StoreUnavailable(Cause.TIMEOUT, outcome_unknown=True)
+            raise StoreUnavailable(StoreCause.TIMEOUT, outcome_unknown=True)
         client = ClientId(keys[0].decode().rsplit(":", 1)[-1])
         return self._depart(client, args) if script.name == "depart" else self._look(client)
 
