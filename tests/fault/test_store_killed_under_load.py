@@ -16,7 +16,7 @@ from tests.fault.patience import PatientLine
 from tests.fault.server import Server
 from tests.integration.hub.desk import Line
 from tests.integration.hub.device import Device
-from tests.integration.hub.stage import Actor, befriend
+from tests.integration.hub.stage import Actor, befriend, invite_and_answer
 
 from muster_hub.audit.records import RecordKind
 from muster_hub.store import keys
@@ -62,9 +62,7 @@ class Pair:
         for who, grant in grants:
             await self.say(who, grant)
         session = await creator.create()
-        assert [result.reason for result in (await creator.call(member)).results] == [None]
-        await member.accept()
-        await creator.take_answer()
+        await invite_and_answer(creator, member)
         assert not (await creator.admit()).rejected
         self.ledger.joins.append(session)
         await member.join()

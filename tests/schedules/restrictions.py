@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.hub.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in, invite_and_answer
 from tests.schedules.direct import Snapshot
 from tests.schedules.scene import Script, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY
@@ -155,9 +155,7 @@ async def _grant(*pair: Actor) -> None:
 
 
 async def _answered(cast: Cast) -> Cast:
-    assert [each.reason for each in (await cast.ann.call(cast.bob)).results] == [None]
-    await cast.bob.accept()
-    await cast.ann.take_answer()
+    await invite_and_answer(cast.ann, cast.bob)
     return cast
 
 

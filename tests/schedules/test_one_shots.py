@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from tests.integration.hub.stage import Actor, befriend
+from tests.integration.hub.stage import Actor, befriend, invite_and_answer
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
@@ -69,9 +69,7 @@ async def make(studio: Studio, *, both: bool) -> Scene:
 
 async def _answered(ann: Actor, bob: Actor) -> Admit:
     await ann.create()
-    assert [each.reason for each in (await ann.call(bob)).results] == [None]
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     return ann.admission()
 
 

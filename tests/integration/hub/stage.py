@@ -235,13 +235,20 @@ async def befriend(*actors: Actor, grants: bool = True) -> None:
             await one.say(*(one.device.grant(other.device) for other in others))
 
 
-async def call_in(creator: Actor, *targets: Actor) -> None:
-    """Go the whole way: invite, answer, admission, joined."""
+async def invite_and_answer(creator: Actor, *targets: Actor) -> list[Joining]:
+    """Invite targets, each of which accepts: all that comes before the admission."""
     results = await creator.call(*targets)
     assert [result.reason for result in results.results] == [None] * len(targets)
+    joinings = []
     for target in targets:
-        await target.accept()
+        joinings.append(await target.accept())
         await creator.take_answer()
+    return joinings
+
+
+async def call_in(creator: Actor, *targets: Actor) -> None:
+    """Invite targets and let all of them join."""
+    await invite_and_answer(creator, *targets)
     assert not (await creator.admit()).rejected
     for target in targets:
         await target.join()

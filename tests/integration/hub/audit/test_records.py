@@ -3,7 +3,7 @@
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub.sessions.test_sessions import leave
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.store import keys
 from muster_hub.store.cells import unpack
@@ -39,9 +39,7 @@ async def of_session(desk: Desk, ann: Actor) -> list[list[str]]:
 async def test_a_join_leaves_its_records_once(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     request = ann.admission()
     for _ in range(2):
         assert not (await ann.ask(request, Admitted)).rejected

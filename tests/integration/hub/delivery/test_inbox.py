@@ -5,7 +5,7 @@ import os
 import pytest
 from tests.integration.hub.desk import Desk, DeskSeat
 from tests.integration.hub.device import now_ms
-from tests.integration.hub.stage import Actor, actor, befriend
+from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answer
 
 from muster_hub.delivery import inbox
 from muster_hub.node import outbox
@@ -80,9 +80,7 @@ async def test_a_push_to_an_agent_of_this_node_costs_no_look_into_its_inbox(
     ann, bob = pair
     await ann.create()
     desk.store.calls.clear()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     assert "inbox_read" not in desk.store.calls
 
 
@@ -187,9 +185,7 @@ async def test_an_admission_that_was_not_put_is_put_from_the_outbox(desks: dict[
     ann, bob = await actor(desks["one"]), await actor(desks["one"])
     await befriend(ann, bob)
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
 
     async def crash() -> None:
         raise StoreUnavailable(StoreCause.LOST, outcome_unknown=False)

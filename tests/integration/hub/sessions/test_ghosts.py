@@ -6,7 +6,7 @@ import pytest
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
 from tests.integration.hub.sessions.test_sessions import _receive_key, leave
-from tests.integration.hub.stage import Actor, actor, befriend
+from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answer
 
 from muster_hub.node import outbox
 from muster_hub.store import keys
@@ -30,9 +30,7 @@ from muster_protocol.reasons import Reason
 async def test_a_ghost_asks_for_nothing(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     session = await ann.create()
-    await ann.call(bob)
-    joining = await bob.accept()
-    await ann.take_answer()
+    (joining,) = await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     await bob.take_admission()
     answer = joining.answer
@@ -56,9 +54,7 @@ async def test_a_ghost_asks_for_nothing(pair: tuple[Actor, Actor], desk: Desk) -
 async def test_a_ghost_admits_nobody(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     request = ann.admission()
     await desk.seat(ann.device)
     assert (await ann.refused(request)).reason is Reason.SUPERSEDED

@@ -1,9 +1,9 @@
 """In a mesh all members trust each other, pairwise, whoever comes first."""
 
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import actor, befriend, call_in, invite_and_answer
 
-from muster_protocol.frames import Admitted, InviteResults, MemberState, Purpose, SendInvites, SessionKind
+from muster_protocol.frames import Admitted, MemberState, SessionKind
 from muster_protocol.reasons import Reason
 
 
@@ -36,19 +36,12 @@ async def test_the_same_devices_may_meet_in_a_star(desk: Desk) -> None:
     await call_in(ann, bob, dan)
 
 
-async def accepted(ann: Actor, *targets: Actor) -> None:
-    await ann.call(*targets)
-    for target in targets:
-        await target.accept()
-        await ann.take_answer()
-
-
 async def test_newcomers_of_one_admission_must_trust_each_other_too(desk: Desk) -> None:
     ann, bob, dan, eve = [await actor(desk) for _ in range(4)]
     await befriend(ann, bob, dan)
     await befriend(ann, eve)
     await ann.create(kind=SessionKind.MESH)
-    await accepted(ann, bob, eve, dan)
+    await invite_and_answer(ann, bob, eve, dan)
     rejected = (await ann.admit()).rejected
     assert [(each.client, each.reason) for each in rejected] == [(eve.client, Reason.NOT_MUTUALLY_TRUSTED)]
     assert not (await ann.admit()).rejected
@@ -61,7 +54,7 @@ async def test_a_member_that_is_restricted_between_hold_and_commit_stops_the_joi
     await befriend(ann, bob, dan)
     await ann.create(kind=SessionKind.MESH)
     await call_in(ann, bob)
-    await accepted(ann, dan)
+    await invite_and_answer(ann, dan)
 
     async def restrict() -> None:
         await bob.say(bob.device.untrust(dan.device))
@@ -89,13 +82,7 @@ async def test_mesh_members_trust_each_other_pairwise(desk: Desk) -> None:
     for place, one in enumerate(others):
         await one.trust(*(other for at, other in enumerate(others) if other is not one and (place + at) % 2 == 0))
     await creator.create(kind=SessionKind.MESH)
-    signed = tuple(creator.invite(other, Purpose.AUTO) for other in others)
-    request = SendInvites(id=1, session=creator.session, invites=signed)
-    results = await creator.ask(request, InviteResults)
-    assert [result.reason for result in results.results] == [None] * 15
-    for other in others:
-        await other.accept()
-        await creator.take_answer()
+    await invite_and_answer(creator, *others)
     rejected = {each.client for each in (await creator.admit()).rejected}
     assert rejected == {other.client for place, other in enumerate(others) if place % 2}
     assert not (await creator.admit()).rejected

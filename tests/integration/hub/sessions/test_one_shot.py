@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.sessions.facts import read_facts
 from muster_hub.sessions.holds import HOLD_MS
@@ -32,9 +32,7 @@ async def one_shot_pair(desk: Desk) -> tuple[Actor, Actor, GrantId]:
 async def answered(ann: Actor, bob: Actor) -> None:
     """Go as far as the creator's admission, in a new session."""
     await ann.create()
-    assert [result.reason for result in (await ann.call(bob)).results] == [None]
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
 
 
 async def use_of(desk: Desk, bob: Actor, ann: Actor) -> str:

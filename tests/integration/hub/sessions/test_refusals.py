@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import Device, now_ms
-from tests.integration.hub.stage import Actor, actor, befriend
+from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answer
 
 from muster_hub.store import keys
 from muster_hub.store.scripts import Script
@@ -299,9 +299,7 @@ async def test_a_join_is_refused_for_what_changed_since_the_answer(
     ann, bob = scene.ann, scene.bob
     await befriend(ann, bob)
     await ann.create(scene.mode, scene.profile)
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     if arrange in (nobody_granted, caller_granted):
         # A grant that was given to another key counts as none.
         for one, other in ((ann, bob), (bob, ann)) if arrange is nobody_granted else ((bob, ann),):
@@ -318,9 +316,7 @@ async def test_a_join_is_refused_for_what_changed_since_the_answer(
 async def test_a_join_without_an_answer_or_with_an_ended_invite_is_refused(pair: tuple[Actor, Actor]) -> None:
     ann, bob = pair
     await ann.create()
-    await ann.call(bob)
-    joining = await bob.accept()
-    await ann.take_answer()
+    (joining,) = await invite_and_answer(ann, bob)
     invite = joining.received.invite.invite
     await ann.ask(CancelInvite(id=1, session=ann.session, client=bob.client, invite=invite), Ok)
     rejected = (await ann.admit()).rejected
@@ -340,9 +336,7 @@ async def test_a_join_that_the_hub_has_no_answer_to_is_refused(pair: tuple[Actor
 async def test_a_join_under_a_key_that_was_retired_meanwhile_is_refused(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     request = ann.admission()
     bob.device.rotate()
     bob.line = await desk.seat(bob.device)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.integration.hub.desk import Desk, DeskSeat
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.node import outbox
 from muster_hub.sessions import joins
@@ -54,9 +54,7 @@ async def ready(desk: Desk) -> tuple[Actor, Actor]:
     for one, other in ((ann, bob), (bob, ann)):
         await one.say(one.device.grant(other.device, grant=GRANT))
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     return ann, bob
 
 
@@ -203,9 +201,7 @@ async def test_a_cut_drained_late_leaves_whoever_was_trusted_anew(desks: dict[st
 
 async def _call_in_again(ann: Actor, bob: Actor) -> None:
     """Call in a member who was out; it gets a fresh admission."""
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     first, second = await bob.line.next_push(AdmissionPush), await bob.line.next_push(AdmissionPush)
     joining = bob.joining[ann.session]

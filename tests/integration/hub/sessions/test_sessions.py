@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from tests.integration.hub.desk import Desk, WatchedStore
 from tests.integration.hub.device import now_ms
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.node import outbox
 from muster_hub.sessions.views import MAX_SESSIONS_LISTED
@@ -72,9 +72,7 @@ async def test_a_stranger_is_shown_nothing_not_even_that_there_is_a_session(
 async def test_the_same_admission_again_is_committed_once(pair: tuple[Actor, Actor]) -> None:
     ann, bob = pair
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     request = ann.admission()
     assert not (await ann.ask(request, Admitted)).rejected
     assert not (await ann.ask(request, Admitted)).rejected
@@ -89,9 +87,7 @@ async def test_the_same_admission_again_is_committed_once(pair: tuple[Actor, Act
 async def test_of_two_epochs_of_one_number_the_first_counts(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     one = ann.admission()
     ann.inviting.rejected({})
     other = ann.admission()
@@ -104,9 +100,7 @@ async def test_members_get_the_next_epoch_with_its_key(desk: Desk) -> None:
     await befriend(ann, bob, dan)
     session = await ann.create(kind=SessionKind.MESH)
     await call_in(ann, bob)
-    await ann.call(dan)
-    await dan.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, dan)
     assert not (await ann.admit()).rejected
     push = await bob.line.next_push(EpochPush)
     bob.joining[session].on_epoch(push.epoch, push.sealed, bob.pins())
@@ -183,9 +177,7 @@ async def test_the_sessions_that_a_device_is_in_are_listed(pair: tuple[Actor, Ac
 async def test_joined_must_name_the_admission_and_an_epoch_of_the_session(pair: tuple[Actor, Actor]) -> None:
     ann, bob = pair
     session = await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     joining = await bob.take_admission()
     good, joining._admission = joining._admission, None
@@ -215,9 +207,7 @@ async def test_a_new_process_asks_to_be_admitted_anew(pair: tuple[Actor, Actor],
 async def test_a_device_that_cannot_open_gives_its_seat_back(pair: tuple[Actor, Actor]) -> None:
     ann, bob = pair
     session = await ann.create()
-    await ann.call(bob)
-    joining = await bob.accept()
-    await ann.take_answer()
+    (joining,) = await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     await bob.line.next_push(AdmissionPush)
     refusal = joining.refuse(Reason.CANNOT_OPEN, now_ms())
@@ -235,9 +225,7 @@ async def test_a_seat_without_joined_is_taken_back_after_its_time(
 ) -> None:
     ann, bob = pair
     session = await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     if joins:
         await bob.join()
@@ -262,14 +250,10 @@ async def test_the_deadline_of_a_seat_that_was_given_anew_takes_nobody_out(
 ) -> None:
     ann, bob = pair
     session = await ann.create()
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     await bob.line.next_push(AdmissionPush)
-    await ann.call(bob)
-    await bob.accept()
-    await ann.take_answer()
+    await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     await bob.join()
     for desk in desks.values():
