@@ -7,7 +7,7 @@ from muster_protocol.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "hub/muster_hub", ROOT / "client/muster_client", ROOT / "protocol/muster_protocol")
-FOLDERS = ("hub", "client", "protocol", "deploy", "tests", ".ci")
+FOLDERS = ("hub", "client", "protocol", "deploy", "tests", ".ci", ".github")
 
 CODE = frozenset({".py", ".lua", ".js", ".css", ".html", ".sh"})
 PROSE = frozenset({".md", ".toml", ".yml", ".yaml", ".ini", ".txt"})
