@@ -16,7 +16,7 @@ settings.register_profile(
     "muster",
     deadline=None,  # a slow machine fails no test
     suppress_health_check=[HealthCheck.too_slow],  # the same
-    derandomize=IN_CI,  # where nobody can try again, the same examples each time
+    derandomize=IN_CI,  # no second try there, so the same examples each time
     print_blob=True,
 )
 settings.register_profile("quick", settings.get_profile("muster"), max_examples=10)  # `make unit`
@@ -27,7 +27,7 @@ _PERSONAL = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HO
 
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_its_own() -> Iterator[None]:
-    """Keep tests, and the processes they start, away from the devices and settings of whoever runs them."""
+    """Keep tests, and the processes they start, away from the devices and settings of the person who runs them."""
     # Not pytest's own folder: its long path would not fit the address of a Unix socket (104 bytes on macOS).
     with tempfile.TemporaryDirectory(prefix="muster-") as home, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("MUSTER_")]:

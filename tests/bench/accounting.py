@@ -55,6 +55,6 @@ class Moment:
         return cls(hub, store, cpu_s(hub), store_s, time.process_time(), time.monotonic())
 
     def until_now(self) -> Used:
-        """Say what was used since."""
+        """Return what was used since."""
         then, now = self, Moment.now(self.hub, self.store)
         return Used(now.hub_s - then.hub_s, now.store_s - then.store_s, now.load_s - then.load_s, now.at_s - then.at_s)

@@ -133,7 +133,7 @@ class End(asyncio.Protocol):
         self._sorting = True
 
     def next_number(self) -> int:
-        """Give a request its number."""
+        """Return the number of the next request."""
         self._number += 1
         return self._number
 

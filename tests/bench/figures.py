@@ -37,6 +37,6 @@ class Figure(Struct, kw_only=True):
 
 
 def percentile(values: list[float], part: float) -> float:
-    """Give the value below which this part of the values lies."""
+    """Return the value below which this part of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]

@@ -86,7 +86,7 @@ class Pair:
         )
 
     async def join(self, prepared: Prepared) -> float:
-        """Go the whole way as agents do, acknowledging what waited in the end; returns how long it took, in seconds."""
+        """Join as agents do, acknowledging what waited in the end; returns how long it took, in seconds."""
         began = time.perf_counter()
         ours, theirs = self.creator.end, self.target.end
         replies = [ours.ask(*prepared.invite)]

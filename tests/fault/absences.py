@@ -1,4 +1,4 @@
-"""The ways in which a store serves nobody for a while."""
+"""The ways in which a store is unavailable for a while."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -47,7 +47,7 @@ async def loading(store: Server) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def switched(store: Server, on: Sequence[bytes], off: Sequence[bytes]) -> AsyncIterator[None]:
-    """Tell the store one thing now, and after the body what takes it back."""
+    """Send the store one command now, and after the body the one that takes it back."""
     await store.say(*on)
     try:
         yield

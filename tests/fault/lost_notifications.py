@@ -14,11 +14,11 @@ from muster_protocol.frames import MemberState, SessionUpdatePush
 from muster_protocol.reasons import Reason
 
 SILENT_S = 30.0
-DEAF = "the node is not subscribed to the bus"
+UNSUBSCRIBED = "the node is not subscribed to the bus"
 
 
 def silent_bus(store: Server) -> AbstractAsyncContextManager[None]:
-    """Let the store refuse every channel to everybody: nobody may say or hear anything, and all else works."""
+    """Let the store refuse every channel: no node may publish or subscribe, and all else works."""
     everybody = (b"ACL", b"SETUSER", b"default")
     return switched(store, (*everybody, b"resetchannels"), (*everybody, b"allchannels"))
 
@@ -59,11 +59,11 @@ async def lose_notifications(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
         shown = await bob.show(session)
         out = {member.client: (member.state, member.reason) for member in shown.members}
         assert out[bob.client] == (MemberState.OUT, Reason.NOT_TRUSTED)
-        # A device that moves: its old connection is found to be nobody's.
+        # A device that moves: its old connection is found to be superseded.
         await actor(stack, near, moved.device)
         assert await moved.line.closed() == CloseCode.SUPERSEDED  # type: ignore[attr-defined]
         for node in (near, far):
-            await node.until_not_ready(DEAF)
+            await node.until_not_ready(UNSUBSCRIBED)
         assert loop.time() - since_s < SILENT_S, "all of it while nothing was heard"
         await asyncio.sleep(since_s + SILENT_S - loop.time())
         dora = await actor(stack, far)

@@ -85,7 +85,7 @@ class NodeProcess:
         self._process = None
 
     def said(self, event: str) -> list[dict[str, Any]]:
-        """Give the lines of its log about one kind of event, oldest first."""
+        """Return the lines of its log about one kind of event, oldest first."""
         lines = [json.loads(line) for line in (self.folder / "log").read_bytes().splitlines() if line.startswith(b"{")]
         return [line for line in lines if line["event"] == event]
 

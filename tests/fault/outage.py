@@ -60,7 +60,7 @@ async def outage(hub_nodes: Cluster, stack: AsyncExitStack, away: Away) -> None:
     await asyncio.sleep(back_s + SETTLING_S - loop.time())
     lasted_s = loop.time() - back_s
     writes = await store.writes() - written
-    assert writes < LEASES_A_SECOND * lasted_s + DEVICES, "nobody was registered anew"
+    assert writes < LEASES_A_SECOND * lasted_s + DEVICES, "no device was registered again"
     after = await watching.ask(Who(id=0, clients=clients), PresenceReply)
     assert {one.state for one in after.devices} == {PresenceState.ONLINE}
     assert [(a.client, a.since) for a in after.devices] == [(b.client, b.since) for b in before.devices]

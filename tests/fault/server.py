@@ -75,7 +75,7 @@ class Server:
             process.send_signal(signal.SIGCONT)
 
     async def say(self, *words: bytes) -> Reply | ErrorReply:
-        """Say one command, behind the hub's back; None while nobody listens."""
+        """Send one command, unknown to the hub; return None while no server listens."""
         wire = Wire(parse(self.url))
         try:
             await wire.connect()

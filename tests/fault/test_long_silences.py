@@ -1,4 +1,4 @@
-"""A store that is away for long, and a bus that carries nothing for long: nobody is taken for gone, nothing is lost."""
+"""A store that is away for long, and a bus that carries nothing for long: no device counts as gone, nothing is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -61,7 +61,7 @@ async def test_a_dead_node_takes_its_devices_with_it(hub_nodes: Cluster) -> None
         async with mover.connect(near.url):
             far.send_signal(signal.SIGKILL)
             assert await told(link) == [(seen.client, PresenceState.OFFLINE, DropCause.NODE_LOST)]
-            # Whoever had moved before is not touched by it.
+            # A device that had moved before is not touched by it.
             reply = await link.ask(Who(id=0, clients=(seen.client, mover.client)), PresenceReply)
             assert [one.state for one in reply.devices] == [PresenceState.OFFLINE, PresenceState.ONLINE]
             assert reply.devices[0].cause is DropCause.NODE_LOST
@@ -70,7 +70,7 @@ async def test_a_dead_node_takes_its_devices_with_it(hub_nodes: Cluster) -> None
             assert (seen.client, PresenceState.ONLINE, None) in await told(link)
 
 
-# -- a dead node is noticed in 6 s, whatever the clocks do -------------------------------------------------------------
+# -- a dead node is noticed in 6 s, independent of the clocks --------------------------------------------------------
 
 
 @pytest.mark.needs("faketime")
@@ -159,7 +159,7 @@ async def test_a_frozen_node_does_nothing_on_waking(hub_nodes: Cluster, stack: A
         assert await told(link) == [(stayed.client, PresenceState.OFFLINE, DropCause.NODE_LOST)]
         await until_so(lambda: near.said("node_lost"))
         await asyncio.sleep(since_s + FROZEN_S - loop.time())
-    # On waking: whoever has moved is let go, and nothing of what it had said is done.
+    # On waking: devices that have moved are released, and no request of theirs is carried out.
     assert await left_behind.closed() == CloseCode.SUPERSEDED
     said = await new.ask(ListStatements(id=0, after=0), Statements)
     assert len(said.statements) == 2, "its card, and the one trust from before"
@@ -168,7 +168,7 @@ async def test_a_frozen_node_does_nothing_on_waking(hub_nodes: Cluster, stack: A
     replies = await asyncio.gather(*asked)
     assert len({reply.re for reply in replies}) == PAD
     assert isinstance(await frozen.put(stayed.trust(peers[0])), Ok)
-    # Its device, on another node meanwhile, was not disturbed; nobody is there twice.
+    # Its device, on another node meanwhile, was not disturbed; no device is there twice.
     assert not new.ended.is_set()
     assert isinstance(await new.put(moved.trust(peers[0])), Ok)
     assert [await entries(hub_nodes, device) for device in (asker, stayed, moved)] == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""A node that is told to end: nobody is seen to leave who comes back in time, and nothing acknowledged is lost."""
+"""Planned stops: a device that comes back in time is not announced as offline, and nothing acknowledged is lost."""
 
 import asyncio
 import signal
@@ -71,7 +71,7 @@ async def test_a_watcher_sees_nobody_leave_who_comes_back_in_time(hub_nodes: Clu
     shown = await link.ask(Who(id=0, clients=everybody), PresenceReply)
     assert {one.state for one in shown.devices} == {PresenceState.ONLINE}
 
-    # Whoever goes without having been told to is announced, and by then all others would have been.
+    # A device that leaves without a goaway is announced, and by then all others would have been.
     await standing.socket.close()
     seen: list[tuple[str, PresenceState]] = []
     while (witness.client, PresenceState.OFFLINE) not in seen:
@@ -119,7 +119,7 @@ async def test_readyz_turns_first_and_devices_are_still_served_then(hub_nodes: C
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not holds():  # noqa: ASYNC110 - what it waits for tells nobody
+        while not holds():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
 
 

@@ -83,7 +83,7 @@ class Process:
     def hear(self, **fields: object) -> dict[str, object]:
         """Wait for a line with these fields."""
         assert self._process.stdout is not None
-        # Whoever says nothing for so long is taken for hung; without this the test would be too.
+        # The command line counts as hung after such a silence; without this the test would be too.
         watchdog = threading.Timer(PATIENCE_S, self._process.kill)
         watchdog.start()
         try:

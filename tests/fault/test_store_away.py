@@ -1,4 +1,4 @@
-"""A store that serves nobody for a while: what needs it is refused within a second, and nothing else happens."""
+"""A store that is unavailable for a while: what needs it is refused within a second, and nothing else happens."""
 
 import asyncio
 import time

@@ -44,7 +44,7 @@ class Ledger:
 
 
 class Pair:
-    """Two devices, on two nodes, that call each other in, take everything back, and begin anew."""
+    """Two devices, on two nodes, that call each other in, take everything back, and begin again."""
 
     def __init__(self, creator: Actor, member: Actor) -> None:
         self.creator = creator

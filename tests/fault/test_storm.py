@@ -114,7 +114,7 @@ async def test_whom_the_hub_has_no_place_for_is_told_when_to_come_back(
         except RefusedByHubError as error:
             refused.append(error)
 
-    with hub_nodes.store.frozen():  # so that whoever has the one place keeps it
+    with hub_nodes.store.frozen():  # so that the device in the one place keeps it
         await asyncio.gather(*(come() for _ in range(24)))
     overloaded = [error.refused for error in refused if error.refused.reason is Reason.OVERLOADED]
     assert overloaded

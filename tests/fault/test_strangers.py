@@ -78,7 +78,7 @@ async def intrude(url: str, targets: list[ClientId]) -> ClientId:
 
 
 def _named(client: ClientId) -> Device:
-    """Whoever has that name: a stranger does not know its key."""
+    """The device of that name: a stranger does not know its key."""
     device = Device()
     device.client = client
     return device

@@ -35,7 +35,7 @@ async def test_a_power_cut_laptop_is_callable_at_once(
     await befriend(ann, before)
     session = await ann.create()
     await call_in(ann, before)
-    way.cut = True  # the hub's end stays open, and nobody says a word on it any more
+    way.cut = True  # the hub's end stays open, and no byte comes over it any more
 
     after = Actor(laptop, await stack.enter_async_context(laptop.connect(second.url)))
     after.peers |= before.peers
@@ -76,4 +76,4 @@ async def test_superseded_does_not_ping_pong(
             await one.connected()
             assert two._link.connection is None
     entered = [line for line in node.said("device_entered") if line["client"] == client[:8]]
-    assert len(entered) == 3, "one, the other, and one again: nobody came back before it was its turn"
+    assert len(entered) == 3, "one, the other, and one again: neither came back before its turn"

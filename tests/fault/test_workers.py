@@ -1,4 +1,4 @@
-"""Several workers on one port: one hub to its devices, whatever becomes of one of its processes."""
+"""Several workers on one port: one hub to its devices, also when one of its processes dies."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ async def nodes_behind(hub: NodeProcess) -> set[str]:
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not holds():  # noqa: ASYNC110 - what it waits for tells nobody
+        while not holds():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(POLL_S)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for what nobody tells of."""
+"""Waiting for conditions that no event reports."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,6 @@
 """What a stranger's bytes meet first: the codec, the statements in them, and the door.
 
-Each target takes any bytes and returns how they were judged, ``ACCEPTED`` or a reason; it raises for nothing but a
+Each target takes any bytes and returns what became of them, ``ACCEPTED`` or a reason; it raises for nothing but a
 defect.
 A fuzzer cannot guess a signature, so where one is asked for the target signs what the fuzzer wrote.
 """

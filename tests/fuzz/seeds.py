@@ -168,7 +168,7 @@ def file_name(data: bytes) -> str:
 
 
 def write(folder: Path) -> int:
-    """Write all seeds, beside whatever else the corpus holds, and return how many there are."""
+    """Write all seeds, beside all else that the corpus holds, and return how many there are."""
     kept = {(name, data) for name, seeds in SEEDS.items() for data in seeds() if len(data) <= _largest(name)}
     for name, data in kept:
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ class World:
         return self
 
     def at(self, actor: Actor) -> TimeMs:
-        """Give the time by a device's own clock."""
+        """Return the time by a device's own clock."""
         return TimeMs(self.now + self.skews.get(actor.client, 0))
 
     # -- the honest way --
@@ -237,7 +237,7 @@ class World:
                     self._to_device(self.devices[actor.client], message)
 
     def _forged(self, message: Message, donor: Message, choice: int) -> list[Message]:
-        """Give a message with one field of another in its place, for each field, signed by a key of the attacker.
+        """Return a message with one field of another in its place, for each field, signed by a key of the attacker.
 
         Half of them name the signer whose place they take; that signature cannot be good.
         """
@@ -251,7 +251,7 @@ class World:
         return [Message(message.kind, signed, sealed) for signed in forged]
 
     def _laundered(self, message: Message) -> list[Message]:
-        """Give M's re-signed copy, in which M stands wherever the signer stood, as it is and in M's session."""
+        """Return M's re-signed copy, in which M stands wherever the signer stood, as it is and in M's session."""
         body = _body(message)
         own = {
             "sender": M.client,
@@ -264,7 +264,7 @@ class World:
         return [Message(message.kind, _signed(each, M.key, M.fingerprint), message.sealed) for each in bodies]
 
     def _posed(self, key: SigningKey, *, decline: bool) -> list[Message]:
-        """Give, in the honest devices' names, what fits best the newest of what was said to each of them."""
+        """Return, in the honest devices' names, what fits best the newest message to each of them."""
         bodies: list[tuple[Body, Fingerprint]] = []
         newest = {(message.kind, _recipient(message)): message for message in self.wire if message.kind in _ADDRESSED}
         for message in newest.values():
@@ -344,7 +344,7 @@ def _signed(body: Body, key: SigningKey, signer: Fingerprint) -> Signed:
 
 
 def _own_values(fresh: Fresh) -> dict[str, Any]:
-    """Give what the attacker would put in a field if it could choose."""
+    """Return what the attacker would put in a field if it could choose."""
     return {
         "receive_key": fresh.receive_key(E).public,
         "reason": Reason.DECLINED,

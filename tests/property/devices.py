@@ -160,7 +160,7 @@ class Callee:
     """On disk, and so kept when its process ends: what it answered once it answers never again."""
     opened: list[Opened] = field(default_factory=list)
     refused: set[tuple[InviteId, Reason]] = field(default_factory=set)
-    """Its own word, whatever else the hub makes of it."""
+    """Its own decision, independent of what the hub makes of it."""
 
     def on_invite(self, signed: Signed, now: TimeMs) -> Message | None:
         sender = BY_CLIENT.get(read(signed, Invite).sender)

@@ -21,7 +21,7 @@ LASTS_MS = 30 * DAY_MS
 def grant_to(
     peer: Actor, *, revoked: bool = False, used: bool = False, expires_at: int = NOON + LASTS_MS
 ) -> GrantFacts:
-    """Give a grant that covers everything, from noon on, unless told otherwise."""
+    """Return a grant that covers everything, from noon on, unless told otherwise."""
     return GrantFacts(revoked, peer.fingerprint, Mode.SYNCHRONIZE, None, used, NOON, TimeMs(expires_at))
 
 
@@ -32,7 +32,7 @@ def call_of(creator: Actor, target: Actor, purpose: Purpose = Purpose.AUTO) -> C
 
 
 def party(actor: Actor, peer: Actor) -> Party:
-    """Give a device that agrees to everything with ``peer``."""
+    """Return a device that agrees to everything with ``peer``."""
     return Party(
         actor.client,
         actor.fingerprint,
@@ -67,7 +67,7 @@ _standings = st.sampled_from([None, Reason.DEVICE_REVOKED, Reason.CLONE_SUSPECTE
 
 
 def parties(client: ClientId) -> st.SearchStrategy[Party]:
-    """Give anything that a hub may say, or not say, of a device; true or not."""
+    """Draw anything that a hub may say, or not say, of a device; true or not."""
     actor = BY_CLIENT[client]
     agreeing = [party(actor, peer) for peer in (A, B) if peer is not actor]
     return st.sampled_from([Party(client), Party(client, actor.fingerprint), *agreeing]) | st.builds(
@@ -83,7 +83,7 @@ def parties(client: ClientId) -> st.SearchStrategy[Party]:
 
 
 def calls(creator: Actor, target: Actor) -> st.SearchStrategy[Call]:
-    """Give well-formed calls, and some that are not."""
+    """Draw well-formed calls, and some that are not."""
     members = st.lists(st.sampled_from([C.client, M.client]), unique=True).map(tuple)
     targets = st.sampled_from([(target.client,), (target.client, C.client), (target.client,) * 2, ()])
     plain = st.sampled_from([call_of(creator, target, purpose) for purpose in Purpose])

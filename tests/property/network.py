@@ -69,7 +69,7 @@ class Dialling:
 
 @dataclass(slots=True)
 class Answering:
-    """The hub's side of one connection: whom it let in, and what it signed."""
+    """The hub's side of one connection: whom it admitted, and what it signed."""
 
     machine: HubHandshake
     challenge: Challenge
@@ -78,7 +78,7 @@ class Answering:
     """What it answered, beside the message that it answered."""
 
 
-class Act(Enum):
+class NetworkAct(Enum):
     RELAY = auto()
     REPEAT = auto()
     TAMPER = auto()
@@ -88,10 +88,10 @@ class Act(Enum):
     LISTEN = auto()
 
 
-Step = tuple[Act, int, int, int]
+Step = tuple[NetworkAct, int, int, int]
 _numbers = st.integers(0, 255)
-_relay = st.tuples(st.just(Act.RELAY), _numbers, _numbers, _numbers)
-_attack = st.tuples(st.sampled_from(Act), _numbers, _numbers, _numbers)
+_relay = st.tuples(st.just(NetworkAct.RELAY), _numbers, _numbers, _numbers)
+_attack = st.tuples(st.sampled_from(NetworkAct), _numbers, _numbers, _numbers)
 schedules = st.lists(st.one_of(_relay, _relay, _attack), min_size=5, max_size=40)
 
 
@@ -121,19 +121,19 @@ class Net:
         for act, one, two, three in steps:
             message, other = self.wire[-1 - one % len(self.wire)], self.wire[two % len(self.wire)]
             match act:
-                case Act.RELAY:
+                case NetworkAct.RELAY:
                     self.relay(self.dialling[one % len(self.dialling)], self.answering[two % len(self.answering)])
-                case Act.REPEAT:
+                case NetworkAct.REPEAT:
                     self.offer(message)
-                case Act.TAMPER:
+                case NetworkAct.TAMPER:
                     self.offer(_tampered(message, two, three))
-                case Act.SPLICE:
+                case NetworkAct.SPLICE:
                     self.offer(*_spliced(message, other))
-                case Act.FORGE:
+                case NetworkAct.FORGE:
                     self.offer(*_forged(message, (OTHER_HUB, RETIRED_HUB, M.key)[three % 3]))
-                case Act.DIAL:
+                case NetworkAct.DIAL:
                     self.dial((A, M)[one % 2], two)
-                case Act.LISTEN:
+                case NetworkAct.LISTEN:
                     self.listen(two)
         return self
 
@@ -220,14 +220,14 @@ def _tampered(message: bytes, place: int, bit: int) -> bytes:
 
 
 def _spliced(message: bytes, other: bytes) -> list[bytes]:
-    """Give a message with each field of another in the place of its own."""
+    """Return a message with each field of another in the place of its own."""
     one, two = decode_frame(message), decode_frame(other)
     names = [name for name in one.__struct_fields__ if type(one) is type(two)]
     return [encode_frame(msgspec.structs.replace(one, **{name: getattr(two, name)})) for name in names]
 
 
 def _forged(message: bytes, key: SigningKey) -> list[bytes]:
-    """Give what fits the message best, signed by a key of the attacker in its own name and in another's."""
+    """Return what fits the message best, signed by a key of the attacker in its own name and in another's."""
     match decode_frame(message):
         case Challenge() as challenge:
             changes: list[dict[str, Any]] = [
@@ -251,7 +251,7 @@ def _forged(message: bytes, key: SigningKey) -> list[bytes]:
 
 
 def _forged_rotation(key: SigningKey) -> SignedHubRotation:
-    """Give a link from the hub's key to one of the attacker's, without the hub's signature."""
+    """Return a link from the hub's key to one of the attacker's, without the hub's signature."""
     body = encode(HubRotation(number=2, old_key=HUB.public, new_key=key.public))
     return SignedHubRotation(body, key.sign(SIGN[Kind.HUB_ROTATION] + body))
 

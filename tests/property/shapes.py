@@ -13,7 +13,7 @@ from muster_protocol.frames.statements import PUBLISHED
 
 @cache
 def values_of(struct: type[Struct]) -> st.SearchStrategy[Any]:
-    """Give a strategy for instances of ``struct``."""
+    """Return a strategy for instances of ``struct``."""
     return _strategy(inspect.type_info(struct))
 
 

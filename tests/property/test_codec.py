@@ -217,7 +217,7 @@ def test_p19_codec_accepts_no_other_fields(kind: type[Body], choose: st.DataObje
 @given(st.integers(MAX_DEPTH + 1, MAX_MESSAGE_BYTES - 32), st.sampled_from([b"\x91", b"\x81\xa1a"]))
 @settings(max_examples=30)
 def test_p19_codec_refuses_deep_nesting(depth: int, step: bytes) -> None:
-    """The attacker nests under a field that nobody reads, as deep as a message is long, and beyond its length."""
+    """The attacker nests under a field that is not read, as deep as a message is long, and beyond its length."""
     frame = b"\x83\xa1t\xa2ok\xa2re\x01\xa1x"
     assert isinstance(decode_frame(frame + b"\xc0"), Ok)
     with pytest.raises(Refused) as refused:

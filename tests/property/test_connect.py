@@ -9,8 +9,8 @@ from tests.property.network import (
     ORIGIN,
     RANGES,
     RETIRED_HUB,
-    Act,
     Net,
+    NetworkAct,
     Step,
     challenge_of,
     frame_of,
@@ -37,16 +37,16 @@ from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
-RELAYED: list[Step] = [(Act.RELAY, 0, 0, 0)] * 3
+RELAYED: list[Step] = [(NetworkAct.RELAY, 0, 0, 0)] * 3
 
 
 # Short schedules in which a forgery comes before what is genuine: a challenge, a hello and a reply to it; and one in
 # which the reply to one connection is given to another.
 EARLY: list[list[Step]] = [
-    [(Act.FORGE, 0, 0, 0), (Act.FORGE, 0, 0, 0)],
-    [*RELAYED[:1], (Act.FORGE, 0, 0, 2)],
-    [*RELAYED[:2], (Act.FORGE, 0, 0, 2)],
-    [*RELAYED[:2], (Act.DIAL, 0, 1, 0), (Act.RELAY, 1, 0, 0), (Act.REPEAT, 1, 0, 0)],
+    [(NetworkAct.FORGE, 0, 0, 0), (NetworkAct.FORGE, 0, 0, 0)],
+    [*RELAYED[:1], (NetworkAct.FORGE, 0, 0, 2)],
+    [*RELAYED[:2], (NetworkAct.FORGE, 0, 0, 2)],
+    [*RELAYED[:2], (NetworkAct.DIAL, 0, 1, 0), (NetworkAct.RELAY, 1, 0, 0), (NetworkAct.REPEAT, 1, 0, 0)],
 ]
 
 
@@ -84,7 +84,7 @@ def test_p16_connect(steps: list[Step]) -> None:
 def test_p16_connect_follows_the_hubs_rotation() -> None:
     """No attack: a device that pinned the key before the rotation follows the one that this key certified.
 
-    Until it has, whoever stole that retired key could still pass for the hub: nothing else tells it of the rotation.
+    Until it has, a thief of that retired key could still pass for the hub: nothing else tells it of the rotation.
     """
     pinned = Dialled(
         A.key, A.card(), A.client, InstanceId(bytes(16)), Role.AGENT, RANGES[0], ORIGIN, RETIRED_HUB.fingerprint

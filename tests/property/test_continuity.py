@@ -89,7 +89,7 @@ class Agent:
         self.connection, self.welcomed = 0, 0
 
 
-class Do(Enum):
+class ContinuityStep(Enum):
     CONNECT = auto()
     WRITE = auto()
     CONFIRM = auto()
@@ -99,25 +99,25 @@ class Do(Enum):
     LOST = auto()
 
 
-_steps = st.lists(st.tuples(st.sampled_from(Do), st.integers(0, 30)), max_size=40)
+_steps = st.lists(st.tuples(st.sampled_from(ContinuityStep), st.integers(0, 30)), max_size=40)
 
 
-def _step(agent: Agent, do: Do, choice: int) -> None:
+def _step(agent: Agent, do: ContinuityStep, choice: int) -> None:
     match do:
-        case Do.CONNECT:
+        case ContinuityStep.CONNECT:
             agent.connect()
-        case Do.WRITE:
+        case ContinuityStep.WRITE:
             agent.write()
-        case Do.CONFIRM:
+        case ContinuityStep.CONFIRM:
             agent.confirm()
-        case Do.CRASH:
+        case ContinuityStep.CRASH:
             agent.crash()
-        case Do.COMMAND:
+        case ContinuityStep.COMMAND:
             # A command line shows no token and gets none: the hub's ledger does not change, only connections count.
             agent.hub.connections += 1
-        case Do.RESTORE:
+        case ContinuityStep.RESTORE:
             agent.hub.restore(choice)
-        case Do.LOST:
+        case ContinuityStep.LOST:
             agent.connect()
             agent.crash()
 
@@ -125,7 +125,7 @@ def _step(agent: Agent, do: Do, choice: int) -> None:
 @pytest.mark.slow
 @given(_steps)
 @settings(max_examples=300)
-def test_p18_continuity_raises_no_false_alarm(steps: list[tuple[Do, int]]) -> None:
+def test_p18_continuity_raises_no_false_alarm(steps: list[tuple[ContinuityStep, int]]) -> None:
     """No attacker: an agent, command lines, crashes behind each step of either side, and hubs put back at will."""
     agent = Agent(Hub())
     for do, choice in steps:
@@ -134,16 +134,31 @@ def test_p18_continuity_raises_no_false_alarm(steps: list[tuple[Do, int]]) -> No
 
 
 _copies = st.lists(
-    st.tuples(st.booleans(), st.sampled_from([Do.CONNECT, Do.WRITE, Do.CONFIRM, Do.CRASH, Do.LOST])), max_size=24
+    st.tuples(
+        st.booleans(),
+        st.sampled_from(
+            [
+                ContinuityStep.CONNECT,
+                ContinuityStep.WRITE,
+                ContinuityStep.CONFIRM,
+                ContinuityStep.CRASH,
+                ContinuityStep.LOST,
+            ]
+        ),
+    ),
+    max_size=24,
 )
-_WHOLE = (Do.CONNECT, Do.WRITE, Do.CONFIRM)
+_WHOLE = (ContinuityStep.CONNECT, ContinuityStep.WRITE, ContinuityStep.CONFIRM)
 
 
 @pytest.mark.slow
 @given(_steps, _copies, st.permutations([False, False, True, True]), _copies)
 @settings(max_examples=300)
 def test_p18_continuity_finds_two_copies(
-    before: list[tuple[Do, int]], first: list[tuple[bool, Do]], order: list[bool], between: list[tuple[bool, Do]]
+    before: list[tuple[ContinuityStep, int]],
+    first: list[tuple[bool, ContinuityStep]],
+    order: list[bool],
+    between: list[tuple[bool, ContinuityStep]],
 ) -> None:
     """The attacker copied the device's disk, with all keys, and runs it beside the device; the hub is honest.
 

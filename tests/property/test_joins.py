@@ -67,7 +67,7 @@ def test_p01_agreement(kind: SessionKind, steps: list[Step]) -> None:
 
 
 def test_p01_agreement_with_a_member_who_missed_a_key() -> None:
-    """The attacker shows members the epochs and keeps the keys from them; nobody is said to be where it is not."""
+    """The attacker shows members the epochs and keeps the keys from them; no device is reported where it is not."""
     called_again: list[Step] = [*HONESTLY, (Act.CALL, 0, 0, 0)] * 2
     for wait in range(6):
         _check_agreement(
@@ -121,7 +121,7 @@ def test_p02_injectivity(kind: SessionKind, steps: list[Step]) -> None:
 
 
 def _sealed_on_the_wire(world: World) -> list[tuple[Epoch, bytes, bytes]]:
-    """Give every key that A sealed: the epoch, the sealed bytes, and the HPKE info that belongs to them."""
+    """Return every key that A sealed: the epoch, the sealed bytes, and the HPKE info that belongs to them."""
     found: list[tuple[Epoch, bytes, bytes]] = []
     for message in world.wire:
         if message.signed.signer != A.fingerprint:

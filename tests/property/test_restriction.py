@@ -28,7 +28,7 @@ from muster_protocol.reasons import Reason, Sayer
 PAIRS = {A: B, B: A}
 
 
-class Do(Enum):
+class RestrictionStep(Enum):
     STEP = auto()
     REPEAT = auto()
     REVOKE_A = auto()
@@ -37,7 +37,11 @@ class Do(Enum):
     UNTRUST_B = auto()
 
 
-_schedules = st.lists(st.one_of(st.just(Do.STEP), st.just(Do.STEP), st.sampled_from(Do)), min_size=4, max_size=16)
+_schedules = st.lists(
+    st.one_of(st.just(RestrictionStep.STEP), st.just(RestrictionStep.STEP), st.sampled_from(RestrictionStep)),
+    min_size=4,
+    max_size=16,
+)
 
 
 @dataclass(slots=True)
@@ -110,33 +114,33 @@ class Joins:
             self.waiting.append(self.creator.invite(B))
 
 
-def _play(joins: Joins, schedule: list[Do]) -> Iterator[Do]:
+def _play(joins: Joins, schedule: list[RestrictionStep]) -> Iterator[RestrictionStep]:
     last: Message | None = None
     for do in schedule:
         last = joins.waiting[0] if joins.waiting else last
         match do:
-            case Do.STEP:
+            case RestrictionStep.STEP:
                 with suppress(Refused):
                     joins.step()
-            case Do.REPEAT if last is not None:
+            case RestrictionStep.REPEAT if last is not None:
                 joins.waiting.insert(0, last)
-            case Do.REVOKE_A | Do.UNTRUST_A:
-                joins.restrict(A, trust=do is Do.UNTRUST_A)
-            case Do.REVOKE_B | Do.UNTRUST_B:
-                joins.restrict(B, trust=do is Do.UNTRUST_B)
+            case RestrictionStep.REVOKE_A | RestrictionStep.UNTRUST_A:
+                joins.restrict(A, trust=do is RestrictionStep.UNTRUST_A)
+            case RestrictionStep.REVOKE_B | RestrictionStep.UNTRUST_B:
+                joins.restrict(B, trust=do is RestrictionStep.UNTRUST_B)
         yield do
 
 
 def test_p04_commit_before_key_without_a_restriction() -> None:
     """Nothing is restricted: B opens the key that was committed."""
     joins = Joins(honest=True)
-    assert list(_play(joins, [Do.STEP] * 8))
+    assert list(_play(joins, [RestrictionStep.STEP] * 8))
     assert joins.creator.machine.targets[B.client].state is TargetState.JOINED
 
 
 @given(_schedules)
-def test_p04_commit_before_key(schedule: list[Do]) -> None:
-    """The hub is honest and nobody attacks: revocations and untrusts of both sides fall between any two steps."""
+def test_p04_commit_before_key(schedule: list[RestrictionStep]) -> None:
+    """The hub is honest and there is no attacker: revocations and untrusts of both sides fall between any two steps."""
     joins = Joins(honest=True)
     committed_before_restriction: set[bytes] = set()
     for _ in _play(joins, schedule):
@@ -146,8 +150,8 @@ def test_p04_commit_before_key(schedule: list[Do]) -> None:
 
 
 @given(_schedules)
-def test_p04_commit_before_key_under_a_dishonest_hub(schedule: list[Do]) -> None:
-    """The hub commits and relays whatever it likes; it holds neither A's key nor B's.
+def test_p04_commit_before_key_under_a_dishonest_hub(schedule: list[RestrictionStep]) -> None:
+    """The hub commits and relays anything it likes; it holds neither A's key nor B's.
 
     What A revoked before it sealed, or B before it opened, stays shut: each asks its own store.
     """
@@ -166,7 +170,7 @@ def test_p04_commit_before_key_under_a_dishonest_hub(schedule: list[Do]) -> None
 def test_p04_commit_before_key_of_later_epochs() -> None:
     """The hub is dishonest; A itself ended its trust in B, who is a member: no later key is sealed to B."""
     joins = Joins(honest=False)
-    assert list(_play(joins, [Do.STEP] * 8))
+    assert list(_play(joins, [RestrictionStep.STEP] * 8))
     joins.creator.machine.refuse(B.client, Reason.NOT_TRUSTED, Sayer.DEVICE)
     other = Callee(C, joins.fresh)
     answer = other.on_invite(joins.creator.invite(C).signed, NOON)

@@ -25,7 +25,7 @@ def test_p14_serials_of_two_who_meet(one: list[Said], other: list[Said]) -> None
 
 @given(st.lists(statements, min_size=1))
 def test_p14_serials_never_go_back(said: list[Said]) -> None:
-    """Whatever was held is only ever replaced by what is newer; one serial over two bodies is named."""
+    """What was held is only ever replaced by what is newer; one serial over two bodies is named."""
     held: Version | None = None
     for statement in said:
         verdict = compare(held, statement.version)

@@ -131,7 +131,7 @@ def _try(place: Place, admission: Admission | None, key: SigningKey, epoch: Sign
 
 
 def test_p05_every_place_opens_what_belongs_there() -> None:
-    """Nothing is attacked: without this the property below would hold of messages that nobody could open."""
+    """Nothing is attacked: without this the property below would hold of messages that cannot be opened."""
     assert len(places()) == 10
     for place in places():
         _try(place, place.admission, place.key, place.epoch, place.sealed)

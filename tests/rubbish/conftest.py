@@ -144,7 +144,7 @@ async def hub(hub_process: Hub, figure: Figure) -> AsyncIterator[Hub]:
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Figure:
-    """Show a figure at the end of the run: it goes there with the test's report, from whatever process ran it."""
+    """Show a figure at the end of the run: it goes there with the test's report, from the process that ran it."""
     return lambda line: request.node.user_properties.append((FIGURE, line))
 
 

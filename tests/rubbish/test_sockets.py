@@ -115,7 +115,7 @@ async def test_one_address_cannot_take_the_places_of_others(hub, many_files):
 
 
 async def _dribble(peer, data: bytes) -> None:
-    """Say one byte again and again, until the hub has had enough."""
+    """Send one byte again and again, until the hub closes."""
     with contextlib.suppress(ConnectionError):
         for byte in data:
             peer.send(bytes([byte]))

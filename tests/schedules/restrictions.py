@@ -165,10 +165,10 @@ async def _by_statement(cast: Cast, statement: Callable[[Actor, Actor], Restrict
     if statement is untrust:
         out = other.client if by == "ann" else one.client
     name = f"{statement.__name__} by {by} about {about}"
-    return await _case(cast, name, statement(one, other), out, lambda: _trust_anew(one, other))
+    return await _case(cast, name, statement(one, other), out, lambda: _trust_again(one, other))
 
 
-async def _trust_anew(one: Actor, other: Actor) -> None:
+async def _trust_again(one: Actor, other: Actor) -> None:
     await one.say(one.device.trust(other.device), one.device.grant(other.device))
 
 
@@ -180,7 +180,7 @@ async def _by_rotation(cast: Cast, by: str) -> Case:
     async def anew() -> None:
         for other in cast.actors:
             if other is not who:
-                await _trust_anew(other, who)
+                await _trust_again(other, who)
 
     name = f"rotation of {by}" + (" in a mesh" if cast.cat else "")
     return await _case(cast, name, come_in(cast.studio.hub, who), who.client, anew, join)
@@ -210,7 +210,7 @@ async def _case(  # noqa: PLR0917 - what a case is made of
     shown = await ann.show(session)
     # The restriction is made here once, so that those who take it back know the state that they speak to.
     await restrict(studio.hub)
-    await studio.seat_anew(*cast.actors)
+    await studio.seat_again(*cast.actors)
     await anew()
     await ann.create(kind=SessionKind.MESH if cast.cat else SessionKind.STAR)
     await call_in(ann, *(each for each in cast.actors if each is not ann))

@@ -32,7 +32,7 @@ from muster_protocol.frames import Admitted, Error, InviteResults, Reply, Reques
 from muster_protocol.ids import ClientId, InstanceId
 
 TOKEN = 1 << 40
-"""A continuity counter ahead of all that a scene issues: whoever shows it is no clone."""
+"""A continuity counter ahead of all that a scene issues: a device that shows it is no clone."""
 ROUNDS = 10
 """How often a node drains the same outboxes at most, until nothing is left: an effect may leave another one."""
 
@@ -51,7 +51,7 @@ class Entrant:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What devices say one after the other, once each of them has connected anew."""
+    """What devices send one after the other, once each of them has connected again."""
 
     entrants: tuple[Entrant, ...]
     said: tuple[tuple[ClientId, Request], ...]
@@ -66,7 +66,7 @@ class Take:
     request: Request
 
 
-class Line:
+class RecordingLine:
     """An actor's way to the hub, which lets the studio know what the actor says."""
 
     def __init__(self, seat: DeskSeat, keep: Callable[[Caller, Request], None]) -> None:
@@ -101,7 +101,7 @@ class Studio:
 
     async def actor(self, name: str) -> Actor:
         device = Device(name)
-        return Actor(device, Line(await self.seat(device, token=0), self._keep))
+        return Actor(device, RecordingLine(await self.seat(device, token=0), self._keep))
 
     async def seat(self, device: Device, *, token: int) -> DeskSeat:
         caller = await enter(self.hub, Entrant(verify_card(device.card()), InstanceId(os.urandom(16))), token=token)
@@ -110,10 +110,10 @@ class Studio:
         seat.deliver_inbox()
         return seat
 
-    async def seat_anew(self, *actors: Actor) -> None:
+    async def seat_again(self, *actors: Actor) -> None:
         """Connect actors once more, as the newest agents of their devices; what they say is kept from here on."""
         for each in actors:
-            each.line = Line(await self.seat(each.device, token=TOKEN), self._keep)
+            each.line = RecordingLine(await self.seat(each.device, token=TOKEN), self._keep)
         self._said.clear()
 
     def _keep(self, caller: Caller, request: Request) -> None:
@@ -122,14 +122,14 @@ class Studio:
             self.takes.append(Take(self.direct.snapshot(), caller, request))
 
     def script(self, *actors: Actor) -> Script:
-        """Return what was said since all these were seated anew."""
+        """Return what was sent since all these were seated again."""
         callers = [caller_of(each) for each in actors]
         return Script(tuple(Entrant(each.card, each.instance) for each in callers), tuple(self._said))
 
 
 @asynccontextmanager
 async def studio(direct: Direct, seed: int = 0) -> AsyncIterator[Callable[[], Studio]]:
-    """Give new studios, in which all that is random comes from the seed."""
+    """Yield what makes studios, in which all that is random comes from the seed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "urandom", random.Random(seed).randbytes)  # noqa: S311 - nothing here is secret
         async with asyncio.TaskGroup() as group:
@@ -143,8 +143,8 @@ def calm_world(direct: Direct) -> World:
 
 
 def caller_of(actor: Actor) -> Caller:
-    """Give the connection under which an actor asks."""
-    assert isinstance(actor.line, Line)
+    """Return the connection under which an actor asks."""
+    assert isinstance(actor.line, RecordingLine)
     return actor.line.seat.caller
 
 
@@ -171,13 +171,13 @@ async def ask(context: NodeContext, caller: Caller, request: Request) -> Reply:
 
 
 async def perform(context: NodeContext, script: Script) -> None:
-    """Say it all again, to a store in another state; each request has to be taken."""
+    """Send all requests again, to a store in another state; each must succeed."""
     callers = {each.client: await enter(context, each, token=TOKEN) for each in script.entrants}
     for client, request in script.said:
         try:
             reply = await ask(context, callers[client], request)
         except Refused as refused:
-            raise AssertionError(f"{type(request).__name__} anew: {refused}") from refused
+            raise AssertionError(f"{type(request).__name__} again: {refused}") from refused
         assert not isinstance(reply, Error)
         if isinstance(reply, InviteResults):
             assert [each.reason for each in reply.results] == [None] * len(reply.results), reply

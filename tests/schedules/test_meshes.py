@@ -39,7 +39,7 @@ class Clique:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class MeshScene:
     """A mesh with its creator alone in it, whom all others trust and whose call all accepted."""
 
     snapshot: Snapshot
@@ -54,7 +54,7 @@ class Scene:
     trust: dict[tuple[ClientId, ClientId], Restriction]
 
 
-async def make(studio: Studio) -> Scene:
+async def make(studio: Studio) -> MeshScene:
     ann = await studio.actor("ann")
     others = [await studio.actor(f"{number}") for number in range(INVITED)]
     dice = random.Random(2)  # noqa: S311 - the same pairs each time
@@ -63,7 +63,7 @@ async def make(studio: Studio) -> Scene:
     for other in others:
         await ann.trust(other)
         await other.trust(ann)
-    # Invites are judged before the rest is said, so that all sixteen are there to be judged at the commit.
+    # Invites come before the other statements, so that all sixteen are checked at the commit.
     await ann.create(kind=SessionKind.MESH)
     await ann.call(*others, purpose=Purpose.ASK)
     for other in others:
@@ -81,12 +81,12 @@ async def make(studio: Studio) -> Scene:
 
 def _scene(
     studio: Studio, ann: Actor, others: list[Actor], trusting: list[tuple[Actor, Actor]], dice: random.Random
-) -> Scene:
+) -> MeshScene:
     friends = frozenset(frozenset((one.client, other.client)) for one, other in trusting)
     by_client = {each.client: each for each in others}
     orders = [dice.sample(list(by_client), INVITED) for _ in range(CLIQUES)]
     ways = [(one, other) for pair in trusting for one, other in (pair, pair[::-1])]
-    return Scene(
+    return MeshScene(
         snapshot=studio.direct.snapshot(),
         creator=caller_of(ann),
         session=ann.session,
@@ -117,7 +117,7 @@ def _clique(ann: Actor, order: list[ClientId], friends: frozenset[frozenset[Clie
 def _admission(
     ann: Actor, inviting: Inviting, chosen: Sequence[ClientId], asked: Inviting | None = None
 ) -> tuple[Admit, Inviting]:
-    """Admit these alone, as if nobody else had answered; also return the creator's machine, which waits for the hub."""
+    """Admit these alone, as if no other had answered; also return the creator's machine, which waits for the hub."""
     asked = asked or inviting
     machine = replace(
         inviting,
@@ -136,7 +136,7 @@ def _admission(
 # -- the schedules ----------------------------------------------------------------------------------------------------
 
 
-async def play(world: World, scene: Scene) -> None:
+async def play(world: World, scene: MeshScene) -> None:
     world.direct.restore(scene.snapshot)
     rng = world.rng
     one, other = rng.sample(scene.cliques, 2)
@@ -165,7 +165,7 @@ async def play(world: World, scene: Scene) -> None:
     await world.play()
 
 
-async def check(world: World, scene: Scene) -> int:
+async def check(world: World, scene: MeshScene) -> int:
     """All who are in trust each other under the keys that they sit with; returns how many those are."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
@@ -189,7 +189,7 @@ async def test_mesh_members_trust_each_other_pairwise(direct: Direct, part: int)
             scene = await make(open_studio())
         for seed in seeds:
 
-            async def scenario(world: World, scene: Scene = scene) -> None:
+            async def scenario(world: World, scene: MeshScene = scene) -> None:
                 await play(world, scene)
                 met[await check(world, scene)] += 1
 

@@ -25,7 +25,7 @@ GRANT, OTHER_GRANT = GrantId(bytes(range(16))), GrantId(bytes(range(1, 17)))
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class OneShotScene:
     """Ann called bob into three sessions, by one grant of his that counts once; he accepted all."""
 
     snapshot: Snapshot
@@ -35,7 +35,7 @@ class Scene:
     another: Admit
     """Another epoch for the first of these joins, by a creator that does not wait for how one ended."""
     revoke: Restriction
-    grant_anew: Restriction
+    grant_again: Restriction
     """The creator takes back its own grant, and gives it again: that changes nothing about bob's one-shot."""
 
     @property
@@ -47,7 +47,7 @@ class Scene:
         return (self.ann.client, self.bob, *self.sessions)
 
 
-async def make(studio: Studio, *, both: bool) -> Scene:
+async def make(studio: Studio, *, both: bool) -> OneShotScene:
     ann, bob = [await studio.actor(name) for name in ("ann", "bob")]
     await befriend(ann, bob, grants=False)
     await ann.say(ann.device.grant(bob.device, grant=OTHER_GRANT, once=both))
@@ -56,14 +56,14 @@ async def make(studio: Studio, *, both: bool) -> Scene:
     ann.inviting = replace(ann.inviting, _pending=None)
     another = ann.admission()
     joins += [await _answered(ann, bob) for _ in range(2)]
-    return Scene(
+    return OneShotScene(
         snapshot=studio.direct.snapshot(),
         ann=caller_of(ann),
         bob=bob.client,
         joins=(joins[0], joins[1], joins[2]),
         another=another,
         revoke=say(ann, ann.device.revocation(bob.device, OTHER_GRANT)),
-        grant_anew=say(ann, ann.device.grant(bob.device)),
+        grant_again=say(ann, ann.device.grant(bob.device)),
     )
 
 
@@ -73,7 +73,7 @@ async def _answered(ann: Actor, bob: Actor) -> Admit:
     return ann.admission()
 
 
-async def play(world: World, scene: Scene) -> None:
+async def play(world: World, scene: OneShotScene) -> None:
     """Let both joins run, repeated or not, perhaps while the creator takes back its own grant and gives it again."""
     world.direct.restore(scene.snapshot)
     rng = world.rng
@@ -90,12 +90,12 @@ async def play(world: World, scene: Scene) -> None:
     if rng.random() < 0.4:
         start = rng.randrange(10)
         world.after(start, "revocation", scene.revoke, lambda _: None, "two", "three")
-        world.after(start + rng.randrange(1, 12), "new grant", scene.grant_anew, lambda _: None, "three")
+        world.after(start + rng.randrange(1, 12), "new grant", scene.grant_again, lambda _: None, "three")
     await world.play()
 
 
-async def seats(world: World, scene: Scene) -> list[bool]:
-    """Tell of each session whether bob has or had a seat there."""
+async def seats(world: World, scene: OneShotScene) -> list[bool]:
+    """Return for each session whether bob has or had a seat there."""
     states = [await read_state(world.hubs["three"], session) for session in scene.sessions]
     assert None not in states
     rows = [state.members.get(scene.bob) for state in states if state is not None]
@@ -103,7 +103,7 @@ async def seats(world: World, scene: Scene) -> list[bool]:
     return [row is not None for row in rows]
 
 
-async def check(world: World, scene: Scene) -> int:
+async def check(world: World, scene: OneShotScene) -> int:
     """Settle what is left, ask for the third join, and return how many of the first two were committed."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
@@ -111,7 +111,7 @@ async def check(world: World, scene: Scene) -> int:
     assert used <= 1, "one use, two seats"
     world.ahead_ms += PAUSE_MS
     try:
-        await scene.grant_anew(hub)
+        await scene.grant_again(hub)
     except Refused as refused:
         raise AssertionError("the creator's newest statement is not taken") from refused
     reply = await ask(hub, scene.ann, scene.joins[2])
@@ -134,7 +134,7 @@ async def test_a_one_shot_is_used_once_or_given_back(direct: Direct, part: int) 
         for seed in seeds:
             scene = scenes[seed % 2]
 
-            async def scenario(world: World, scene: Scene = scene) -> None:
+            async def scenario(world: World, scene: OneShotScene = scene) -> None:
                 await play(world, scene)
                 met[await check(world, scene)] += 1
 

@@ -81,7 +81,7 @@ DISTURBANCES = (World.lose_request, World.lose_reply, World.delay, answer_twice,
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class RequestScene:
     name: str
     snapshot: Snapshot
     ask: Ask
@@ -93,7 +93,7 @@ class Scene:
         return (self.session, *self.clients)
 
 
-async def life(studio: Studio) -> list[Scene]:
+async def life(studio: Studio) -> list[RequestScene]:
     """Make one scene of everything that devices ask for: two of them, from trust to the end of a session."""
     ann, bob = [await studio.actor(name) for name in ("ann", "bob")]
     newcomer = Actor(Device("cat"), ann.line)
@@ -117,7 +117,7 @@ async def life(studio: Studio) -> list[Scene]:
     connects.append(("connect with a new key", studio.direct.snapshot(), come_in(studio.hub, ann)))
     clients = (ann.client, bob.client, newcomer.client)
     said = [(_title(take), take.snapshot, _asking(take)) for take in takes]
-    return [Scene(*each, clients, ann.session) for each in (*said, *connects)]
+    return [RequestScene(*each, clients, ann.session) for each in (*said, *connects)]
 
 
 async def _call_in_vain(ann: Actor, bob: Actor) -> None:
@@ -153,12 +153,12 @@ def _asking(take: Take) -> Ask:
 
 
 @pytest_asyncio.fixture
-async def scenes(direct: Direct) -> list[Scene]:
+async def scenes(direct: Direct) -> list[RequestScene]:
     async with studio(direct) as open_studio:
         return await life(open_studio())
 
 
-async def disturbed(world: Once, scene: Scene, *, tries: int) -> Outcome:
+async def disturbed(world: Once, scene: RequestScene, *, tries: int) -> Outcome:
     """Ask for what a scene is about; return what the device heard."""
     heard: list[Outcome] = []
 
@@ -172,12 +172,12 @@ async def disturbed(world: Once, scene: Scene, *, tries: int) -> Outcome:
     return heard[0]
 
 
-async def undisturbed(direct: Direct, scene: Scene) -> tuple[Once, Outcome]:
+async def undisturbed(direct: Direct, scene: RequestScene) -> tuple[Once, Outcome]:
     world = Once(direct, 0, World.delay)
     return world, await disturbed(world, scene, tries=1)
 
 
-async def settled(world: World, scene: Scene) -> books.Book:
+async def settled(world: World, scene: RequestScene) -> books.Book:
     """Have what was left behind finished and settled, as others would who meet it, and read what is there."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
@@ -187,7 +187,7 @@ async def settled(world: World, scene: Scene) -> books.Book:
     return books.read(world.direct)
 
 
-async def test_a_repeated_call_has_one_effect(direct: Direct, scenes: list[Scene]) -> None:
+async def test_a_repeated_call_has_one_effect(direct: Direct, scenes: list[RequestScene]) -> None:
     for scene in scenes:
         calm, answer = await undisturbed(direct, scene)
         book = await settled(calm, scene)
@@ -218,7 +218,7 @@ class Late(Once):
             assert self.direct.snapshot() == before, "executed too late"
 
 
-async def test_a_refused_call_is_not_executed_later(direct: Direct, scenes: list[Scene]) -> None:
+async def test_a_refused_call_is_not_executed_later(direct: Direct, scenes: list[RequestScene]) -> None:
     refused: set[str | None] = set()
     for scene in scenes:
         calm, _ = await undisturbed(direct, scene)

@@ -19,7 +19,7 @@ from muster_protocol.frames import Admitted, MemberState, Reply
 SHARE = 0.5
 CRASHES_EVERY = 1 if SCHEDULES > 10_000 else 4
 """Cases of which one is also tried in every order in which a node dies at any step: that takes four times as long."""
-ANEW_EVERY = 8
+AGAIN_EVERY = 8
 """Schedules of which one ends with a new call: it takes as many calls to the store as all that went before."""
 
 
@@ -129,13 +129,13 @@ async def test_no_join_is_committed_after_an_acknowledged_revocation(direct: Dir
         for seed in seeds:
             case = made[seed % len(made)]
 
-            call_anew = SEED is not None or (seed // len(made)) % ANEW_EVERY == 0
+            call_again = SEED is not None or (seed // len(made)) % AGAIN_EVERY == 0
 
-            async def scenario(world: World, case: Case = case, call_anew: bool = call_anew) -> None:
+            async def scenario(world: World, case: Case = case, call_again: bool = call_again) -> None:
                 schedule = Schedule(case, world)
                 await schedule.play()
                 await schedule.check()
-                if call_anew:
+                if call_again:
                     await perform(world.hubs["three"], case.anew)
                 met["committed" if schedule.committed_at else "not"] += 1
                 met["acknowledged" if schedule.acknowledged_at else "unheard"] += 1
@@ -171,7 +171,7 @@ class Path(World):
         self.kill(call)
 
     def next(self) -> list[int] | None:
-        """Give the turns of the next schedule, None when every one was taken."""
+        """Return the turns of the next schedule, None after the last."""
         turns = list(self.turns)
         while turns and turns[-1] + 1 == self.widths[len(turns) - 1]:
             turns.pop()

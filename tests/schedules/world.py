@@ -51,7 +51,7 @@ _NOT_AFTER = re.compile(r"(\d+) not_after")
 
 @cache
 def not_after_place(script: Script) -> int | None:
-    """Tell which argument of a script is its `not_after`, as its header says; None for one that only reads."""
+    """Return which argument of a script is its `not_after`, as its header says; None for one that only reads."""
     header = "".join(line for line in script.source.decode().splitlines() if line.startswith("--"))
     found = _NOT_AFTER.search(header)
     return int(found[1]) - 1 if found else None
@@ -59,7 +59,7 @@ def not_after_place(script: Script) -> int | None:
 
 @cache
 def clock_ahead(script: Script, seconds: int) -> Script:
-    """Give the script as it would run on a store whose clock is ahead of this machine's."""
+    """Return the script as it would run on a store whose clock is ahead of this machine's."""
     source = script.source.decode()
     moved = f"(function() local t = redis.call('TIME') t[1] = t[1] + {seconds} return t end)()"
     return Script.of(script.name, source.replace("redis.call('TIME')", moved))
@@ -67,7 +67,7 @@ def clock_ahead(script: Script, seconds: int) -> Script:
 
 @dataclass(eq=False, slots=True)
 class Parked:
-    """A call that a node made and that nobody carried out yet. `age_ms`: by how much later it comes than the others."""
+    """A call of a node that has not been carried out yet. `age_ms`: by how much later it comes than the others."""
 
     node: str
     script: Script
@@ -193,7 +193,7 @@ class World:
         self.trace.append(words)
 
     def story(self) -> str:
-        """Tell what happened, a line each."""
+        """Return what happened, a line each."""
         return "\n".join(f"{number:4} {' '.join(words)}" for number, words in enumerate(self.trace, 1))
 
     # -- the scheduler ------------------------------------------------------------------------------------------------
@@ -271,15 +271,15 @@ class World:
             call.answer.set_result(reply.result())
         else:
             call.answer.set_exception(error)
-            call.answer.exception()  # a repeat has nobody who waits for it
+            call.answer.exception()  # no caller waits for a repeat
 
     def _lose(self, call: Parked, cause: StoreCause) -> None:
         if not call.answer.done():
             call.answer.set_exception(StoreUnavailable(cause, outcome_unknown=True))
-            call.answer.exception()  # whoever waits hears it all the same
+            call.answer.exception()  # its caller gets it all the same
 
     def come_late(self, calls: Sequence[Parked]) -> None:
-        """Calls that nobody waits for any more reach the store."""
+        """Let calls that no caller waits for any more reach the store."""
         for call in calls:
             self.execute(call, echo=" (late)")
 

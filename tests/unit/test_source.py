@@ -50,7 +50,7 @@ def _lua_scripts() -> list[Path]:
 
 
 def _lua_fault(text: str) -> str | None:
-    """Say what a script's header lacks: the engine line, then comments that name every input that the code uses."""
+    """Return what a script's header lacks: the engine line, then comments that name every input that the code uses."""
     match = LUA_HEADER.match(text)
     if match is None:
         return "does not start with '#!lua' and a comment"

@@ -31,7 +31,7 @@ _reserved: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """Give a port that a server may listen on, and nobody else is given as long as these tests run."""
+    """Return a port that a server may listen on; no other call returns it while these tests run."""
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # bound and not listening: a server may share it
     holder.bind(("127.0.0.1", 0))

@@ -29,7 +29,7 @@ class Middlebox:
         self.port = 0
 
     def swallow(self) -> None:
-        """Forward nothing any more, and tell nobody: a cable that was pulled."""
+        """Forward nothing any more, and close nothing: a cable that was pulled."""
         self._flowing.clear()
 
     def flow(self) -> None:

@@ -23,7 +23,7 @@ def _now() -> dt.datetime:
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1 and localhost, and is trusted by whoever uses ``context``."""
+    """Signs certificates for 127.0.0.1 and localhost, and is trusted by users of ``context``."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())

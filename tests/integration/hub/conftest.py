@@ -71,7 +71,7 @@ async def _eventually(holds: Callable[[], object]) -> None:
 
 @pytest.fixture
 def eventually() -> Eventually:
-    """Wait until something holds of the hub that nobody is told of."""
+    """Wait until a condition holds for which the hub has no event."""
     return _eventually
 
 
@@ -105,7 +105,7 @@ Ask = Callable[..., Awaitable[object]]
 
 @pytest.fixture
 def ask_store() -> Ask:
-    """Say one command to a node's store, behind the hub's back."""
+    """Send one command to a node's store, unknown to the hub."""
 
     async def ask(node: Node, *words: bytes) -> object:
         wire = Wire(node.context.store.address)

@@ -274,7 +274,7 @@ class Link:
         for future in self._replies.values():
             if not future.done():
                 future.set_exception(ConnectionError(f"closed with {self.close_code}"))
-                future.exception()  # whoever waits still gets it; nobody has to
+                future.exception()  # a caller still gets it, if there is one
         self.ended.set()
         async with self._moved:
             self._moved.notify_all()

@@ -31,7 +31,7 @@ def authority(tmp_path: Path) -> Authority:
 async def device_towards(
     tmp_path: Path, handler: Handler, *, scheme: str = "wss", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Device]:
-    """Give a device whose hub is something that handles each connection so."""
+    """Make a device whose hub handles each connection in the given way."""
     busy: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -26,7 +26,7 @@ from muster_protocol.ids import TimeMs
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
-class SetClock:
+class SteppedClock:
     """The wall clock, as somebody sets it."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class SetClock:
 
 @asynccontextmanager
 async def behind(tmp_path: Path, clock=now_ms, **options: object) -> AsyncIterator[tuple[Middlebox, Device]]:
-    """Give a device whose hub is behind a middlebox."""
+    """Make a device whose hub is behind a middlebox."""
     port = free_port()
     with running_hub(tmp_path, "--origin", f"ws://127.0.0.1:{port}") as hub:
         box = Middlebox(hub.port, **options)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ async def test_an_agent_that_wakes_up_finds_out_at_once_that_its_connection_is_d
 ) -> None:
     monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     monkeypatch.setattr(link, "PROBE_TIMEOUT_S", 0.5)
-    clock = SetClock()
+    clock = SteppedClock()
     async with behind(tmp_path, clock) as (box, device), Agent.open(device) as agent:
         await agent.connected()
         events = agent.events()
@@ -107,7 +107,7 @@ async def test_an_agent_that_wakes_up_with_a_living_connection_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
-    clock = SetClock()
+    clock = SteppedClock()
     async with behind(tmp_path, clock) as (box, device), Agent.open(device) as agent:
         await agent.connected()
         since = agent.status().connected_since
@@ -134,7 +134,7 @@ async def test_a_clock_that_jumps_by_a_day_takes_nothing_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_ms: int
 ) -> None:
     monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
-    clock = SetClock()
+    clock = SteppedClock()
     async with behind(tmp_path, clock) as (_, device), Agent.open(device) as agent:
         await agent.connected()
         since = agent.status().connected_since
@@ -167,7 +167,7 @@ async def examine_with(device: Device, clock):
 
 @pytest.fixture
 def proxied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Give a hub whose name only a proxy knows, and a device that trusts its authority."""
+    """Start a hub whose name only a proxy knows, and make a device that trusts its authority."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

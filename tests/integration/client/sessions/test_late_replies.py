@@ -36,7 +36,7 @@ class Held:
         monkeypatch.setattr(Link, "ask", held)
 
     def until_called(self, monkeypatch: pytest.MonkeyPatch, name: str) -> asyncio.Event:
-        """Give an event that is set once a creator's session was told that by its hub."""
+        """Return an event that is set once a creator's session was told that by its hub."""
         called = asyncio.Event()
         told: Callable[..., Any] = getattr(HostedSession, name)
 

@@ -91,7 +91,7 @@ async def test_an_agent_that_hears_changed_catches_up(nodes, store_url, make_dev
         await until_shown(session, {**joined, desk.client: MemberState.OUT})
         await until_shown(held, {**joined, desk.client: MemberState.OUT})
         assert held.export_key("app") == session.export_key("app")
-        # The creator goes on from what it read: the next epoch is without whoever left.
+        # The creator goes on from what it read: the next epoch is without the members that left.
         await session.invite([screen.client])
         await settled(session)
         await until_shown(held, {**joined, screen.client: MemberState.JOINED})

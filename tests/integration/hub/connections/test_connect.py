@@ -1,4 +1,4 @@
-"""Connecting: who is let in, under which number, and who makes place."""
+"""Connecting: who is admitted, under which number, and who is superseded."""
 
 import os
 

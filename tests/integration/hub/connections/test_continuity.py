@@ -57,7 +57,7 @@ async def test_an_older_copy_of_a_devices_data_is_suspected(node: Node, records:
     async with device.connect(node.url, token=old) as link:
         assert link.welcome.standing is Reason.CLONE_SUSPECTED  # and the connection stays
         assert isinstance(await link.put(device.trust(Device())), Ok)
-    # Neither copy is blamed: it stands, whoever of them comes.
+    # Neither copy is blamed: the suspicion stands, whichever of them comes.
     async with device.connect(node.url) as link:
         assert link.welcome.standing is Reason.CLONE_SUSPECTED
     assert [row[0] for row in await records(node, device)].count(b"clone_suspected") == 1

@@ -30,7 +30,7 @@ async def challenged(node: Node) -> AsyncIterator[tuple[ClientConnection, bytes]
 
 
 async def refused(node: Node, socket: ClientConnection, challenge: bytes, hello: bytes) -> RefusedBody:
-    """Say ``hello`` and return the hub's no, after checking its signature, what it is bound to, and the close."""
+    """Send ``hello`` and return the hub's refusal, after checking its signature, what it is bound to, and the close."""
     await socket.send(hello)
     frame = decode_frame(await receive(socket))
     assert isinstance(frame, RefusedFrame)
@@ -72,7 +72,7 @@ async def test_a_signature_that_does_not_verify(node: Node) -> None:
 
 
 async def test_a_hello_for_another_challenge_is_of_no_use(node: Node) -> None:
-    """What a device said to one connection, whoever relays it, does not open another."""
+    """What a device sent over one connection does not open another, also when relayed."""
     async with challenged(node) as (_, first), challenged(node) as (socket, second):
         body = await refused(node, socket, second, hello_for(Device(), node.url, first))
         assert said(body) == (Reason.MISMATCH, CloseCode.PROTOCOL_VIOLATION)

@@ -215,15 +215,15 @@ async def test_a_card_is_shown_to_those_whom_its_device_trusts(node: Node, links
 
 
 async def test_those_who_trust_each_other_hear_of_changes(start_node: StartNode) -> None:
-    """Also on another node; and nobody else does."""
+    """Also on another node; and no other device does."""
     near, far = await start_node("one"), await start_node("two")
     one, other, third = Device(), Device(), Device()
     async with (
         one.connect(near.url) as link,
         other.connect(far.url) as hearing,
-        third.connect(near.url) as deaf,
+        third.connect(near.url) as unsubscribed,
     ):
-        await deaf.put(third.trust(one))
+        await unsubscribed.put(third.trust(one))
         await hearing.put(other.trust(one))
         trust = one.trust(other)
         await link.put(trust)
@@ -235,7 +235,7 @@ async def test_those_who_trust_each_other_hear_of_changes(start_node: StartNode)
         card = one.card(new=True)
         await link.ask_any(PutStatement(id=0, kind=Kind.CARD, statement=card))
         assert (await hearing.next_push(StatementPush)).statement == card
-        assert deaf.waiting(StatementPush) == []
+        assert unsubscribed.waiting(StatementPush) == []
 
 
 async def test_a_superseded_connection_puts_nothing(node: Node, ask_store: Ask) -> None:

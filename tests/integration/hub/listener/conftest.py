@@ -163,7 +163,7 @@ class House:
         return await self.stack.enter_async_context(connect(f"ws://127.0.0.1:{listener.port}", **options))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is true that the room tells nobody."""
+        """Wait until a condition holds for which the listener has no event."""
         async with asyncio.timeout(PATIENCE_S):
             while not condition():  # noqa: ASYNC110 - there is no event, and none is needed outside tests
                 await asyncio.sleep(0)
@@ -187,7 +187,7 @@ class House:
 
 
 def _cancel_all() -> None:
-    """Fail a test that would hang: whatever it waits for ends with CancelledError."""
+    """Fail a test that would hang: all that it waits for ends with CancelledError."""
     for task in asyncio.all_tasks():
         task.cancel()
 

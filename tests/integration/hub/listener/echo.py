@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 OUTBOX_LIMIT_BYTES = 2 * MAX_MESSAGE_BYTES
 
 
-class Echo:
+class EchoHandler:
     """Sends each message back to where it came from."""
 
     _peer: Peer
@@ -42,7 +42,7 @@ def settings(port: int) -> ListenerSettings:
 
 async def serve(port: int) -> None:
     """Serve until cancelled."""
-    async with Listener(settings(port), Echo, lambda path: HttpAnswer(200, b"echo\n"), None) as listener:
+    async with Listener(settings(port), EchoHandler, lambda path: HttpAnswer(200, b"echo\n"), None) as listener:
         sys.stdout.write(f"ws://{listener.addresses[0]}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

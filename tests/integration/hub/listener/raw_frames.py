@@ -6,7 +6,7 @@ MASK = b"\x11\x22\x33\x44"
 
 
 def frame(first: int, data: bytes = b"", *, fin: bool = True, mask: bytes | None = MASK) -> bytes:
-    """Write a frame, whatever the lower bits of its first byte may mean."""
+    """Write a frame; the lower bits of its first byte are taken as they are."""
     size = len(data)
     long = b"\x7e" + size.to_bytes(2) if size < 65_536 else b"\x7f" + size.to_bytes(8)
     length = bytes([size]) if size < 126 else long

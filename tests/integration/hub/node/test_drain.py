@@ -92,7 +92,7 @@ async def test_devices_are_told_before_the_node_goes(store: Store, hub_settings:
 async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
     node: Node, hub_settings: NodeSettings, links: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch_table, "SETTLE_S", 0.0)  # whoever leaves is announced at the first look
+    monkeypatch.setattr(watch_table, "SETTLE_S", 0.0)  # a device that leaves is announced at the first look
     asker, told, witness = Device(), Device(), Device()
     link = await links.enter_async_context(asker.connect(node.url))
     async with AsyncExitStack() as far_links:
@@ -130,7 +130,7 @@ async def test_requests_that_came_are_answered_and_no_more_are_taken(
     assert isinstance(await asked[0], Ok)
     late = asyncio.create_task(link.put(link.device.trust(Device())))
     # A ping is answered behind all that was sent before it: the first one shows that the late request was read, and the
-    # second one that whatever was then served has been answered.
+    # second one that all that was then served has been answered.
     await (await link.socket.ping())
     await eventually(lambda: not here.busy)
     await (await link.socket.ping())

@@ -1,4 +1,4 @@
-"""Leaving: the store hears of it, however long it takes; and of those whom nobody holds."""
+"""Departures: the store learns of each, however long it takes, and of entries that no connection holds."""
 
 import os
 
@@ -22,7 +22,7 @@ async def entries(node: Node, device: Device) -> list[int]:
 
 
 async def enter_unheld(node: Node, device: Device) -> Registered:
-    """Do in the store what a connect does whose answer got lost: an entry of this node that nobody holds."""
+    """Do in the store what a connect does whose answer got lost: an entry of this node that no connection holds."""
     nodes = node.context.nodes
     newcomer = ConnectingDevice(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
     row = InstanceRow(newcomer.instance, Role.AGENT, nodes.node, nodes.incarnation, TimeMs(1))
@@ -68,7 +68,7 @@ async def test_whoever_is_held_is_not_taken_out_by_a_suspicion(node: Node) -> No
 
 
 async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
-    """Eight entries of an incarnation that nobody knows do not lock a device out."""
+    """Eight entries of an unknown incarnation do not lock a device out."""
     device = Device()
     for _ in range(8):
         newcomer = ConnectingDevice(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)

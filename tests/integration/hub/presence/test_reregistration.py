@@ -13,12 +13,12 @@ from muster_protocol.frames import ListStatements, Ok, PresenceReply, PresenceSt
 from muster_protocol.ids import Fingerprint
 
 
-async def bury(node: Node, undertaker: Node) -> str:
-    """Bury a node's incarnation, as an observer does; return it."""
+async def tombstone(node: Node, observer: Node) -> str:
+    """Write a tombstone for a node's incarnation, as an observer does; return the incarnation."""
     incarnation = node.context.nodes.incarnation
-    store = undertaker.context.store
+    store = observer.context.store
     buried = None
-    while buried != b"buried":  # the counter moves on between the look and the burial
+    while buried != b"buried":  # the counter moves on between the look and the tombstone
         row = node._nodes.keeper.table.own_row()
         assert row is not None
         args = (node.context.nodes.node, incarnation, row.counter, await store.not_after_ms())
@@ -31,7 +31,7 @@ async def test_a_buried_node_brings_its_devices_back(start_node: StartNode, even
     device, asker = Device(), Device()
     async with device.connect(one.url) as link, asker.connect(two.url) as asking:
         await link.put(device.trust(asker))
-        old = await bury(one, two)
+        old = await tombstone(one, two)
         await eventually(lambda: one.context.nodes.incarnation != old and one.context.nodes.acting())
         found = await read_presence(two.context.store, device.client, device.client, Fingerprint(b""))
         assert [(number, row.incarnation) for number, row in found.instances] == [
@@ -49,7 +49,7 @@ async def test_a_device_that_moved_meanwhile_is_not_disturbed(start_node: StartN
     async with device.connect(one.url) as left_behind:
         two._router._bus = BusLink()  # it leads nowhere: the message that closes the old connection is lost
         async with device.connect(two.url) as moved:
-            old = await bury(one, two)
+            old = await tombstone(one, two)
             assert await left_behind.closed() == CloseCode.SUPERSEDED
             await eventually(lambda: one.context.nodes.incarnation != old)
             assert isinstance(await moved.ask(ListStatements(id=0, after=0), Statements), Statements)

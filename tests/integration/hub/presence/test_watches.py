@@ -86,7 +86,7 @@ def calls_to(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
 
 
 async def test_a_strangers_view(node: Node, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is true of a device that does not trust the caller: the same bytes, and the same calls to the store."""
+    """Of a device that does not trust the caller, all facts give the same bytes and the same calls to the store."""
     stranger, nobody, offline, online, trusting = Device(), Device(), Device(), Device(), Device()
     await let_see(node, offline, trusting)
     await let_see(node, trusting, online)

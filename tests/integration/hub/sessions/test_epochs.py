@@ -34,7 +34,7 @@ async def three(desk: Desk) -> tuple[Actor, Actor, Actor]:
 
 
 async def next_epoch(maker: Actor, session_of: Actor, *members: Actor, **changes: object) -> Admit:
-    """Make an epoch by hand; the keys in it are sealed to nobody who could open them."""
+    """Make an epoch by hand; no device can open the keys in it."""
     shown = await maker.show(session_of.session)
     body = {
         "session": session_of.session,

@@ -1,4 +1,4 @@
-"""In a mesh all members trust each other, pairwise, whoever comes first."""
+"""In a mesh all members trust each other, pairwise, in any order of joins."""
 
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.stage import actor, befriend, call_in, invite_and_answer

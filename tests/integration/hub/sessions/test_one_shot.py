@@ -1,4 +1,4 @@
-"""A one-shot grant is used once, or given back, whatever becomes of the join that held it."""
+"""A one-shot grant is used once, or given back, however the join that held it ends."""
 
 import os
 from collections.abc import Sequence

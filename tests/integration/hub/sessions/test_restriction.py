@@ -1,4 +1,4 @@
-"""Restrictions against joins: whatever the order of their steps, nothing commits after an acknowledged restriction."""
+"""Restrictions against joins: in any order of steps, nothing commits after an acknowledged restriction."""
 
 import os
 from collections.abc import Awaitable, Callable

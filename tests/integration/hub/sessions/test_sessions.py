@@ -308,7 +308,7 @@ async def test_the_outbox_is_trimmed_behind_its_cursor_only(desks: dict[str, Des
             await outbox.run_once(each.hub, min_age_ms=0)
         await add(600)
         newest = await wire.ask(b"XREVRANGE", outbox_key, b"+", b"-", b"COUNT", 1000)
-        # Told again of what was drained: the 600 that nobody took yet take no drained one's place.
+        # Told again of what was drained: the 600 that wait yet take no drained one's place.
         cursor = await wire.ask(b"HGET", drained_key, b"effects")
         assert isinstance(cursor, bytes)
         await desk.store.run(

@@ -1,4 +1,4 @@
-"""A stranger's view: whatever is true of a device that does not trust the caller, reply and cost are the same."""
+"""A stranger's view: reply and cost do not depend on what is true of a device that does not trust the caller."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Leases on a real store: who begins, who is buried, who is replaced."""
+"""Leases on a real store: who begins, who gets a tombstone, who is replaced."""
 
 import asyncio
 from itertools import count
@@ -29,7 +29,7 @@ class Node:
         self.changed.set()
 
 
-async def bury(store: Store, node: str, incarnation: str, counter: int) -> object:
+async def tombstone(store: Store, node: str, incarnation: str, counter: int) -> object:
     return await store.run(script("tombstone"), [LEASES], [node, incarnation, counter, await store.not_after_ms()])
 
 
@@ -50,8 +50,8 @@ async def test_a_buried_node_begins_anew_and_the_others_hear_of_it(store: Store)
     a, b = Node(store, "a"), Node(store, "b")
     await a.keeper.renew()
     await b.keeper.renew()
-    assert await bury(store, "a", "i1", 1) == b"buried"
-    assert await bury(store, "a", "i1", 1) == b"buried", "a repeat has the same answer"
+    assert await tombstone(store, "a", "i1", 1) == b"buried"
+    assert await tombstone(store, "a", "i1", 1) == b"buried", "a repeat has the same answer"
     await b.keeper.renew()
     assert b.seen == [Renewed("i1"), NodeLost("a", "i1")]
     assert not b.keeper.live("a", "i1")
@@ -66,9 +66,9 @@ async def test_a_counter_that_moved_saves_its_node(store: Store) -> None:
     a = Node(store, "a")
     await a.keeper.renew()
     await a.keeper.renew()
-    assert await bury(store, "a", "i1", 1) == b"moved"
-    assert await bury(store, "a", "i0", 2) == b"moved"
-    assert await bury(store, "nobody", "i0", 2) == b"moved"
+    assert await tombstone(store, "a", "i1", 1) == b"moved"
+    assert await tombstone(store, "a", "i0", 2) == b"moved"
+    assert await tombstone(store, "nobody", "i0", 2) == b"moved"
     await a.keeper.renew()
     assert a.seen == [Renewed("i1")]
 

@@ -153,7 +153,7 @@ def test_another_hub_has_nothing_yet(laptop: Device, nas: Device) -> None:
 
 
 def own(device: Device, body: Trust | Untrust | Grant | Revocation) -> Signed:
-    """Say something as a newer copy of the device's data would have said it."""
+    """Sign a statement as a newer copy of the device's data would have."""
     return sign(body, device.key)
 
 

@@ -1,4 +1,4 @@
-"""Who is let in when many come at once: a few at a time, in their order, and the rest is told when to come back."""
+"""Handshakes when many come at once: a few at a time, in their order; the rest are told when to come back."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,12 +22,12 @@ PATIENCE_S = 20.0
 
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110 - what it waits for tells nobody
+        while not holds():  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
 
 
 class Crowd:
-    """Devices that want in, and stay in their place until they are let go."""
+    """Devices that ask to be admitted, and stay in their place until they may leave."""
 
     def __init__(self, places: int) -> None:
         self.admission = Admission(places)

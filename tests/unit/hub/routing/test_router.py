@@ -19,7 +19,7 @@ ANN = ClientId("a" * 32)
 PUSH = PresencePush(devices=())
 
 
-class Link:
+class RecordedConnection:
     """A connection that writes down what is done with it."""
 
     busy = False
@@ -77,7 +77,7 @@ class OnAnotherNode:
         return Seat("other", "i", 7)
 
 
-class Watched:
+class WatchedDevices:
     """Writes down the devices that are to be looked at again."""
 
     def __init__(self, watched: list[ClientId]) -> None:
@@ -89,7 +89,7 @@ class Watched:
 
 @pytest.fixture
 def router(said: list[tuple[str, object]], watched: list[ClientId]) -> Router:
-    return Router("here", Sent(said), OnAnotherNode(), Watched(watched))
+    return Router("here", Sent(said), OnAnotherNode(), WatchedDevices(watched))
 
 
 def here(number: int) -> Seat:
@@ -97,7 +97,7 @@ def here(number: int) -> Seat:
 
 
 def test_the_newer_agent_takes_the_place_of_the_older(router: Router) -> None:
-    older, newer = Link(1), Link(2)
+    older, newer = RecordedConnection(1), RecordedConnection(2)
     assert router.add(older) is None
     assert router.add(newer) is older
     assert router.local_agent(ANN) is newer
@@ -106,16 +106,16 @@ def test_the_newer_agent_takes_the_place_of_the_older(router: Router) -> None:
 
 
 def test_an_older_agent_that_comes_late_is_the_one_to_close(router: Router) -> None:
-    newer, older = Link(2), Link(1)
+    newer, older = RecordedConnection(2), RecordedConnection(1)
     router.add(newer)
     assert router.add(older) is older
     assert router.local_agent(ANN) is newer
 
 
 def test_command_lines_take_nobodys_place(router: Router) -> None:
-    agent = Link(1)
+    agent = RecordedConnection(1)
     router.add(agent)
-    assert router.add(Link(2, Role.CLI)) is None
+    assert router.add(RecordedConnection(2, Role.CLI)) is None
     assert router.local_agent(ANN) is agent
     assert len(router) == 2
 
@@ -123,20 +123,20 @@ def test_command_lines_take_nobodys_place(router: Router) -> None:
 def test_a_close_that_comes_before_its_connection_is_not_lost(router: Router) -> None:
     """The store told another node of this connection before it told this one."""
     router.receive(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
-    late = Link(5)
+    late = RecordedConnection(5)
     assert router.add(late) is late
 
 
 def test_closes_that_came_early_are_bounded(router: Router) -> None:
     for number in range(MAX_CLOSED_EARLY + 1):
         router.receive(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
-    assert router.add(Link(0)) is None
-    last = Link(MAX_CLOSED_EARLY)
+    assert router.add(RecordedConnection(0)) is None
+    last = RecordedConnection(MAX_CLOSED_EARLY)
     assert router.add(last) is last
 
 
 def test_a_push_goes_to_the_seat_wherever_it_is(router: Router, said: list[tuple[str, object]]) -> None:
-    link = Link(1)
+    link = RecordedConnection(1)
     router.add(link)
     router.push(ANN, [here(1), here(9), Seat("other", "i", 3)], encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
@@ -148,7 +148,7 @@ async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
 ) -> None:
     await router.push_live(ANN, encode_frame(PUSH))
     assert said == [("other", PushToSeat(ANN, 7, encode_frame(PUSH)))]
-    link = Link(1)
+    link = RecordedConnection(1)
     router.add(link)
     await router.push_live(ANN, encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
@@ -158,7 +158,7 @@ async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
 def test_what_just_came_to_wait_is_handed_over_here_and_notified_elsewhere(
     router: Router, said: list[tuple[str, object]]
 ) -> None:
-    link = Link(1)
+    link = RecordedConnection(1)
     router.add(link)
     router.notify_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
     assert link.done == [b"push"]
@@ -166,7 +166,7 @@ def test_what_just_came_to_wait_is_handed_over_here_and_notified_elsewhere(
 
 
 def test_notifications_and_closes(router: Router, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
-    link = Link(1)
+    link = RecordedConnection(1)
     router.add(link)
     there = Seat("other", "i", 3)
     router.notify_inbox(ANN, [here(1), there])
@@ -183,7 +183,7 @@ def test_notifications_and_closes(router: Router, said: list[tuple[str, object]]
 
 
 def test_what_others_say_is_done_once_the_connection_is_here(router: Router, watched: list[ClientId]) -> None:
-    link = Link(1)
+    link = RecordedConnection(1)
     router.add(link)
     for message in (PushToSeat(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
         router.receive(message)

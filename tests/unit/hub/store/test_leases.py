@@ -76,7 +76,7 @@ def test_a_store_that_is_away_proves_nothing() -> None:
         observer.read("b1", 1, after_s=1.0)
     assert observer.read("b1", 1, after_s=MAX_READ_GAP_S + 20) == []
     for _ in range(4):
-        assert observer.read("b1", 1, after_s=1.0) == [], "the measure began anew"
+        assert observer.read("b1", 1, after_s=1.0) == [], "the measure began again"
     assert observer.read("b1", 1, after_s=1.0) == [Tombstone("b", "b1", 1)]
 
 
