@@ -16,7 +16,7 @@ from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, World, not_aft
 from typing_extensions import override
 
 from muster_hub.sessions.facts import read_facts
-from muster_hub.sessions.holds import settle_left_behind
+from muster_hub.sessions.holds import settle_stale_holds
 from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.exchange import Invite, Leave
 from muster_protocol.frames import (
@@ -183,7 +183,7 @@ async def settled(world: World, scene: RequestScene) -> books.Book:
     await finish_all(world, scene.names)
     world.ahead_ms += PAUSE_MS
     for one, other in permutations(scene.clients, 2):
-        await settle_left_behind(hub, [((await read_facts(hub, {one: [other]}))[one], other)])
+        await settle_stale_holds(hub, [((await read_facts(hub, {one: [other]}))[one], other)])
     return books.read(world.direct)
 
 

@@ -27,7 +27,7 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
 
     Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
     ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first), ``malformed``,
-    ``overloaded`` (too much waits for the creator: send it again), ``superseded``.
+    ``overloaded`` (the creator's inbox is full: send the answer again), ``superseded``; ``StoreUnavailable``.
     """
     answer = read(request.answer, Answer)
     _check(caller, answer)

@@ -51,23 +51,23 @@ async def hold(
     ``overloaded`` (a device is in too many sessions); ``StoreUnavailable``.
     """
     held = await _hold_all(context, session, ends_at, wanted)
-    met = [(held[each.client], peer) for each in wanted for peer in each.invites]
-    return await _hold_all(context, session, ends_at, wanted) if await settle_left_behind(context, met) else held
+    grants = [(held[each.client], peer) for each in wanted for peer in each.invites]
+    return await _hold_all(context, session, ends_at, wanted) if await settle_stale_holds(context, grants) else held
 
 
-async def settle_left_behind(context: NodeContext, met: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
+async def settle_stale_holds(context: NodeContext, grants: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
     """Settle the holds on grants to these peers that are older than HOLD_MS: their joins did not settle them.
 
     Return whether there were any; the facts must then be read again. Raises ``StoreUnavailable``.
     """
     oldest = await context.store.now_ms() - HOLD_MS
-    found = [(facts.client, facts.given[peer]) for facts, peer in met if peer in facts.given]
+    found = [(facts.client, facts.given[peer]) for facts, peer in grants if peer in facts.given]
     stale = [
         (client, given.grant, given.use)
         for client, given in found
         if given.use and not given.use.spent and given.use.since < oldest
     ]
-    await together(*(_settle_stale(context, client, grant, use) for client, grant, use in stale))
+    await together(*(_settle_hold(context, client, grant, use) for client, grant, use in stale))
     return bool(stale)
 
 
@@ -113,7 +113,7 @@ def _call(session: SessionId, ends_at: TimeMs, wanted: HoldRequest) -> tuple[Seq
     return (*fact_keys(wanted.client), keys.session_index(wanted.client)), [session, ends_at, wanted.connection, *named]
 
 
-async def _settle_stale(context: NodeContext, client: ClientId, grant: GrantId, use: GrantUse) -> None:
+async def _settle_hold(context: NodeContext, client: ClientId, grant: GrantId, use: GrantUse) -> None:
     touched = [keys.session(use.session), keys.invite_outcomes(use.session)]
     outcome = await context.store.run(_OUTCOME, touched, [use.invite])
     # An expired session does not show how its join ended, so the grant counts as used.

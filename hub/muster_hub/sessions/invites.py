@@ -4,7 +4,7 @@ The hub decodes an invite and does not verify its signature: the invited device 
 and the invite's fields must agree with the session that the caller created.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -15,17 +15,16 @@ from muster_hub.delivery import inbox
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
-from muster_hub.sessions.holds import settle_left_behind
+from muster_hub.sessions.holds import settle_stale_holds
+from muster_hub.sessions.invite_decision import members_to_trust, refusals
 from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.store import keys
 from muster_hub.store.cells import items, text
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, reason_of
-from muster_protocol.decision import Call, decide
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import MAX_INVITE_MS, Invite
 from muster_protocol.frames import (
-    MAX_MEMBERS,
     CancelInvite,
     InviteResult,
     InviteResults,
@@ -66,7 +65,8 @@ async def send_invites(context: NodeContext, caller: Caller, request: SendInvite
     for invite in invites:
         _check(invite.body, state)
     facts = await _read_facts(context, caller, state, targets)
-    refused = _Batch(context, state, invites, facts).refused()
+    parties = {client: each.party(online=is_online(context, each)) for client, each in facts.items()}
+    refused = refusals(state, [invite.body for invite in invites], parties, context.clock.now_ms())
     good = [invite for position, invite in enumerate(invites) if position not in refused]
     outcome = await _deliver(context, state, good)
     results = tuple(
@@ -112,57 +112,19 @@ async def _read_facts(
     context: NodeContext, caller: Caller, state: SessionState, targets: tuple[ClientId, ...]
 ) -> dict[ClientId, DeviceFacts]:
     """Read the creator, the targets and the members that they must trust: each with its statements about the others."""
-    peers = {target: _must_trust(state, target, targets) for target in targets}
+    peers = {target: members_to_trust(state, target, targets) for target in targets}
     asked = {target: (caller.client, *others) for target, others in peers.items()}
     asked |= dict.fromkeys((other for others in peers.values() for other in others), targets)
     asked[caller.client] = targets
     facts = await read_facts(context, asked)
-    # The grants of a target that does not trust the caller stay unread: the caller may not learn of them.
+    # Holds of a target that does not trust the caller stay: the time to settle them would show that it has grants.
     mutual = [target for target in targets if caller.client in facts[target].pins]
-    met = [pair for target in mutual for pair in ((facts[caller.client], target), (facts[target], caller.client))]
-    if await settle_left_behind(context, met):
+    grants = [pair for target in mutual for pair in ((facts[caller.client], target), (facts[target], caller.client))]
+    if await settle_stale_holds(context, grants):
         return await _read_facts(context, caller, state, targets)
     if caller.connection not in facts[caller.client].connections:
         raise Refused(Reason.SUPERSEDED)
     return facts
-
-
-def _must_trust(state: SessionState, target: ClientId, targets: Sequence[ClientId]) -> tuple[ClientId, ...]:
-    """Return the members, besides the creator and the other targets, that a target must trust."""
-    return state.must_trust(target, [client for client in state.present if client not in targets])
-
-
-class _Batch(Struct, frozen=True):
-    """The invites of one request, and the facts by which they are decided."""
-
-    context: NodeContext
-    state: SessionState
-    invites: Sequence[_Invite]
-    facts: Mapping[ClientId, DeviceFacts]
-
-    def refused(self) -> dict[int, Reason]:
-        """Decide each invite; return the reason of each that is refused, by its position."""
-        targets = tuple(invite.target for invite in self.invites)
-        room = MAX_MEMBERS - len([client for client in self.state.present if client not in targets])
-        if room < 1:
-            return dict.fromkeys(range(len(targets)), Reason.SESSION_FULL)
-        parties = {client: each.party(online=is_online(self.context, each)) for client, each in self.facts.items()}
-        now = self.context.clock.now_ms()
-        reasons = [decide(self._call(invite.body, targets, room), parties, now).reason for invite in self.invites]
-        return {position: reason for position, reason in enumerate(reasons) if reason is not None}
-
-    def _call(self, invite: Invite, targets: tuple[ClientId, ...], room: int) -> Call:
-        return Call(
-            creator=self.state.creator,
-            target=invite.recipient,
-            targets=targets,
-            members=_must_trust(self.state, invite.recipient, targets),
-            kind=self.state.kind,
-            mode=self.state.mode,
-            profile=self.state.profile,
-            purpose=invite.purpose,
-            room=room,
-        )
 
 
 async def _deliver(context: NodeContext, state: SessionState, good: Sequence[_Invite]) -> dict[ClientId, Reason | None]:

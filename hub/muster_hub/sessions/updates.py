@@ -17,7 +17,7 @@ async def tell_out(
     reason: Reason | None,
     members: Mapping[ClientId, RosterMember],
 ) -> None:
-    """Tell the members, and the device itself, that a device is out of the session."""
+    """Push to the members, and to the device itself, that a device is out of the session."""
     frame = update(session, client, MemberState.OUT, reason)
     await tell(context, [client, *(row.client for row in members.values() if row.present)], frame)
 
