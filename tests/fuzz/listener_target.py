@@ -9,7 +9,7 @@ from tests.fuzz.wire import Wire
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
-from muster_hub.listener import DropCause, HttpAnswer, ListenerSettings, Peer
+from muster_hub.listener import HttpAnswer, ListenerSettings, SocketDropCause, SocketPeer
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.opening import Opening
 from muster_hub.listener.state import ListenerState
@@ -51,12 +51,12 @@ class Echo:
     """Sends back what it gets, keeps it, and closes when it has had enough."""
 
     authenticates: bool
-    peer: Peer | None = None
+    peer: SocketPeer | None = None
     messages: tuple[bytes, ...] = ()
     closed_it: bool = False
-    cause: DropCause | None = None
+    cause: SocketDropCause | None = None
 
-    def opened(self, peer: Peer) -> None:
+    def opened(self, peer: SocketPeer) -> None:
         self.peer = peer
         if self.authenticates:
             peer.authenticated()
@@ -72,7 +72,7 @@ class Echo:
             self.closed_it = True
             self.peer.close(CloseCode.INTERNAL, "enough")
 
-    def closed(self, cause: DropCause) -> None:
+    def closed(self, cause: SocketDropCause) -> None:
         if self.peer is None or self.cause is not None:
             raise Defect("closed twice, or never opened")
         self.cause = cause

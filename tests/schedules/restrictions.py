@@ -11,8 +11,8 @@ from tests.schedules.scene import Script, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY
 
 from muster_hub.connections.continuity import confirm_token
-from muster_hub.connections.handshake import Entry
-from muster_hub.connections.handshake_queue import TurnedAway
+from muster_hub.connections.handshake import Handshakes
+from muster_hub.connections.handshake_queue import HandshakeRefused
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
@@ -87,8 +87,8 @@ def pin_another_key(one: Actor, other: Actor) -> Restriction:
 STATEMENTS = (untrust, revoke, shorten, pin_another_key)
 
 
-def door(context: NodeContext) -> Entry:
-    return Entry(context, HUB_KEY, Departures(context.store, context.router, context.nodes), frozenset((ORIGIN,)))
+def door(context: NodeContext) -> Handshakes:
+    return Handshakes(context, HUB_KEY, Departures(context.store, context.router, context.nodes), frozenset((ORIGIN,)))
 
 
 def come_in(context: NodeContext, who: Actor) -> Restriction:
@@ -101,7 +101,7 @@ def come_in(context: NodeContext, who: Actor) -> Restriction:
     async def enter(context: NodeContext) -> object:
         try:
             return await door(context).enter(greeting, hello, acting=True)
-        except TurnedAway as away:
+        except HandshakeRefused as away:
             if away.reason is Reason.STORE_UNAVAILABLE:
                 raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True) from away
             raise Refused(away.reason) from away

@@ -19,7 +19,7 @@ from tests.integration.hub.desk import AllLive, SetClock
 from tests.schedules.direct import Direct
 from typing_extensions import override
 
-from muster_hub.config.hub_key import HubKey
+from muster_hub.config.hub_key import HubSecrets
 from muster_hub.config.settings import Settings
 from muster_hub.context import NodeContext
 from muster_hub.node.bus_link import BusLink
@@ -43,7 +43,7 @@ MAX_TRIES = 3
 """How often a device asks the same thing before it gives up."""
 
 NODES = ("one", "two", "three")
-HUB_KEY = HubKey(bytes(range(32)))
+HUB_KEY = HubSecrets(bytes(range(32)))
 _NOWHERE = Address("unix", "", 0, "unused", 0, None, None)
 _SETTINGS = Settings(data_dir=Path("unused"))
 _NOT_AFTER = re.compile(r"(\d+) not_after")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from muster_hub.config.certificate import Certificate
+from muster_hub.config.certificate import ServerCertificate
 from muster_hub.config.settings import SettingError, Settings
 
 MAX_PORT = 65_535
@@ -20,7 +20,7 @@ class Binding:
 
     host: str
     port: int
-    certificate: Certificate | None
+    certificate: ServerCertificate | None
 
     @property
     def scheme(self) -> str:
@@ -107,10 +107,10 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _certificate(cert: Path | None, key: Path | None) -> Certificate | None:
+def _certificate(cert: Path | None, key: Path | None) -> ServerCertificate | None:
     if cert is None and key is None:
         return None
     if cert is None or key is None:
         missing = "tls_cert" if cert is None else "tls_key"
         raise SettingError(missing, "is missing: tls_cert and tls_key belong together")
-    return Certificate(cert, key)
+    return ServerCertificate(cert, key)

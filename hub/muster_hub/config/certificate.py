@@ -21,7 +21,7 @@ _ANOTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIF
 _NO_KEY = frozenset({"PEM_LIB", "NO_START_LINE", "BAD_BASE64_DECODE", "UNSUPPORTED"})
 
 
-class Certificate:
+class ServerCertificate:
     """A certificate chain and its key, from two PEM files. Raises ``SettingError`` when they cannot be used.
 
     ``context`` is what a listener is given, once and for all: each handshake is passed on to the newest certificate.
@@ -67,7 +67,7 @@ class Certificate:
         connection.context = self._current
 
 
-def describe_expiry(certificate: Certificate, now: datetime) -> str:
+def describe_expiry(certificate: ServerCertificate, now: datetime) -> str:
     """Say in words what is wrong with the certificate's time, or "" if nothing is."""
     if now > certificate.not_after:
         return f"it expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, and devices refuse it"

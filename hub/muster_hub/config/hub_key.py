@@ -15,7 +15,7 @@ class HubKeyError(Exception):
     """The key file cannot be used; the sentence says what to do."""
 
 
-class HubKey:
+class HubSecrets:
     """The key that the hub signs with, and the secret of its continuity tokens, made from it. Never printed."""
 
     __slots__ = ("signing", "token_secret")
@@ -25,16 +25,16 @@ class HubKey:
         self.token_secret = hub_secret(secret)
 
 
-def load_or_create(path: Path) -> HubKey:
+def load_or_create(path: Path) -> HubSecrets:
     """Read the key file, or make it with a new key where there is none.
 
     Raises ``HubKeyError`` for a file that others may read, or that is no key.
     """
     try:
-        return HubKey(_read(path))
+        return HubSecrets(_read(path))
     except FileNotFoundError:
         _create(path, secrets.token_bytes(SECRET_BYTES))
-        return HubKey(_read(path))
+        return HubSecrets(_read(path))
 
 
 def _read(path: Path) -> bytes:

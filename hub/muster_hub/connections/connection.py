@@ -14,10 +14,10 @@ from enum import Enum, auto
 import structlog
 
 from muster_hub import listener
-from muster_hub.connections.handshake import Entered, Greeting
-from muster_hub.connections.handshake_queue import TurnedAway
-from muster_hub.connections.services import Lobby
-from muster_hub.listener.peer import Peer
+from muster_hub.connections.handshake import Greeting, Welcomed
+from muster_hub.connections.handshake_queue import HandshakeRefused
+from muster_hub.connections.services import Services
+from muster_hub.listener.peer import SocketPeer
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
@@ -34,14 +34,14 @@ RESUME_AT = MAX_QUEUED_REQUESTS // 2
 _log = structlog.get_logger(__name__)
 
 _CAUSES = {
-    listener.DropCause.CLOSED: DropCause.CLOSED,
-    listener.DropCause.TIMEOUT: DropCause.TIMEOUT,
-    listener.DropCause.LOST: DropCause.CLOSED,
+    listener.SocketDropCause.CLOSED: DropCause.CLOSED,
+    listener.SocketDropCause.TIMEOUT: DropCause.TIMEOUT,
+    listener.SocketDropCause.LOST: DropCause.CLOSED,
 }
 _CLOSE_CAUSES = {CloseCode.SUPERSEDED: DropCause.SUPERSEDED, CloseCode.REVOKED: DropCause.REVOKED}
 
 
-class _Phase(Enum):
+class _ServingPhase(Enum):
     GREETED = auto()
     ENTERING = auto()
     OPEN = auto()
@@ -55,16 +55,16 @@ class _Inbox(Enum):
     NOTIFIED = auto()
 
 
-class Connection:
+class DeviceConnection:
     """What serves one WebSocket connection (a ``listener.Handler``), and what use cases reach it by."""
 
     __slots__ = ("_caller", "_cause", "_greeting", "_inbox", "_lobby", "_peer", "_phase", "_queue", "_working")
 
-    _peer: Peer
+    _peer: SocketPeer
 
-    def __init__(self, lobby: Lobby) -> None:
+    def __init__(self, lobby: Services) -> None:
         self._lobby = lobby
-        self._phase = _Phase.GREETED
+        self._phase = _ServingPhase.GREETED
         self._greeting: Greeting | None = None
         self._caller: Caller | None = None
         self._queue: deque[bytes] | None = None
@@ -74,7 +74,7 @@ class Connection:
 
     # The listener calls these.
 
-    def opened(self, peer: Peer) -> None:
+    def opened(self, peer: SocketPeer) -> None:
         """Greet the peer with a challenge."""
         self._peer = peer
         self._greeting = self._lobby.entry.greet()
@@ -82,17 +82,17 @@ class Connection:
 
     def message(self, data: bytes) -> None:
         """Take a ``hello``, or a request."""
-        if self._phase is _Phase.GREETED and self._greeting is not None:
-            self._phase = _Phase.ENTERING
+        if self._phase is _ServingPhase.GREETED and self._greeting is not None:
+            self._phase = _ServingPhase.ENTERING
             self._lobby.spawn(self._enter(self._greeting, data))
-        elif self._phase is _Phase.OPEN:
+        elif self._phase is _ServingPhase.OPEN:
             self._take(data)
-        elif self._phase is _Phase.ENTERING:
+        elif self._phase is _ServingPhase.ENTERING:
             self._peer.close(CloseCode.PROTOCOL_VIOLATION, "nothing comes between hello and welcome")
 
-    def closed(self, cause: listener.DropCause) -> None:
+    def closed(self, cause: listener.SocketDropCause) -> None:
         """Leave the node and the store."""
-        self._phase = _Phase.CLOSED
+        self._phase = _ServingPhase.CLOSED
         self._queue = None
         self._greeting = None
         if self._caller is not None:
@@ -129,8 +129,8 @@ class Connection:
 
     def finish(self) -> None:
         """Take no more requests: the node ends. Those that came are answered, and the rest is for another node."""
-        if self._phase is _Phase.OPEN:
-            self._phase = _Phase.LEAVING
+        if self._phase is _ServingPhase.OPEN:
+            self._phase = _ServingPhase.LEAVING
 
     def send(self, frame: bytes) -> None:
         """Send an encoded frame."""
@@ -140,7 +140,7 @@ class Connection:
         """Close the connection; nothing that still waits in it is served."""
         self._cause = self._cause or _CLOSE_CAUSES.get(code)
         self._queue = None
-        if self._phase in {_Phase.OPEN, _Phase.LEAVING}:
+        if self._phase in {_ServingPhase.OPEN, _ServingPhase.LEAVING}:
             self._lobby.context.router.remove(self)
         self._peer.close(code)
 
@@ -169,29 +169,29 @@ class Connection:
                 if self._peer.closing:
                     return  # it did not wait for its turn
                 entered = await entry.enter(greeting, hello, acting=acting)
-        except TurnedAway as away:
+        except HandshakeRefused as away:
             self._refuse(greeting, hello, away)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             _log.error("entry_failed", address=self._peer.address, **fault_fields(exc))
-            self._refuse(greeting, hello, TurnedAway(CloseCode.INTERNAL, Reason.INTERNAL))
+            self._refuse(greeting, hello, HandshakeRefused(CloseCode.INTERNAL, Reason.INTERNAL))
         else:
             self._come_in(entered)
         finally:
             self._greeting = None
 
-    def _refuse(self, greeting: Greeting, hello: bytes, away: TurnedAway) -> None:
+    def _refuse(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> None:
         self._lobby.context.counters.add("entries_refused")
         _log.info("device_refused", reason=away.reason, code=int(away.code), address=self._peer.address)
         self._peer.send(self._lobby.entry.refusal(greeting, hello, away))
         self._peer.close(away.code, away.reason)
 
-    def _come_in(self, entered: Entered) -> None:
+    def _come_in(self, entered: Welcomed) -> None:
         context, caller = self._lobby.context, entered.caller
         self._caller = caller
-        if self._phase is _Phase.CLOSED or self._peer.closing:
+        if self._phase is _ServingPhase.CLOSED or self._peer.closing:
             self._leave(DropCause.CLOSED)
             return
-        self._phase = _Phase.OPEN
+        self._phase = _ServingPhase.OPEN
         self._peer.authenticated()
         before = context.router.add(self)
         if before is not None:
@@ -243,7 +243,7 @@ class Connection:
         return self._lobby.answer_without_store(self.caller, data)
 
     async def _deliver(self) -> None:
-        while self._inbox is not _Inbox.QUIET and self._phase is _Phase.OPEN:
+        while self._inbox is not _Inbox.QUIET and self._phase is _ServingPhase.OPEN:
             self._inbox = _Inbox.DELIVERING
             try:
                 if await self._lobby.until_acting():

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import structlog
 
-from muster_hub.config.hub_key import HubKey
-from muster_hub.connections.handshake_queue import Admission, TurnedAway
+from muster_hub.config.hub_key import HubSecrets
+from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefused
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.lookup import lapsed
@@ -65,24 +65,24 @@ class Greeting(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class Welcomed:
     """A device that is in: who it is, and the ``welcome`` to send."""
 
     caller: Caller
     welcome: bytes
 
 
-class Entry:
+class Handshakes:
     """The door of one node."""
 
     __slots__ = ("_context", "_departures", "_key", "admission", "origins")
 
-    def __init__(self, context: NodeContext, key: HubKey, departures: Departures, origins: frozenset[str]) -> None:
+    def __init__(self, context: NodeContext, key: HubSecrets, departures: Departures, origins: frozenset[str]) -> None:
         self._context = context
         self._key = key
         self._departures = departures
         self.origins = origins
-        self.admission = Admission(context.settings.max_entering)
+        self.admission = HandshakeQueue(context.settings.max_entering)
 
     def greet(self) -> Greeting:
         """Begin a handshake."""
@@ -96,13 +96,13 @@ class Entry:
         )
         return Greeting(HubHandshake(self._key.signing, challenge, self.origins), nonce)
 
-    def refusal(self, greeting: Greeting, hello: bytes, away: TurnedAway) -> bytes:
+    def refusal(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> bytes:
         """Give the signed ``refused`` message."""
         now = self._context.clock.now_ms()
         return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
 
-    async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Entered:
-        """Check a ``hello`` and let its device in, if this node may act. Raises ``TurnedAway``.
+    async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Welcomed:
+        """Check a ``hello`` and let its device in, if this node may act. Raises ``HandshakeRefused``.
 
         The caller holds a place of ``admission``. What the newcomer restricts, by a new key or as a suspected clone, is
         carried into its sessions first.
@@ -163,7 +163,7 @@ class Entry:
             _log.warning("device_restricted", client=client[:8], why=cut.why, sessions=len(sessions))
             await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
-    def _entered(self, greeting: Greeting, device: Introduced, connected: Registered) -> Entered:
+    def _entered(self, greeting: Greeting, device: Introduced, connected: Registered) -> Welcomed:
         card = device.card
         client = card.card.client
         token = issue(self._key.token_secret, client, connected.issued) if connected.issued else None
@@ -186,7 +186,7 @@ class Entry:
             instance=device.hello.instance,
             card=card,
         )
-        return Entered(caller, welcome)
+        return Welcomed(caller, welcome)
 
 
 def _introduce(greeting: Greeting, hello: bytes) -> Introduced:
@@ -194,18 +194,18 @@ def _introduce(greeting: Greeting, hello: bytes) -> Introduced:
         return greeting.handshake.on_hello(hello)
     except Refused as refused:
         code = _CLOSE_CODES.get(refused.reason, CloseCode.PROTOCOL_VIOLATION)
-        raise TurnedAway(code, refused.reason) from refused
+        raise HandshakeRefused(code, refused.reason) from refused
 
 
-def _store_away() -> TurnedAway:
-    return TurnedAway(CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
+def _store_away() -> HandshakeRefused:
+    return HandshakeRefused(CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
 
 
-def _turned_away(refused: NotRegistered) -> TurnedAway:
+def _turned_away(refused: NotRegistered) -> HandshakeRefused:
     match refused.word:
         case "full":
-            return TurnedAway(CloseCode.OVERLOADED, Reason.OVERLOADED, RETRY_AFTER_MS)
+            return HandshakeRefused(CloseCode.OVERLOADED, Reason.OVERLOADED, RETRY_AFTER_MS)
         case "revoked":
-            return TurnedAway(CloseCode.REVOKED, Reason.DEVICE_REVOKED)
+            return HandshakeRefused(CloseCode.REVOKED, Reason.DEVICE_REVOKED)
         case _:  # retired, forked: another chain than the hub's
-            return TurnedAway(CloseCode.KEY_MISMATCH, Reason.KEY_MISMATCH)
+            return HandshakeRefused(CloseCode.KEY_MISMATCH, Reason.KEY_MISMATCH)

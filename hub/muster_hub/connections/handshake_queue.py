@@ -25,7 +25,7 @@ COME_BACK_UNTIL_MS = 10_000
 """Between these two are those told to come back who found the queue full."""
 
 
-class TurnedAway(Exception):
+class HandshakeRefused(Exception):
     """Raised when a handshake is refused: the close code, the reason, and when to come back, if at all."""
 
     def __init__(self, code: CloseCode, reason: Reason, retry_after_ms: int | None = None) -> None:
@@ -35,7 +35,7 @@ class TurnedAway(Exception):
         self.retry_after_ms = retry_after_ms
 
 
-class Admission:
+class HandshakeQueue:
     """The places in which devices are being let in, and the queue for them."""
 
     __slots__ = ("_checks", "_giving_turns", "_loop", "_places", "_waiting", "_waiting_limit")
@@ -55,7 +55,7 @@ class Admission:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Hold a place for the body's time, after those who came before. Raises ``TurnedAway`` if too many wait."""
+        """Hold a place for the body, after those who came before. Raises ``HandshakeRefused`` if too many wait."""
         if self._waiting >= self._waiting_limit:
             raise _overloaded()
         self._waiting += 1
@@ -90,6 +90,6 @@ class Admission:
             self._loop.call_soon(self._give_turns)
 
 
-def _overloaded() -> TurnedAway:
+def _overloaded() -> HandshakeRefused:
     come_back_ms = random.randint(COME_BACK_FROM_MS, COME_BACK_UNTIL_MS)  # noqa: S311 - spreads load, guards nothing
-    return TurnedAway(CloseCode.OVERLOADED, Reason.OVERLOADED, come_back_ms)
+    return HandshakeRefused(CloseCode.OVERLOADED, Reason.OVERLOADED, come_back_ms)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
-from muster_hub.connections.handshake import Entry
+from muster_hub.connections.handshake import Handshakes
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
 from muster_hub.routing.caller import Caller
@@ -21,11 +21,11 @@ class Watches(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Lobby:
+class Services:
     """The node, as a connection sees it."""
 
     context: NodeContext
-    entry: Entry
+    entry: Handshakes
     departures: Departures
     watches: Watches
     until_acting: Callable[[], Coroutine[None, None, bool]]

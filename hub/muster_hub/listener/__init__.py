@@ -1,7 +1,7 @@
 """WebSocket for the hub: sockets in, whole binary messages out. It knows nothing of what the messages say."""
 
 from muster_hub.listener.listener import DRAIN_BATCH, DRAIN_PAUSE_S, SUBPROTOCOL, Listener
-from muster_hub.listener.peer import DropCause, Handler, HttpAnswer, Peer
+from muster_hub.listener.peer import Handler, HttpAnswer, SocketDropCause, SocketPeer
 from muster_hub.listener.rate_limit import Rate, TokenBucket
 from muster_hub.listener.settings import ListenerSettings
 
@@ -9,12 +9,12 @@ __all__ = [
     "DRAIN_BATCH",
     "DRAIN_PAUSE_S",
     "SUBPROTOCOL",
-    "DropCause",
     "Handler",
     "HttpAnswer",
     "Listener",
     "ListenerSettings",
-    "Peer",
     "Rate",
+    "SocketDropCause",
+    "SocketPeer",
     "TokenBucket",
 ]

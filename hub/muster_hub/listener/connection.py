@@ -14,8 +14,8 @@ from websockets.protocol import Event, Protocol, Side, State
 from muster_hub.listener.binary_frame import header
 from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
-from muster_hub.listener.intake import Intake, Verdict
-from muster_hub.listener.peer import DropCause, Handler
+from muster_hub.listener.intake import Intake, IntakeVerdict
+from muster_hub.listener.peer import Handler, SocketDropCause
 from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
@@ -34,7 +34,7 @@ _PEER_FAULTS = (ProtocolError, PayloadTooBig, UnicodeDecodeError, EOFError)
 _log = structlog.get_logger(__name__)
 
 
-class _Phase(Enum):
+class _SocketPhase(Enum):
     UNAUTHENTICATED = auto()
     ESTABLISHED = auto()
     CLOSING = auto()
@@ -46,8 +46,8 @@ class _Pause(IntFlag):
     RATE = 2
 
 
-class Connection(asyncio.Protocol):
-    """The ``Peer`` that a handler gets, and the asyncio protocol behind it; they are one object to stay small.
+class WebSocketConnection(asyncio.Protocol):
+    """The ``SocketPeer`` that a handler gets, and the asyncio protocol behind it; they are one object to stay small.
 
     There is no task and no timer of its own: everything happens in a call from the transport, the handler or the wheel.
     """
@@ -80,9 +80,9 @@ class Connection(asyncio.Protocol):
         self._intake = Intake(settings.stranger_frame_rate, settings.byte_rate, time.monotonic())
         self._heartbeat = Heartbeat(state.wheel.tick)
         self._handler: Handler | None = None
-        self._phase = _Phase.UNAUTHENTICATED
+        self._phase = _SocketPhase.UNAUTHENTICATED
         self._proven = False
-        self._cause: DropCause | None = None
+        self._cause: SocketDropCause | None = None
         self._partial: bytearray | None = None
         self._pauses = _Pause.NONE
         self._deadline_tick = 0
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
     @property
     def closing(self) -> bool:
         """Tell whether the connection has begun to close."""
-        return self._phase is _Phase.CLOSING or self._frames.state is not State.OPEN
+        return self._phase is _SocketPhase.CLOSING or self._frames.state is not State.OPEN
 
     @property
     def ping_rtt_ms(self) -> float | None:
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
         """Begin the closing handshake, unless ``closing``; raises ValueError if the reason is too long."""
         if len(reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"a close reason has at most {MAX_REASON_BYTES} bytes")
-        if self._phase is _Phase.CLOSING:
+        if self._phase is _SocketPhase.CLOSING:
             return
         if self._frames.state is State.OPEN:  # else the peer ended it, further on in the read that is being served
             self._frames.send_close(code, reason)
@@ -133,9 +133,9 @@ class Connection(asyncio.Protocol):
 
     def authenticated(self) -> None:
         """Leave the limits and the deadline of strangers; the keep-alive begins."""
-        if self._phase is not _Phase.UNAUTHENTICATED:
+        if self._phase is not _SocketPhase.UNAUTHENTICATED:
             return
-        self._phase = _Phase.ESTABLISHED
+        self._phase = _SocketPhase.ESTABLISHED
         self._proven = True
         self._intake = Intake(self._state.settings.frame_rate, self._state.settings.byte_rate, time.monotonic())
         self._state.gate.authenticated(self._near)
@@ -155,10 +155,10 @@ class Connection(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         self._heartbeat.heard_tick = self._state.wheel.tick
-        told_to_stop = self._phase is _Phase.CLOSING
+        told_to_stop = self._phase is _SocketPhase.CLOSING
         for start in range(0, len(data), SLICE_BYTES):
             verdict = self._receive(data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES])
-            if told_to_stop and verdict is Verdict.ABUSED:
+            if told_to_stop and verdict is IntakeVerdict.ABUSED:
                 self.abort()  # it does not stop
                 return
         self._flush()
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
     @override
     def eof_received(self) -> None:
         self._frames.receive_eof()
-        if self._phase is not _Phase.CLOSING:
+        if self._phase is not _SocketPhase.CLOSING:
             self._wind_down()
 
     @override
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._phase = _Phase.CLOSING
+        self._phase = _SocketPhase.CLOSING
         self._state.wheel.drop(self)
         if self._proven:
             self._state.gate.leave()
@@ -199,9 +199,9 @@ class Connection(asyncio.Protocol):
             self._release(_Pause.RATE)
         if self._state.wheel.tick < self._deadline_tick:
             self._schedule()
-        elif self._phase is _Phase.CLOSING:
+        elif self._phase is _SocketPhase.CLOSING:
             self.abort()
-        elif self._phase is _Phase.UNAUTHENTICATED:
+        elif self._phase is _SocketPhase.UNAUTHENTICATED:
             self._time_out(CloseCode.HANDSHAKE_TIMEOUT, "not authenticated in time")
         else:
             self._keep_alive()
@@ -212,25 +212,25 @@ class Connection(asyncio.Protocol):
 
     # Receiving.
 
-    def _receive(self, data: bytes) -> Verdict:
+    def _receive(self, data: bytes) -> IntakeVerdict:
         self._frames.receive_data(data)
         events = self._frames.events_received()
         verdict = self._intake.charge(len(events), len(data), time.monotonic())
-        if self._phase is not _Phase.CLOSING:
+        if self._phase is not _SocketPhase.CLOSING:
             self._heed(verdict)
             self._take_all(events)
-        elif verdict is Verdict.ABUSED:
+        elif verdict is IntakeVerdict.ABUSED:
             self._frames.fail(CloseCode.RATE_LIMITED)  # only its close frame was still waited for
         return verdict
 
     def _take_all(self, events: list[Event]) -> None:
         for event in events:
-            if self._phase is _Phase.CLOSING:
+            if self._phase is _SocketPhase.CLOSING:
                 return
             if isinstance(event, Frame):  # always, after the handshake
                 self._take(event)
                 event.data = b""  # the parser keeps its last frame until the next one: not with its payload
-        if self._frames.state is not State.OPEN and self._phase is not _Phase.CLOSING:
+        if self._frames.state is not State.OPEN and self._phase is not _SocketPhase.CLOSING:
             self._ended_by_peer()
 
     def _take(self, frame: Frame) -> None:
@@ -256,11 +256,11 @@ class Connection(asyncio.Protocol):
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             self._handler_failed(exc, "message")
 
-    def _heed(self, verdict: Verdict) -> None:
-        if verdict is Verdict.OWING:
+    def _heed(self, verdict: IntakeVerdict) -> None:
+        if verdict is IntakeVerdict.OWING:
             self._hold(_Pause.RATE)
             self._schedule()
-        elif verdict is Verdict.ABUSED:
+        elif verdict is IntakeVerdict.ABUSED:
             _log.info("rate_abused", address=self.address, proven=self._proven)
             self._fail(CloseCode.RATE_LIMITED, "far too much at once")
 
@@ -328,11 +328,11 @@ class Connection(asyncio.Protocol):
     # Ending.
 
     def _time_out(self, code: CloseCode, reason: str) -> None:
-        self._cause = DropCause.TIMEOUT
+        self._cause = SocketDropCause.TIMEOUT
         self.close(code, reason)
 
     def _fail(self, code: CloseCode, reason: str) -> None:
-        if self._phase is _Phase.CLOSING:
+        if self._phase is _SocketPhase.CLOSING:
             return
         if self._frames.state is State.OPEN:  # see close
             self._frames.fail(code, reason)  # unlike close, listens to nothing any more
@@ -347,7 +347,7 @@ class Connection(asyncio.Protocol):
         self._wind_down()
 
     def _wind_down(self) -> None:
-        self._phase = _Phase.CLOSING
+        self._phase = _SocketPhase.CLOSING
         self._partial = None
         self._release(_Pause.HANDLER | _Pause.RATE)  # the peer's close frame must be read
         self._arm(self._state.settings.close_timeout_s)
@@ -362,7 +362,7 @@ class Connection(asyncio.Protocol):
         if handler is None:
             return
         said = self._frames.close_sent is not None or self._frames.close_rcvd is not None
-        cause = self._cause or (DropCause.CLOSED if said else DropCause.LOST)
+        cause = self._cause or (SocketDropCause.CLOSED if said else SocketDropCause.LOST)
         try:
             handler.closed(cause)
         except Exception as exc:  # noqa: BLE001 - there is nothing left to close; the log says why

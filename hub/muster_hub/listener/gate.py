@@ -9,7 +9,7 @@ IPV6_PREFIX_BITS = 64
 """One subscriber usually holds a /64, so its 2^64 addresses count as one."""
 
 
-class Entry(Enum):
+class AddressCount(Enum):
     """What becomes of a new socket."""
 
     ADMITTED = auto()
@@ -45,19 +45,19 @@ class Gate:
         self._turned_away = 0
         self.inside = 0
 
-    def enter(self, near: str | None) -> Entry:
+    def enter(self, near: str | None) -> AddressCount:
         """Count a new socket from ``near`` (see ``neighbourhood``) and say what becomes of it."""
         if self._has_room(near):
             self.inside += 1
             self._unauthenticated += 1
             if near is not None:
                 self._nearby[near] = self._nearby.get(near, 0) + 1
-            return Entry.ADMITTED
+            return AddressCount.ADMITTED
         self._turned_away += 1
         if self._refused < self._limits.max_refusals_at_once:
             self._refused += 1
-            return Entry.REFUSED
-        return Entry.DROPPED
+            return AddressCount.REFUSED
+        return AddressCount.DROPPED
 
     def authenticated(self, near: str | None) -> None:
         """Count an admitted socket no longer among the unauthenticated ones."""

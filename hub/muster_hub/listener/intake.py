@@ -5,7 +5,7 @@ from enum import Enum, auto
 from muster_hub.listener.rate_limit import Rate, TokenBucket
 
 
-class Verdict(Enum):
+class IntakeVerdict(Enum):
     """What a read that has just happened means for the next one."""
 
     FREE = auto()
@@ -24,15 +24,15 @@ class Intake:
         self._frames = None if frame_rate is None else TokenBucket(frame_rate, now_s)
         self._bytes = None if byte_rate is None else TokenBucket(byte_rate, now_s)
 
-    def charge(self, frames: int, size: int, now_s: float) -> Verdict:
+    def charge(self, frames: int, size: int, now_s: float) -> IntakeVerdict:
         """Count one read of ``size`` bytes in which ``frames`` frames were completed, control frames too."""
-        verdict = Verdict.FREE
+        verdict = IntakeVerdict.FREE
         for bucket, units in ((self._frames, frames), (self._bytes, size)):
             if bucket is None or not units or bucket.charge(units, now_s) >= 0:
                 continue
             if bucket.abused():
-                return Verdict.ABUSED
-            verdict = Verdict.OWING
+                return IntakeVerdict.ABUSED
+            verdict = IntakeVerdict.OWING
         return verdict
 
     def paid(self, now_s: float) -> bool:

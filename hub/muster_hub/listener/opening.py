@@ -8,8 +8,8 @@ import structlog
 from typing_extensions import override
 from websockets.http11 import Request
 
-from muster_hub.listener.connection import Connection
-from muster_hub.listener.gate import Entry, neighbourhood
+from muster_hub.listener.connection import WebSocketConnection
+from muster_hub.listener.gate import AddressCount, neighbourhood
 from muster_hub.listener.handshake import (
     RequestHead,
     answer_plain,
@@ -48,7 +48,7 @@ class Opening(asyncio.Protocol):
         self._state = state
         self._head: RequestHead | None = RequestHead(state.settings.max_head_bytes)
         self._linger_bytes = MAX_LINGER_BYTES
-        self._entry = Entry.DROPPED
+        self._entry = AddressCount.DROPPED
         self._near: str | None = None
         self._address = ""
         self.due_tick: int | None = None
@@ -59,12 +59,12 @@ class Opening(asyncio.Protocol):
         self._address = peer_host(transport)
         self._near = neighbourhood(self._address)
         self._entry = self._state.gate.enter(self._near)
-        if self._entry is Entry.DROPPED:
+        if self._entry is AddressCount.DROPPED:
             self.abort()
             return
         self._state.openings.add(self)
         settings = self._state.settings
-        self._arm(settings.refusal_deadline_s if self._entry is Entry.REFUSED else settings.handshake_deadline_s)
+        self._arm(settings.refusal_deadline_s if self._entry is AddressCount.REFUSED else settings.handshake_deadline_s)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -82,9 +82,9 @@ class Opening(asyncio.Protocol):
         self._forget_head()
         self._state.wheel.drop(self)
         self._state.openings.discard(self)
-        if self._entry is Entry.ADMITTED:
+        if self._entry is AddressCount.ADMITTED:
             self._state.gate.leave_unauthenticated(self._near)
-        elif self._entry is Entry.REFUSED:
+        elif self._entry is AddressCount.REFUSED:
             self._state.gate.leave_refused()
 
     def on_time(self) -> None:
@@ -102,7 +102,7 @@ class Opening(asyncio.Protocol):
         if not wants_websocket(request):
             self._reply(self._plain(request), with_body=request.method != "HEAD")
             return
-        if self._entry is Entry.REFUSED or not self._state.accepting:
+        if self._entry is AddressCount.REFUSED or not self._state.accepting:
             self._reply(busy(self._state.settings.retry_after_s))
             return
         verdict = negotiate(request, self._state.settings, self._state.subprotocol)
@@ -123,7 +123,7 @@ class Opening(asyncio.Protocol):
         self._forget_head()
         self._state.wheel.drop(self)
         self._state.openings.discard(self)
-        connection = Connection(self._state, self._transport, self._address, self._near)
+        connection = WebSocketConnection(self._state, self._transport, self._address, self._near)
         self._transport.set_protocol(connection)
         connection.start(rest)
 

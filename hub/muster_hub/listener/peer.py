@@ -7,7 +7,7 @@ from typing import Protocol
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
 
-class DropCause(StrEnum):
+class SocketDropCause(StrEnum):
     """How a connection ended, as the transport saw it."""
 
     CLOSED = "closed"
@@ -20,7 +20,7 @@ class DropCause(StrEnum):
     """The socket ended without a word."""
 
 
-class Peer(Protocol):
+class SocketPeer(Protocol):
     """The other end of one WebSocket connection."""
 
     @property
@@ -60,13 +60,13 @@ class Peer(Protocol):
 class Handler(Protocol):
     """What serves one connection. An exception from it closes the connection with ``INTERNAL``."""
 
-    def opened(self, peer: Peer) -> None:
+    def opened(self, peer: SocketPeer) -> None:
         """Meet the peer; called once, before anything else."""
 
     def message(self, data: bytes) -> None:
         """Take one whole binary message, 64 KiB at most (``max_message_bytes``)."""
 
-    def closed(self, cause: DropCause) -> None:
+    def closed(self, cause: SocketDropCause) -> None:
         """Hear of the end; called once, the last call."""
 
 

@@ -13,7 +13,7 @@ REFUSAL_DEADLINE_S = 2.0
 """The same for a socket beyond a limit: its place is needed to answer others, health checks among them."""
 
 AUTH_DEADLINE_S = 10.0
-"""From the upgrade to ``Peer.authenticated``."""
+"""From the upgrade to ``SocketPeer.authenticated``."""
 
 KEEPALIVE_INTERVAL_S = 20.0
 """Silence after which a peer is asked for a sign of life; up to a quarter less, so that pings spread."""

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from muster_hub.config.certificate import Certificate, describe_expiry, now_utc
+from muster_hub.config.certificate import ServerCertificate, describe_expiry, now_utc
 from muster_hub.config.settings import SettingError
 
 LOOK_EVERY_S = 5.0
@@ -15,12 +15,12 @@ WARN_EVERY_S = 24 * 3600.0
 _log = structlog.get_logger(__name__)
 
 
-class Renewal:
+class CertificateRenewal:
     """Keeps one certificate new: ``run`` beside the node, ``now`` to look at once."""
 
     __slots__ = ("_asked", "_certificate", "_warned_at_s")
 
-    def __init__(self, certificate: Certificate) -> None:
+    def __init__(self, certificate: ServerCertificate) -> None:
         self._certificate = certificate
         self._asked = asyncio.Event()
         self._warned_at_s: float | None = None

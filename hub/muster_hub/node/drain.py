@@ -47,7 +47,7 @@ def return_times_ms(devices: int, roll: Callable[[], float]) -> list[int]:
     return [int((place + roll()) * part_ms) for place in range(devices)]
 
 
-class Stop:
+class Drain:
     """The planned stop of a node."""
 
     __slots__ = ("_departures", "_listener", "_router", "_store")

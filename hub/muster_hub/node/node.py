@@ -15,26 +15,26 @@ import structlog
 
 from muster_hub.concurrency import Tasks, alongside
 from muster_hub.config.addresses import Binding, binding, origins
-from muster_hub.config.certificate import Certificate
-from muster_hub.config.hub_key import HubKey, load_or_create
+from muster_hub.config.certificate import ServerCertificate
+from muster_hub.config.hub_key import HubSecrets, load_or_create
 from muster_hub.config.settings import Settings
-from muster_hub.connections.connection import Connection
+from muster_hub.connections.connection import DeviceConnection
 from muster_hub.connections.dispatch import Dispatch
-from muster_hub.connections.handshake import Entry
+from muster_hub.connections.handshake import Handshakes
 from muster_hub.connections.request_rate import REQUEST_RATE, Allowances
 from muster_hub.connections.request_table import use_cases
-from muster_hub.connections.services import Lobby
+from muster_hub.connections.services import Services
 from muster_hub.context import Clock, NodeContext, WallClock
 from muster_hub.delivery import inbox
 from muster_hub.listener import Listener, ListenerSettings, Rate
 from muster_hub.node import outbox
 from muster_hub.node.bus_link import BusLink
-from muster_hub.node.certificate_renewal import Renewal
+from muster_hub.node.certificate_renewal import CertificateRenewal
 from muster_hub.node.data_folder import data_folder, note
-from muster_hub.node.drain import Stop
+from muster_hub.node.drain import Drain
 from muster_hub.node.health import Readiness
 from muster_hub.node.lease import LeasedNodes
-from muster_hub.node.resync import Mending
+from muster_hub.node.resync import Resync
 from muster_hub.node.store_url import store_url
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.record import AgentSeats
@@ -69,33 +69,33 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class NodeParts:
     """What a node stands on: its name, its store and what that keeps, and the hub's key."""
 
     name: str
     store: Store
     kept: Durability
-    key: HubKey
+    key: HubSecrets
 
 
 class Node:
     """A node that serves devices: see ``open_node``."""
 
-    def __init__(self, settings: Settings, tuning: Tuning, means: Means) -> None:
-        store, key = means.store, means.key
+    def __init__(self, settings: Settings, tuning: Tuning, parts: NodeParts) -> None:
+        store, key = parts.store, parts.key
         self._tuning = tuning
         self._binding: Binding = binding(settings)
         certificate = self._binding.certificate
-        self._renewal = None if certificate is None else Renewal(certificate)
+        self._renewal = None if certificate is None else CertificateRenewal(certificate)
         self._tasks = Tasks()
         self._bus: Bus
         self._listener: Listener
-        self._nodes = LeasedNodes(store, means.name, _new_incarnation, self._lease_changed)
+        self._nodes = LeasedNodes(store, parts.name, _new_incarnation, self._lease_changed)
         self._watching = PresenceWatches()
         self._bus_link = BusLink()
-        self._router = Router(means.name, self._bus_link, AgentSeats(store), self._watching)
+        self._router = Router(parts.name, self._bus_link, AgentSeats(store), self._watching)
         self._departures = Departures(store, self._router, self._nodes)
-        self.kept = means.kept
+        self.kept = parts.kept
         self.context = NodeContext(
             store=store,
             router=self._router,
@@ -105,11 +105,11 @@ class Node:
             settings=settings,
             key=key.signing,
         )
-        self._mending = Mending(self.context, lambda: self._bus.unsubscribed)
-        self._entry = Entry(self.context, key, self._departures, frozenset())
+        self._resync = Resync(self.context, lambda: self._bus.unsubscribed)
+        self._entry = Handshakes(self.context, key, self._departures, frozenset())
         watching = self._watching
         dispatch = Dispatch(self.context, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)
-        self._lobby = Lobby(
+        self._lobby = Services(
             context=self.context,
             entry=self._entry,
             departures=self._departures,
@@ -138,7 +138,7 @@ class Node:
         return self.context.key.fingerprint
 
     @property
-    def certificate(self) -> Certificate | None:
+    def certificate(self) -> ServerCertificate | None:
         """The certificate that devices see, where this hub ends TLS itself."""
         return self._binding.certificate
 
@@ -167,7 +167,7 @@ class Node:
                     self._watching.run(context),
                     outbox.run(context),
                     refresh(context),
-                    self._mending.run(),
+                    self._resync.run(),
                 )
             )
             if self._renewal is not None:
@@ -181,7 +181,7 @@ class Node:
         found = self._binding
         self.readiness = Readiness(self.context, self._bus, self.kept)
         settings = replace(self._tuning.limits, host=found.host, port=found.port, tls=found.tls)
-        listener = Listener(settings, lambda: Connection(self._lobby), self.readiness.answer)
+        listener = Listener(settings, lambda: DeviceConnection(self._lobby), self.readiness.answer)
         self._entry.origins = origins(self.context.settings, found, found.port)
         self._listener = await stack.enter_async_context(listener)
         self._entry.origins = origins(self.context.settings, found, listener.port)
@@ -192,7 +192,7 @@ class Node:
     async def _let_go(self) -> None:
         self.readiness.stopping = True
         await asyncio.sleep(self.context.settings.stop_grace_s)
-        await Stop(self.context.store, self._router, self._departures, self._listener).run()
+        await Drain(self.context.store, self._router, self._departures, self._listener).run()
 
     async def _tell_departures(self) -> None:
         try:
@@ -219,7 +219,7 @@ class Node:
 
     def _recovered(self) -> None:
         self._watching.look_at_all()
-        self._mending.recovered()
+        self._resync.recovered()
 
     def _lease_changed(self, effect: NodeLost | Renewed) -> None:
         if isinstance(effect, NodeLost):
@@ -253,7 +253,7 @@ async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIt
         store = await _open_store(settings, stack)
         kept = await durability(store.address, store_replicas=settings.store_replicas)
         await claim_hub(store, key.signing.fingerprint)
-        node = Node(settings, tuning or Tuning(), Means(name, store, kept, key))
+        node = Node(settings, tuning or Tuning(), NodeParts(name, store, kept, key))
         await stack.enter_async_context(node.serve())
         told = {"url": node.url, "fingerprint": node.fingerprint.hex(), "pid": node.pid}
         stack.enter_context(note(settings.data_dir, told))

@@ -28,7 +28,7 @@ CHANGED = "changed"
 _log = structlog.get_logger(__name__)
 
 
-class Mending:
+class Resync:
     """Goes over the agents of one node, whenever the node came to hear the bus, and now and then while it does not."""
 
     __slots__ = ("_context", "_deaf", "_due")

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from muster_hub.config.certificate import Certificate, describe_expiry
+from muster_hub.config.certificate import ServerCertificate, describe_expiry
 from muster_hub.config.settings import Settings
 from muster_hub.node.node import Node
 from muster_hub.store.urls import describe
@@ -67,6 +67,6 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _certificate(certificate: Certificate, now: datetime) -> str:
+def _certificate(certificate: ServerCertificate, now: datetime) -> str:
     fault = describe_expiry(certificate, now)
     return f"of {certificate.host or 'no host'}; {fault or f'valid until {certificate.not_after:%Y-%m-%d %H:%M} UTC'}"

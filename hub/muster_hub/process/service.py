@@ -16,7 +16,7 @@ from muster_hub.node.store_url import StoreEndedError
 from muster_hub.process.open_files import allow_open_files
 from muster_hub.process.os_signals import on_hangup, stop_on_signals
 from muster_hub.process.ready_message import Ready, announce, announce_json, ready
-from muster_hub.process.supervisor import WorkerFailedError, open_crew
+from muster_hub.process.supervisor import WorkerFailedError, open_supervisor
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.lease_keeper import NodeReplacedError
 from muster_hub.telemetry.logs import configure
@@ -109,11 +109,11 @@ async def _serve_crew(settings: Settings, *, as_json: bool) -> int:
     stop = stop_on_signals()
     code = ENDED
     try:
-        async with open_crew(settings) as crew:
+        async with open_supervisor(settings) as supervisor:
             if settings.tls_cert is not None:
-                on_hangup(crew.hang_up)
+                on_hangup(supervisor.hang_up)
             say = announce_json if as_json else announce
-            say(settings, crew.ready, workers=crew.pids)
+            say(settings, supervisor.ready, workers=supervisor.pids)
             await stop.wait()
     except* StoreEndedError as ended:
         code = _failed("the hub had to end", ended)

@@ -35,7 +35,7 @@ RESTART_CALM_S = 60.0
 RESTART_MIN_S = 0.1
 RESTART_MAX_S = 5.0
 ORPHANS_LIMIT_S = 30.0
-"""How long a crew waits for the workers of one that was killed: they end by themselves, as planned."""
+"""How long a supervisor waits for the workers of one that was killed: they end by themselves, as planned."""
 ORPHANS_POLL_S = 0.1
 
 _log = structlog.get_logger(__name__)
@@ -143,7 +143,7 @@ class Worker:
                 self._first.set_result(told)
 
 
-class Crew:
+class Supervisor:
     """The workers, once all of them serve."""
 
     def __init__(self, workers: Sequence[Worker], ready: Ready) -> None:
@@ -162,7 +162,7 @@ class Crew:
 
 
 @asynccontextmanager
-async def open_crew(settings: Settings) -> AsyncIterator[Crew]:
+async def open_supervisor(settings: Settings) -> AsyncIterator[Supervisor]:
     """Serve devices with ``settings.workers`` processes, for the body's time; then all of them end as planned.
 
     Raises what ``open_node`` does, and in an ``ExceptionGroup`` ``WorkerFailedError``.
@@ -178,17 +178,17 @@ async def open_crew(settings: Settings) -> AsyncIterator[Crew]:
         listen = f"{settings.listen.rpartition(':')[0]}:{port}"
         common = msgspec.structs.replace(settings, store=url, key_file=key_file, listen=listen, workers=1)
         workers = [_worker(number, common, settings) for number in range(1, settings.workers + 1)]
-        crew = await stack.enter_async_context(_manned(workers))
-        stack.enter_context(note(settings.data_dir, _noted(crew)))
-        yield crew
+        supervisor = await stack.enter_async_context(_manned(workers))
+        stack.enter_context(note(settings.data_dir, _noted(supervisor)))
+        yield supervisor
 
 
 @asynccontextmanager
-async def _manned(workers: Sequence[Worker]) -> AsyncIterator[Crew]:
+async def _manned(workers: Sequence[Worker]) -> AsyncIterator[Supervisor]:
     async with alongside(*(worker.run() for worker in workers)):
         try:
             told = [await worker.ready() for worker in workers]
-            yield Crew(workers, msgspec.structs.replace(told[0], pid=os.getpid()))
+            yield Supervisor(workers, msgspec.structs.replace(told[0], pid=os.getpid()))
         finally:
             await asyncio.gather(*(worker.stop() for worker in workers))
 
@@ -212,8 +212,8 @@ def _workers_folder(settings: Settings) -> Path:
     return settings.data_dir / "workers"
 
 
-def _noted(crew: Crew) -> dict[str, object]:
-    return {"url": crew.ready.url, "fingerprint": crew.ready.fingerprint, "pid": crew.ready.pid}
+def _noted(supervisor: Supervisor) -> dict[str, object]:
+    return {"url": supervisor.ready.url, "fingerprint": supervisor.ready.fingerprint, "pid": supervisor.ready.pid}
 
 
 def _worker(number: int, common: Settings, settings: Settings) -> Worker:

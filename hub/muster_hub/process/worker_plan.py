@@ -14,7 +14,7 @@ from muster_hub.listener import ListenerSettings
 ALL: Final = ListenerSettings()
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class WorkerPlan(Struct, frozen=True, kw_only=True):
     """A worker's settings, by name and as text where a file has text, and how many share the limits."""
 
     settings: dict[str, Any]
@@ -32,12 +32,12 @@ def check_platform(workers: int, platform: str) -> None:
 def plan(settings: Settings, workers: int) -> bytes:
     """Write a plan, as one line."""
     values = msgspec.to_builtins(settings, enc_hook=str)
-    return msgspec.json.encode(Plan(settings=values, workers=workers)) + b"\n"
+    return msgspec.json.encode(WorkerPlan(settings=values, workers=workers)) + b"\n"
 
 
 def read_plan(line: bytes) -> tuple[Settings, int]:
     """Read what ``plan`` wrote: the worker's settings, and how many share the limits. Raises ``SettingError``."""
-    given = msgspec.json.decode(line, type=Plan)
+    given = msgspec.json.decode(line, type=WorkerPlan)
     return load(given.settings, {}, data_dir=Path(given.settings["data_dir"])), given.workers
 
 

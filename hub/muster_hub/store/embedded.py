@@ -2,7 +2,7 @@
 
 Two servers on one folder lose acknowledged writes, and the server does not lock its folder. So there are two locks: the
 hub holds one, and the server inherits the other and holds it as long as it lives. A second hub is refused; a hub that
-finds the server's lock held, and no context, ends the server that was left behind and starts its own.
+finds the server's lock held, and no hub, ends the server that was left behind and starts its own.
 """
 
 import asyncio

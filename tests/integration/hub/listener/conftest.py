@@ -15,7 +15,7 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
-from muster_hub.listener import DropCause, HttpAnswer, Listener, ListenerSettings, Peer
+from muster_hub.listener import HttpAnswer, Listener, ListenerSettings, SocketDropCause, SocketPeer
 
 PATIENCE_S = 20.0
 """After this a wait for an event fails its test; no test passes by it."""
@@ -32,11 +32,11 @@ class Echo:
 
     def __init__(self, *, authenticates: bool = True) -> None:
         self._authenticates = authenticates
-        self.peer: Peer | None = None
+        self.peer: SocketPeer | None = None
         self.messages: list[bytes] = []
-        self.ended: asyncio.Future[DropCause] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[SocketDropCause] = asyncio.get_running_loop().create_future()
 
-    def opened(self, peer: Peer) -> None:
+    def opened(self, peer: SocketPeer) -> None:
         self.peer = peer
         if self._authenticates:
             peer.authenticated()
@@ -46,10 +46,10 @@ class Echo:
         assert self.peer is not None
         self.peer.send(data)
 
-    def closed(self, cause: DropCause) -> None:
+    def closed(self, cause: SocketDropCause) -> None:
         self.ended.set_result(cause)
 
-    async def cause(self) -> DropCause:
+    async def cause(self) -> SocketDropCause:
         """Wait for the end and say how it came."""
         async with asyncio.timeout(PATIENCE_S):
             return await asyncio.shield(self.ended)

@@ -7,7 +7,7 @@ limit of rate, and messages may be as large as a suite's largest, so that it is 
 import asyncio
 import sys
 
-from muster_hub.listener import DropCause, HttpAnswer, Listener, ListenerSettings, Peer
+from muster_hub.listener import HttpAnswer, Listener, ListenerSettings, SocketDropCause, SocketPeer
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 OUTBOX_LIMIT_BYTES = 2 * MAX_MESSAGE_BYTES
@@ -16,16 +16,16 @@ OUTBOX_LIMIT_BYTES = 2 * MAX_MESSAGE_BYTES
 class EchoHandler:
     """Sends each message back to where it came from."""
 
-    _peer: Peer
+    _peer: SocketPeer
 
-    def opened(self, peer: Peer) -> None:
+    def opened(self, peer: SocketPeer) -> None:
         self._peer = peer
         peer.authenticated()
 
     def message(self, data: bytes) -> None:
         self._peer.send(data)
 
-    def closed(self, cause: DropCause) -> None:
+    def closed(self, cause: SocketDropCause) -> None:
         """Nothing is kept of a peer."""
 
 

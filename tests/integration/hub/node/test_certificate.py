@@ -16,7 +16,7 @@ from tests.integration.hub.device import Device
 from tests.integration.hub.hub_process import ended, process, ready
 
 from muster_hub.config.addresses import binding
-from muster_hub.config.certificate import Certificate, describe_expiry, now_utc
+from muster_hub.config.certificate import ServerCertificate, describe_expiry, now_utc
 from muster_hub.config.settings import SettingError, Settings
 from muster_hub.node import certificate_renewal
 from muster_hub.node.node import Node, open_node
@@ -139,7 +139,7 @@ async def test_an_expired_certificate_is_warned_of_with_its_date(
 
 def test_a_certificate_says_what_is_wrong_with_its_time(authority: Authority, files: tuple[Path, Path]) -> None:
     authority.write(*files, begins=dt.timedelta(0), ends=DAY)
-    certificate = Certificate(*files)
+    certificate = ServerCertificate(*files)
     assert describe_expiry(certificate, now_utc()) == ""
     assert "not valid before" in describe_expiry(certificate, now_utc() - DAY)
     assert "expired on" in describe_expiry(certificate, now_utc() + 2 * DAY)

@@ -11,8 +11,8 @@ from muster_hub.connections.handshake_queue import (
     COME_BACK_FROM_MS,
     COME_BACK_UNTIL_MS,
     WAITING_PER_PLACE,
-    Admission,
-    TurnedAway,
+    HandshakeQueue,
+    HandshakeRefused,
 )
 from muster_protocol.closes import CloseCode
 from muster_protocol.reasons import Reason
@@ -30,10 +30,10 @@ class Crowd:
     """Devices that ask to be admitted, and stay in their place until they may leave."""
 
     def __init__(self, places: int) -> None:
-        self.admission = Admission(places)
+        self.admission = HandshakeQueue(places)
         self.inside: list[int] = []
         self.served: list[int] = []
-        self.turned_away: list[TurnedAway] = []
+        self.turned_away: list[HandshakeRefused] = []
         self._door = asyncio.Event()
         self.moved = asyncio.Event()
 
@@ -44,7 +44,7 @@ class Crowd:
                 self.served.append(number)
                 await self._door.wait()
                 self.inside.remove(number)
-        except TurnedAway as away:
+        except HandshakeRefused as away:
             self.turned_away.append(away)
 
     def let_go(self) -> None:
@@ -94,7 +94,7 @@ async def test_whoever_leaves_the_queue_gives_its_place_in_it_back() -> None:
 
 
 async def test_others_are_served_between_two_checks() -> None:
-    door, said = Admission(8), []
+    door, said = HandshakeQueue(8), []
 
     async def check(number: int) -> None:
         await door.turn()

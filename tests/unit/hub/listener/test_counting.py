@@ -3,7 +3,7 @@
 import pytest
 
 from muster_hub.listener import ListenerSettings
-from muster_hub.listener.gate import Entry, Gate, neighbourhood
+from muster_hub.listener.gate import AddressCount, Gate, neighbourhood
 from muster_hub.listener.wheel import Wheel
 
 
@@ -25,19 +25,19 @@ def test_addresses_of_one_subscriber_are_counted_together(address, counted_as):
 
 def test_the_gate_counts_each_neighbourhood_by_itself():
     gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_refusals_at_once=1))
-    assert gate.enter("a") is Entry.ADMITTED
-    assert gate.enter("b") is Entry.ADMITTED
-    assert gate.enter("a") is Entry.REFUSED
-    assert gate.enter("a") is Entry.DROPPED
+    assert gate.enter("a") is AddressCount.ADMITTED
+    assert gate.enter("b") is AddressCount.ADMITTED
+    assert gate.enter("a") is AddressCount.REFUSED
+    assert gate.enter("a") is AddressCount.DROPPED
     gate.leave_refused()
-    assert gate.enter("a") is Entry.REFUSED
+    assert gate.enter("a") is AddressCount.REFUSED
     assert gate.take_turned_away() == 3
     assert gate.take_turned_away() == 0
 
 
 def test_who_is_nowhere_is_counted_only_in_all():
     gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_unauthenticated=3))
-    assert [gate.enter(None) for _ in range(4)] == [Entry.ADMITTED] * 3 + [Entry.REFUSED]
+    assert [gate.enter(None) for _ in range(4)] == [AddressCount.ADMITTED] * 3 + [AddressCount.REFUSED]
 
 
 def test_the_gate_forgets_who_has_left():
