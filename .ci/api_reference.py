@@ -11,33 +11,27 @@ from pathlib import Path
 import pdoc
 
 LIBRARY = "muster_client"
-MODULES_OF_THE_LIBRARY = (
-    "muster_client.control",
-    "muster_client.doctor",
-    "muster_client.errors",
-    "muster_client.events",
-    "muster_client.paths",
-    "muster_client.service_unit",
-    "muster_client.views",
-)
-PROTOCOL, HUB = "muster_protocol", "muster_hub"
+PUBLIC_MODULES = ("control", "doctor", "errors", "events", "paths", "service_unit", "views")
+OTHERS = ("muster_protocol", "muster_hub")
 
 
-def load_public_names(package: str) -> None:
-    """Import what the package's `__all__` names. pdoc does not see a name that is loaded on first use."""
-    module = importlib.import_module(package)
-    for name in module.__all__:
-        setattr(module, name, getattr(module, name))
+def load_public_names(name: str) -> None:
+    """Import what the module's `__all__` names. pdoc does not see a name that is loaded on first use."""
+    module = importlib.import_module(name)
+    for public in getattr(module, "__all__", ()):
+        setattr(module, public, getattr(module, public))
 
 
 def main() -> None:
-    """Write one page a module."""
+    """Write one page for each module."""
     warnings.filterwarnings("error", category=UserWarning)
-    load_public_names(LIBRARY)
+    modules = [f"{LIBRARY}.{module}" for module in PUBLIC_MODULES]
+    for name in (LIBRARY, *modules):
+        load_public_names(name)
     pdoc.render.configure(show_source=False)
-    # A name with "!" takes out what the names before it added: the library's other modules, and programs.
-    wanted = (LIBRARY, f"!{LIBRARY}[.]", *MODULES_OF_THE_LIBRARY, PROTOCOL, HUB, "!.*__main__")
-    pdoc.pdoc(*wanted, output_directory=Path(sys.argv[1]))
+    # A name with "!" takes modules out again: those of the library that are not public, and programs.
+    names = (LIBRARY, f"!{LIBRARY}[.]", *modules, f"!{LIBRARY}[.].*[.]", *OTHERS, "!.*__main__")
+    pdoc.pdoc(*names, output_directory=Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
