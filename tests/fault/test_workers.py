@@ -12,7 +12,7 @@ import psutil
 import pytest
 import pytest_asyncio
 from tests.fault.nodes import NodeProcess, NotStartedError
-from tests.integration.hub.certificates import Authority, served_serial
+from tests.integration.certificates import Authority, served_serial
 from tests.integration.hub.device import WAIT_S, Device, Link
 
 from muster_protocol.closes import CloseCode
@@ -165,7 +165,7 @@ async def test_a_watcher_on_one_worker_hears_of_the_other_ones_devices(
 
 
 async def test_sighup_renews_the_certificate_in_all_workers(start_hub: StartHub, tmp_path: Path) -> None:
-    authority, cert, key = Authority(), tmp_path / "cert.pem", tmp_path / "key.pem"
+    authority, cert, key = Authority(tmp_path / "authority"), tmp_path / "cert.pem", tmp_path / "key.pem"
     authority.write(cert, key)
     hub = await start_hub("--tls-cert", str(cert), "--tls-key", str(key))
     context = authority.context()

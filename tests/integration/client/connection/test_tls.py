@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.integration.client.certificates import DAY, Authority
+from tests.integration.certificates import DAY, Authority
 from tests.integration.client.conftest import WAIT_S, running_hub, until
 
 from muster_client import Agent, Device, Hub

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.integration.client.certificates import Authority
+from tests.integration.certificates import Authority
 from tests.integration.client.conftest import WAIT_S, free_port, running_hub, until
 from tests.integration.client.middlebox import Middlebox, http_connect, http_refusal, socks5
 

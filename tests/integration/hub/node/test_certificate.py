@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from structlog.testing import capture_logs
-from tests.integration.hub.certificates import DAY, Authority, served_serial
+from tests.integration.certificates import DAY, Authority, served_serial
 from tests.integration.hub.conftest import Eventually, Links, NodeSettings
 from tests.integration.hub.device import Device
 from tests.integration.hub.hub_process import ended, process, ready
@@ -26,8 +26,8 @@ OpenNode = Callable[[], Awaitable[Node]]
 
 
 @pytest.fixture
-def authority() -> Authority:
-    return Authority()
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority")
 
 
 @pytest.fixture
