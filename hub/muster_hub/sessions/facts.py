@@ -36,7 +36,7 @@ class GrantUse(Struct, frozen=True):
         return (self.session, self.invite) == (session, invite)
 
 
-class GrantState(Struct, frozen=True):
+class GrantRecord(Struct, frozen=True):
     """The newest grant or revocation of a device for one peer, and the use of it."""
 
     row: rows.GrantRow
@@ -75,7 +75,7 @@ class DeviceFacts(Struct, frozen=True):
     connections: frozenset[int]
     acquainted: bool
     pins: Mapping[ClientId, Fingerprint]
-    given: Mapping[ClientId, GrantState]
+    given: Mapping[ClientId, GrantRecord]
 
     def party(
         self,
@@ -144,7 +144,7 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
 
 def _about_peers(
     peers: Sequence[ClientId], cells: Sequence[object]
-) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, GrantState]]:
+) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, GrantRecord]]:
     """Return the pins and grants in a reply that lists pin, grant and use of each peer in turn."""
     pins, given = {}, {}
     for place, peer in enumerate(peers):
@@ -152,7 +152,7 @@ def _about_peers(
         if pin:
             pins[peer] = Fingerprint(data(pin))
         if grant:
-            given[peer] = GrantState(rows.grant_row(data(grant)), _use(data(use)))
+            given[peer] = GrantRecord(rows.grant_row(data(grant)), _use(data(use)))
     return pins, given
 
 
