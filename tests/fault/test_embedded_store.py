@@ -34,7 +34,7 @@ from muster_hub.store.scripts import Script
 ADD = Script.of("add", "#!lua\\nreturn redis.call('INCR', KEYS[1])")
 
 async def hub() -> None:
-    async with EmbeddedStore(Path(sys.argv[1])) as embedded, Store.open(embedded.url) as store:
+    async with EmbeddedStore(Path(sys.argv[1])) as embedded, Store.open(embedded.url, scripts=[ADD]) as store:
         print("ready", embedded.pid, await store.run(ADD, [b"{b:01}:n"]), flush=True)
         await asyncio.Event().wait()
 
@@ -75,7 +75,7 @@ def mode(path: Path) -> int:
 
 
 async def add(embedded: EmbeddedStore) -> object:
-    async with Store.open(embedded.url) as store:
+    async with Store.open(embedded.url, scripts=[ADD]) as store:
         return await store.run(ADD, KEY)
 
 
@@ -195,7 +195,7 @@ async def test_no_server_to_be_found_is_said(data: Path, monkeypatch: pytest.Mon
 
 
 async def test_a_server_that_dies_is_started_again(data: Path) -> None:
-    async with EmbeddedStore(data) as embedded, Store.open(embedded.url) as store:
+    async with EmbeddedStore(data) as embedded, Store.open(embedded.url, scripts=[ADD]) as store:
         for expected in (1, 2, 3):
             assert await store.run(ADD, KEY) == expected
             assert embedded.pid
@@ -247,7 +247,7 @@ async def test_a_full_disk_is_said_in_words(data: Path) -> None:
     log.unlink()
     log.symlink_to("/dev/full")  # every write to it fails as on a full disk
     with structlog.testing.capture_logs() as said:
-        async with EmbeddedStore(data) as embedded, Store.open(embedded.url) as store:
+        async with EmbeddedStore(data) as embedded, Store.open(embedded.url, scripts=[ADD]) as store:
             with pytest.raises(StoreUnavailable):
                 await store.run(ADD, KEY)
             async with asyncio.timeout(PATIENCE_S):

@@ -8,7 +8,6 @@ from typing import cast
 
 import hiredis
 
-from muster_hub.store.keys import slot_tag
 from muster_hub.store.pipeline import Pipeline, StoreCall
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import parse
@@ -44,16 +43,15 @@ class Direct:
 
     def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> asyncio.Future[Reply]:
         """Carry out one call; the future that comes back is done."""
+        if script.sha1 not in self._known:
+            self.ask(b"SCRIPT", b"LOAD", script.source)
+            self._known.add(script.sha1)
         packed = pack(b"EVALSHA", script.sha1, len(keys), *keys, *args)
-        call = StoreCall(script, slot_tag(keys[0]), packed, asyncio.get_running_loop().create_future(), 0.0)
-        waiting = [call]
-        while waiting:
-            pipeline = Pipeline(waiting, self._known)
-            self._socket.sendall(b"".join(pipeline.chunks))
-            for _ in range(pipeline.replies):
-                pipeline.take(self._receive())
-            pipeline.refuse_late()
-            waiting = pipeline.again()
+        call = StoreCall(script, packed, asyncio.get_running_loop().create_future(), 0.0)
+        pipeline = Pipeline([call])
+        self._socket.sendall(b"".join(pipeline.chunks))
+        pipeline.take(self._receive())
+        pipeline.refuse_late()
         return call.answer
 
     def ask(self, *words: Word) -> Reply:

@@ -12,7 +12,7 @@ from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import come_in
 from tests.schedules.scene import Studio, Take, ask, finish_all, studio
 from tests.schedules.sweep import run
-from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, World, not_after_place
+from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, World
 from typing_extensions import override
 
 from muster_hub.sessions.facts import read_facts
@@ -211,7 +211,7 @@ class Late(Once):
         for call in calls:
             before = self.direct.snapshot()
             error = self.execute(call, echo=" (late)").exception()
-            if not_after_place(call.script) is not None:
+            if call.script.timed:
                 assert isinstance(error, StoreUnavailable), "not refused"
                 assert error.cause is StoreCause.LATE
                 self.refused = call.script.name

@@ -7,7 +7,6 @@ dies, and when all stand still for a minute. Calls of one node to one bucket kee
 
 import asyncio
 import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -46,15 +45,6 @@ NODES = ("one", "two", "three")
 HUB_KEY = HubSecrets(bytes(range(32)))
 _NOWHERE = Address("unix", "", 0, "unused", 0, None, None)
 _SETTINGS = Settings(data_dir=Path("unused"))
-_NOT_AFTER = re.compile(r"(\d+) not_after")
-
-
-@cache
-def not_after_place(script: Script) -> int | None:
-    """Return which argument of a script is its `not_after`, as its header says; None for one that only reads."""
-    header = "".join(line for line in script.source.decode().splitlines() if line.startswith("--"))
-    found = _NOT_AFTER.search(header)
-    return int(found[1]) - 1 if found else None
 
 
 @cache
@@ -73,6 +63,7 @@ class Parked:
     script: Script
     keys: Sequence[bytes]
     args: Sequence[Word]
+    not_after_ms: int
     answer: asyncio.Future[Reply]
     age_ms: int = 0
 
@@ -92,12 +83,15 @@ class ScheduledStore(Store):
         self._node = node
 
     @override
-    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> Reply:
-        return await self.begin(script, keys, args)
+    def begin(
+        self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = (), *, not_after_ms: int | None = None
+    ) -> asyncio.Future[Reply]:
+        not_after = self._world.now_ms() + CALL_TIMEOUT_MS if not_after_ms is None else not_after_ms
+        return self._world.park(Parked(self._node, script, keys, args, not_after, _future()))
 
     @override
-    def begin(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> asyncio.Future[Reply]:
-        return self._world.park(self._node, script, keys, args)
+    async def reached(self) -> None:
+        return
 
     @override
     async def now_ms(self) -> int:
@@ -149,11 +143,10 @@ class World:
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
-    def park(self, node: str, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> asyncio.Future[Reply]:
-        call = Parked(node, script, keys, args, asyncio.get_running_loop().create_future())
+    def park(self, call: Parked) -> asyncio.Future[Reply]:
         if self.calm:
             return self.execute(call)
-        if node in self.dead:
+        if call.node in self.dead:
             call.answer.cancel()
         else:
             self.parked.append(call)
@@ -251,9 +244,7 @@ class World:
 
     def execute(self, call: Parked, *, echo: str = "") -> asyncio.Future[Reply]:
         """Carry out a call on the store; its caller does not hear of it yet."""
-        args, place = list(call.args), not_after_place(call.script)
-        if call.age_ms and place is not None:
-            args[place] = int(args[place]) - call.age_ms
+        args = [call.not_after_ms - call.age_ms, *call.args] if call.script.timed else call.args
         script = clock_ahead(call.script, self.ahead_ms // 1000) if self.ahead_ms else call.script
         reply = self.direct.run(script, call.keys, args)
         error = reply.exception()
@@ -309,7 +300,7 @@ class World:
     def echo(self, call: Parked) -> None:
         """The call is carried out, and later once more."""
         self.carry_out(call)
-        again = Parked(call.node, call.script, call.keys, call.args, asyncio.get_running_loop().create_future())
+        again = Parked(call.node, call.script, call.keys, call.args, call.not_after_ms, _future())
         self.parked.append(again)
 
     def delay(self, call: Parked) -> None:
@@ -369,6 +360,10 @@ FAULTS: tuple[Callable[[World, Parked], None], ...] = (
     World.kill,
     World.kill,
 )
+
+
+def _future() -> asyncio.Future[Reply]:
+    return asyncio.get_running_loop().create_future()
 
 
 async def _serve(ask: Ask, context: NodeContext) -> Outcome:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from muster_hub.context import NodeContext
 from muster_hub.store import keys
-from muster_hub.store.cells import pack
+from muster_hub.store.rows import RecordRow, pack
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.ids import ClientId, Hash, SessionId
@@ -58,7 +58,7 @@ def record(
     statement: Hash | bytes = b"",
 ) -> bytes:
     """Return the packed record."""
-    return pack(kind, actor, subject, session, outcome, reason, statement)
+    return pack(RecordRow(kind, actor, subject, session, outcome, reason, statement))
 
 
 async def record_refusals(

@@ -12,12 +12,12 @@ from muster_hub.presence.record import Instances, instances
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.services import LocalConnection
 from muster_hub.store import keys
-from muster_hub.store.cells import data, items, number, pairs, unpack
+from muster_hub.store.cells import data, items, pairs
+from muster_hub.store.rows import PushRow, read
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
-from muster_protocol.errors import Refused
 from muster_protocol.exchange import MAX_INVITE_MS, hash_of
 from muster_protocol.frames import (
     Ack,
@@ -54,14 +54,12 @@ async def put(
 ) -> None:
     """Put a push into a device's inbox, and deliver it now if the device is connected.
 
-    ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_WAITING pushes wait
+    ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX pushes wait
     already, ``StoreUnavailable``.
     """
     touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
     encoded = encode_frame(frame)
     reply = await change(context.store, _PUT, touched, client, push, expires_ms, encoded, *replaces)
-    if reply is None:
-        raise Refused(Reason.OVERLOADED, "the inbox of that device is full")
     # An agent on this node gets the push directly: reading the inbox would cost a call, and send again what it has.
     agents = live_agents(context, instances(items(reply)))
     context.router.notify_inbox(client, agents, encoded if context.nodes.acting() else None)
@@ -137,5 +135,5 @@ async def notify_again(context: NodeContext, client: ClientId) -> None:
 async def _read(context: NodeContext, client: ClientId) -> tuple[list[bytes], Instances]:
     now = await context.store.now_ms()
     rows, connected = items(await context.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
-    waiting = sorted((unpack(data(row)) for _, row in pairs(rows)), key=lambda row: number(row[0]))
-    return [data(frame) for _, expires, frame in waiting if number(expires) > now], instances(items(connected))
+    waiting = sorted((read(data(row), PushRow) for _, row in pairs(rows)), key=lambda row: row.order)
+    return [row.frame for row in waiting if row.expires_ms > now], instances(items(connected))

@@ -7,8 +7,9 @@ from muster_hub.presence.registry import compatibility, words
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
-from muster_hub.store.rows import PeerRow, peer_row
+from muster_hub.store.rows import PeerRow, read
 from muster_hub.store.scripts import script
+from muster_hub.store.steps import change
 from muster_protocol.cards import verify_card
 from muster_protocol.codec import convert, encode, unpack
 from muster_protocol.errors import Refused
@@ -26,7 +27,7 @@ async def get_card(context: NodeContext, caller: Caller, request: GetCard) -> Ca
     """Return the card of a device that trusts the caller. Raises ``Refused(not_mutually_trusted)`` for any other."""
     where = [keys.device(request.client), keys.peers(request.client)]
     match await context.store.run(_CARD, where, [caller.client]):
-        case [bytes(about), bytes(card)] if card and about and _pins(peer_row(about), caller):
+        case [bytes(about), bytes(card)] if card and about and _pins(read(about, PeerRow), caller):
             return CardReply(re=request.id, card=convert(unpack(card), Signed))
         case _:
             raise Refused(Reason.NOT_MUTUALLY_TRUSTED)
@@ -49,15 +50,14 @@ async def put_card(context: NodeContext, caller: Caller, signed: Signed) -> None
         keys.outbox(keys.bucket(caller.client)),
     ]
     args: list[Word] = [
-        await context.store.not_after_ms(),
+        caller.client,
         caller.connection,
         encode(signed),
         card.card.serial,
         statement_hash(Kind.CARD, signed.body),
         compatibility(card),
-        caller.client,
     ]
-    match await context.store.run(_PUT_CARD, where, args):
+    match await change(context.store, _PUT_CARD, where, *args):
         case [bytes(verdict), list(trusted)]:
             check_verdict(verdict.decode())
             await push_card(context, caller, signed, [ClientId(peer) for peer in words(trusted)])

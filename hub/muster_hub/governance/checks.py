@@ -13,16 +13,9 @@ def check_own(client: ClientId, caller: Caller) -> None:
 
 
 def check_verdict(verdict: str) -> None:
-    """Raise ``Refused`` if the store did not take a statement.
-
-    ``replayed``, ``mismatch``, ``superseded``, ``too_large`` (more peers than are kept).
-    """
+    """Raise ``Refused`` if the store has a statement that counts instead: ``replayed``, ``mismatch``."""
     match verdict:
         case "older":
             raise Refused(Reason.REPLAYED, "a newer statement about the same is held")
         case "mismatch":
             raise Refused(Reason.MISMATCH, "another statement with this serial is held")
-        case "superseded":
-            raise Refused(Reason.SUPERSEDED)
-        case "too_many":
-            raise Refused(Reason.TOO_LARGE, "more peers than are kept")

@@ -13,25 +13,19 @@ from muster_hub.sessions.cuts import CutCause
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Word
 from muster_hub.store.rows import pack
-from muster_hub.store.scripts import Script, script
+from muster_hub.store.scripts import Script, script, variant
+from muster_hub.store.steps import change
 from muster_protocol.codec import encode
 from muster_protocol.governance import GOVERNANCE, Governance, Grant, Revocation, Untrust, check_governance
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.labels import Kind
 from muster_protocol.signed import Signed, statement_hash, verify
 
-
-def _restriction(name: str) -> Script:
-    """Return a script that runs also when the store's memory is full: a restriction is always taken."""
-    plain = script(name)
-    return Script.of(name, plain.source.decode().replace("#!lua\n", "#!lua flags=allow-oom\n", 1))
-
-
 _PUT: dict[Kind, Script] = {
     Kind.TRUST: script("put_peer"),
-    Kind.UNTRUST: _restriction("put_peer"),
+    Kind.UNTRUST: variant("put_peer"),
     Kind.GRANT: script("put_grant"),
-    Kind.REVOCATION: _restriction("put_grant"),
+    Kind.REVOCATION: variant("put_grant"),
 }
 
 
@@ -51,14 +45,15 @@ class _PutOutcome(NamedTuple):
 async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, signed: Signed) -> None:
     """Store a statement about a peer, apply what it restricts to all sessions, and push it to the peer.
 
-    Raises ``Refused``: what ``verify``, ``check_governance``, ``check_own`` and ``check_verdict`` raise;
+    Raises ``Refused``: what ``verify``, ``check_governance``, ``check_own`` and ``check_verdict`` raise,
+    ``superseded``, ``too_large`` (more peers than are kept);
     ``StoreUnavailable``.
     """
     body = verify(signed, caller.card.card.current, GOVERNANCE[kind])
     check_own(body.client, caller)
     check_governance(body)
-    args = await _args(context, caller, kind, body, signed)
-    put = _outcome(await context.store.run(_PUT[kind], _keys(caller.client), args))
+    args = _args(caller, kind, body, signed)
+    put = _outcome(await change(context.store, _PUT[kind], _keys(caller.client), *args))
     if put.why:
         sessions = [SessionId(session) for session in put.sessions]
         await cuts.apply(context, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
@@ -66,11 +61,10 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
     await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted)
 
 
-async def _args(context: NodeContext, caller: Caller, kind: Kind, body: Governance, signed: Signed) -> list[Word]:
+def _args(caller: Caller, kind: Kind, body: Governance, signed: Signed) -> list[Word]:
     digest = statement_hash(kind, signed.body)
     common: list[Word] = [
         caller.client,
-        await context.store.not_after_ms(),
         caller.connection,
         body.peer,
         kind,

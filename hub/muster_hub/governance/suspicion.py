@@ -1,14 +1,11 @@
 """The suspicion that a device was cloned, cleared by its person."""
 
 from muster_hub.context import NodeContext
-from muster_hub.presence.registry import word
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
-from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
-from muster_protocol.errors import Refused
+from muster_hub.store.steps import change
 from muster_protocol.frames import ClearSuspicion, Ok
-from muster_protocol.reasons import Reason
 
 _CLEAR_SUSPICION = script("clear_suspicion")
 
@@ -20,8 +17,5 @@ async def clear_suspicion(context: NodeContext, caller: Caller, request: ClearSu
     """
     client = caller.client
     where = [keys.device(client), keys.instances(client), keys.outbox(keys.bucket(client))]
-    args: list[Word] = [client, await context.store.not_after_ms(), caller.connection]
-    reply = word(await context.store.run(_CLEAR_SUSPICION, where, args))
-    if reply != "cleared":
-        raise Refused(Reason(reply))
+    await change(context.store, _CLEAR_SUSPICION, where, client, caller.connection)
     return Ok(re=request.id)

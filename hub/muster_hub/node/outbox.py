@@ -18,12 +18,13 @@ from muster_hub.sessions.cuts import Cut, CutCause, cut
 from muster_hub.sessions.membership import remove_unjoined
 from muster_hub.sessions.views import read_admission
 from muster_hub.store import keys
-from muster_hub.store.cells import data, items, number, text, unpack
+from muster_hub.store.cells import data, items
 from muster_hub.store.errors import StoreUnavailable
+from muster_hub.store.rows import AdmissionRow, CutRow, DueRow, NotifyRow, read
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.errors import Refused
-from muster_protocol.ids import ClientId, InviteId, SessionId
+from muster_protocol.ids import ClientId, SessionId
 
 PASS_EVERY_S = 5.0
 MIN_AGE_MS = 2_000
@@ -84,8 +85,8 @@ async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms
     touched = [keys.outbox(bucket), keys.drained(bucket), keys.due(bucket)]
     entries, overdue = items(await context.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
     for packed in items(overdue):
-        session, client, invite = unpack(data(packed))
-        await remove_unjoined(context, SessionId(text(session)), ClientId(text(client)), InviteId(data(invite)))
+        seat = read(data(packed), DueRow)
+        await remove_unjoined(context, seat.session, seat.client, seat.invite)
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
     effects = [each for each in done if each[1] != _RECORD]
     # Many notifications of one device stand together, and the same effect twice at once is once too often.
@@ -97,14 +98,16 @@ async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms
 
 
 async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
-    match kind, unpack(row):
-        case "cut", [device, session, ver, why, about]:
-            restriction = Cut(ClientId(text(device)), number(ver), CutCause(text(why)), data(about))
-            await cut(context, SessionId(text(session)), restriction)
-        case "admission", [session, client, _]:
-            await _put_admission(context, SessionId(text(session)), ClientId(text(client)))
-        case "notify", [client]:
-            await inbox.notify_again(context, ClientId(text(client)))
+    match kind:
+        case "cut":
+            pending = read(row, CutRow)
+            restriction = Cut(pending.device, pending.ver, CutCause(pending.why), pending.about)
+            await cut(context, pending.session, restriction)
+        case "admission":
+            admission = read(row, AdmissionRow)
+            await _put_admission(context, admission.session, admission.client)
+        case "notify":
+            await inbox.notify_again(context, read(row, NotifyRow).client)
 
 
 async def _put_admission(context: NodeContext, session: SessionId, client: ClientId) -> None:

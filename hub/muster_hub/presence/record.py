@@ -6,8 +6,9 @@ from typing import TypeAlias
 
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
-from muster_hub.store.rows import InstanceRow, PeerRow, Seat, instance_row, peer_row, seat
-from muster_hub.store.scripts import Script, script
+from muster_hub.store.rows import InstanceRow, PeerRow, Seat, instance_row, read, seat
+from muster_hub.store.scripts import script, variant
+from muster_hub.store.steps import change
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
@@ -16,7 +17,7 @@ Instances: TypeAlias = tuple[tuple[int, InstanceRow], ...]
 """A device's connections, each with its number."""
 
 _LOOK = script("look")
-_ONLY_LOOK = Script.of("look", _LOOK.source.decode().replace("#!lua\n", "#!lua flags=no-writes\n", 1))
+_ONLY_LOOK = variant("look")
 """The same for a read without a watch: it writes nothing, and so runs also when the store's memory is full."""
 
 
@@ -66,11 +67,11 @@ async def read_presence(
     ``watching_node``, if given, is notified of changes for ``watch_ms``.
     """
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
-    args: list[Word] = [asker, fingerprint, await store.not_after_ms(), watching_node, watch_ms]
-    match await store.run(_LOOK if watching_node else _ONLY_LOOK, where, args):
+    args: list[Word] = [asker, fingerprint, watching_node, watch_ms]
+    match await change(store, _LOOK if watching_node else _ONLY_LOOK, where, *args):
         case [bytes(about), bytes(last_seen), bytes(cause), list(rows), bytes(back_by)]:
             return PresenceRecord(
-                about_asker=peer_row(about) if about else None,
+                about_asker=read(about, PeerRow) if about else None,
                 last_seen=TimeMs(int(last_seen)) or None,
                 cause=DropCause(cause.decode()) if cause else None,
                 instances=instances(rows),

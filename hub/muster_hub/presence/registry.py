@@ -7,8 +7,11 @@ from muster_hub.presence.record import Instances, instances
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
+from muster_hub.store.cells import items
+from muster_hub.store.errors import StoreReplyError
 from muster_hub.store.rows import CompatibilityRow, InstanceRow, Seat, pack, seat
 from muster_hub.store.scripts import script
+from muster_hub.store.steps import attempt, change
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.codec import encode
 from muster_protocol.connect import Role
@@ -19,14 +22,13 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import statement_hash
 
-MAX_CLI_INSTANCES = 8
-"""Command-line connections that one device may have at once."""
-
 _CONNECT = script("connect")
 _FENCE = script("fence")
 _DEPART = script("depart")
 _REGISTER = script("register")
 _CONFIRM = script("confirm")
+_REFUSALS = frozenset({"retired", "forked", "revoked"})
+"""The words with which the script ``connect`` refuses a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,6 @@ async def connect(
     card = newcomer.card
     args: list[Word] = [
         newcomer.client,
-        await store.not_after_ms(),
         b"".join(card.fingerprints),
         newcomer.role,
         pack(row),
@@ -104,7 +105,13 @@ async def connect(
         newcomer.token_counter,
         *lost,
     ]
-    return _connected(await store.run(_CONNECT, _connect_keys(newcomer.client), args), card.fingerprint)
+    try:
+        reply = await attempt(store, _CONNECT, _connect_keys(newcomer.client), *args)
+    except StoreReplyError as refusal:
+        if refusal.word not in _REFUSALS:
+            raise
+        return NotRegistered(refusal.word)
+    return _connected(reply, card.fingerprint)
 
 
 async def depart(
@@ -115,7 +122,7 @@ async def depart(
     ``back_by_ms`` is when the device should be back, by the store's clock; 0 if it is not expected back.
     """
     where = [keys.device(client), keys.instances(client), keys.watchers(client)]
-    match await store.run(_DEPART, where, [await store.not_after_ms(), cause, back_by_ms, *numbers]):
+    match await change(store, _DEPART, where, cause, back_by_ms, *numbers):
         case [1, list(watching)]:
             return words(watching)
         case _:
@@ -130,21 +137,21 @@ async def register(
     Raises ``StoreError``.
     """
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
-    args: list[Word] = [await store.not_after_ms(), number, row.role, pack(row), row.instance, fingerprint]
-    match await store.run(_REGISTER, where, args):
-        case [b"registered", list(watching)]:
-            return words(watching)
-        case _:
-            return None
+    args: list[Word] = [number, row.role, pack(row), row.instance, fingerprint]
+    try:
+        reply = await change(store, _REGISTER, where, *args)
+    except Refused:
+        return None
+    return words(items(reply))
 
 
-async def confirm(store: Store, client: ClientId, number: int, counter: int) -> str:
-    """Record that a token is on the device's disk; return ``confirmed``, ``superseded`` or ``unknown``.
+async def confirm(store: Store, client: ClientId, number: int, counter: int) -> None:
+    """Record that a token is on the device's disk.
 
-    Raises ``StoreError``.
+    Raises ``Refused``: ``superseded`` for any but the agent's connection, ``mismatch`` for a counter that was not
+    issued; ``StoreError``.
     """
-    reply = await store.run(_CONFIRM, [keys.device(client)], [await store.not_after_ms(), number, counter])
-    return word(reply)
+    await change(store, _CONFIRM, [keys.device(client)], number, counter)
 
 
 def compatibility(card: VerifiedCard) -> bytes:
@@ -156,13 +163,6 @@ def compatibility(card: VerifiedCard) -> bytes:
 def words(reply: Sequence[Reply]) -> tuple[str, ...]:
     """Return the names in a reply."""
     return tuple(item.decode() for item in reply if isinstance(item, bytes))
-
-
-def word(reply: Reply) -> str:
-    """Return the one word of a reply. Raises ``TypeError`` for any other reply."""
-    if not isinstance(reply, bytes):
-        raise TypeError("the reply is not a single word")
-    return reply.decode()
 
 
 def _connect_keys(client: ClientId) -> list[bytes]:
@@ -202,8 +202,6 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegist
             )
         case [b"full", list(rows)]:
             return NotRegistered("full", instances(rows))
-        case [bytes(refusal)]:
-            return NotRegistered(refusal.decode())
         case _:
             raise TypeError("unexpected reply of the script connect")
 

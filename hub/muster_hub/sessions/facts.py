@@ -8,7 +8,7 @@ from msgspec import Struct
 from muster_hub.context import NodeContext
 from muster_hub.store import keys, rows
 from muster_hub.store.adapter import Reply, all_of
-from muster_hub.store.cells import data, items, number, pairs, text, unpack
+from muster_hub.store.cells import data, items, number, pairs, text
 from muster_hub.store.rows import Seat
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
@@ -158,18 +158,12 @@ def _about_peers(
 
 @lru_cache(maxsize=rows.ROWS_CACHED)
 def _compatibility(packed: bytes) -> Compatibility:
-    row = rows.compatibility_row(packed)
+    row = rows.read(packed, rows.CompatibilityRow)
     return Compatibility(row.protocol, row.app, row.modes)
 
 
 def _use(packed: bytes) -> GrantUse | None:
     if not packed:
         return None
-    session, invite, state, since, shared = unpack(packed)
-    return GrantUse(
-        session=SessionId(text(session)),
-        invite=InviteId(data(invite)),
-        spent=state == b"spent",
-        since=TimeMs(number(since)),
-        shared=shared == 1,
-    )
+    row = rows.read(packed, rows.UseRow)
+    return GrantUse(row.session, row.invite, spent=row.state == "spent", since=row.since_ms, shared=row.shared == 1)

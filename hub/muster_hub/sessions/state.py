@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from muster_hub.context import NodeContext
 from muster_hub.store import keys
-from muster_hub.store.cells import data, items, number, pairs, text, unpack
-from muster_hub.store.rows import ROWS_CACHED
+from muster_hub.store.cells import data, items, number, pairs, text
+from muster_hub.store.rows import ROWS_CACHED, MemberRow, read
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
 from muster_protocol.decision import must_trust_each_other
@@ -113,13 +113,13 @@ def read_members(roster: object) -> dict[ClientId, RosterMember]:
 
 @lru_cache(maxsize=ROWS_CACHED)
 def _member(client: bytes, packed: bytes) -> RosterMember:
-    state, fingerprint, since, reason, invite, order, _ = unpack(packed)
+    row = read(packed, MemberRow)
     return RosterMember(
         client=ClientId(client.decode()),
-        state=MemberState(text(state)),
-        fingerprint=Fingerprint(data(fingerprint)),
-        since=TimeMs(number(since)),
-        reason=Reason(text(reason)) if reason else None,
-        invite=InviteId(data(invite)) if invite else None,
-        order=number(order),
+        state=row.state,
+        fingerprint=row.fingerprint,
+        since=row.since_ms,
+        reason=Reason(row.reason) if row.reason else None,
+        invite=InviteId(row.invite) if row.invite else None,
+        order=row.order,
     )

@@ -1,4 +1,4 @@
-"""The store's clock, as far as this process knows it, and the clock of this machine that it is kept by."""
+"""An estimate of the store's clock, and the clock of this machine that it is based on."""
 
 import asyncio
 import time
@@ -6,8 +6,8 @@ import time
 from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.wire import Reply
 
-# A clock that runs on while the machine sleeps, where the system has one: a laptop that wakes must not
-# believe that no time went by.
+# A clock that runs on while the machine sleeps, where the system has one: a laptop that wakes has to notice
+# that time passed.
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", None)
 
 
@@ -24,10 +24,10 @@ def boot_s() -> float:
 
 
 class StoreClock:
-    """An estimate of the store's clock: what TIME answered, and what went by here since the answer came.
+    """An estimate of the store's clock: the last answer to TIME plus the time that passed here since.
 
     The estimate is behind the store by the answer's way back, never ahead of it. So a `not_after` made from it is
-    never later than it was meant.
+    never too late.
     """
 
     __slots__ = ("_read_at_ms", "_store_ms", "known")
@@ -47,7 +47,7 @@ class StoreClock:
         self.known.set()
 
     def age_ms(self) -> int:
-        """Return how long ago the store's clock was read; since for ever when it never was."""
+        """Return how long ago the store's clock was read; a very long time when it never was."""
         return boot_ms() - (self._read_at_ms or 0)
 
     def now_ms(self) -> int:

@@ -1,25 +1,27 @@
-"""What this store keeps of what the hub acknowledges, in words; and whose store it is."""
+"""What a store keeps after a failure, in words, and which hub it belongs to."""
 
 import asyncio
 from dataclasses import dataclass
 
 from muster_hub.store.adapter import CALL_TIMEOUT_S, Store
 from muster_hub.store.engine import OLDEST
-from muster_hub.store.errors import StoreCause, StoreRefused, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreRefused, StoreReplyError, StoreUnavailable
 from muster_hub.store.keys import HUB
 from muster_hub.store.scripts import script
+from muster_hub.store.steps import attempt
 from muster_hub.store.urls import SETTING, Address
 from muster_hub.store.wire import ErrorReply, Reply, Wire, WireLostError, pack
 
 NOEVICTION = "noeviction"
 FINGERPRINT_BYTES = 32
 _CLAIM = script("claim_hub")
-_UNKNOWN = ""  # what the store does not tell
+_ANOTHER_HUB = "another_hub"
+_UNKNOWN = ""  # a value that the store does not tell
 
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """What a store told about itself. `unverified` when it would not tell all of it; `sentence` says it to people."""
+    """The durability of a store. `unverified` when the store does not tell all of it; `sentence` is for people."""
 
     version: str
     appendfsync: str
@@ -30,7 +32,7 @@ class Durability:
 
 
 async def durability(address: Address, *, store_replicas: int = 0) -> Durability:
-    """Ask a store what it keeps.
+    """Ask a store for its durability.
 
     StoreRefused when it is older than 7.0, evicts keys when its memory is full, or spreads its keys over a cluster.
     StoreUnavailable when it does not answer within CALL_TIMEOUT_S.
@@ -51,7 +53,7 @@ async def durability(address: Address, *, store_replicas: int = 0) -> Durability
 
 
 def judge(info: dict[str, str], config: dict[str, str], *, store_replicas: int) -> Durability:
-    """Judge what a store told: INFO, and CONFIG, which is empty where the store keeps that to itself."""
+    """Derive the durability from INFO and CONFIG; CONFIG is empty where the store does not show it."""
     version = info.get("valkey_version") or info.get("redis_version", _UNKNOWN)
     policy = config.get("maxmemory-policy") or info.get("maxmemory_policy", _UNKNOWN)
     appendonly = config.get("appendonly") or {"1": "yes", "0": "no"}.get(info.get("aof_enabled", _UNKNOWN), _UNKNOWN)
@@ -70,27 +72,29 @@ def judge(info: dict[str, str], config: dict[str, str], *, store_replicas: int) 
 
 
 async def claim_hub(store: Store, fingerprint: bytes) -> None:
-    """Write down that the store is this hub's, by the fingerprint of its key (32 bytes).
+    """Record that the store belongs to this hub, by the fingerprint of its key (32 bytes).
 
     StoreRefused when it is another hub's; StoreUnavailable when it does not answer; ValueError for another length.
     """
     if len(fingerprint) != FINGERPRINT_BYTES:
         raise ValueError(f"a fingerprint has {FINGERPRINT_BYTES} bytes")
-    if await store.run(_CLAIM, [HUB], [fingerprint, await store.not_after_ms()]) != 1:
+    try:
+        await attempt(store, _CLAIM, [HUB], fingerprint)
+    except StoreReplyError as refusal:
+        if refusal.word != _ANOTHER_HUB:
+            raise
         raise StoreRefused(
             SETTING, "this store belongs to a hub with another key; give this hub that key file, or a store of its own"
-        )
+        ) from None
 
 
 def _refuse(version: str, policy: str, info: dict[str, str]) -> None:
     if version and tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
         raise StoreRefused(SETTING, f"the server is {version}; 7.0 or newer is needed")
     if policy not in {NOEVICTION, _UNKNOWN}:
-        raise StoreRefused(SETTING, f"maxmemory-policy is {policy}, which forgets keys; set it to {NOEVICTION}")
+        raise StoreRefused(SETTING, f"maxmemory-policy is {policy}, which evicts keys; set it to {NOEVICTION}")
     if info.get("cluster_enabled") == "1":
-        raise StoreRefused(
-            SETTING, "the server is part of a cluster, and this hub speaks to one primary; name such a one"
-        )
+        raise StoreRefused(SETTING, "the server is part of a cluster, which this hub cannot use; name a single server")
     if info.get("role") == "slave":
         raise StoreRefused(SETTING, "the server is a replica; name its primary")
 
@@ -102,9 +106,9 @@ def _disk_sentence(appendfsync: str) -> str:
         case "everysec":
             return "If the store's machine fails, the last second of what was acknowledged can be lost."
         case "no":
-            return "If the store's machine fails, what its system had not written yet is lost, half a minute or so."
+            return "If the store's machine fails, up to about half a minute of what was acknowledged is lost."
         case "off":
-            return "The store writes no log (appendonly no): when it ends, all since its last snapshot is lost."
+            return "The store writes no log (appendonly no): when it ends, changes since its last snapshot are lost."
         case _:
             return "The store does not tell how it writes to disk: unverified."
 
@@ -130,7 +134,7 @@ async def _info(wire: Wire) -> dict[str, str]:
 
 
 async def _config(wire: Wire) -> dict[str, str]:
-    """Return the settings that matter; none where the store's rules keep CONFIG from this user."""
+    """Return the settings that matter, none where the store does not allow CONFIG to this user."""
     await wire.send([pack(b"CONFIG", b"GET", b"append*", b"maxmemory-policy")])
     reply = await wire.receive()
     return {} if isinstance(reply, ErrorReply) else _pairs(reply)

@@ -1,4 +1,4 @@
-"""What can go wrong between the hub and its store, as three exceptions and one table of causes."""
+"""The errors of the store: three exceptions, and the causes of an unavailable store."""
 
 from enum import StrEnum, unique
 
@@ -23,15 +23,15 @@ class StoreCause(StrEnum):
     MASTER_DOWN = "master_down"  # a replica that lost its primary
     BUSY = "busy"  # another client's script does not end
     REFUSED_LOGIN = "refused_login"  # the password or its rights are not accepted
-    UNKNOWN_SCRIPT = "unknown_script"  # scripts were flushed faster than they could be loaded
+    UNKNOWN_SCRIPT = "unknown_script"  # the store forgot the scripts; the next connection loads them
 
 
 class StoreError(Exception):
-    """Anything that the store room reports to its callers."""
+    """The store did not do what was asked for; base of the errors below."""
 
 
 class StoreUnavailable(StoreError):
-    """The store gave no answer; the caller may send the same request again.
+    """Raised when the store gave no answer; the caller may send the same request again.
 
     `outcome_unknown` is True when the call may have been carried out, now or up to its `not_after`.
     """
@@ -43,7 +43,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreReplyError(StoreError):
-    """A script refused with a word of its own, or the store found the call wrong. `word` is safe to log."""
+    """Raised when a script refused, or the store rejected the call. `word` says why and is safe to log."""
 
     def __init__(self, word: str, detail: str = "") -> None:
         super().__init__(f"store refused: {word}" + (f" ({detail})" if detail else ""))
@@ -51,7 +51,7 @@ class StoreReplyError(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The hub does not use this store. `setting` names what has to change; the sentence says how."""
+    """Raised when the hub cannot use this store. `setting` names what has to change; the sentence says how."""
 
     def __init__(self, setting: str, sentence: str) -> None:
         super().__init__(f"{setting}: {sentence}")

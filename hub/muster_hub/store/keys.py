@@ -1,37 +1,49 @@
-"""Every key that the hub keeps in its store, what each holds, and what bounds it.
+"""Every key that the hub keeps in its store: its type, what it holds, and what bounds it.
 
 A key carries its bucket as a hash tag, `{b:00}` to `{b:ff}`, the first byte of the id it belongs to, so that all keys
-of one device (or one session) lie in one slot of a cluster and one script may touch them together.
+of one device (or one session) lie in one slot of a cluster and one script may touch them together. The scripts take the
+bounds from here.
 
 | key | type | holds | bound |
 |---|---|---|---|
-| `{b:xx}:d:<client>` | hash | a device: card, standing, `ver`, serial, continuity | 8 KiB; a day if nobody trusts it |
-| `{b:xx}:dp:<client>` | hash | peers: trust statements that this device made | 4,096 peers |
-| `{b:xx}:dg:<client>` | hash | grants that this device made | 4,096 grants |
+| `{b:xx}:d:<client>` | hash | a device: card, standing, `ver`, serial, continuity | 8 KiB; a day without a peer |
+| `{b:xx}:dp:<client>` | hash | peers: trust statements that this device made | MAX_PEERS (1,024) |
+| `{b:xx}:dg:<client>` | hash | grants that this device made | MAX_PEERS (1,024); a day without a peer |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
-| `{b:xx}:di:<client>` | hash | instances: the agent seat and command lines, by node and incarnation | 1 + 8 |
-| `{b:xx}:dx:<client>` | hash | inbox: pushes that wait for an acknowledgement | 64; each until it expires, a day |
-| `{b:xx}:ds:<client>` | sorted set | noted: sessions it was held for, by hard end | 256; until that end, 7 days |
-| `{b:xx}:dw:<client>` | sorted set | watchers: who asked to be told of presence, by its end | 4,096; minutes each |
+| `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
+| `{b:xx}:dx:<client>` | hash | inbox: pushes that wait for an acknowledgement | MAX_INBOX (64); a day each at most |
+| `{b:xx}:ds:<client>` | sorted set | session index: sessions it is held for, by end | MAX_INDEXED_SESSIONS (256) |
+| `{b:xx}:dw:<client>` | hash | watchers: nodes that are told of presence, and until when | nodes; a minute each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
-| `{b:xx}:sr:<session>` | hash | roster: all who were ever seated, with their keys | 256; with the session |
-| `{b:xx}:sv:<session>` | hash | floors: the least `ver` to join at, the cuts made | devices noted; with the session |
-| `{b:xx}:se:<session>` | hash | epochs: number to signed statement, and hashes | the newest 256; with the session |
+| `{b:xx}:sr:<session>` | hash | roster: all devices that were ever members | MAX_INVITES_PER_SESSION (256) + 1 |
+| `{b:xx}:sv:<session>` | hash | minimum versions: least `ver` to join, cuts | a device: MAX_CUTS_REMEMBERED (64) |
+| `{b:xx}:se:<session>` | hash | epochs: number to signed statement, and hashes | MAX_EPOCHS_KEPT (256) |
 | `{b:xx}:sx:<session>` | hash | sealed: keys, admissions, newest `joined` | members, 8 KiB each; with the session |
-| `{b:xx}:si:<session>` | hash | judged: live invites by device, and how the others ended | 256; with the session |
-| `{b:xx}:out` | stream | outbox: effects until they are drained, and records | the newest 1,000 records |
-| `{b:xx}:due` | sorted set | due: seats that wait for their `joined`, by deadline | as many as seats, seconds each |
-| `{b:xx}:drained` | hash | the last outbox id taken into each chain, and by whom | one per bucket |
-| `{n}:leases` | hash | leases: one row per node, its incarnation and counter | nodes; a day after burial |
-| `{n:<node>}:bus` | sharded channel | what other nodes say to this one | nothing is kept |
-| `{h}:hub` | hash | this store's hub: fingerprint of its key | one |
+| `{b:xx}:si:<session>` | hash | invite outcomes: live invites, ends of others | MAX_INVITES_PER_SESSION (256) |
+| `{b:xx}:out` | stream | outbox: effects until they are drained, and records | MAX_RECORDS_KEPT (1,000) records |
+| `{b:xx}:due` | sorted set | seats that wait for their `joined`, by deadline | as many as seats, seconds each |
+| `{b:xx}:drained` | hash | by consumer, the last outbox id that it took | consumers: one |
+| `{n}:leases` | hash | leases: one row per node, its incarnation and counter | MAX_NODES (1,024); a day after the end |
+| `{n:<node>}:bus` | channel | sharded channel: what other nodes send to this one | nothing is kept |
+| `{h}:hub` | string | this store's hub: fingerprint of its key | one |
 """
 
 from functools import lru_cache
 
 BUCKETS = 256
 KEYS_CACHED = 2_048
-"""Keys that are not spelled out again, 0.2 KiB each: those of some hundred devices and sessions."""
+"""Keys that are cached, 0.2 KiB each: those of some hundred devices and sessions."""
+DAY_MS = 86_400_000
+MAX_PEERS = 1_024
+MAX_CLI_INSTANCES = 8
+MAX_INBOX = 64
+MAX_INDEXED_SESSIONS = 256
+MAX_INVITES_PER_SESSION = 256
+MAX_EPOCHS_KEPT = 256
+MAX_CUTS_REMEMBERED = 64
+MAX_RECORDS_KEPT = 1_000
+RECORDS_TRIMMED_AT_ONCE = 256
+MAX_NODES = 1_024
 LEASES = b"{n}:leases"
 HUB = b"{h}:hub"
 
@@ -79,7 +91,7 @@ def grants(client: str) -> bytes:
 
 
 def uses(client: str) -> bytes:
-    """Return the key of what was held or spent of a device's one-shot grants."""
+    """Return the key of the uses that are held or spent of a device's one-shot grants."""
     return _key(client, b"du")
 
 
@@ -89,17 +101,17 @@ def instances(client: str) -> bytes:
 
 
 def inbox(client: str) -> bytes:
-    """Return the key of what waits for a device until it acknowledges it."""
+    """Return the key of the pushes that wait for a device's acknowledgement."""
     return _key(client, b"dx")
 
 
 def session_index(client: str) -> bytes:
-    """Return the key of the sessions that a device was held for."""
+    """Return the key of the sessions that a device was held for, by their hard end."""
     return _key(client, b"ds")
 
 
 def watchers(client: str) -> bytes:
-    """Return the key of who watches a device's presence."""
+    """Return the key of the nodes that watch a device's presence."""
     return _key(client, b"dw")
 
 
@@ -124,12 +136,12 @@ def epochs(sid: str) -> bytes:
 
 
 def sealed(sid: str) -> bytes:
-    """Return the key of a session's admissions that were not opened yet."""
+    """Return the key of a session's sealed keys, admissions and newest `joined` statements."""
     return _key(sid, b"sx")
 
 
 def invite_outcomes(sid: str) -> bytes:
-    """Return the key of a session's verdicts over joins."""
+    """Return the key of a session's live invites, and of how its other invites ended."""
     return _key(sid, b"si")
 
 
@@ -144,12 +156,12 @@ def due(number: int) -> bytes:
 
 
 def drained(number: int) -> bytes:
-    """Return the key of how far a bucket's outbox was drained."""
+    """Return the key of how far each consumer drained a bucket's outbox."""
     return tag(number) + b":drained"
 
 
 def channel(node: str) -> bytes:
-    """Return the sharded channel on which a node listens."""
+    """Return the sharded channel to which a node subscribes."""
     return b"{n:" + node.encode() + b"}:bus"
 
 

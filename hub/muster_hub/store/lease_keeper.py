@@ -1,4 +1,4 @@
-"""The task that keeps this node's lease, and tells who else lost theirs."""
+"""The task that renews this node's lease and reports nodes that lost theirs."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,28 +7,29 @@ import structlog
 
 from muster_hub.store.adapter import Reply, Store
 from muster_hub.store.clock import boot_s
-from muster_hub.store.errors import StoreError, StoreUnavailable
+from muster_hub.store.errors import StoreError, StoreReplyError, StoreUnavailable
 from muster_hub.store.keys import LEASES
 from muster_hub.store.leases import LeaseRow, LeaseTable, NodeLost, Renewed, Tombstone
 from muster_hub.store.scripts import script
+from muster_hub.store.steps import attempt
 
 _LEASE = script("lease")
-_BURY = script("tombstone")
-_BURIED = b"buried"
-_REPLACED = b"replaced"
+_TOMBSTONE = script("tombstone")
+_ENDED = "tombstone"
+_REPLACED = "replaced"
 
 _log = structlog.get_logger(__name__)
 
 
 class NodeReplacedError(StoreError):
-    """Another process began to use this node's name; this one has to end."""
+    """Raised when another process uses this node's name; this one has to end."""
 
 
 class LeaseKeeper:
     """Renews one node's lease for as long as `run` runs.
 
     `on_change` is called for every node lost, and for every incarnation that this node begins: its first one, and a
-    new one after it was away for so long that others buried it. It must register its connections anew then.
+    new one after it was away for so long that others ended it. It must then register its connections again.
     """
 
     __slots__ = ("_new_incarnation", "_on_change", "_store", "_unreachable", "table")
@@ -53,11 +54,11 @@ class LeaseKeeper:
         return self.table.incarnation
 
     def acting(self) -> bool:
-        """Say whether this node may relay and decide at this moment; asked before every frame."""
+        """Return whether this node may relay and decide at this moment; asked before every frame."""
         return self.table.acting(boot_s())
 
     def live(self, node: str, incarnation: str) -> bool:
-        """Say whether an incarnation of a node counts as live."""
+        """Return whether an incarnation of a node counts as live."""
         return self.table.live(node, incarnation)
 
     async def run(self) -> None:
@@ -74,23 +75,26 @@ class LeaseKeeper:
             await asyncio.sleep(max(0.0, due_s + self.table.next_read_in_s() - boot_s()))
 
     async def renew(self) -> None:
-        """Renew once, bury what stood still, and report what changed. StoreUnavailable when the store is away."""
+        """Renew once, end what stood still, and report what changed. StoreUnavailable when the store is away."""
         if await self._renew():
-            await self._renew()  # what was buried just now is lost from here on, not a second later
+            await self._renew()  # a lease that was just ended counts as lost now, not a second later
 
     async def leave(self) -> None:
-        """Give the lease up, so that nobody waits for it to run out. StoreUnavailable when the store is away."""
+        """End the own lease, so that others need not wait. StoreUnavailable when the store is away."""
         row = self.table.own_row()
         if row is not None:
             await self._end(Tombstone(self.table.node, row.incarnation, row.counter))
 
     async def _renew(self) -> bool:
-        """Renew once; say whether something was buried."""
+        """Renew once; return whether a lease was ended."""
         asked_s = boot_s()
-        reply = await self._ask()
-        if reply == _REPLACED:
-            raise NodeReplacedError(f"another process uses the node name {self.table.node}")
-        if reply == _BURIED:
+        try:
+            reply = await self._raise_counter()
+        except StoreReplyError as refusal:
+            if refusal.word == _REPLACED:
+                raise NodeReplacedError(f"another process uses the node name {self.table.node}") from None
+            if refusal.word != _ENDED:
+                raise
             _log.warning("lease_tombstoned", node=self.table.node, incarnation=self.incarnation[:8])
             self.table.begin(self._new_incarnation())
             return True
@@ -102,22 +106,18 @@ class LeaseKeeper:
                 self._on_change(effect)
         return any([await self._end_lost(suspect) for suspect in suspects])
 
-    async def _ask(self) -> Reply:
+    async def _raise_counter(self) -> Reply:
         table = self.table
         how = "begin" if table.beginning else "go on"
-        not_after_ms = await self._store.not_after_ms()
-        return await self._store.run(
-            _LEASE, [LEASES], (table.node, table.incarnation, table.next_counter(), how, not_after_ms)
-        )
+        return await attempt(self._store, _LEASE, [LEASES], table.node, table.incarnation, table.next_counter(), how)
 
     async def _end(self, lost: Tombstone) -> bool:
-        args = (lost.node, lost.incarnation, lost.counter, await self._store.not_after_ms())
-        return await self._store.run(_BURY, [LEASES], args) == _BURIED
+        return await attempt(self._store, _TOMBSTONE, [LEASES], lost.node, lost.incarnation, lost.counter) == 1
 
     async def _end_lost(self, lost: Tombstone) -> bool:
-        buried = await self._end(lost)
-        _log.warning("node_stood_still", node=lost.node, incarnation=lost.incarnation[:8], buried=buried)
-        return buried
+        ended = await self._end(lost)
+        _log.warning("node_stood_still", node=lost.node, incarnation=lost.incarnation[:8], tombstoned=ended)
+        return ended
 
     def _note_unreachable(self, error: StoreUnavailable) -> None:
         if not self._unreachable:
@@ -133,5 +133,6 @@ def _rows(reply: Reply) -> dict[str, LeaseRow]:
 
 
 def _row(text: str) -> LeaseRow:
-    incarnation, counter, tombstone_ms = text.split(" ")
+    # A newer node may have appended words.
+    incarnation, counter, tombstone_ms, *_ = text.split(" ")
     return LeaseRow(incarnation, int(counter), int(tombstone_ms))

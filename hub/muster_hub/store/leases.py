@@ -1,12 +1,12 @@
-"""Which nodes live: a pure machine over what the store says, and over one clock of this node's own.
+"""Which nodes live: a pure machine over the leases in the store and the clock of this node.
 
-    seen ---counter stood still for LOST_AFTER_S of successful reads---> Tombstone asked ---the store agrees---> lost
+    seen ---counter stood still for LOST_AFTER_S of successful reads---> Tombstone ---the store agrees---> lost
       ^                                                                     |
       +------------------------the counter moved---------------------------+
 
-A lease is a counter that a node raises every RENEW_EVERY_S. No clock of another machine is ever compared: an observer
-measures, on its own clock, how long it watched a counter stand still. A store that is away proves nothing, so a gap
-between two reads begins the measure anew. `live` and `NodeLost` follow the burial in the store, so all nodes agree.
+A lease is a counter that a node raises every RENEW_EVERY_S. Clocks of different machines are never compared: an
+observer measures, on its own clock, how long a counter stands still. A store that is away proves nothing, so a gap
+between two reads restarts the measure. `live` and `NodeLost` follow the tombstone in the store, so all nodes agree.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ MAX_READ_GAP_S = 2.5  # two reads further apart do not prove that the counter st
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """A lease as the store has it: the incarnation, its counter, and when it was buried (Unix ms, 0 while alive)."""
+    """A lease in the store: the incarnation, its counter, and when it got its tombstone (Unix ms, 0 while it lives)."""
 
     incarnation: str
     counter: int
@@ -30,7 +30,7 @@ class LeaseRow:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """To be asked of the store: bury this incarnation if its counter still stands there."""
+    """A request to the store: end this incarnation if its counter still stands there."""
 
     node: str
     incarnation: str
@@ -39,7 +39,7 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class NodeLost:
-    """An incarnation is gone for good; what it held is nobody's."""
+    """An incarnation ended for good; its connections are gone."""
 
     node: str
     incarnation: str
@@ -47,7 +47,7 @@ class NodeLost:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """This node may act under this incarnation, after it could not: at its start, or after it was buried."""
+    """This node may act under this incarnation, after it could not: at its start, or after it got a tombstone."""
 
     incarnation: str
 
@@ -85,12 +85,12 @@ class LeaseTable:
         return self._renewed_s is None
 
     def begin(self, incarnation: str) -> None:
-        """Begin a new incarnation, after the last one was buried. It may not act before it is renewed."""
+        """Begin a new incarnation, after the last one got a tombstone. It may not act before it is renewed."""
         self.incarnation = incarnation
         self._renewed_s = None
 
     def renewed(self, rows: Mapping[str, LeaseRow], *, asked_s: float, now_s: float) -> list[Effect]:
-        """Take the answer to a renewal: all leases, asked for at `asked_s` and come at `now_s`."""
+        """Take the answer to a renewal: all leases, asked for at `asked_s` and received at `now_s`."""
         effects: list[Effect] = [Renewed(self.incarnation)] if self.beginning else []
         self._renewed_s = asked_s
         step_s = self._step_s(now_s)
@@ -101,7 +101,7 @@ class LeaseTable:
         return effects
 
     def live(self, node: str, incarnation: str) -> bool:
-        """Say whether an incarnation counts as live: it was seen, it is the node's last, and nobody buried it."""
+        """Return whether an incarnation is live: it was seen, it is the node's last, and it has no tombstone."""
         watched = self._nodes.get(node)
         return watched is not None and watched.row.incarnation == incarnation and not watched.row.tombstone_ms
 
@@ -110,12 +110,12 @@ class LeaseTable:
         return sorted(node for node, watched in self._nodes.items() if not watched.row.tombstone_ms)
 
     def own_row(self) -> LeaseRow | None:
-        """Return this node's own lease as last read, None before that or once it was buried."""
+        """Return this node's own lease as last read, None before that or with a tombstone."""
         watched = self._nodes.get(self.node)
         return watched.row if watched and self.live(self.node, self.incarnation) else None
 
     def acting(self, now_s: float) -> bool:
-        """Say whether this node may relay and decide: its last good renewal was asked for a short while ago."""
+        """Return whether this node may relay and decide: it asked for its last good renewal a short while ago."""
         return self._renewed_s is not None and now_s - self._renewed_s < STOP_ACTING_AFTER_S
 
     def next_read_in_s(self) -> float:

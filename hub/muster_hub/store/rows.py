@@ -1,7 +1,11 @@
-"""What the rows of the store hold, field by field: MessagePack arrays, packed here, read here and by the scripts.
+"""The rows of the store, cell by cell: MessagePack arrays that Python and the scripts read and write.
+
+These classes are the layouts. A script names the place of a cell by them: `MEMBER.invite` is the place of `invite` in
+MemberRow. A row may have further cells at its end, which a newer node wrote: readers ignore them, and a script that
+changes a row keeps them.
 
 The scripts' MessagePack is an old one, to which text and bytes are the same; so a row has no bytes type, and each kind
-of row says which of its cells are text.
+of row names its cells that are text.
 """
 
 from functools import lru_cache
@@ -13,7 +17,17 @@ from msgspec import Struct
 
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.connect import Role
-from muster_protocol.ids import Hash, InstanceId, Serial, TimeMs
+from muster_protocol.frames import MemberState
+from muster_protocol.ids import (
+    ClientId,
+    Fingerprint,
+    Hash,
+    InstanceId,
+    InviteId,
+    Serial,
+    SessionId,
+    TimeMs,
+)
 
 
 class Seat(NamedTuple):
@@ -25,7 +39,7 @@ class Seat(NamedTuple):
 
 
 class Row(Struct, frozen=True, array_like=True):
-    """Any row; ``TEXT`` are the places of its cells that are text."""
+    """A row; ``TEXT`` are the places of its cells that are text."""
 
     TEXT: ClassVar[tuple[int, ...]]
 
@@ -33,7 +47,7 @@ class Row(Struct, frozen=True, array_like=True):
 R = TypeVar("R", bound=Row)
 
 ROWS_CACHED = 512
-"""Rows of each kind that are not read again while their bytes are the same, a KiB each at most."""
+"""Rows of each kind that are cached by their bytes, a KiB each at most."""
 
 
 class InstanceRow(Row, frozen=True, array_like=True):
@@ -49,7 +63,7 @@ class InstanceRow(Row, frozen=True, array_like=True):
 
 
 class CompatibilityRow(Row, frozen=True, array_like=True):
-    """``compat`` of a device: its protocol range, its application, and the modes it serves."""
+    """The field ``compat`` of a device: its protocol range, its application, and the modes it serves."""
 
     TEXT: ClassVar = (2, 3)
 
@@ -80,7 +94,7 @@ class PeerRow(Row, frozen=True, array_like=True):
 class GrantRow(Row, frozen=True, array_like=True):
     """One peer in ``keys.grants``: the newest grant, its revocation, or the untrust that ended it.
 
-    A revocation says nothing but its grant's id; what it leaves out is empty, 0 or None. An untrust counts as a
+    A revocation has its grant's id; its other cells are empty, 0 or None. An untrust counts as a
     revocation with its own serial, no grant's id, and ``signed`` empty: it stands in ``keys.peers``.
     """
 
@@ -100,43 +114,142 @@ class GrantRow(Row, frozen=True, array_like=True):
     signed: bytes
 
 
+class MemberRow(Row, frozen=True, array_like=True):
+    """One member in ``keys.roster``, under its client id. ``invite`` is empty for the creator."""
+
+    TEXT: ClassVar = (0, 3)
+
+    state: MemberState
+    fingerprint: Fingerprint
+    since_ms: TimeMs
+    reason: str
+    """Why it is out; empty for a member, and for one who left by itself."""
+    invite: bytes
+    order: int
+    """The epoch in which it came in, 0 for the creator."""
+    instance: bytes
+    """The instance that joined; empty while the seat waits for its ``joined``."""
+
+
+class LiveInviteRow(Row, frozen=True, array_like=True):
+    """One live invite in ``keys.invite_outcomes``, under ``live:`` and its device."""
+
+    TEXT: ClassVar = (1, 5)
+
+    invite: InviteId
+    state: Literal["sent", "answered"]
+    expires_ms: TimeMs
+    answer_hash: bytes
+    refused_epoch: bytes
+    """Hash of an epoch that was refused because of this invite; empty if none was."""
+    refused_reason: str
+
+
+class UseRow(Row, frozen=True, array_like=True):
+    """The use of a one-shot grant in ``keys.uses``, under the grant's id."""
+
+    TEXT: ClassVar = (0, 2)
+
+    session: SessionId
+    invite: InviteId
+    state: Literal["held", "spent"]
+    since_ms: TimeMs
+    shared: int
+    """1: the same join was asked for more than once, and each request relies on the hold."""
+
+
+class PushRow(Row, frozen=True, array_like=True):
+    """One push in ``keys.inbox``, under its push id. Pushes are delivered by ``order``, lowest first."""
+
+    TEXT: ClassVar = ()
+
+    order: int
+    expires_ms: TimeMs
+    frame: bytes
+
+
+class DueRow(Row, frozen=True, array_like=True):
+    """A seat in ``keys.due``: it is taken back if its ``joined`` does not come in time."""
+
+    TEXT: ClassVar = (0, 1)
+
+    session: SessionId
+    client: ClientId
+    invite: InviteId
+
+
+class CutRow(Row, frozen=True, array_like=True):
+    """The entry ``cut`` of an outbox: a restriction of a device to carry into one session."""
+
+    TEXT: ClassVar = (0, 1, 3)
+
+    device: ClientId
+    session: SessionId
+    ver: int
+    why: str
+    about: bytes
+
+
+class AdmissionRow(Row, frozen=True, array_like=True):
+    """The entry ``admission`` of an outbox: an admission to put into an inbox."""
+
+    TEXT: ClassVar = (0, 1)
+
+    session: SessionId
+    client: ClientId
+    hash: Hash
+
+
+class NotifyRow(Row, frozen=True, array_like=True):
+    """The entry ``notify`` of an outbox: a device to notify of its inbox."""
+
+    TEXT: ClassVar = (0,)
+
+    client: ClientId
+
+
+class RecordRow(Row, frozen=True, array_like=True):
+    """The entry ``record`` of an outbox: what happened, for the audit (SPEC.md section 10). Empty: does not apply."""
+
+    TEXT: ClassVar = (0, 1, 2, 3, 4, 5)
+
+    kind: str
+    actor: str
+    subject: str
+    session: str
+    outcome: str
+    reason: str
+    statement: bytes
+
+
 def pack(row: Row) -> bytes:
-    """Give a row's bytes."""
+    """Return a row's bytes."""
     return cast("bytes", msgpack.packb(msgspec.structs.astuple(row), use_bin_type=False))
 
 
 @lru_cache(maxsize=ROWS_CACHED)
 def instance_row(data: bytes) -> InstanceRow:
-    """Read a row; ValueError for bytes that are none of this kind, as with the others."""
-    return _read(data, InstanceRow)
-
-
-def compatibility_row(data: bytes) -> CompatibilityRow:
-    """Read a row."""
-    return _read(data, CompatibilityRow)
-
-
-def peer_row(data: bytes) -> PeerRow:
-    """Read a row."""
-    return _read(data, PeerRow)
+    """Read a row; ValueError for other bytes."""
+    return read(data, InstanceRow)
 
 
 @lru_cache(maxsize=ROWS_CACHED)
 def grant_row(data: bytes) -> GrantRow:
-    """Read a row."""
-    return _read(data, GrantRow)
+    """Read a row; ValueError for other bytes."""
+    return read(data, GrantRow)
 
 
-def seat(number: int, row: InstanceRow) -> Seat:
-    """Give the seat that a row describes."""
-    return Seat(row.node, row.incarnation, number)
-
-
-def _read(data: bytes, row: type[R]) -> R:
+def read(data: bytes, row: type[R]) -> R:
+    """Read a row of this kind and ignore cells behind its own; ValueError for bytes that are no such row."""
     cells = msgpack.unpackb(data, raw=True)
     for place in row.TEXT:
         cells[place] = _text(cells[place])
     return msgspec.convert(cells, row, builtin_types=(bytes,))
+
+
+def seat(number: int, row: InstanceRow) -> Seat:
+    """Return the seat that a row describes."""
+    return Seat(row.node, row.incarnation, number)
 
 
 def _text(cell: object) -> object:

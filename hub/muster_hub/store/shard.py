@@ -1,8 +1,8 @@
 """One shard of the store: one connection, one pipeline in flight, and the queue of calls for the next one.
 
 A task of its own, `serve`, connects, sends and receives; callers queue a call and wait for its answer. So an error, or
-a caller that gives up, touches one call and never the connection. Nothing is sent twice, but for a call that the store
-said it did not carry out, since it did not know the script.
+a caller that gives up, touches one call and never the connection. Nothing is sent twice. A new connection loads every
+script first; when the store forgets them, the connection ends.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ import structlog
 
 from muster_hub.store.clock import StoreClock
 from muster_hub.store.errors import StoreCause, StoreUnavailable
-from muster_hub.store.keys import slot_tag
 from muster_hub.store.pipeline import Pipeline, StoreCall
-from muster_hub.store.scripts import Script
+from muster_hub.store.scripts import Script, all_scripts
 from muster_hub.store.urls import Address
 from muster_hub.store.waiting import Waiting
-from muster_hub.store.wire import Reply, Wire, WireLostError, Word, pack
+from muster_hub.store.wire import ErrorReply, Reply, Wire, WireLostError, Word, cause_of, pack
 
-CALL_TIMEOUT_S = 1.0  # a caller has its answer, or hears that there is none, within this time
+CALL_TIMEOUT_S = 1.0  # a call has its answer, or a refusal, within this time
+CALL_TIMEOUT_MS = int(CALL_TIMEOUT_S * 1000)
 FAIL_FAST_S = 0.2  # for this long after a failed attempt to connect, calls are refused at once
 RECONNECT_MIN_S = 0.05
 RECONNECT_MAX_S = 2.0
@@ -35,25 +35,25 @@ class Shard:
     __slots__ = (
         "_address",
         "_away",
-        "_clock",
         "_closed",
         "_failed_at_s",
-        "_known",
         "_loop",
+        "_scripts",
         "_store_replicas",
         "_waiting",
         "_wake",
         "_wire",
+        "clock",
     )
 
-    def __init__(self, address: Address, clock: StoreClock, *, store_replicas: int = 0) -> None:
+    def __init__(self, address: Address, *, store_replicas: int = 0, scripts: Sequence[Script] | None = None) -> None:
         self._address = address
         self._store_replicas = store_replicas
-        self._clock = clock
+        self._scripts = all_scripts() if scripts is None else scripts
+        self.clock = StoreClock()
         self._loop = asyncio.get_running_loop()
         self._waiting = Waiting()
         self._wake = asyncio.Event()
-        self._known: set[bytes] = set()
         self._wire: Wire | None = None
         self._away = StoreCause.AWAY
         self._failed_at_s: float | None = None
@@ -61,17 +61,27 @@ class Shard:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, as far as its last use told."""
+        """Whether there is a connection, as of its last use."""
         return self._wire is not None
 
-    def submit(self, script: Script, keys: Sequence[bytes], args: Sequence[Word]) -> asyncio.Future[Reply]:
-        """Queue a call; its answer comes through the future. StoreUnavailable at once when it cannot be queued."""
+    def submit(
+        self, script: Script, keys: Sequence[bytes], args: Sequence[Word], not_after_ms: int | None = None
+    ) -> asyncio.Future[Reply]:
+        """Queue a call; its answer comes through the future. StoreUnavailable at once when it cannot be queued.
+
+        A timed script gets `not_after` as its first argument: the moment when its caller stops waiting, by this
+        shard's clock, unless `not_after_ms` is given.
+        """
         now_s = self._loop.time()
         refusal = self._refusal(now_s)
         if refusal is not None:
             raise StoreUnavailable(refusal, outcome_unknown=False)
-        packed = pack(b"EVALSHA", script.sha1, len(keys), *keys, *args)
-        call = StoreCall(script, slot_tag(keys[0]), packed, self._loop.create_future(), now_s)
+        if script.timed:
+            not_after = self.clock.now_ms() + CALL_TIMEOUT_MS if not_after_ms is None else not_after_ms
+            packed = pack(b"EVALSHA", script.sha1, len(keys), *keys, not_after, *args)
+        else:
+            packed = pack(b"EVALSHA", script.sha1, len(keys), *keys, *args)
+        call = StoreCall(script, packed, self._loop.create_future(), now_s)
         self._waiting.add(call)
         self._wake.set()
         return call.answer
@@ -109,10 +119,11 @@ class Shard:
     async def _attempt(self) -> Wire:
         wire = Wire(self._address)
         try:
-            # Whoever waits for this attempt has its answer in time, whatever becomes of it.
+            # A call that waits for this attempt is answered in time, also when the attempt fails.
             async with asyncio.timeout_at((self._waiting.oldest_s or self._loop.time()) + CALL_TIMEOUT_S):
                 await wire.connect()
-                self._clock.take(await wire.ask(b"TIME"))
+                await self._load_scripts(wire)
+                self.clock.take(await wire.ask(b"TIME"))
         except TimeoutError:
             await wire.close()
             raise WireLostError(StoreCause.TIMEOUT, "connecting") from None
@@ -122,9 +133,16 @@ class Shard:
         if self._failed_at_s is not None:
             _log.info("store_connected", store=self._address.describe())
         self._failed_at_s = None
-        self._known.clear()
         self._wire = wire
         return wire
+
+    async def _load_scripts(self, wire: Wire) -> None:
+        """Load every script; WireLostError when the store does not take one."""
+        await wire.send([pack(b"SCRIPT", b"LOAD", script.source) for script in self._scripts])
+        for script in self._scripts:
+            reply = await wire.receive()
+            if isinstance(reply, ErrorReply):
+                raise WireLostError(cause_of(reply) or StoreCause.UNKNOWN_SCRIPT, f"{script.name}: {reply.text}")
 
     def _attempt_failed(self, cause: StoreCause) -> None:
         if self._failed_at_s is None:
@@ -166,14 +184,14 @@ class Shard:
         calls = self._waiting.take(self._loop.time())
         if not calls:
             return
-        pipeline = Pipeline(calls, self._known, store_replicas=self._store_replicas)
+        pipeline = Pipeline(calls, store_replicas=self._store_replicas)
         try:
             async with asyncio.timeout_at(calls[0].since_s + CALL_TIMEOUT_S):
                 await wire.send(pipeline.chunks)
                 for _ in range(pipeline.replies):
                     pipeline.take(await wire.receive())
-                if pipeline.is_late or self._clock.age_ms() > CLOCK_REFRESH_MS:
-                    self._clock.take(await wire.ask(b"TIME"))
+                if pipeline.is_late or self.clock.age_ms() > CLOCK_REFRESH_MS:
+                    self.clock.take(await wire.ask(b"TIME"))
                     pipeline.refuse_late()
         except TimeoutError:
             pipeline.lose(StoreCause.TIMEOUT)
@@ -184,4 +202,5 @@ class Shard:
         except BaseException:
             pipeline.lose(StoreCause.CLOSED)
             raise
-        self._waiting.put_back(pipeline.again())
+        if pipeline.forgot_scripts:
+            raise WireLostError(StoreCause.UNKNOWN_SCRIPT, "the store forgot the scripts")

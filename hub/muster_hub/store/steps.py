@@ -1,4 +1,8 @@
-"""What the session's scripts answer in words, as the reasons of the wire."""
+"""The only way to change the store: run a script that may write, and turn the words of its refusals into exceptions.
+
+A script refuses with one word (see `scripts.py`). `_REFUSALS` has the reason and the detail of each word that is not
+itself the name of a reason. A caller that treats some words in its own way uses `attempt`, which keeps them.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,45 +12,61 @@ from muster_hub.store.scripts import Script
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason
 
-_REASONS = {
-    "closed": Reason.SESSION_CLOSED,
-    "seated": Reason.REPLAYED,
-    "too_many": Reason.TOO_MANY_TARGETS,
-    "taken": Reason.MISMATCH,
+_REFUSALS = {
+    "closed": Refused(Reason.SESSION_CLOSED),
+    "inbox_full": Refused(Reason.OVERLOADED, "the inbox of that device is full"),
+    "not_issued": Refused(Reason.MISMATCH, "no token with this counter was issued"),
+    "not_the_agent": Refused(Reason.SUPERSEDED, "not the current connection of the agent"),
+    "seated": Refused(Reason.REPLAYED),
+    "taken": Refused(Reason.MISMATCH),
+    "too_many": Refused(Reason.TOO_MANY_TARGETS),
+    "too_many_peers": Refused(Reason.TOO_LARGE, "more peers than are kept"),
 }
-_WIRE_NAMES = frozenset(reason.value for reason in Reason)
+_REASONS = {word: refused.reason for word, refused in _REFUSALS.items()} | {reason.value: reason for reason in Reason}
 
 
 def reason_of(word: str) -> Reason:
-    """Give the reason behind a script's word; ``ValueError`` for a word that no script of ours says."""
-    return _REASONS[word] if word in _REASONS else Reason(word)
+    """Return the reason behind a script's word; ValueError for a word that no script uses."""
+    try:
+        return _REASONS[word]
+    except KeyError:
+        raise ValueError(f"no reason for the word {word}") from None
 
 
 async def change(store: Store, step: Script, touched: Sequence[bytes], *args: Word) -> Reply:
-    """Run a script that changes something, with its ``not_after``.
+    """Run a script that changes something, within the time that its caller waits.
 
-    Raises ``Refused`` with the reason behind the script's refusal, ``StoreUnavailable``.
+    Raise Refused with the reason behind the script's refusal, StoreUnavailable.
     """
-    return await change_until(store, step, touched, await store.not_after_ms(), *args)
+    return await change_until(store, step, touched, None, *args)
 
 
-async def change_until(store: Store, step: Script, touched: Sequence[bytes], not_after_ms: int, *args: Word) -> Reply:
-    """Run such a script with a ``not_after`` of the caller's choice."""
+async def change_until(
+    store: Store, step: Script, touched: Sequence[bytes], not_after_ms: int | None, *args: Word
+) -> Reply:
+    """Run such a script with a `not_after` (Unix ms, by the store's clock) that the caller chooses."""
     try:
-        return await store.run(step, touched, [not_after_ms, *args])
+        return await store.run(step, touched, args, not_after_ms=not_after_ms)
     except StoreReplyError as error:
         raise _refused(error) from error
 
 
 async def changes(store: Store, step: Script, calls: Iterable[tuple[Sequence[bytes], Sequence[Word]]]) -> list[Reply]:
     """Run such a script several times at once, each time on other keys and with other arguments."""
-    not_after_ms = await store.not_after_ms()
+    await store.reached()
     try:
-        return await all_of(store.begin(step, touched, [not_after_ms, *args]) for touched, args in calls)
+        return await all_of(store.begin(step, touched, args) for touched, args in calls)
     except StoreReplyError as error:
         raise _refused(error) from error
 
 
+async def attempt(store: Store, step: Script, touched: Sequence[bytes], *args: Word) -> Reply:
+    """Run such a script; StoreReplyError has the word of its refusal, StoreUnavailable as for the others."""
+    return await store.run(step, touched, args)
+
+
 def _refused(error: StoreReplyError) -> Refused | StoreReplyError:
-    known = error.word in _REASONS or error.word in _WIRE_NAMES
-    return Refused(reason_of(error.word)) if known else error
+    if error.word not in _REASONS:
+        return error
+    known = _REFUSALS.get(error.word)
+    return Refused(_REASONS[error.word], known.detail if known else "")

@@ -13,7 +13,7 @@ WAIT_LIMIT_S = 0.5  # a call that waited longer for its turn is not sent: the re
 
 
 class Waiting:
-    """Calls in the order in which they were made. `size` is what they hold, in bytes."""
+    """Calls in the order in which they were made. `size` is their size in bytes."""
 
     __slots__ = ("_calls", "size")
 
@@ -31,18 +31,13 @@ class Waiting:
 
     @property
     def oldest_s(self) -> float | None:
-        """When the call was made that waits longest (loop time), None when none waits."""
+        """When the oldest waiting call was made (loop time), None when none waits."""
         return self._calls[0].since_s if self._calls else None
 
     def add(self, call: StoreCall) -> None:
         """Add a call at the end."""
         self._calls.append(call)
         self.size += len(call.packed)
-
-    def put_back(self, calls: list[StoreCall]) -> None:
-        """Put calls that were taken before all others again, in their order."""
-        self._calls.extendleft(reversed(calls))
-        self.size += sum(len(call.packed) for call in calls)
 
     def take(self, now_s: float) -> list[StoreCall]:
         """Take the next pipeline's calls, without those whose caller gave up or that waited too long."""

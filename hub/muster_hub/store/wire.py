@@ -1,8 +1,8 @@
-"""One connection to the store: the library's own, without any of its retries.
+"""One connection to the store: the library's own, without its retries.
 
-redis-py's defaults repeat calls whose reply was lost. Here nothing is repeated: `retry=None` gives a policy of no
-retry, `health_check_interval=0` sends no PING between calls, `driver_info=None` no CLIENT SETINFO, and without a
-notification config there is no handshake for maintenance. Timeouts are the caller's, so that one covers a pipeline.
+By default redis-py repeats calls whose reply was lost. Here nothing is repeated: `retry=None` sets a policy without
+retries, `health_check_interval=0` sends no PING between calls, `driver_info=None` no CLIENT SETINFO, and without a
+notification config there is no handshake for maintenance. The caller sets timeouts, so that one covers a pipeline.
 """
 
 import ssl
@@ -30,7 +30,7 @@ _RESP = 2  # scripts answer with integers, bytes, nil and lists alone, and RESP2
 
 
 class WireLostError(Exception):
-    """The connection is gone, or was never made; calls on it have no answer. `cause` says which way."""
+    """Raised when the connection is gone, or was never made; calls on it have no answer. `cause` says why."""
 
     def __init__(self, cause: StoreCause, detail: str) -> None:
         super().__init__(f"{cause}: {detail}")
@@ -39,7 +39,7 @@ class WireLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """What the store answered instead of a value: the first word of the error, and the rest for a log."""
+    """An error that the store returned instead of a value: its first word, and the rest for a log."""
 
     code: str
     text: str
@@ -57,7 +57,7 @@ class _StoreConnection(Protocol):
 
 
 class _Parser(Protocol):
-    """The same of the library's parser. An error reply is a value to it."""
+    """The part of the library's parser that is used here. It returns an error reply as a value."""
 
     async def read_response(self, disable_decoding: bool = ...) -> "Reply | RedisError": ...  # noqa: FBT001
 
@@ -69,12 +69,12 @@ def pack(*words: Word) -> bytes:
 
 
 class Wire:
-    """One connection. It has no limits of time of its own: callers put theirs around each use."""
+    """One connection. It has no timeouts of its own: callers put theirs around each use."""
 
     __slots__ = ("_connection", "_parser")
 
     def __init__(self, address: Address) -> None:
-        # Replies are taken from the parser itself: what the connection adds for each is limits of time, and costs half.
+        # Replies are taken from the parser itself: the connection adds a timeout for each, which doubles the cost.
         parser = DefaultParser(socket_read_size=READ_BYTES)
         self._parser = cast("_Parser", parser)
         self._connection = cast("_StoreConnection", _library_connection(address, parser))
@@ -84,13 +84,13 @@ class Wire:
         try:
             await self._connection.connect()
         except (RedisError, OSError) as error:
-            # On a Unix socket the library wraps what went wrong after connecting.
+            # On a Unix socket the library wraps errors that come after connecting.
             refused = any(isinstance(each, AuthenticationError) for each in (error, error.__cause__))
             cause = StoreCause.REFUSED_LOGIN if refused else StoreCause.AWAY
             raise WireLostError(cause, type(error).__name__) from error
 
     async def is_stale(self) -> bool:
-        """Say whether the other end closed, or sent what nobody asked for: such a connection cannot be used."""
+        """Return whether the other end closed, or sent an unexpected reply: such a connection cannot be used."""
         return not self._connection.is_connected or await self._connection.can_read()
 
     async def send(self, chunks: list[bytes]) -> None:
@@ -119,7 +119,7 @@ class Wire:
         return reply
 
     async def close(self) -> None:
-        """Close at once, without waiting for what is on its way."""
+        """Close at once, without waiting for replies."""
         await self._connection.disconnect(nowait=True)
 
 
@@ -130,6 +130,7 @@ _CAUSES = {
     "MASTERDOWN": StoreCause.MASTER_DOWN,
     "MISCONF": StoreCause.DISK_FULL,
     "NOAUTH": StoreCause.REFUSED_LOGIN,
+    "NOSCRIPT": StoreCause.UNKNOWN_SCRIPT,
     "NOREPLICAS": StoreCause.READ_ONLY,
     "OOM": StoreCause.MEMORY_FULL,
     "READONLY": StoreCause.READ_ONLY,
@@ -139,7 +140,7 @@ _CAUSES = {
 
 
 def cause_of(reply: ErrorReply) -> StoreCause | None:
-    """Return the cause when an error reply means that the store cannot serve anybody just now, else None."""
+    """Return the cause when an error reply means that the store cannot carry out calls just now, else None."""
     return _CAUSES.get(reply.code)
 
 

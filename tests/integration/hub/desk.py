@@ -23,11 +23,12 @@ from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router
 from muster_hub.routing.services import LocalConnection
+from muster_hub.store.adapter import CALL_TIMEOUT_MS, Store, Word
 from muster_hub.store.adapter import Reply as StoreReply
-from muster_hub.store.adapter import Store, Word
 from muster_hub.store.rows import InstanceRow
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
+from muster_hub.store.wire import Wire
 from muster_hub.telemetry.counters import Counters
 from muster_protocol.cards import verify_card
 from muster_protocol.closes import CloseCode
@@ -56,24 +57,42 @@ class Line(Protocol):
 class WatchedStore(Store):
     """A store that counts its calls and can be told to fail or pause before one."""
 
-    def __init__(self, address: Address, *, store_replicas: int = 0) -> None:
-        super().__init__(address, store_replicas=store_replicas)
+    def __init__(self, address: Address, *, store_replicas: int = 0, scripts: Sequence[Script] | None = None) -> None:
+        super().__init__(address, store_replicas=store_replicas, scripts=scripts)
         self.calls: list[str] = []
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
 
     @override
-    def begin(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> asyncio.Future[StoreReply]:
+    def begin(
+        self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = (), *, not_after_ms: int | None = None
+    ) -> asyncio.Future[StoreReply]:
         self.calls.append(script.name)
         step = self.before.pop(script.name, None)
         if step is None:
-            return super().begin(script, keys, args)
-        return asyncio.ensure_future(self._after(step, script, keys, args))
+            return super().begin(script, keys, args, not_after_ms=not_after_ms)
+        made_ms = self._shard.clock.now_ms()
+        late_ms = made_ms + CALL_TIMEOUT_MS if not_after_ms is None else not_after_ms
+        return asyncio.ensure_future(self._after(step, script, keys, args, late_ms))
 
     async def _after(
-        self, step: Callable[[], Awaitable[None]], script: Script, keys: Sequence[bytes], args: Sequence[Word]
+        self,
+        step: Callable[[], Awaitable[None]],
+        script: Script,
+        keys: Sequence[bytes],
+        args: Sequence[Word],
+        not_after_ms: int,
     ) -> StoreReply:
         await step()
-        return await super().begin(script, keys, args)
+        return await super().begin(script, keys, args, not_after_ms=not_after_ms)
+
+    async def ask(self, *words: Word) -> StoreReply:
+        """Ask the store a plain command over a connection of its own."""
+        wire = Wire(self.address)
+        try:
+            await wire.connect()
+            return await wire.ask(*words)
+        finally:
+            await wire.close()
 
 
 class AllLive:

@@ -1,22 +1,20 @@
 #!lua
--- Takes the agent's word that a continuity token is on its disk.
+-- Records that a continuity token is on the agent's disk.
 -- KEYS: 1 device
 -- ARGV: 1 not_after (ms), 2 connection number, 3 counter
--- Effect: tokens with lower counters show a copy of the device's data from here on.
--- Returns: "confirmed"; "superseded" when another connection has the agent's seat; "unknown" for a counter that was
---   never issued.
+-- Effect: from now on a token with a lower counter reveals a copy of the device's data.
+-- Returns: 1.
+-- Errors: not_the_agent (another connection has the agent's seat), not_issued (a counter that was never issued).
 -- Again: the counter stands there already.
-local time = redis.call('TIME')
-if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(ARGV[1]) then
-  return redis.error_reply('MUSTER late')
-end
+local device = unpack(KEYS)
+local _, connection, counter = unpack(ARGV)
 
-local held = redis.call('HMGET', KEYS[1], 'seat', 'confirmed', 'issued')
-if held[1] ~= ARGV[2] then
-  return 'superseded'
+local seat, confirmed, issued = unpack(redis.call('HMGET', device, 'seat', 'confirmed', 'issued'))
+if seat ~= connection then
+  return refuse('not_the_agent')
 end
-if tonumber(ARGV[3]) > tonumber(held[3] or 0) then
-  return 'unknown'
+if tonumber(counter) > tonumber(issued or 0) then
+  return refuse('not_issued')
 end
-redis.call('HSET', KEYS[1], 'confirmed', string.format('%.0f', math.max(tonumber(held[2] or 0), tonumber(ARGV[3]))))
-return 'confirmed'
+redis.call('HSET', device, 'confirmed', text(math.max(tonumber(confirmed or 0), tonumber(counter))))
+return 1

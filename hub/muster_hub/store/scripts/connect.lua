@@ -1,49 +1,31 @@
 #!lua
--- Enters a connection that proved itself, and judges the device's chain of keys and its continuity token.
--- KEYS: 1 device, 2 instances, 3 peers, 4 noted, 5 watchers, 6 outbox, 7 grants
--- ARGV: 1 client, 2 not_after (ms), 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
+-- Registers a connection that authenticated, and checks the device's chain of keys and its continuity token.
+-- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants
+-- ARGV: 1 not_after (ms), 2 client, 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
 --   genuine continuity token (0: none was shown), 12... numbers of connections whose node is lost
--- Effect: a new connection number, larger than any before; an agent takes the seat; the same process's row, and a lost
---   node's, make place. A longer chain is a rotation, and a token older than the last confirmed a suspected clone: both
---   raise `ver` and leave a cut in the outbox for every session noted. An agent gets the next token's counter.
+-- Effect: a new connection number, larger than any before. An agent takes the seat. The row of the same process, and
+--   of a lost node, is replaced. A longer chain is a rotation, and a token older than the last confirmed a suspected
+--   clone: both raise `ver` and leave a cut in the outbox for every session in the index. An agent gets the counter
+--   of its next token.
 -- Returns: {"connected", number, issued (0: no token), standing, newest serial, {superseded number, row, ...},
---   {noted session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}, or {"retired"}, {"forked"}, {"revoked"},
---   {"full", {number, row, ...}}.
+--   {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}; or {"full", {number, row, ...}}.
+-- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
-local DAY_MS, MAX_CLI, RECUT_MS = 86400000, 8, 60000
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if now_ms > tonumber(ARGV[2]) then
-  return redis.error_reply('MUSTER late')
+local device, instances, peers, session_index, watchers, outbox, grants = unpack(KEYS)
+local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented =
+  unpack(ARGV, 1, 11)
+local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 12, 60000, 32
+
+local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms =
+  unpack(redis.call('HMGET', device, 'chain', 'ver', 'standing', 'conn', 'confirmed', 'issued', 'serial',
+    'card_serial', 'card_hash', 'rotated_ms'))
+chain, ver, standing = chain or '', tonumber(ver or 0), standing or ''
+local current = shown:sub(-FINGERPRINT_BYTES)
+
+local function record(kind, outcome, reason)
+  add_entry(outbox, 'record', device_record(kind, client, '', outcome, reason, card_hash))
 end
-
-local device, instances, outbox = KEYS[1], KEYS[2], KEYS[6]
-local client, shown, role = ARGV[1], ARGV[3], ARGV[4]
-
-local function text(number)
-  return string.format('%.0f', number)
-end
-
--- The store compares strings by its locale; hashes are compared by their bytes.
-local function above(one, other)
-  for i = 1, #one do
-    local difference = one:byte(i) - (other:byte(i) or -1)
-    if difference ~= 0 then
-      return difference > 0
-    end
-  end
-  return false
-end
-
-local function record(what, outcome, reason)
-  redis.call('XADD', outbox, '*', 'kind', 'record', 'data',
-    cmsgpack.pack({what, client, '', '', outcome, reason, ARGV[10]}))
-end
-
-local held = redis.call('HMGET', device, 'chain', 'ver', 'standing', 'conn', 'confirmed', 'issued', 'serial',
-  'card_serial', 'card_hash', 'rotated_ms')
-local chain, ver, standing = held[1] or '', tonumber(held[2] or 0), held[3] or ''
 
 -- The chain: the same keys, more of them, fewer, or others.
 local rotated = false
@@ -51,43 +33,43 @@ if chain ~= '' and chain ~= shown then
   if shown:sub(1, #chain) == chain then
     rotated = true
   elseif chain:sub(1, #shown) == shown then
-    return {'retired'}
+    return refuse('retired')
   else
     record('key_forked', 'refused', 'key_mismatch')
-    return {'forked'}
+    return refuse('forked')
   end
 end
 if standing == 'device_revoked' then
-  return {'revoked'}
+  return refuse('revoked')
 end
 
--- The place: an agent takes the one seat, a command line needs one of eight.
-for i = 12, #ARGV do
+-- The place: an agent takes the one seat, a command line needs one of MAX_CLI_INSTANCES.
+for i = FIRST_LOST, #ARGV do
   redis.call('HDEL', instances, ARGV[i])
 end
 local superseded, clis = {}, 0
 local rows = redis.call('HGETALL', instances)
 for i = 1, #rows, 2 do
   local row = cmsgpack.unpack(rows[i + 1])
-  if row[1] == ARGV[6] or (role == 'agent' and row[2] == 'agent') then
+  if row[INSTANCE.instance] == instance or (role == 'agent' and row[INSTANCE.role] == 'agent') then
     superseded[#superseded + 1] = rows[i]
     superseded[#superseded + 1] = rows[i + 1]
-  elseif row[2] == 'cli' then
+  elseif row[INSTANCE.role] == 'cli' then
     clis = clis + 1
   end
 end
-if role == 'cli' and clis >= MAX_CLI then
+if role == 'cli' and clis >= MAX_CLI_INSTANCES then
   return {'full', rows}
 end
 for i = 1, #superseded, 2 do
   redis.call('HDEL', instances, superseded[i])
 end
-local number = math.max(tonumber(held[4] or 0) + 1, now_ms)
-redis.call('HSET', instances, text(number), ARGV[5])
-redis.call('HSET', device, 'conn', text(number), 'fp', shown:sub(-32), 'chain', shown, 'compat', ARGV[7])
+local number = math.max(tonumber(last_number or 0) + 1, now_ms)
+redis.call('HSET', instances, text(number), instance_row)
+redis.call('HSET', device, 'conn', text(number), 'fp', current, 'chain', shown, 'compat', compat)
 
--- What restricts: a rotation, and a suspected clone. A rotation is cut again for a minute, lest its acknowledgement was
--- the only thing that got lost.
+-- What restricts: a rotation, and a suspected clone. A rotation is cut again for a minute, because its acknowledgement
+-- may have been the only thing that was lost.
 local cuts = {}
 local function restrict(why)
   ver = ver + 1
@@ -98,59 +80,49 @@ if rotated then
   redis.call('HSET', device, 'rotated_ms', text(now_ms))
   record('key_rotated', 'done', '')
 end
-if rotated or now_ms - tonumber(held[10] or 0) < RECUT_MS then
+if rotated or now_ms - tonumber(rotated_ms or 0) < RECUT_MS then
   restrict('rotation')
 end
 
 local issued = 0
 if role == 'agent' then
   redis.call('HSET', device, 'seat', text(number))
-  local presented, confirmed, last = tonumber(ARGV[11]), tonumber(held[5] or 0), tonumber(held[6] or 0)
+  presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
   if presented < confirmed then
     if standing == '' then
       standing = 'clone_suspected'
       record('clone_suspected', 'done', 'clone_suspected')
     end
     restrict('clone_suspected')
-  elseif presented > last and chain ~= '' then
+  elseif presented > last_issued and chain ~= '' then
     record('hub_restored', 'done', 'hub_restored')
   end
-  issued = math.max(last, presented) + 1
+  issued = math.max(last_issued, presented) + 1
   redis.call('HSET', device, 'issued', text(issued), 'confirmed', text(math.max(confirmed, presented)))
 end
 redis.call('HSET', device, 'ver', text(ver), 'standing', standing)
 
 local sessions = {}
 if #cuts > 0 then
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', text(now_ms))
-  sessions = redis.call('ZRANGE', KEYS[4], 0, -1)
+  sessions = indexed_sessions(session_index)
   for i = 1, #cuts, 2 do
-    local about = cuts[i] == 'rotation' and shown:sub(-32) or ''
-    for _, session in ipairs(sessions) do
-      redis.call('XADD', outbox, '*', 'kind', 'cut', 'data', cmsgpack.pack({client, session, cuts[i + 1], cuts[i], about}))
-    end
+    add_cuts(outbox, client, sessions, cuts[i + 1], cuts[i], cuts[i] == 'rotation' and current or '')
   end
 end
 
--- Who trusts nobody is kept for a day, and its card not at all.
-if redis.call('HLEN', KEYS[3]) > 0 then
-  local held_serial, serial = tonumber(held[8] or 0), tonumber(ARGV[9])
-  if serial > held_serial or (serial == held_serial and above(ARGV[10], held[9] or '')) then
-    redis.call('HSET', device, 'card', ARGV[8], 'card_serial', ARGV[9], 'card_hash', ARGV[10])
+-- A device that trusts no device is kept for a day, and its card not at all.
+if redis.call('HLEN', peers) > 0 then
+  local serial, kept_serial = tonumber(card_serial), tonumber(held_serial or 0)
+  if serial > kept_serial or (serial == kept_serial and above(card_hash, held_hash or '')) then
+    redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
   end
-  for _, key in ipairs({device, instances, KEYS[7]}) do
+  for _, key in ipairs({device, instances, grants}) do
     redis.call('PERSIST', key)
   end
 else
-  for _, key in ipairs({device, instances, KEYS[7]}) do
+  for _, key in ipairs({device, instances, grants}) do
     redis.call('PEXPIRE', key, DAY_MS)
   end
 end
-
-local watching, watchers = {}, redis.call('HGETALL', KEYS[5])
-for i = 1, #watchers, 2 do
-  if tonumber(watchers[i + 1]) > now_ms then
-    watching[#watching + 1] = watchers[i]
-  end
-end
-return {'connected', number, issued, standing, tonumber(held[7] or 0), superseded, sessions, watching, cuts}
+return {'connected', number, issued, standing, tonumber(newest_serial or 0), superseded, sessions,
+  watching_nodes(watchers), cuts}

@@ -1,79 +1,72 @@
 #!lua flags=allow-oom
 -- Carries a restriction of one device into one session that it was held for.
--- KEYS: 1 session, 2 roster, 3 floors, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
--- ARGV: 1 not_after (ms), 2 session, 3 device, 4 its ver after the restriction, 5 why: trust, untrust, grant, revocation,
---   rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
---   7 record of a member taken out, its subject and reason still to be filled in
--- Effect: no join commits over an older ver of the device. After `untrust`: the creator's word takes the peer out; a
---   member's word about the creator, or in a mesh about any member, takes that member out itself. After `rotation`: the
---   device is out if it sits under another key. All else takes nobody out.
+-- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
+-- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its ver after the restriction, 5 why: trust, untrust, grant,
+--   revocation, rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
+--   7 record of a member taken out, without its subject and reason
+-- Effect: no join commits over an older ver of the device. After `untrust`: a statement of the creator takes the peer
+--   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. After
+--   `rotation`: the device is out if it sits under another key. No other restriction takes a member out.
 -- Returns: [client, reason of each member out by this call], [client, row of every member in turn].
--- Again: the floor is the highest seen, and each ver takes members out once, so that a cut repeated from the outbox does
---   not touch a member who was trusted and seated anew since.
+-- Again: the minimum version is the highest seen, and each ver takes members out once, so that a cut repeated from the
+--   outbox does not touch a member who was trusted and seated again since.
 -- Memory full: runs, it restricts.
-local DAY_MS, MAX_DONE = 86400000, 64
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if now_ms > tonumber(ARGV[1]) then
-  return redis.error_reply('MUSTER late')
-end
-local device, ver, why, about = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local session = redis.call('HMGET', KEYS[1], 'creator', 'kind', 'ends')
-if not session[1] then
+local session, roster, minimum_versions, sealed, due, outbox = unpack(KEYS)
+local _, sid, client, ver_text, why, about, record_text = unpack(ARGV)
+local ver = tonumber(ver_text)
+
+local creator, kind, ends_ms = unpack(redis.call('HMGET', session, 'creator', 'kind', 'ends'))
+if not creator then
   return {{}, {}}
 end
 
-local floor = redis.call('HGET', KEYS[3], device)
-if not floor or tonumber(floor) < ver then
-  redis.call('HSET', KEYS[3], device, ARGV[4])
+local minimum = redis.call('HGET', minimum_versions, client)
+if not minimum or tonumber(minimum) < ver then
+  redis.call('HSET', minimum_versions, client, ver_text)
 end
--- The vers whose cut was made here, newest last: what is older than a full list was made long ago.
-local list = redis.call('HGET', KEYS[3], 'done:' .. device)
-local done = list and cmsgpack.unpack(list) or {}
-local again = #done >= MAX_DONE and ver < done[1]
+-- The vers whose cut was made here, newest last. What is older than a full list was made long ago.
+local done = row_in(minimum_versions, 'done:' .. client) or {}
+local again = #done >= MAX_CUTS_REMEMBERED and ver < done[1]
 for _, made in ipairs(done) do
   again = again or made == ver
 end
 if not again then
   done[#done + 1] = ver
   table.sort(done)
-  if #done > MAX_DONE then
+  if #done > MAX_CUTS_REMEMBERED then
     table.remove(done, 1)
   end
-  redis.call('HSET', KEYS[3], 'done:' .. device, cmsgpack.pack(done))
+  redis.call('HSET', minimum_versions, 'done:' .. client, cmsgpack.pack(done))
 end
-redis.call('PEXPIREAT', KEYS[3], string.format('%.0f', session[3] + DAY_MS))
+keep_until(minimum_versions, ends_ms)
 
-local function row_of(client)
-  local packed = redis.call('HGET', KEYS[2], client)
-  local row = packed and cmsgpack.unpack(packed)
-  return row and row[1] ~= 'out' and row
+local function member(name)
+  local row = row_in(roster, name)
+  return row and row[MEMBER.state] ~= 'out' and row
 end
 local out = {}
-local function take_out(client, reason)
-  local row = row_of(client)
+local function take_out(name, reason)
+  local row = member(name)
   if row then
-    redis.call('HSET', KEYS[2], client, cmsgpack.pack({'out', row[2], now_ms, reason, row[5], row[6], row[7]}))
-    redis.call('HDEL', KEYS[4], 'key:' .. client, 'adm:' .. client, 'admh:' .. client, 'joined:' .. client, 'jn:' .. client)
-    redis.call('ZREM', KEYS[5], cmsgpack.pack({ARGV[2], client, row[5]}))
-    local record = cmsgpack.unpack(ARGV[7])
-    record[3], record[6] = client, reason
-    redis.call('XADD', KEYS[6], '*', 'kind', 'record', 'data', cmsgpack.pack(record))
-    out[#out + 1] = client
+    take_member_out(roster, sealed, due, sid, name, row, reason)
+    local record = cmsgpack.unpack(record_text)
+    record[RECORD.subject], record[RECORD.reason] = name, reason
+    add_entry(outbox, 'record', cmsgpack.pack(record))
+    out[#out + 1] = name
     out[#out + 1] = reason
   end
 end
 
 if not again and why == 'untrust' then
-  if device == session[1] then
+  if client == creator then
     take_out(about, 'not_trusted')
-  elseif about == session[1] or (session[2] == 'mesh' and row_of(about)) then
-    take_out(device, 'not_trusted')
+  elseif about == creator or (kind == 'mesh' and member(about)) then
+    take_out(client, 'not_trusted')
   end
 elseif not again and why == 'rotation' then
-  local row = row_of(device)
-  if row and row[2] ~= about then
-    take_out(device, 'key_mismatch')
+  local row = member(client)
+  if row and row[MEMBER.fingerprint] ~= about then
+    take_out(client, 'key_mismatch')
   end
 end
-return {out, redis.call('HGETALL', KEYS[2])}
+return {out, redis.call('HGETALL', roster)}

@@ -1,14 +1,16 @@
 #!lua flags=no-writes
--- Reads what a bucket has for the node that it falls to: outbox entries not drained yet, and joins that are overdue.
+-- Reads the outbox entries of a bucket that were not drained yet, and its joins that are overdue.
 -- KEYS: 1 outbox, 2 drained, 3 due
 -- ARGV: 1 consumer, 2 least age of an entry (ms), 3 entries and joins at most, 4 the time (ms)
 -- Effect: none.
 -- Returns: [id, kind, data of each entry, oldest first], [packed session, client, invite of each join].
 -- Again: it only reads.
-local after = redis.call('HGET', KEYS[2], ARGV[1])
-local time = redis.call('TIME')
-local old_ms = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2]
-local entries = redis.call('XRANGE', KEYS[1], after and '(' .. after or '-', string.format('%.0f', old_ms), 'COUNT', ARGV[3])
+local outbox, drained, due = unpack(KEYS)
+local consumer, least_age_ms, limit, at_ms = unpack(ARGV)
+
+local after = redis.call('HGET', drained, consumer)
+local entries = redis.call('XRANGE', outbox, after and '(' .. after or '-', text(clock_ms() - least_age_ms),
+  'COUNT', limit)
 local found = {}
 for i, entry in ipairs(entries) do
   local fields = {}
@@ -17,4 +19,4 @@ for i, entry in ipairs(entries) do
   end
   found[i] = {entry[1], fields['kind'] or '', fields['data'] or ''}
 end
-return {found, redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', ARGV[4], 'LIMIT', 0, ARGV[3])}
+return {found, redis.call('ZRANGEBYSCORE', due, '-inf', at_ms, 'LIMIT', 0, limit)}

@@ -1,8 +1,10 @@
 #!lua flags=no-writes
--- Tells whether a connection is one of its device's own still.
+-- Reads whether a connection is still current.
 -- KEYS: 1 instances
--- ARGV: 1 connection
+-- ARGV: 1 connection number
 -- Effect: none.
 -- Returns: 1 if it is, else 0.
 -- Again: it only reads.
-return redis.call('HEXISTS', KEYS[1], ARGV[1])
+local instances = unpack(KEYS)
+local connection = unpack(ARGV)
+return redis.call('HEXISTS', instances, connection)

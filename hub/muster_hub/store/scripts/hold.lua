@@ -1,52 +1,51 @@
 #!lua
 -- Holds a device for a join: what restricts it from now on cuts the session too, and its one-shot grants are taken.
--- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 noted
--- ARGV: 1 not_after (ms), 2 session, 3 hard end of the session (ms), 4 connection that must be current or 0,
---   then for each peer: its name, and the invite for which a one-shot grant to it is held, or ''
--- Effect: notes the session until its end; marks each free one-shot grant that is asked for as held. A device that
---   never spoke of a peer, or that the hub does not know, is held for nothing.
+-- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index
+-- ARGV: 1 not_after (ms), 2 session id, 3 hard end of the session (ms), 4 connection that must be current or 0,
+--   then for each peer: its client id, and the invite for which a one-shot grant to it is held, or ''
+-- Effect: the session is in the index until its end, and each free one-shot grant that is asked for is held. A device
+--   that has no statement about a peer, or that the hub does not know, is held for nothing.
 -- Returns: what the script `facts` returns, as it is after the hold.
--- Errors: superseded (another connection is current), overloaded (MAX_NOTED sessions are noted).
--- Again: the session is noted already, and a grant held for this session and invite stays held for it, from now on; but
---   now two rely on the hold, and neither of them may end it by itself unless the seat was given.
-local MAX_NOTED = 256
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if now_ms > tonumber(ARGV[1]) then
-  return redis.error_reply('MUSTER late')
-end
-if ARGV[4] ~= '0' and redis.call('HEXISTS', KEYS[2], ARGV[4]) == 0 then
-  return redis.error_reply('MUSTER superseded')
+-- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index).
+-- Again: the session is in the index already, and a grant held for this session and invite stays held for it, from now
+--   on; but now two requests rely on the hold, and neither of them may end it by itself unless the seat was given.
+local device, instances, peers, grants, uses, session_index = unpack(KEYS)
+local _, sid, ends_ms, connection = unpack(ARGV, 1, 4)
+local FIRST_PEER = 5
+
+if connection ~= '0' and redis.call('HEXISTS', instances, connection) == 0 then
+  return refuse('superseded')
 end
 
-local known = redis.call('HMGET', KEYS[1], 'ver', 'standing', 'fp', 'compat', 'seat')
-if known[3] and redis.call('HLEN', KEYS[3]) > 0 then
-  redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', string.format('(%.0f', now_ms))
-  if not redis.call('ZSCORE', KEYS[6], ARGV[2]) and redis.call('ZCARD', KEYS[6]) >= MAX_NOTED then
-    return redis.error_reply('MUSTER overloaded')
+local ver, standing, fingerprint, compat, seat =
+  unpack(redis.call('HMGET', device, 'ver', 'standing', 'fp', 'compat', 'seat'))
+if fingerprint and redis.call('HLEN', peers) > 0 then
+  redis.call('ZREMRANGEBYSCORE', session_index, '-inf', '(' .. text(now_ms))
+  if not redis.call('ZSCORE', session_index, sid) and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
+    return refuse('overloaded')
   end
-  redis.call('ZADD', KEYS[6], ARGV[3], ARGV[2])
-  redis.call('PEXPIREAT', KEYS[6], redis.call('ZRANGE', KEYS[6], -1, -1, 'WITHSCORES')[2])
+  redis.call('ZADD', session_index, ends_ms, sid)
+  redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])
 end
 
-local said = {}
-for i = 5, #ARGV, 2 do
-  local trust, grant = redis.call('HGET', KEYS[3], ARGV[i]), redis.call('HGET', KEYS[4], ARGV[i])
-  local row = trust and cmsgpack.unpack(trust)
-  local given = grant and cmsgpack.unpack(grant)
-  local use = redis.call('HGET', KEYS[5], given and given[4] or '')
-  local taken = use and cmsgpack.unpack(use)
-  local free = not taken or (taken[3] == 'held' and taken[1] == ARGV[2] and taken[2] == ARGV[i + 1])
-  if ARGV[i + 1] ~= '' and given and given[1] == 'grant' and given[8] == 1 and free then
-    local since_ms = taken and math.max(now_ms, taken[4] + 1) or now_ms
-    use = cmsgpack.pack({ARGV[2], ARGV[i + 1], 'held', since_ms, taken and 1 or 0})
-    redis.call('HSET', KEYS[5], given[4], use)
+local stated = {}
+for i = FIRST_PEER, #ARGV, 2 do
+  local peer, invite = ARGV[i], ARGV[i + 1]
+  local row, packed = row_in(peers, peer), redis.call('HGET', grants, peer)
+  local grant = packed and cmsgpack.unpack(packed)
+  local packed_use = redis.call('HGET', uses, grant and grant[GRANT.grant_id] or '')
+  local use = packed_use and cmsgpack.unpack(packed_use)
+  local ours = use and use[USE.state] == 'held' and use[USE.session] == sid and use[USE.invite] == invite
+  if invite ~= '' and grant and grant[GRANT.kind] == 'grant' and grant[GRANT.uses] == 1 and (not use or ours) then
+    packed_use = pack_row(USE, {session = sid, invite = invite, state = 'held',
+      since_ms = use and math.max(now_ms, use[USE.since_ms] + 1) or now_ms, shared = use and 1 or 0})
+    redis.call('HSET', uses, grant[GRANT.grant_id], packed_use)
   end
-  said[#said + 1] = row and row[1] == 'trust' and row[4] or ''
-  said[#said + 1] = grant or ''
-  said[#said + 1] = use or ''
+  stated[#stated + 1] = row and row[PEER.kind] == 'trust' and row[PEER.fingerprint] or ''
+  stated[#stated + 1] = packed or ''
+  stated[#stated + 1] = packed_use or ''
 end
 return {
-  known[1] or '0', known[2] or '', known[3] or '', known[4] or '', known[5] or '0',
-  redis.call('HLEN', KEYS[3]), redis.call('HGETALL', KEYS[2]), said,
+  ver or '0', standing or '', fingerprint or '', compat or '', seat or '0',
+  redis.call('HLEN', peers), redis.call('HGETALL', instances), stated,
 }

@@ -1,9 +1,10 @@
 #!lua flags=no-writes
--- Reads what waits in a device's inbox.
+-- Reads the pushes in a device's inbox.
 -- KEYS: 1 inbox, 2 instances
 -- ARGV: none
 -- Effect: none.
--- Returns: [push id and row, itself order, expires (ms), frame, of every push in turn, in no order and expired ones
---   included], [number, row of every instance in turn].
+-- Returns: [push id and row of every push in turn, in no order and expired ones included], [number, row of every
+--   instance in turn].
 -- Again: it only reads.
-return {redis.call('HGETALL', KEYS[1]), redis.call('HGETALL', KEYS[2])}
+local inbox, instances = unpack(KEYS)
+return {redis.call('HGETALL', inbox), redis.call('HGETALL', instances)}

@@ -1,11 +1,13 @@
 #!lua flags=no-writes
--- Tells how an invite ended.
--- KEYS: 1 session, 2 judged
+-- Reads how an invite ended.
+-- KEYS: 1 session, 2 invite_outcomes
 -- ARGV: 1 invite
 -- Effect: none.
--- Returns: 'gone' when there is no such session; 'open' while the invite is not over; else the word it was judged with.
+-- Returns: 'gone' when there is no such session; 'open' while the invite is not over; else the word of its end.
 -- Again: it only reads.
-if redis.call('EXISTS', KEYS[1]) == 0 then
+local session, invite_outcomes = unpack(KEYS)
+local invite = unpack(ARGV)
+if redis.call('EXISTS', session) == 0 then
   return 'gone'
 end
-return redis.call('HGET', KEYS[2], ARGV[1]) or 'open'
+return redis.call('HGET', invite_outcomes, invite) or 'open'

@@ -1,9 +1,12 @@
 #!lua flags=allow-oom
--- Says something to one node.
--- KEYS: 1 sharded channel of the node
+-- Publishes a message to one node.
+-- KEYS: 1 channel of the node
 -- ARGV: 1 payload
--- Effect: whoever listens on the channel just now hears it.
--- Returns: how many listened.
--- Again: it is heard again; what is said is only ever a notify, or carries its own number. So it takes no not_after.
--- Volatile: nothing is kept.
-return redis.call('SPUBLISH', KEYS[1], ARGV[1])
+-- Effect: the subscribers of the moment receive it.
+-- Returns: how many there were.
+-- Again: it is received again; a message is only ever a notification, or carries its own number.
+-- Untimed: the store keeps nothing of it, so a late message does no harm.
+-- Volatile: the same.
+local channel = unpack(KEYS)
+local payload = unpack(ARGV)
+return redis.call('SPUBLISH', channel, payload)

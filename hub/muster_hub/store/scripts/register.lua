@@ -1,57 +1,47 @@
 #!lua
--- Enters a connection anew that its node still holds, under the number that it has: after the node's incarnation was
--- buried, and now and then so that the entry of a device that trusts nobody outlives its day.
+-- Registers a connection again that its node still holds, under the number that it has: after the node's incarnation
+-- got a tombstone, and from time to time so that the entry of a device that trusts no device outlives its day.
 -- KEYS: 1 device, 2 instances, 3 peers, 4 watchers
 -- ARGV: 1 not_after (ms), 2 connection number, 3 role, 4 its row in instances, 5 instance id, 6 fingerprint
--- Effect: the row names the node's incarnation of now, and one that does keeps its time; an agent has the seat again, if
---   nobody took it.
--- Returns: {"registered", {watching node, ...}}, no node where nothing changed; {"superseded"} when another connection
---   has the place, or the device has another key by now.
+-- Effect: the row names the node's present incarnation; a row that does so keeps its time. An agent has the seat again,
+--   if it is free.
+-- Returns: {watching node, ...}, empty where nothing changed.
+-- Errors: superseded (another connection has the place, or the device has another key by now).
 -- Again: the same row stands there already.
--- Volatile: what is lost is entered anew when the node, or its incarnation, changes.
-local DAY_MS, MAX_CLI = 86400000, 8
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if now_ms > tonumber(ARGV[1]) then
-  return redis.error_reply('MUSTER late')
-end
+-- Volatile: what is lost is registered again when the node, or its incarnation, changes.
+local device, instances, peers, watchers = unpack(KEYS)
+local _, connection, role, row_text, instance, fingerprint = unpack(ARGV)
 
-local held = redis.call('HMGET', KEYS[1], 'fp', 'seat', 'conn')
-if held[1] and held[1] ~= ARGV[6] then
-  return {'superseded'}
+local held_fp, last_number = unpack(redis.call('HMGET', device, 'fp', 'conn'))
+if held_fp and held_fp ~= fingerprint then
+  return refuse('superseded')
 end
 local clis = 0
-local rows = redis.call('HGETALL', KEYS[2])
+local rows = redis.call('HGETALL', instances)
 for i = 1, #rows, 2 do
   local row = cmsgpack.unpack(rows[i + 1])
-  if rows[i] ~= ARGV[2] then
-    if row[1] == ARGV[5] or (ARGV[3] == 'agent' and row[2] == 'agent') then
-      return {'superseded'}
+  if rows[i] ~= connection then
+    if row[INSTANCE.instance] == instance or (role == 'agent' and row[INSTANCE.role] == 'agent') then
+      return refuse('superseded')
     end
-    clis = clis + (row[2] == 'cli' and 1 or 0)
+    clis = clis + (row[INSTANCE.role] == 'cli' and 1 or 0)
   end
 end
-if ARGV[3] == 'cli' and clis >= MAX_CLI then
-  return {'superseded'}
+if role == 'cli' and clis >= MAX_CLI_INSTANCES then
+  return refuse('superseded')
 end
-local mine, new = redis.call('HGET', KEYS[2], ARGV[2]), cmsgpack.unpack(ARGV[4])
-mine = mine and cmsgpack.unpack(mine)
+local mine, new = row_in(instances, connection), cmsgpack.unpack(row_text)
 local watching = {}
-if not mine or mine[3] ~= new[3] or mine[4] ~= new[4] then
-  redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
-  local watchers = redis.call('HGETALL', KEYS[4])
-  for i = 1, #watchers, 2 do
-    if tonumber(watchers[i + 1]) > now_ms then
-      watching[#watching + 1] = watchers[i]
-    end
-  end
+if not mine or mine[INSTANCE.node] ~= new[INSTANCE.node] or mine[INSTANCE.incarnation] ~= new[INSTANCE.incarnation] then
+  redis.call('HSET', instances, connection, row_text)
+  watching = watching_nodes(watchers)
 end
-redis.call('HSET', KEYS[1], 'conn', string.format('%.0f', math.max(tonumber(held[3] or 0), tonumber(ARGV[2]))))
-if ARGV[3] == 'agent' then
-  redis.call('HSET', KEYS[1], 'seat', ARGV[2])
+redis.call('HSET', device, 'conn', text(math.max(tonumber(last_number or 0), tonumber(connection))))
+if role == 'agent' then
+  redis.call('HSET', device, 'seat', connection)
 end
-if redis.call('HLEN', KEYS[3]) == 0 then
-  redis.call('PEXPIRE', KEYS[1], DAY_MS)
-  redis.call('PEXPIRE', KEYS[2], DAY_MS)
+if redis.call('HLEN', peers) == 0 then
+  redis.call('PEXPIRE', device, DAY_MS)
+  redis.call('PEXPIRE', instances, DAY_MS)
 end
-return {'registered', watching}
+return watching

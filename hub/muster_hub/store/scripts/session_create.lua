@@ -7,24 +7,22 @@
 -- Returns: 1 when it was made now, 0 when this very session was made before.
 -- Errors: taken (a session of that name with another first epoch).
 -- Again: the same epoch 1 is found and nothing changes.
-local DAY_MS = 86400000
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if now_ms > tonumber(ARGV[1]) then
-  return redis.error_reply('MUSTER late')
-end
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  if redis.call('HGET', KEYS[3], 'h:' .. ARGV[10]) == '1' then
+local session, roster, epochs, outbox = unpack(KEYS)
+local _, creator, fingerprint, instance, seed, mode, profile, kind, ends_ms, epoch_hash, epoch, record = unpack(ARGV)
+
+if redis.call('EXISTS', session) == 1 then
+  if redis.call('HGET', epochs, 'h:' .. epoch_hash) == '1' then
     return 0
   end
-  return redis.error_reply('MUSTER taken')
+  return refuse('taken')
 end
-redis.call('HSET', KEYS[1], 'creator', ARGV[2], 'seed', ARGV[5], 'mode', ARGV[6], 'profile', ARGV[7], 'kind', ARGV[8],
-  'open', 1, 'created', string.format('%.0f', now_ms), 'ends', ARGV[9], 'epoch', 1, 'epoch_hash', ARGV[10])
-redis.call('HSET', KEYS[2], ARGV[2], cmsgpack.pack({'joined', ARGV[3], now_ms, '', '', 0, ARGV[4]}))
-redis.call('HSET', KEYS[3], '1', ARGV[11], 'h:' .. ARGV[10], 1, 'n:1', ARGV[10])
-for i = 1, 3 do
-  redis.call('PEXPIREAT', KEYS[i], string.format('%.0f', ARGV[9] + DAY_MS))
+redis.call('HSET', session, 'creator', creator, 'seed', seed, 'mode', mode, 'profile', profile, 'kind', kind,
+  'open', 1, 'created', text(now_ms), 'ends', ends_ms, 'epoch', 1, 'epoch_hash', epoch_hash)
+redis.call('HSET', roster, creator, pack_row(MEMBER, {state = 'joined', fingerprint = fingerprint, since_ms = now_ms,
+  reason = '', invite = '', order = 0, instance = instance}))
+redis.call('HSET', epochs, '1', epoch, 'h:' .. epoch_hash, 1, 'n:1', epoch_hash)
+for _, key in ipairs({session, roster, epochs}) do
+  keep_until(key, ends_ms)
 end
-redis.call('XADD', KEYS[4], '*', 'kind', 'record', 'data', ARGV[12])
+add_entry(outbox, 'record', record)
 return 1

@@ -1,25 +1,29 @@
 #!lua flags=no-writes
 -- Reads what one member is shown of a session beyond its roster.
 -- KEYS: 1 epochs, 2 sealed
--- ARGV: 1 member, 2 number of the last epoch that it has, 3 epochs at most, 4 bytes of epochs at most,
+-- ARGV: 1 client, 2 number of the last epoch that it has, 3 epochs at most, 4 bytes of epochs at most,
 --   then the clients whose newest `joined` are read
 -- Effect: none.
 -- Returns: [epochs, lowest first], the member's sealed key of the newest epoch or '', its admission or '', [joined of
 --   every client named, or ''].
 -- Again: it only reads.
-local epochs, bytes, number = {}, 0, tonumber(ARGV[2])
-while #epochs < tonumber(ARGV[3]) do
+local epochs, sealed = unpack(KEYS)
+local client, after, max_epochs, max_bytes = unpack(ARGV, 1, 4)
+local FIRST_JOINED = 5
+
+local found, bytes, number = {}, 0, tonumber(after)
+while #found < tonumber(max_epochs) do
   number = number + 1
-  local epoch = redis.call('HGET', KEYS[1], string.format('%d', number))
-  if not epoch or (#epochs > 0 and bytes + #epoch > tonumber(ARGV[4])) then
+  local epoch = redis.call('HGET', epochs, text(number))
+  if not epoch or (#found > 0 and bytes + #epoch > tonumber(max_bytes)) then
     break
   end
-  epochs[#epochs + 1] = epoch
+  found[#found + 1] = epoch
   bytes = bytes + #epoch
 end
 local joined = {}
-for i = 5, #ARGV do
-  joined[#joined + 1] = redis.call('HGET', KEYS[2], 'joined:' .. ARGV[i]) or ''
+for i = FIRST_JOINED, #ARGV do
+  joined[#joined + 1] = redis.call('HGET', sealed, 'joined:' .. ARGV[i]) or ''
 end
-local own = redis.call('HMGET', KEYS[2], 'key:' .. ARGV[1], 'adm:' .. ARGV[1])
-return {epochs, own[1] or '', own[2] or '', joined}
+local key, admission = unpack(redis.call('HMGET', sealed, 'key:' .. client, 'adm:' .. client))
+return {found, key or '', admission or '', joined}

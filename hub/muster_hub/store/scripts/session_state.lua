@@ -5,9 +5,10 @@
 -- Returns: nil when there is no such session; else [creator, seed, mode, profile, kind, open, created, ends, epoch,
 --   epoch hash], [client, row of every member in turn].
 -- Again: it only reads.
-local known = redis.call('HMGET', KEYS[1], 'creator', 'seed', 'mode', 'profile', 'kind', 'open', 'created', 'ends',
+local session, roster = unpack(KEYS)
+local known = redis.call('HMGET', session, 'creator', 'seed', 'mode', 'profile', 'kind', 'open', 'created', 'ends',
   'epoch', 'epoch_hash')
 if not known[1] then
   return nil
 end
-return {known, redis.call('HGETALL', KEYS[2])}
+return {known, redis.call('HGETALL', roster)}

@@ -6,29 +6,16 @@ from tests.integration.hub.sessions.test_sessions import leave
 from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.store import keys
-from muster_hub.store.cells import unpack
-from muster_hub.store.scripts import Script
+from muster_hub.store.cells import data, items, unpack
 from muster_protocol.frames import Admitted, CloseSession, Ok, SendAnswer, SendInvites
 from muster_protocol.reasons import Reason
-
-_ALL = Script.of(
-    "all_records",
-    """#!lua flags=no-writes
-local found = {}
-for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do
-  if entry[2][2] == 'record' then
-    found[#found + 1] = entry[2][4]
-  end
-end
-return found""",
-)
 
 
 async def records(desk: Desk, name: str) -> list[list[str]]:
     """Return kind, actor, subject, session, outcome and reason of the records in the bucket of an id, oldest first."""
-    found = await desk.store.run(_ALL, [keys.outbox(keys.bucket(name))])
-    assert isinstance(found, list)
-    rows = [unpack(row) for row in found if isinstance(row, bytes)]
+    entries = await desk.store.ask(b"XRANGE", keys.outbox(keys.bucket(name)), b"-", b"+")
+    fields = [items(items(entry)[1]) for entry in items(entries)]
+    rows = [unpack(data(row)) for _, kind, _, row in fields if kind == b"record"]
     return [[cell.decode() for cell in row[:6] if isinstance(cell, bytes)] for row in rows]
 
 
@@ -96,8 +83,5 @@ async def test_a_device_that_trusts_nobody_leaves_nothing(desk: Desk) -> None:
     assert (await eve.refused(SendInvites(id=1, session=eve.session, invites=signed))).reason is Reason.NOT_A_MEMBER
     assert [row for row in await records(desk, eve.client) if row[1] == eve.client] == []
     assert await of_session(desk, eve) == []
-    exists = Script.of("exists", "#!lua flags=no-writes\nreturn redis.call('EXISTS', unpack(KEYS))")
-    assert (
-        await desk.store.run(exists, [keys.session_index(eve.client), keys.uses(eve.client), keys.inbox(eve.client)])
-        == 0
-    )
+    left = (keys.session_index(eve.client), keys.uses(eve.client), keys.inbox(eve.client))
+    assert await desk.store.ask(b"EXISTS", *left) == 0

@@ -8,7 +8,7 @@ from tests.integration.hub.device import Device, RefusedByHubError
 
 from muster_hub.node.node import Node
 from muster_hub.presence.record import read_presence
-from muster_hub.presence.registry import MAX_CLI_INSTANCES
+from muster_hub.store.keys import MAX_CLI_INSTANCES
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, ListStatements, Statements

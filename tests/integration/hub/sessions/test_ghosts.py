@@ -109,7 +109,7 @@ async def test_a_call_after_its_time_does_nothing(desk: Desk, name: str) -> None
     late = await desk.store.now_ms() - 1_000
     every = [keys.tag(1) + f":k{number}".encode() for number in range(8)]
     with pytest.raises(StoreUnavailable) as caught:
-        await desk.store.run(script(name), every, [late, *([b"1"] * 12)])
+        await desk.store.run(script(name), every, [b"1"] * 12, not_after_ms=late)
     assert caught.value.cause is StoreCause.LATE
 
 

@@ -13,12 +13,9 @@ from muster_hub.sessions.holds import HOLD_MS
 from muster_hub.store import keys
 from muster_hub.store.cells import pack
 from muster_hub.store.errors import StoreCause, StoreUnavailable
-from muster_hub.store.scripts import Script
 from muster_protocol.frames import Admitted, Purpose
 from muster_protocol.ids import GrantId
 from muster_protocol.reasons import Reason
-
-_AGE = Script.of("age_use", "#!lua\nredis.call('HSET', KEYS[1], ARGV[1], ARGV[2])\nreturn 1")
 
 
 async def one_shot_pair(desk: Desk) -> tuple[Actor, Actor, GrantId]:
@@ -134,4 +131,4 @@ async def test_a_hold_left_behind_is_settled_by_what_the_session_says(desks: dic
 
 
 async def _age(desk: Desk, bob: Actor, args: Sequence[bytes]) -> None:
-    await desk.store.run(_AGE, [keys.uses(bob.client)], args)
+    await desk.store.ask(b"HSET", keys.uses(bob.client), *args)

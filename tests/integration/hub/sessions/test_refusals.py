@@ -10,7 +10,6 @@ from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answer
 
 from muster_hub.store import keys
-from muster_hub.store.scripts import Script
 from muster_hub.store.urls import parse
 from muster_hub.store.wire import Wire
 from muster_protocol.cards import Mode, ProtocolRange
@@ -33,8 +32,6 @@ from muster_protocol.reasons import Reason
 from muster_protocol.sealing import ReceiveKey
 from muster_protocol.signed import Signed, read, sign
 
-_SET = Script.of("set_standing", "#!lua\nredis.call('HSET', KEYS[1], 'standing', ARGV[1])\nreturn 1")
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -50,7 +47,7 @@ class Scene:
 
 
 async def set_standing(desk: Desk, who: Actor, standing: Reason) -> None:
-    await desk.store.run(_SET, [keys.device(who.client)], [standing])
+    await desk.store.ask(b"HSET", keys.device(who.client), b"standing", standing)
 
 
 async def granted(scene: Scene, **kept: object) -> None:

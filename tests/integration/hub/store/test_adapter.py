@@ -1,8 +1,10 @@
-"""Calls to the store: replies, order, scripts that it forgot, callers that give up."""
+"""Calls to the store: replies, order, scripts that the store forgot, callers that give up."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
@@ -17,8 +19,16 @@ LATE = Script.of(
     "late",
     "#!lua\nif redis.call('TIME')[1] * 1000 > tonumber(ARGV[1]) then\nreturn redis.error_reply('MUSTER late')\nend\n"
     "return 1",
+    timed=True,
 )
+SCRIPTS = (APPEND, LIST, NIL, REFUSE, LATE)
 BROKEN = Script.of("broken", "#!lua\nthis is no Lua")
+
+
+@pytest_asyncio.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    async with Store.open(store_url, scripts=SCRIPTS) as opened:
+        yield opened
 
 
 def numbers(reply: object) -> list[int]:
@@ -46,13 +56,18 @@ async def test_a_script_met_too_late_was_not_carried_out(store: Store) -> None:
     assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.LATE, False)
 
 
-async def test_a_script_that_does_not_compile_says_so_and_harms_no_other_call(store: Store) -> None:
-    broken = [store.run(BROKEN, [b"{b:01}:x"]) for _ in range(3)]
-    good = [store.run(APPEND, [b"{b:01}:l"], [n]) for n in range(3)]
-    replies = await asyncio.gather(*broken, *good, return_exceptions=True)
-    assert [type(reply) for reply in replies[:3]] == [StoreReplyError] * 3
-    assert "compiling" in str(replies[0])
-    assert replies[3:] == [1, 2, 3]
+async def test_the_store_is_not_used_with_a_script_that_does_not_compile(store_url: str) -> None:
+    async with Store.open(store_url, scripts=[BROKEN]) as opened:
+        with pytest.raises(StoreUnavailable) as caught:
+            await opened.run(BROKEN, [b"{b:01}:x"])
+        assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.UNKNOWN_SCRIPT, False)
+        assert not opened.connected
+
+
+async def test_the_store_takes_every_script_of_the_hub(store_url: str) -> None:
+    async with Store.open(store_url) as opened:
+        await opened.reached()
+        assert opened.connected
 
 
 async def test_a_call_without_a_key_is_refused(store: Store) -> None:
@@ -68,25 +83,43 @@ async def test_calls_to_one_bucket_are_carried_out_in_the_order_in_which_they_we
         assert numbers(await store.run(LIST, [b"{b:%02x}:l" % bucket])) == list(range(count // 8))
 
 
-async def test_flushed_scripts_are_loaded_again_and_no_call_is_lost_or_repeated(store: Store, ask, store_url) -> None:
-    rounds, writers = 60, 8
+async def test_calls_whose_script_was_flushed_are_refused_as_not_carried_out_and_keep_their_order(
+    store: Store, ask, store_url
+) -> None:
+    rounds, writers, flushes = 60, 8, 5
+    done: dict[int, list[int]] = {bucket: [] for bucket in range(writers)}
+    refused: list[StoreUnavailable] = []
 
-    async def write(bucket: int) -> None:
+    async def write(bucket: int, n: int) -> None:
+        try:
+            await store.run(APPEND, [b"{b:%02x}:l" % bucket], [n])
+            done[bucket].append(n)
+        except StoreUnavailable as error:
+            refused.append(error)
+
+    async def write_all(bucket: int) -> None:
         for n in range(rounds):
-            await asyncio.gather(*(store.run(APPEND, [b"{b:%02x}:l" % bucket], [n * 4 + part]) for part in range(4)))
+            await asyncio.gather(*(write(bucket, n * 4 + part) for part in range(4)))
 
-    async def flush() -> None:
-        while True:
-            await ask(store_url, b"SCRIPT", b"FLUSH")
+    for _ in range(flushes):
+        await asyncio.gather(*(write_all(bucket) for bucket in range(writers)), ask(store_url, b"SCRIPT", b"FLUSH"))
+        for bucket in range(writers):
+            assert numbers(await until_read(store, bucket)) == done[bucket], "what was carried out was acknowledged"
+            done[bucket].clear()
+        await ask(store_url, b"FLUSHALL")
+        await ask(store_url, b"SCRIPT", b"FLUSH")
+        with pytest.raises(StoreUnavailable):
+            await store.run(NIL, [b"{b:01}:x"])
+    assert {(error.cause, error.outcome_unknown) for error in refused} <= {(StoreCause.UNKNOWN_SCRIPT, False)}
+    assert await until_read(store, 0) == []
 
-    flushing = asyncio.create_task(flush())
+
+async def until_read(store: Store, bucket: int) -> object:
+    """Read a list; a first call may find the scripts flushed."""
     try:
-        await asyncio.gather(*(write(bucket) for bucket in range(writers)))
-    finally:
-        flushing.cancel()
-        await asyncio.wait({flushing})
-    for bucket in range(writers):
-        assert numbers(await store.run(LIST, [b"{b:%02x}:l" % bucket])) == list(range(rounds * 4))
+        return await store.run(LIST, [b"{b:%02x}:l" % bucket])
+    except StoreUnavailable:
+        return await store.run(LIST, [b"{b:%02x}:l" % bucket])
 
 
 async def test_a_cancelled_caller_touches_its_own_call_only(store: Store) -> None:
@@ -135,7 +168,7 @@ async def test_what_waits_is_bounded_in_bytes_too(store: Store) -> None:
 
 
 async def test_calls_end_with_the_store_that_they_were_made_to(store_url: str) -> None:
-    async with Store.open(store_url) as opened:
+    async with Store.open(store_url, scripts=SCRIPTS) as opened:
         await opened.now_ms()
         answer = opened.begin(NIL, [b"{b:01}:x"])
     with pytest.raises(StoreUnavailable) as caught:
@@ -160,7 +193,7 @@ async def test_the_clock_is_the_stores_and_never_ahead_of_it(store: Store, ask, 
 
 async def test_a_store_whose_clock_was_set_forward_costs_one_call(store: Store) -> None:
     await store.now_ms()
-    store._clock._store_ms -= 3_600_000  # as far behind as after that
+    store._shard.clock._store_ms -= 3_600_000  # as far behind as after that
     with pytest.raises(StoreUnavailable, match="late"):
-        await store.run(LATE, [b"{b:01}:x"], [await store.not_after_ms()])
-    assert await store.run(LATE, [b"{b:01}:x"], [await store.not_after_ms()]) == 1
+        await store.run(LATE, [b"{b:01}:x"])
+    assert await store.run(LATE, [b"{b:01}:x"]) == 1

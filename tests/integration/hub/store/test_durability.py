@@ -19,7 +19,7 @@ async def test_the_embedded_store_keeps_what_is_acknowledged(own_store: Embedded
     ("setting", "value", "words"),
     [
         (b"appendfsync", b"everysec", "the last second"),
-        (b"appendfsync", b"no", "its system had not written"),
+        (b"appendfsync", b"no", "half a minute"),
         (b"appendonly", b"no", "since its last snapshot"),
     ],
 )

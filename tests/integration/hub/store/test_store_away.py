@@ -18,10 +18,12 @@ if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(ARGV[1]) then
   return redis.error_reply('MUSTER late')
 end
 """
-ADD = Script.of("add", "#!lua" + LATE + "return redis.call('INCR', KEYS[1])")
-RESTRICT = Script.of("restrict", "#!lua flags=allow-oom" + LATE + "return redis.call('INCR', KEYS[1])")
+ADD = Script.of("add", "#!lua" + LATE + "return redis.call('INCR', KEYS[1])", timed=True)
+RESTRICT = Script.of("restrict", "#!lua flags=allow-oom" + LATE + "return redis.call('INCR', KEYS[1])", timed=True)
 BLIND = Script.of("blind", "#!lua\nreturn redis.call('INCR', KEYS[1])")
 GET = Script.of("get", "#!lua\nreturn tonumber(redis.call('GET', KEYS[1]) or 0)")
+VOLATILE = Script.of("volatile", "#!lua\n-- Volatile: a test\nreturn redis.call('INCR', KEYS[1])")
+SCRIPTS = (ADD, RESTRICT, BLIND, GET, VOLATILE)
 # A second and what the machine needs to run a timer that is due.
 LIMIT_S = CALL_TIMEOUT_S + 0.5
 
@@ -32,7 +34,7 @@ def signalled(embedded: EmbeddedStore, number: signal.Signals) -> None:
 
 
 async def add(store: Store, script: Script = ADD) -> object:
-    return await store.run(script, KEY, [await store.not_after_ms()])
+    return await store.run(script, KEY)
 
 
 async def refused(store: Store) -> StoreUnavailable:
@@ -54,7 +56,7 @@ async def until_answered(store: Store) -> object:
 
 
 async def test_a_refused_call_is_not_executed_later(own_store: EmbeddedStore) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         assert await add(store) == 1
         signalled(own_store, signal.SIGSTOP)
         try:
@@ -73,7 +75,7 @@ async def test_a_refused_call_is_not_executed_later(own_store: EmbeddedStore) ->
 
 
 async def test_calls_made_behind_one_that_hangs_are_refused_within_their_own_second(own_store: EmbeddedStore) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         await add(store)
         signalled(own_store, signal.SIGSTOP)
         try:
@@ -88,7 +90,7 @@ async def test_calls_made_behind_one_that_hangs_are_refused_within_their_own_sec
 
 
 async def test_a_killed_store_is_started_again_and_found_again(own_store: EmbeddedStore, eventually) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         assert await add(store) == 1
         killed = own_store.pid
         signalled(own_store, signal.SIGKILL)
@@ -112,7 +114,7 @@ async def test_calls_to_a_store_that_is_not_there_fail_fast(tmp_path) -> None:
 
 
 async def test_a_replica_refuses_writes(own_store: EmbeddedStore, ask) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         await add(store)
         await ask(own_store.url, b"REPLICAOF", b"127.0.0.1", b"1")
         refusal = await refused(store)
@@ -122,7 +124,7 @@ async def test_a_replica_refuses_writes(own_store: EmbeddedStore, ask) -> None:
 
 
 async def test_a_full_store_still_takes_what_restricts(own_store: EmbeddedStore, ask) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         await add(store)
         await ask(own_store.url, b"CONFIG", b"SET", b"maxmemory", b"1")
         refusal = await refused(store)
@@ -131,14 +133,14 @@ async def test_a_full_store_still_takes_what_restricts(own_store: EmbeddedStore,
 
 
 async def test_a_connection_that_was_closed_while_idle_costs_no_call(own_store: EmbeddedStore, ask) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         for expected in range(1, 6):
             assert await add(store) == expected
             await ask(own_store.url, b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes")
 
 
 async def test_a_lost_connection_leaves_the_outcome_unknown(own_store: EmbeddedStore, eventually) -> None:
-    async with Store.open(own_store.url) as store:
+    async with Store.open(own_store.url, scripts=SCRIPTS) as store:
         await add(store)
         signalled(own_store, signal.SIGSTOP)
         on_its_way = store.begin(BLIND, KEY)
@@ -151,12 +153,11 @@ async def test_a_lost_connection_leaves_the_outcome_unknown(own_store: EmbeddedS
 
 
 async def test_nothing_durable_is_acknowledged_before_enough_replicas_have_it(own_store: EmbeddedStore, ask) -> None:
-    volatile = Script.of("volatile", "#!lua\n-- Volatile: a test\nreturn redis.call('INCR', KEYS[1])")
-    async with Store.open(own_store.url, store_replicas=1) as store:
+    async with Store.open(own_store.url, store_replicas=1, scripts=SCRIPTS) as store:
         refusal = await refused(store)
         assert (refusal.cause, refusal.outcome_unknown) == (StoreCause.REPLICAS, True)
-        assert await store.run(volatile, KEY) == 2
-        both = await asyncio.gather(add(store), store.run(volatile, KEY), return_exceptions=True)
+        assert await store.run(VOLATILE, KEY) == 2
+        both = await asyncio.gather(add(store), store.run(VOLATILE, KEY), return_exceptions=True)
         assert isinstance(both[0], StoreUnavailable)
         assert both[1] == 4
 
@@ -168,7 +169,10 @@ async def test_with_a_replica_it_is_acknowledged(
         return b"state=online" in await ask(own_store.url, b"INFO", b"replication")
 
     await ask(own_store.url, b"CONFIG", b"SET", b"port", unused_tcp_port, b"repl-diskless-sync", b"no")
-    async with EmbeddedStore(tmp_path) as replica, Store.open(own_store.url, store_replicas=1) as store:
+    async with (
+        EmbeddedStore(tmp_path) as replica,
+        Store.open(own_store.url, store_replicas=1, scripts=SCRIPTS) as store,
+    ):
         await ask(replica.url, b"REPLICAOF", b"127.0.0.1", unused_tcp_port)
         await eventually(is_online)
         assert await add(store) == 1

@@ -48,7 +48,9 @@ class Entries(Store):
         return 0
 
     @override
-    async def run(self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = ()) -> Reply:
+    async def run(
+        self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = (), *, not_after_ms: int | None = None
+    ) -> Reply:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable(StoreCause.TIMEOUT, outcome_unknown=True)

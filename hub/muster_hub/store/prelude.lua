@@ -1,0 +1,124 @@
+#!lua
+-- What every script starts with. `scripts.py` puts these lines between the first line of a script and the rest of it,
+-- behind the constants and row layouts that the script uses: bounds from `keys.py`, layouts from `rows.py`.
+-- KEYS and ARGV are those of the script. ARGV of a timed script begins with its not_after (Unix ms). Blank lines
+-- separate the functions, and a script gets those that it uses.
+
+local function clock_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function refuse(word)
+  return redis.error_reply('MUSTER ' .. word)
+end
+
+-- For timed scripts only. The clock is read once, so that one call has one time; the caller of a late call has stopped
+-- waiting for it.
+local now_ms = clock_ms()
+if now_ms > tonumber(ARGV[1]) then
+  return refuse('late')
+end
+
+-- Lua writes large numbers with an exponent, which no command takes.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- Lua compares strings by the locale of the store. Hashes are compared by their bytes.
+local function above(one, other)
+  for i = 1, #one do
+    local difference = one:byte(i) - (other:byte(i) or -1)
+    if difference ~= 0 then
+      return difference > 0
+    end
+  end
+  return false
+end
+
+-- Packs a new row from named cells, every cell of its layout.
+local function pack_row(layout, cells)
+  local row = {}
+  for name, place in pairs(layout) do
+    row[place] = cells[name]
+  end
+  return cmsgpack.pack(row)
+end
+
+-- Returns the row in a field of a hash, nil when there is none. A row is changed in place and packed again, so that
+-- cells that a newer node appended stay.
+local function row_in(key, field)
+  local packed = redis.call('HGET', key, field)
+  return packed and cmsgpack.unpack(packed) or nil
+end
+
+local function add_entry(outbox, kind, data)
+  redis.call('XADD', outbox, '*', 'kind', kind, 'data', data)
+end
+
+-- Returns an encoded audit record of a statement or a device; `reason` and `statement` may be ''.
+local function device_record(kind, client, peer, outcome, reason, statement)
+  return pack_row(RECORD, {kind = kind, actor = client, subject = peer, session = '', outcome = outcome,
+    reason = reason, statement = statement})
+end
+
+-- Of two statements about the same thing the higher serial counts, then the higher hash. Returns the verdict on the new
+-- one (taken, known, older, or mismatch for other bytes under one serial), and whether it takes the place of the other.
+local function compare(serial, hash, held_serial, held_hash)
+  if serial > held_serial then
+    return 'taken', true
+  elseif serial < held_serial then
+    return 'older', false
+  elseif hash == held_hash then
+    return 'known', false
+  end
+  return 'mismatch', above(hash, held_hash)
+end
+
+-- Raises the newest serial that the hub knows of a device.
+local function raise_serial(device, serial)
+  local known = tonumber(redis.call('HGET', device, 'serial') or 0)
+  redis.call('HSET', device, 'serial', text(math.max(serial, known)))
+end
+
+-- Returns the sessions that a device was held for and that have not ended.
+local function indexed_sessions(session_index)
+  redis.call('ZREMRANGEBYSCORE', session_index, '-inf', text(now_ms))
+  return redis.call('ZRANGE', session_index, 0, -1)
+end
+
+local function add_cuts(outbox, client, sessions, ver, why, about)
+  for _, session in ipairs(sessions) do
+    add_entry(outbox, 'cut', pack_row(CUT, {device = client, session = session, ver = ver, why = why, about = about}))
+  end
+end
+
+-- Returns the nodes that are told of a device's presence.
+local function watching_nodes(watchers)
+  local watching, rows = {}, redis.call('HGETALL', watchers)
+  for i = 1, #rows, 2 do
+    if tonumber(rows[i + 1]) > now_ms then
+      watching[#watching + 1] = rows[i]
+    end
+  end
+  return watching
+end
+
+-- Returns the member of `due` for a seat.
+local function due_seat(session, client, invite)
+  return pack_row(DUE, {session = session, client = client, invite = invite})
+end
+
+-- Takes a member out of a session; `row` is its row in the roster. What was sealed for it is deleted.
+local function take_member_out(roster, sealed, due, session, client, row, reason)
+  redis.call('ZREM', due, due_seat(session, client, row[MEMBER.invite]))
+  row[MEMBER.state], row[MEMBER.since_ms], row[MEMBER.reason] = 'out', now_ms, reason
+  redis.call('HSET', roster, client, cmsgpack.pack(row))
+  redis.call('HDEL', sealed, 'key:' .. client, 'adm:' .. client, 'admh:' .. client, 'joined:' .. client,
+    'jn:' .. client)
+end
+
+-- Keeps a key for a day after the hard end of its session.
+local function keep_until(key, ends_ms)
+  redis.call('PEXPIREAT', key, text(ends_ms + DAY_MS))
+end
