@@ -1,4 +1,4 @@
-"""All commands of ``muster``, and the options that stand before them."""
+"""All commands of ``muster``, and the options before the command."""
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,10 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog=examples(
         "muster init                          once on each machine",
-        "muster id                            its id text, for the other machine",
+        "muster id                            shows its id text, for the other machine",
         "muster trust add nas ID-TEXT         on both, each with the other's id text",
-        "muster grant add nas --for 30d       on both: no question from now on",
-        "muster agent                         on both, as long as they shall be callable",
+        "muster grant add nas --for 30d       on both: sessions may start without asking",
+        "muster agent                         on both, while they should accept calls",
         "muster session start nas --wait      on one of them",
     ),
 )
@@ -49,13 +49,18 @@ def muster(
     *,
     data_dir: Annotated[
         Path | None,
-        typer.Option(envvar="MUSTER_DATA_DIR", metavar="PATH", help="Where the device's data are.", show_default=False),
+        typer.Option(
+            envvar="MUSTER_DATA_DIR", metavar="PATH", help="The folder of the device's data.", show_default=False
+        ),
     ] = None,
     show_version: Annotated[  # noqa: ARG001 - the callback has done it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Call your trusted devices into a session: proven by keys that people compared once, with no copied codes."""
+    """Call your trusted devices into a session.
+
+    Devices prove who they are by keys that people compared once; no code is copied for each session.
+    """
     found = invocation(context)
     found.data_dir = data_dir
     if context.invoked_subcommand is None:
@@ -64,7 +69,7 @@ def muster(
 
 
 def _point_to_the_start(found: Invocation) -> None:
-    """Tell a newcomer who typed only ``muster`` what comes first."""
+    """Show the first step if this machine has no device yet."""
     try:
         with found.device():
             return

@@ -1,4 +1,4 @@
-"""Durations as people write them: ``30d``, ``12h``, ``1d12h``."""
+"""Durations in text: ``30d``, ``12h``, ``1d12h``."""
 
 import re
 
@@ -11,18 +11,18 @@ MS_PER_S = 1000
 
 
 def parse_duration_ms(text: str) -> int:
-    """Read a duration: numbers with w, d, h, m or s behind each, added up. Gives ms; raises ``ValueError``."""
+    """Return the ms of a duration: numbers, each followed by w, d, h, m or s, added up. Raises ``ValueError``."""
     plain = text.strip().lower()
     if not _SHAPE.fullmatch(plain):
         raise ValueError("a duration is a number and one of w, d, h, m, s: 30d, 12h, 1d12h, 90s")
     total = sum(int(number) * _UNIT_MS[unit] for number, unit in _PART.findall(plain))
     if total == 0:
-        raise ValueError("a duration is longer than nothing")
+        raise ValueError("a duration must be more than zero")
     return total
 
 
 def say_ms(duration_ms: int) -> str:
-    """Write a duration shortly, to the nearest of its second unit: ``30d``, ``1d 12h``, ``4m 10s``, ``0.8s``."""
+    """Return a duration as short text, rounded to its second unit: ``30d``, ``1d 12h``, ``4m 10s``, ``0.8s``."""
     if duration_ms < 10 * MS_PER_S:
         return f"{duration_ms / MS_PER_S:.1f}s"
     large, small = next(pair for pair in _PAIRS if duration_ms >= _UNIT_MS[pair[0]] or pair is _PAIRS[-1])

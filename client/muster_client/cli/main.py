@@ -1,4 +1,4 @@
-"""The entry point of ``muster``: run one command, and say in one form whatever went wrong."""
+"""The entry point of ``muster``: run one command, and report every failure in one form."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ PROGRAM = "muster"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``muster`` with these arguments, by default the process's own; gives the number to exit with."""
+    """Run ``muster`` with these arguments, by default the process's own; return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(given)
@@ -35,7 +35,7 @@ def _run(arguments: list[str]) -> int:
         raise
     except Failure as failure:
         return tell(failure, as_json=_as_json(arguments))
-    except Exception as error:  # noqa: BLE001 - the last line of defence: every fault gets the one form
+    except Exception as error:  # noqa: BLE001 - the last handler: every fault is reported in the one form
         known = from_error(error)
         return tell(known or from_unexpected(error), as_json=_as_json(arguments))
 
@@ -49,7 +49,7 @@ def _invoke(arguments: list[str]) -> int:
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except SystemExit as end:
-        # The framework ends so when the pipe breaks under a help page; it has made the streams quiet already.
+        # The framework exits so when the pipe breaks during a help page; it has silenced the streams already.
         if isinstance(end.__context__, BrokenPipeError):
             return ExitCode.PIPE_CLOSED
         raise
@@ -57,11 +57,11 @@ def _invoke(arguments: list[str]) -> int:
 
 
 def _as_json(arguments: Sequence[str]) -> bool:
-    # Asked of the words themselves: where they are wrong, no option was parsed.
+    # Looks at the raw arguments: if they are invalid, no option was parsed.
     return "--json" in arguments
 
 
 def _reader_went_away() -> int:
-    # What is still buffered has no reader; without this, Python complains about it at exit.
+    # Buffered output has no reader; without this, Python prints an error at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.PIPE_CLOSED

@@ -1,4 +1,4 @@
-"""Commands that other packages bring: entry points in the group ``muster.commands``, each a Typer app."""
+"""Commands of other packages: entry points in the group ``muster.commands``, each a Typer app."""
 
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -11,21 +11,21 @@ from muster_client.cli.output.help_pages import Group, GroupedCommands
 
 ENTRY_POINTS = "muster.commands"
 SHARED = frozenset({"hub"})
-"""Names under which the command line has subcommands of its own beside what an entry point brings."""
+"""Names of commands whose subcommands come from this package and from an entry point."""
 
 
 class MountedCommands(GroupedCommands):
-    """The commands of this package, and behind them what entry points bring; loaded when asked for."""
+    """The commands of this package, then those of entry points, which are loaded on use."""
 
     @override
     def list_commands(self, ctx: Any) -> list[str]:
-        """Name them all, this package's own first."""
+        """Return all names, this package's own first."""
         own = super().list_commands(ctx)
         return own + sorted({point.name for point in entry_points(group=ENTRY_POINTS)} - set(own))
 
     @override
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Find one command; None where there is none of this name."""
+        """Return the command of this name, or None."""
         own = super().get_command(ctx, cmd_name)
         if own is not None and cmd_name not in SHARED:
             return own
@@ -36,7 +36,7 @@ class MountedCommands(GroupedCommands):
 
 
 def _load(point: EntryPoint) -> TyperGroup | TyperCommand | None:
-    """Load an app and make it a command; None where a part that it needs is not installed."""
+    """Load an app as a command; return None if a package that it needs is not installed."""
     try:
         app = point.load()
     except ImportError:

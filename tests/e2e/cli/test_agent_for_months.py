@@ -150,7 +150,7 @@ def test_a_session_that_nobody_could_be_called_into_is_closed_again(house):
     assert document["session"] not in open_ones
     people = laptop.run("session", "start", "attic", "--wait")
     assert people.code == 1
-    assert "(closed again: nobody could be called in)" in people.out
+    assert "(closed: every target refused)" in people.out
 
 
 def test_an_authority_is_named_once_and_remembered(cli, tmp_path):

@@ -160,7 +160,7 @@ def test_on_a_terminal_the_table_changes_in_place(house):
 def test_an_agent_tells_calmly_on_a_terminal_and_ends_with_ctrl_c(house, hub_url):
     idle = house["idle"]
     screen = idle.terminal("agent", NO_COLOR="1")
-    screen.expect_exact("The agent of this device runs, until Ctrl-C.")
+    screen.expect_exact("The agent of this device is running; Ctrl-C ends it.")
     screen.expect_exact(f"connected to {hub_url}")
     screen.sendintr()
     screen.expect(pexpect.EOF)

@@ -1,4 +1,4 @@
-"""``muster agent``: be there for calls, for as long as it runs; and what is asked of a running one."""
+"""``muster agent``: run the agent that answers calls, and the group of commands about it."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from muster_client.cli.agent import service, status
 from muster_client.cli.arguments.accept import AcceptOption
 from muster_client.cli.arguments.invocation import Invocation, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, remember
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.help_pages import GroupedCommands, examples
-from muster_client.cli.output.output import Output
 
 commands = typer.Typer(
     name="agent",
@@ -17,8 +17,8 @@ commands = typer.Typer(
     epilog=examples(
         "muster agent",
         "muster agent --accept granted",
-        "muster agent --on-session './sync.sh'    it finds MUSTER_SESSION and more in its environment",
-        "muster agent install                     as a service, from now on",
+        "muster agent --on-session './sync.sh'    its environment has MUSTER_SESSION and more",
+        "muster agent install                     run it as a service at each login",
         "muster agent status",
     ),
 )
@@ -26,11 +26,11 @@ commands.add_typer(status.commands)
 commands.add_typer(service.commands)
 
 OnSession = Annotated[
-    str | None, typer.Option("--on-session", metavar="CMD", help="Run this by the shell for each session joined.")
+    str | None, typer.Option("--on-session", metavar="CMD", help="Shell command to run for each session joined.")
 ]
 Accepts = Annotated[
     AcceptOption,
-    typer.Option("--accept", help="Say yes to what grants cover, and let who asks wait in the inbox; or less."),
+    typer.Option("--accept", help="Which invites to accept; see above."),
 ]
 
 
@@ -41,14 +41,18 @@ def agent(
     on_session: OnSession = None,
     accept: Accepts = AcceptOption.ALL,
     tls_ca: TlsCa = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines, as without a terminal.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines, as it does without a terminal.")] = False,
 ) -> None:
-    """Be there for calls, as long as it runs.
+    """Run the agent that answers calls.
 
-    It connects to the hub, answers invites and holds the keys of sessions. One agent runs per device. It ends
-    with Ctrl-C or SIGTERM; session keys are in its memory only.
+    It connects to the hub, answers invites and holds the keys of sessions, in memory only. One agent runs per
+    device. Ctrl-C or SIGTERM ends it.
+
+    With --accept all, invites that a grant covers are accepted, and invites that ask wait in the inbox. With granted,
+    those that ask are declined; with asked, the automatic ones; with none, all.
+
     The program of --on-session gets MUSTER_SESSION, MUSTER_MODE, MUSTER_PROFILE, MUSTER_CREATOR, MUSTER_MEMBERS and
-    MUSTER_EPOCH in its environment, and never a key.
+    MUSTER_EPOCH in its environment, never a key.
     """
     if context.invoked_subcommand is None:
         _run(invocation(context), on_session, accept, tls_ca, Output(as_json=as_json))

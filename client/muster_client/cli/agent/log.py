@@ -1,4 +1,4 @@
-"""What an agent tells while it runs: calm lines for a terminal, JSON lines for a service's log."""
+"""The agent's log: lines for a person on a terminal, JSON lines for a service's log."""
 
 import logging
 import sys
@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from muster_client import Device, events
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.failures import for_people
 from muster_client.cli.output.nicknames import Nicknames, short
-from muster_client.cli.output.output import Output
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import REASONS, Reason
@@ -20,7 +20,7 @@ from muster_protocol.words import words
 
 
 class AgentLog:
-    """Tells events of one device's agent."""
+    """Writes the events of one device's agent."""
 
     def __init__(self, device: Device, output: Output) -> None:
         self._device = device
@@ -29,14 +29,14 @@ class AgentLog:
         self._log = structlog.get_logger("muster.agent")
 
     def started(self) -> None:
-        """Tell that the agent is there, and how it ends."""
+        """Write that the agent runs, and how to end it."""
         if self._json:
             self._log.info("agent_started", client=short(self._device.client), hub=self._device.hub_url)
         else:
-            self._output.line(f"The agent of this device runs, until Ctrl-C. Hub: {self._device.hub_url}")
+            self._output.line(f"The agent of this device is running; Ctrl-C ends it. Hub: {self._device.hub_url}")
 
     def tell(self, event: events.Event) -> None:
-        """Tell one event."""
+        """Write one event."""
         if self._json:
             name, fields = _record(event)
             self._log.info(name, **fields)
@@ -46,15 +46,17 @@ class AgentLog:
             self._output.line(f"{self._output.quiet(time.strftime('%H:%M:%S'))}  {said}")
 
     def program_ended(self, session: str, code: int) -> None:
-        """Tell that the program of ``--on-session`` ended."""
+        """Write that the program of ``--on-session`` ended."""
         if self._json:
             self._log.info("program_ended", session=short(session), code=code)
         else:
-            self._output.line(f"{time.strftime('%H:%M:%S')}  program of session {short(session)} ended with {code}")
+            self._output.line(
+                f"{time.strftime('%H:%M:%S')}  the program for session {short(session)} ended with exit code {code}"
+            )
 
     @singledispatchmethod
     def _say(self, event: events.Event) -> str:
-        """Say an event in words; nothing for those that only a log is interested in."""
+        """Return an event in words; empty for events that only the JSON log shows."""
         del event
         return ""
 
@@ -75,13 +77,11 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.KeepAliveShortened) -> str:
-        return (
-            f"something on the way cuts idle connections: the hub is pinged every {event.interval_s:.0f}s from now on"
-        )
+        return f"the network cuts idle connections: pinging the hub every {event.interval_s:.0f}s from now on"
 
     @_say.register
     def _(self, event: events.DataUnwritable) -> str:
-        return f"{event.sentence}: make room there; this agent goes on, and tries again"
+        return f"{event.sentence}: free some space there; this agent keeps running and retries"
 
     @_say.register
     def _(self, event: events.CloneSuspected) -> str:
@@ -90,7 +90,7 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.NotPublished) -> str:
-        return f"the hub did not take a {event.kind}: {_sentence(event.reason)}"
+        return f"the hub rejected a {event.kind}: {_sentence(event.reason)}"
 
     @_say.register
     def _(self, event: events.Invited) -> str:
@@ -101,14 +101,14 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.InviteAnswered) -> str:
-        how = "called in by" if event.purpose is Purpose.AUTO else "asked by"
+        how = "automatic invite from" if event.purpose is Purpose.AUTO else "invite that asks, from"
         if event.reason is None:
             return f"{how} {self._call(event.creator)} ({event.mode}): accepted"
         return f"{how} {self._call(event.creator)} ({event.mode}): {event.reason}"
 
     @_say.register
     def _(self, event: events.InviteEnded) -> str:
-        return f"the invite {short(event.id)} of {self._call(event.creator)} is over: {event.reason}"
+        return f"the invite {short(event.id)} from {self._call(event.creator)} has ended: {event.reason}"
 
     @_say.register
     def _(self, event: events.SessionJoined) -> str:
@@ -122,11 +122,11 @@ class AgentLog:
     @_say.register
     def _(self, event: events.SessionEnded) -> str:
         why = "" if event.reason is None else f": {_sentence(event.reason)}"
-        return f"session {short(event.session)} is over for this device{why}"
+        return f"session {short(event.session)} has ended for this device{why}"
 
     @_say.register
     def _(self, event: events.Missed) -> str:
-        return f"{event.count} lines were left out here"
+        return f"{event.count} events were skipped here, since this log was too slow"
 
     def _call(self, client: ClientId) -> str:
         # Read each time: a nickname may have been given since.
@@ -134,7 +134,7 @@ class AgentLog:
 
 
 def configure_logs(*, as_json: bool) -> None:
-    """Send the library's own records where the agent's go: JSON lines to the output, else warnings to the terminal."""
+    """Send the library's own log records with the agent's: JSON lines to stdout, or only warnings to the terminal."""
     level = logging.INFO if as_json else logging.WARNING
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
@@ -149,7 +149,7 @@ def configure_logs(*, as_json: bool) -> None:
 
 
 def _record(event: events.Event) -> tuple[str, dict[str, Any]]:
-    """Give an event's constant name and its fields."""
+    """Return an event's constant name and its fields."""
     fields: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
     readable = {name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()}
     return readable.pop("event"), readable

@@ -8,11 +8,11 @@ from muster_client import Session
 from muster_protocol.frames import MemberState
 
 END_S = 5
-"""How long a program may take to end after it was told to."""
+"""Seconds that a program has to end after SIGTERM, before SIGKILL."""
 
 
 def environment(session: Session) -> dict[str, str]:
-    """Describe a session to a program; no key is ever among it."""
+    """Return the environment variables that describe a session to a program; never a key."""
     return {
         "MUSTER_SESSION": session.id,
         "MUSTER_MODE": session.mode.value,
@@ -24,7 +24,7 @@ def environment(session: Session) -> dict[str, str]:
 
 
 def runner(command: str, report: Callable[[Session, int], None]) -> Callable[[Session], Awaitable[None]]:
-    """Give the callback that runs ``command`` by the shell and reports its exit code."""
+    """Return the callback that runs ``command`` in the shell and reports its exit code."""
 
     async def run(session: Session) -> None:
         process = await asyncio.create_subprocess_shell(

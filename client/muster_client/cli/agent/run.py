@@ -1,4 +1,4 @@
-"""One run of ``muster agent``, from the connection to the signal that ends it."""
+"""One run of ``muster agent``, from connecting until a signal ends it."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ from muster_client.events import Event
 
 
 def policy_of(accept: AcceptOption) -> Policy:
-    """Give the library's terms for what the person set."""
+    """Return the library's policy for an ``--accept`` option."""
     waits = accept in {AcceptOption.ALL, AcceptOption.ASKED}
     return Policy(asked=Asked.ASK if waits else Asked.REFUSE, auto=accept in {AcceptOption.ALL, AcceptOption.GRANTED})
 
@@ -20,7 +20,7 @@ def policy_of(accept: AcceptOption) -> Policy:
 async def serve(device: Device, log: AgentLog, accept: AcceptOption, command: str | None) -> None:
     """Run the device's agent until SIGINT or SIGTERM; ``command`` runs for each session.
 
-    Raises ``AgentRunning``, and ``HubRefused`` where the hub says with proof that coming back will not help.
+    Raises ``AgentRunning``, and ``HubRefused`` if the hub proves its key and refuses for good.
     """
 
     def ended(session: Session, code: int) -> None:

@@ -1,4 +1,4 @@
-"""``muster agent install`` and ``uninstall``: the agent as a service of its user."""
+"""``muster agent install`` and ``uninstall``: the agent as a service of the user."""
 
 import os
 import shlex
@@ -11,10 +11,10 @@ import typer
 
 from muster_client.cli.arguments.accept import AcceptOption
 from muster_client.cli.arguments.invocation import Invocation, Json, invocation
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import ServiceDocument
 from muster_client.cli.output.failures import Failure, Word
 from muster_client.cli.output.help_pages import examples
-from muster_client.cli.output.output import Output
 from muster_client.errors import AgentRunning, NoAgent
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def install(
         str | None, typer.Option("--on-session", metavar="CMD", help="As for `muster agent`.")
     ] = None,
     accept: Annotated[AcceptOption, typer.Option("--accept", help="As for `muster agent`.")] = AcceptOption.ALL,
-    show: Annotated[bool, typer.Option("--print", help="Show the service's file, and do nothing.")] = False,
+    show: Annotated[bool, typer.Option("--print", help="Print the service's file and change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the agent as a service of this user from now on.
+    """Install and start the agent as a service of this user.
 
-    It starts at login, and again after a crash: a systemd user unit, on macOS a launchd agent. The variables that name
-    a proxy are taken over from this shell. Where the service manager cannot be asked, the file is written and the
+    It starts at login, and again after a crash: a systemd user unit, or a launchd agent on macOS. It uses the proxy
+    variables of this shell. If the service manager cannot be reached from here, the file is written and the
     commands to run are shown.
     """
     output = Output(as_json=as_json)
@@ -59,7 +59,7 @@ def install(
 
 @commands.command(epilog=examples("muster agent uninstall"))
 def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
-    """End the service, and remove its file."""
+    """Stop the service and remove its file."""
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
         service = _service(device.path, None, AcceptOption.ALL)
@@ -67,7 +67,7 @@ def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
         raise Failure(
             Word.NOT_INSTALLED, "The agent of this device is not installed as a service.", "See `muster agent status`."
         )
-    # The manager is asked while it can still find the file, and once more when it is gone.
+    # The service manager has to stop it while the file is still there, and to forget it afterwards.
     failed = _run_all(service.disable[:1])
     service.path.unlink()
     failed = service.disable if failed else _run_all(service.disable[1:])
@@ -76,7 +76,7 @@ def uninstall(context: typer.Context, *, as_json: Json = False) -> None:
 
 
 def _service(device: Path, on_session: str | None, accept: AcceptOption) -> "Service":
-    # What it needs to know of proxies is slow to import, and most commands do not.
+    # The proxy code is slow to import, and most commands do not need it.
     from muster_client.service_unit import agent_service  # noqa: PLC0415
 
     options = [] if accept is AcceptOption.ALL else ["--accept", accept.value]
@@ -91,7 +91,7 @@ def _write(service: "Service") -> None:
 
 
 def _no_other_agent(found: Invocation, service: "Service") -> None:
-    """Refuse where somebody runs an agent by hand: the service could not start beside it."""
+    """Raise ``AgentRunning`` if an agent runs by hand: the service could not start beside it."""
     if service.path.exists():
         return
     try:
@@ -101,10 +101,10 @@ def _no_other_agent(found: Invocation, service: "Service") -> None:
 
 
 def _run_all(listed: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
-    """Run the commands in order; gives those that were not done, the first that failed and all behind it."""
+    """Run the commands in order; return the first that failed and all after it."""
     for done, command in enumerate(listed):
         try:
-            ended = subprocess.run(  # noqa: S603 - words of our own, and no shell
+            ended = subprocess.run(  # noqa: S603 - fixed commands, no shell
                 command, check=False, capture_output=True, timeout=COMMAND_TIMEOUT_S
             )
         except (OSError, subprocess.TimeoutExpired):
@@ -129,9 +129,9 @@ def _tell(service: "Service", failed: Sequence[tuple[str, ...]], output: Output)
     if failed:
         _tell_to_run(failed, output)
         return
-    output.line("The agent runs as a service now: muster agent status")
+    output.line("The agent runs as a service now. See it with: muster agent status")
     if service.name.endswith(".service"):
-        output.note("note:  It ends when you log out everywhere; `loginctl enable-linger` keeps it running.")
+        output.note("note:  It stops when you log out; `loginctl enable-linger` keeps it running.")
 
 
 def _tell_removed(service: "Service", failed: Sequence[tuple[str, ...]], output: Output) -> None:
@@ -141,5 +141,5 @@ def _tell_removed(service: "Service", failed: Sequence[tuple[str, ...]], output:
 
 
 def _tell_to_run(failed: Sequence[tuple[str, ...]], output: Output) -> None:
-    output.note("note:  The service manager could not be asked from here.")
+    output.note("note:  The service manager could not be reached from here.")
     output.note(f"next:  Run this where you are logged in: {' && '.join(map(shlex.join, failed))}")

@@ -1,4 +1,4 @@
-"""``muster agent status``: how the running agent is, by its own word."""
+"""``muster agent status``: the state that the running agent reports."""
 
 import time
 
@@ -6,11 +6,11 @@ import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.durations import say_ms
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import AgentStatusDocument, DropFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import NAMELESS, for_people
 from muster_client.cli.output.help_pages import examples
-from muster_client.cli.output.output import Output
 from muster_client.views import AgentStatus
 from muster_protocol.reasons import REASONS
 from muster_protocol.words import words
@@ -19,15 +19,15 @@ commands = typer.Typer()
 
 EXIT_CODES = """\b
 Exit codes:
-  0    it runs and is connected to the hub
-  1    it does not run
-  2    it runs, and is not connected
+  0    the agent runs and is connected to the hub
+  1    the agent does not run
+  2    the agent runs but is not connected
 """
 
 
 @commands.command(epilog=examples("muster agent status", "muster agent status --json") + "\n\n" + EXIT_CODES)
 def status(context: typer.Context, *, as_json: Json = False) -> None:
-    """Ask the running agent how it is."""
+    """Show the state of the running agent."""
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device():
@@ -63,21 +63,25 @@ def _document(said: AgentStatus) -> AgentStatusDocument:
 
 
 def _show(said: AgentStatus, output: Output) -> None:
-    learnt = " (shorter than usual: something on the way cuts idle connections)" if said.keep_alive_learnt else ""
+    learnt = " (shorter than usual: the network cuts idle connections)" if said.keep_alive_learnt else ""
     rows = [
-        ("agent", f"runs, process {said.pid}"),
+        ("agent", f"running, process {said.pid}"),
         ("hub", said.hub_url),
-        ("hub words", "not met yet" if said.hub is None else " ".join(words(said.hub))),
+        ("hub words", "not connected to yet" if said.hub is None else " ".join(words(said.hub))),
         ("connected", _since(said)),
         ("sessions", str(said.sessions)),
         ("inbox", str(said.inbox)),
-        ("unpublished", str(said.unpublished)),
+        ("not sent yet", _unpublished(said.unpublished)),
         ("keep-alive", f"every {said.keep_alive_ms / 1000:.0f} s{learnt}"),
-        ("last drop", _last_drop(said)),
+        ("last loss", _last_drop(said)),
     ]
     if said.standing is not None:
-        rows.insert(4, ("standing", for_people(REASONS[said.standing].sentence, NAMELESS)))
+        rows.insert(4, ("hub says", for_people(REASONS[said.standing].sentence, NAMELESS)))
     output.fields(rows)
+
+
+def _unpublished(count: int) -> str:
+    return f"{count} (changes of trust and grants that the hub does not have yet)" if count else "0"
 
 
 def _since(said: AgentStatus) -> str:

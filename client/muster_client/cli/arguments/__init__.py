@@ -1,1 +1,1 @@
-"""What a command is given: options and arguments, and how they are read."""
+"""Options and arguments of the commands, and how they are parsed."""

@@ -1,4 +1,4 @@
-"""What an agent says yes to, as its person sets it."""
+"""Which invites an agent accepts."""
 
 from enum import StrEnum
 
@@ -7,10 +7,10 @@ class AcceptOption(StrEnum):
     """``--accept`` of ``muster agent``."""
 
     ALL = "all"
-    """What a grant covers, by itself; who asks waits in the inbox."""
+    """Accept automatic invites that a grant covers; keep those that ask in the inbox."""
     GRANTED = "granted"
-    """What a grant covers; who asks is declined."""
+    """Accept automatic invites that a grant covers; decline those that ask."""
     ASKED = "asked"
-    """Nothing by itself, whatever was granted; who asks waits in the inbox."""
+    """Decline automatic invites, even granted ones; keep those that ask in the inbox."""
     NONE = "none"
-    """Nothing: this device only calls others."""
+    """Decline all: this device only calls others."""

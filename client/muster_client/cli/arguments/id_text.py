@@ -1,4 +1,4 @@
-"""A device's id as text to hand over: ``muster:<ClientId>:<fingerprint in base32>``."""
+"""A device's identity as text for another device: ``muster:<ClientId>:<fingerprint in base32>``."""
 
 import base64
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ _BASE32_CHARS = 52
 
 @dataclass(frozen=True, slots=True)
 class NamedKey:
-    """A device, and its key's fingerprint where the text told it."""
+    """A device, and its key's fingerprint if the text has one."""
 
     client: ClientId
     fingerprint: Fingerprint | None
 
 
 def spell_fingerprint(fingerprint: Fingerprint) -> str:
-    """Write a fingerprint as 52 characters of a-z and 2-7."""
+    """Return a fingerprint as 52 characters of a-z and 2-7."""
     return base64.b32encode(fingerprint).decode("ascii").rstrip("=").lower()
 
 
 def id_text(client: ClientId, fingerprint: Fingerprint) -> str:
-    """Write what another device needs to trust this one."""
+    """Return the text that another device needs to trust this one."""
     return f"{SCHEME}:{client}:{spell_fingerprint(fingerprint)}"
 
 
 def parse_fingerprint(text: str) -> Fingerprint:
-    """Read a fingerprint in hex (64 characters) or base32 (52), in any case, with colons, spaces or dashes.
+    """Parse a fingerprint in hex (64 characters) or base32 (52), in any case, with colons, spaces or dashes.
 
     Raises ``ValueError``.
     """
     plain = "".join(text.split()).replace(":", "").replace("-", "").lower()
     found = _decode(plain)
-    # The last base32 character holds one bit only: another spelling of the same bytes is a typing mistake.
+    # The last base32 character holds one bit only: another spelling of the same bytes is a typo.
     if found is None or plain not in {found.hex(), spell_fingerprint(found)}:
         raise ValueError("a fingerprint is 64 characters of 0-9 and a-f, or 52 of a-z and 2-7")
     return found
@@ -55,7 +55,7 @@ def _decode(plain: str) -> Fingerprint | None:
 
 
 def parse_id(text: str) -> NamedKey:
-    """Read an id text, or a bare ClientId. Raises ``ValueError``, or ``Refused(malformed)`` for a bad ClientId."""
+    """Parse an id text, or a bare ClientId. Raises ``ValueError``, or ``Refused(malformed)`` for a bad ClientId."""
     scheme, colon, rest = text.strip().partition(":")
     if not colon:
         return NamedKey(parse_client_id(text), None)

@@ -1,4 +1,4 @@
-"""What the options before the command say, and the device that they name."""
+"""The options before the command, and the device that they name."""
 
 import sys
 from collections.abc import Iterator
@@ -13,53 +13,51 @@ from muster_client import ControlClient, Device
 from muster_client.cli.output.failures import Failure, Word
 from muster_client.paths import default_path
 
-Json = Annotated[bool, typer.Option("--json", help="Give one JSON document (fields: client/README.md).")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; the answer is yes.")]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON document (fields: client/README.md).")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")]
 
 
 @dataclass(slots=True)
 class Invocation:
-    """One run of ``muster``. ``data_dir`` None: the device's usual place."""
+    """One run of ``muster``. ``data_dir`` None means the default folder."""
 
     data_dir: Path | None = None
 
     @property
     def device_path(self) -> Path:
-        """Where the device's data are."""
+        """The folder of the device's data."""
         return self.data_dir or default_path()
 
     @contextmanager
     def device(self) -> Iterator[Device]:
-        """Open the device's data; raises ``NoDevice`` where there are none."""
+        """Open the device's data; raises ``NoDevice`` if there are none."""
         with Device.open(self.device_path) as device:
             yield device
 
     def agent(self) -> ControlClient:
-        """Give the way to this device's agent; its methods raise ``NoAgent`` where none runs."""
+        """Return the client of this device's agent; its methods raise ``NoAgent`` if no agent runs."""
         return ControlClient(self.device_path)
 
 
 def invocation(context: typer.Context) -> Invocation:
-    """Find what the options before the command said."""
+    """Return the options before the command."""
     return context.ensure_object(Invocation)
 
 
 def can_ask() -> bool:
-    """Tell whether a question would reach a person."""
+    """Return whether a person can be asked on a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirm(question: str, *, otherwise: str) -> None:
     """Ask a yes-or-no question whose default is no.
 
-    Raises ``Failure``: ``not_confirmed`` for a no, ``no_terminal`` where nobody can be asked; ``otherwise`` is the next
-    step of a script.
+    Raises ``Failure``: ``not_confirmed`` if the answer is not yes, ``no_terminal`` if there is no terminal;
+    ``otherwise`` is then the next step, for a script.
     """
     if not can_ask():
-        raise Failure(Word.NO_TERMINAL, f"There is no terminal to ask on: {question}", otherwise)
+        raise Failure(Word.NO_TERMINAL, f"This question needs a terminal: {question}", otherwise)
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Failure(
-            Word.NOT_CONFIRMED, "You did not say yes, and nothing was changed.", "Run it again once you are sure."
-        )
+        raise Failure(Word.NOT_CONFIRMED, "Cancelled. Nothing was changed.", "Run it again and answer y.")

@@ -1,4 +1,4 @@
-"""Profiles as people write them."""
+"""Names of profiles."""
 
 import msgspec
 
@@ -6,10 +6,10 @@ from muster_protocol.governance import Profile
 
 
 def parse_profile(text: str) -> str:
-    """Read a profile's name; raises ``ValueError``."""
+    """Return a valid profile name; raises ``ValueError``."""
     try:
         return msgspec.convert(text, Profile)
     except msgspec.ValidationError as error:
         raise ValueError(
-            "a profile has 1 to 64 of a-z, 0-9, dot, dash and underscore, a letter or digit first"
+            "a profile is 1 to 64 characters of a-z, 0-9, dot, dash and underscore, and begins with a letter or digit"
         ) from error

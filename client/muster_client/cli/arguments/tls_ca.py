@@ -1,4 +1,4 @@
-"""``--tls-ca``: which authority a device trusts for its hub's TLS, where it is not one that the system knows."""
+"""``--tls-ca``: the certificate authority (CA) that a device trusts for its hub's TLS, in place of the system's."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from muster_client import Device
 
 SYSTEM = "system"
-"""Instead of a file: what the system trusts."""
+"""Value in place of a file: the authorities that the system trusts."""
 
 TlsCa = Annotated[
     str | None,
@@ -16,14 +16,14 @@ TlsCa = Annotated[
         "--tls-ca",
         envvar="MUSTER_TLS_CA",
         metavar="FILE",
-        help=f"Trust this authority (PEM) for the hub's TLS, and remember it; or `{SYSTEM}`.",
+        help=f"Trust this CA (PEM) for the hub's TLS from now on; `{SYSTEM}`: the system's CAs.",
         show_default=False,
     ),
 ]
 
 
 def read_tls_ca(named: str) -> str | None:
-    """Give the certificates, or None for what the system trusts; raises ``BadCertificateAuthority``."""
+    """Return the certificates, or None for the system's authorities; raises ``BadCertificateAuthority``."""
     if named == SYSTEM:
         return None
     from muster_client import read_authority  # noqa: PLC0415 - TLS is slow to import
@@ -32,6 +32,6 @@ def read_tls_ca(named: str) -> str | None:
 
 
 def remember(device: Device, named: str | None) -> None:
-    """Write into the device's data what ``--tls-ca`` said; nothing where it was not given."""
+    """Store the authority of ``--tls-ca`` in the device's data, if the option was given."""
     if named is not None:
         device.trust_authority(read_tls_ca(named))

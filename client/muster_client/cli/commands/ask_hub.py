@@ -1,10 +1,10 @@
-"""One question to the hub, on a connection of its own."""
+"""A request to the hub on a connection of its own."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from muster_client import Device
-from muster_client.cli.output.output import Output
+from muster_client.cli.output.display import Output
 from muster_protocol.words import words
 
 if TYPE_CHECKING:
@@ -34,6 +34,6 @@ def ask_hub(
 
 
 def _tell_pinned(device: Device, hub: "Hub") -> None:
-    """Tell a person at the first meeting which key this device speaks to from now on."""
+    """Show the hub's key that was pinned at the first connection."""
     said = f"note:  This device trusts the key of {device.hub_url} from now on: {' '.join(words(hub.fingerprint))}"
     Output().note(said)

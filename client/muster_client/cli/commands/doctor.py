@@ -1,14 +1,14 @@
-"""``muster doctor``: what is in order between this device and its hub, and what is not."""
+"""``muster doctor``: check this device and its connection to the hub."""
 
 from pathlib import Path
 
 import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import DoctorDocument, FindingFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.help_pages import Group, examples
-from muster_client.cli.output.output import Output
 from muster_client.doctor import Finding, Health
 
 commands = typer.Typer()
@@ -19,9 +19,9 @@ _CHECK_COLUMN = 11
 
 @commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster doctor", "muster doctor --json"))
 def doctor(context: typer.Context, *, as_json: Json = False) -> None:
-    """See what is wrong, from this device's files to its hub.
+    """Check everything from this device's files to its hub.
 
-    Each line says ok, warn or fail, what is so, and the next step. It ends with 1 where something failed.
+    Each line says ok, warn or fail, what was found, and the next step. The exit code is 1 if a check failed.
     """
     output = Output(as_json=as_json)
     # The event loop is slow to import, and most commands do not need it.

@@ -1,4 +1,4 @@
-"""``muster grant``: who may be joined with automatically, without a question."""
+"""``muster grant``: which devices may join sessions with this one without asking."""
 
 from typing import Annotated
 
@@ -9,10 +9,10 @@ from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.commands.publish import publish
 from muster_client.cli.durations import parse_duration_ms
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import ChangeDocument, GrantedFields, GrantsDocument
 from muster_client.cli.output.failures import invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
-from muster_client.cli.output.output import Output
 from muster_client.cli.output.peer_views import grant_fields, peer_fields, say_grant, told_about
 from muster_client.views import Peer
 from muster_protocol.cards import Mode
@@ -21,7 +21,7 @@ from muster_protocol.governance import MAX_GRANT_MS
 commands = typer.Typer(
     name="grant",
     cls=GroupedCommands,
-    help="Say who may join without a question.",
+    help="Permit sessions with a device without asking.",
     epilog=examples(
         "muster grant add nas --mode synchronize --for 30d", "muster grant list", "muster grant revoke nas"
     ),
@@ -34,7 +34,7 @@ Lasts = Annotated[
         "--for",
         parser=parse_duration_ms,
         metavar="TIME",
-        help="How long: 30d, 12h, 90m; 90d unless told, a year at most.",
+        help="Duration: 30d, 12h, 90m; default 90d, at most a year.",
         show_default=False,
     ),
 ]
@@ -45,28 +45,27 @@ Lasts = Annotated[
         "muster grant add nas                                   join only, for 90 days",
         "muster grant add nas --mode synchronize --for 30d",
         "muster grant add nas --profile photos --profile music  only sessions of these profiles",
-        "muster grant add guest --once --for 1h                 one join",
+        "muster grant add guest --once --for 1h                 for one session",
     )
 )
 def add(
     context: typer.Context,
     peer: PeerName,
     *,
-    mode: Annotated[Mode, typer.Option("--mode", help="The strongest that is granted.")] = Mode.JOIN,
+    mode: Annotated[Mode, typer.Option("--mode", help="The strongest mode that is granted.")] = Mode.JOIN,
     profile: Annotated[
         list[str] | None,
         typer.Option(
-            "--profile", parser=parse_profile, metavar="NAME", help="Only sessions of this profile; may be repeated."
+            "--profile", parser=parse_profile, metavar="NAME", help="Only sessions of this profile; repeatable."
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="For one join.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="For one join only.")] = False,
     lasts_ms: Lasts = None,
     as_json: Json = False,
 ) -> None:
     """Permit automatic joins with a trusted device.
 
-    It takes the place of what you granted before. Both devices grant: this one says what it allows, the other one what
-    it does.
+    It replaces your earlier grant. Both devices must grant: a session needs a grant from each side.
     """
     lasts = _checked(lasts_ms)
     found = invocation(context)
@@ -79,7 +78,7 @@ def add(
 
 @commands.command(name="list", epilog=examples("muster grant list", "muster grant list --json"))
 def list_grants(context: typer.Context, *, as_json: Json = False) -> None:
-    """List what this device granted, and what it is worth now."""
+    """List this device's grants and whether they are valid now."""
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
         granted = [(peer, peer.grant) for peer in device.peers() if peer.grant is not None]
@@ -95,7 +94,7 @@ def list_grants(context: typer.Context, *, as_json: Json = False) -> None:
 
 @commands.command(epilog=examples("muster grant renew nas --for 30d"))
 def renew(context: typer.Context, peer: PeerName, *, lasts_ms: Lasts = None, as_json: Json = False) -> None:
-    """Grant once more what the last grant allowed, from now on."""
+    """Give the last grant again, with new time from now on."""
     lasts = _checked(lasts_ms)
     found = invocation(context)
     with found.device() as device:
@@ -107,9 +106,9 @@ def renew(context: typer.Context, peer: PeerName, *, lasts_ms: Lasts = None, as_
 
 @commands.command(epilog=examples("muster grant revoke nas"))
 def revoke(context: typer.Context, peer: PeerName, *, as_json: Json = False) -> None:
-    """Take a grant back.
+    """Revoke a grant.
 
-    From now on that device has to ask. Sessions that it is in go on.
+    From now on that device has to ask. Sessions that it is in continue.
     """
     found = invocation(context)
     with found.device() as device:
@@ -123,9 +122,7 @@ def _checked(lasts_ms: int | None) -> int:
     if lasts_ms is None:
         return DEFAULT_GRANT_MS
     if lasts_ms > MAX_GRANT_MS:
-        raise invalid(
-            "A grant lasts a year at most.", "Give a shorter --for; `muster grant renew` makes it last longer."
-        )
+        raise invalid("A grant lasts a year at most.", "Use a shorter --for; `muster grant renew` extends it later.")
     return lasts_ms
 
 

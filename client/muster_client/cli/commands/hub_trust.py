@@ -1,4 +1,4 @@
-"""``muster hub trust``: pin the key that the hub shows now."""
+"""``muster hub trust``: pin the hub's current key."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ from muster_client import Device
 from muster_client.cli.arguments.id_text import parse_fingerprint
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, remember
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import HubKeyDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
-from muster_client.cli.output.output import Output
 from muster_protocol.ids import Fingerprint
 from muster_protocol.words import words
 
@@ -24,7 +24,7 @@ def hub(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         raise Failure(
             Word.HUB_NOT_INSTALLED,
-            "The parts that a hub needs are not installed.",
+            "The packages that a hub needs are not installed.",
             "Run `pip install 'musterhub[hub]'`, then `muster hub`.",
         )
 
@@ -36,17 +36,17 @@ def trust(
     fingerprint: Annotated[
         str | None,
         typer.Option(
-            "--fingerprint", metavar="HEX", help="The key that the hub must show, hex or base32: no question."
+            "--fingerprint", metavar="HEX", help="Fingerprint that the hub must have, hex or base32; asks nothing."
         ),
     ] = None,
     tls_ca: TlsCa = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Trust the key that the hub shows now.
+    """Trust the hub's current key.
 
-    This is for when its operator changed it. Until then this device does not speak to a hub with another key than the
-    one that it pinned.
+    Use this after the hub's operator changed its key. Until you do, this device does not connect to a hub whose key
+    is not the one that it pinned.
     """
     output = Output(as_json=as_json)
     expected = _read(fingerprint)
@@ -56,8 +56,8 @@ def trust(
         if expected is not None and shown != expected:
             raise Failure(
                 Word.NOT_CONFIRMED,
-                "The hub shows another key than the one that --fingerprint names.",
-                "Do not use this hub before its operator has explained it.",
+                "The hub's key is not the one that --fingerprint names.",
+                "Do not use this hub until its operator has explained why.",
             )
         if shown != device.pinned_hub and expected is None and not yes:
             _compare(device, shown, output)
@@ -72,7 +72,7 @@ def _read(fingerprint: str | None) -> Fingerprint | None:
     try:
         return None if fingerprint is None else parse_fingerprint(fingerprint)
     except ValueError as error:
-        raise invalid(f"This is not read as a fingerprint: {error}.", "Ask the hub's operator for it again.") from error
+        raise invalid(f"Not a fingerprint: {error}.", "Ask the hub's operator for it again.") from error
 
 
 def _shown(device: Device) -> Fingerprint:
@@ -87,6 +87,6 @@ def _shown(device: Device) -> Fingerprint:
 def _compare(device: Device, shown: Fingerprint, output: Output) -> None:
     if device.pinned_hub is not None:
         output.note(f"This device pinned another key before: {' '.join(words(device.pinned_hub))}")
-    output.note(f"{device.hub_url} shows these words now, and its operator sees the same where it runs:")
+    output.note(f"{device.hub_url} has these words now; its operator sees the same ones where the hub runs:")
     output.note(f"\n    {' '.join(words(shown))}\n")
     confirm("Do these words match the ones that its operator reads out?", otherwise="In a script, pass --fingerprint.")

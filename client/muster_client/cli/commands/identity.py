@@ -1,4 +1,4 @@
-"""``muster id``: who this device is, to compare and to hand over."""
+"""``muster id``: this device's id text and words."""
 
 import io
 from typing import Annotated
@@ -9,9 +9,9 @@ from muster_client import Device
 from muster_client.cli.arguments.id_text import id_text
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
 from muster_client.cli.output.help_pages import GroupedCommands, examples
-from muster_client.cli.output.output import Output
 from muster_protocol.words import words
 
 commands = typer.Typer(
@@ -28,10 +28,10 @@ def show(
     qr: Annotated[bool, typer.Option("--qr", help="Show the id text as a QR code too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show who this device is.
+    """Show this device's id text and its 8 words.
 
-    That is its id text to hand over, and the 8 words to compare. None of it is secret. Whoever adds the id text
-    with `muster trust add` compares the words with this screen.
+    Send the id text to the other device and enter it there with `muster trust add`; then compare the words there
+    with the words here. None of it is secret.
     """
     if context.invoked_subcommand is not None:
         return
@@ -45,9 +45,10 @@ def show(
 
 @commands.command(name="confirm", epilog=examples("muster id confirm", "muster id confirm --yes"))
 def confirm_only_copy(context: typer.Context, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Say that there is no second copy of this device.
+    """Confirm that this device's data have no second copy.
 
-    The hub suspected that its data are in use twice. Until then automatic joins with this device are suspended.
+    For when the hub suspects that two machines use the same data. Until you confirm, automatic joins with this device
+    are suspended.
     """
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
@@ -56,11 +57,11 @@ def confirm_only_copy(context: typer.Context, *, yes: Yes = False, as_json: Json
             confirm(question, otherwise="Once you are sure, run `muster id confirm --yes`.")
         ask_hub(device, lambda hub: hub.clear_suspicion())
         document = ConfirmedDocument(client=device.client, cleared=True)
-        output.show(document, lambda: output.line("The hub knows now; automatic joins go on."))
+        output.show(document, lambda: output.line("Confirmed. Automatic joins work again."))
 
 
 def id_document(device: Device) -> IdDocument:
-    """Give the device's own document."""
+    """Return the document about this device."""
     return IdDocument(
         client=device.client,
         fingerprint=device.fingerprint.hex(),
@@ -74,12 +75,12 @@ def id_document(device: Device) -> IdDocument:
 
 
 def show_id(device: Device, output: Output) -> None:
-    """Write who this device is, for people."""
+    """Write this device's identity for people."""
     pairs = [
         ("id text", output.strong(id_text(device.client, device.fingerprint))),
         ("words", output.strong(" ".join(device.words))),
         ("hub", device.hub_url),
-        ("hub words", "not met yet" if device.pinned_hub is None else " ".join(words(device.pinned_hub))),
+        ("hub words", "not connected to yet" if device.pinned_hub is None else " ".join(words(device.pinned_hub))),
         ("data", str(device.path)),
     ]
     if device.settings.name:
@@ -88,8 +89,8 @@ def show_id(device: Device, output: Output) -> None:
 
 
 def qr_code(text: str) -> str:
-    """Draw a QR code with half blocks, dark on light whatever the terminal's colours."""
-    import segno  # noqa: PLC0415 - of use here alone
+    """Return a QR code drawn with half blocks, dark on light on any terminal."""
+    import segno  # noqa: PLC0415 - needed only here
 
     drawn = io.StringIO()
     segno.make(text, error="m", micro=False).terminal(drawn, compact=True)

@@ -1,4 +1,4 @@
-"""``muster inbox``, ``accept``, ``decline``: the invites that ask this device's person."""
+"""``muster inbox``, ``accept``, ``decline``: invites that wait for this device's user."""
 
 import time
 from typing import Annotated
@@ -7,20 +7,22 @@ import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.durations import say_ms
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import AnsweredDocument, InboxDocument, InviteFields
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames, short
-from muster_client.cli.output.output import Output
 from muster_client.events import InboxEntry
 
 commands = typer.Typer()
 
-InviteName = Annotated[str, typer.Argument(metavar="ID", help="The invite's id, or a beginning that only it has.")]
+InviteName = Annotated[
+    str, typer.Argument(metavar="ID", help="The invite's id, or its first characters if they are unique.")
+]
 
 
 @commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster inbox", "muster inbox --json"))
 def inbox(context: typer.Context, *, as_json: Json = False) -> None:
-    """List the invites that wait for you."""
+    """List the invites that wait for your answer."""
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device() as device:
@@ -32,15 +34,15 @@ def inbox(context: typer.Context, *, as_json: Json = False) -> None:
 
 @commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster accept 4f1c"))
 def accept(context: typer.Context, invite: InviteName, *, as_json: Json = False) -> None:
-    """Say yes to an invite, and join its session."""
+    """Accept an invite and join its session."""
     _answer(context, invite, accepted=True, as_json=as_json)
 
 
 @commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster decline 4f1c"))
 def decline(context: typer.Context, invite: InviteName, *, as_json: Json = False) -> None:
-    """Say no to an invite.
+    """Decline an invite.
 
-    Its creator hears that you declined.
+    The device that sent it is told that you declined.
     """
     _answer(context, invite, accepted=False, as_json=as_json)
 
@@ -74,7 +76,7 @@ def _fields(entry: InboxEntry, names: Nicknames) -> InviteFields:
 
 def _show(waiting: tuple[InboxEntry, ...], names: Nicknames, output: Output) -> None:
     if not waiting:
-        output.line("Nobody waits for your answer.")
+        output.line("No invites wait for your answer.")
         return
     now = time.time_ns() // 1_000_000
     rows = [

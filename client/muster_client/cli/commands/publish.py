@@ -1,4 +1,4 @@
-"""Telling the hub what was just changed here."""
+"""Publishing a change of trust or grants to the hub."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from muster_client import Device
 from muster_client.cli.arguments.invocation import Invocation
 from muster_client.cli.commands.ask_hub import ask_hub
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import PublicationFields
 from muster_client.cli.output.failures import NAMELESS, for_people
 from muster_client.cli.output.from_errors import from_error
-from muster_client.cli.output.output import Output
 from muster_client.errors import HubError, Trouble
 from muster_protocol.reasons import REASONS, Reason
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from muster_client import Hub
 
 CONNECT_TIMEOUT_S = 5
-"""How long a change waits for the hub; it holds on this device at once."""
+"""How long a command waits for the hub; the change applies on this device at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Whether the hub acknowledged it; if not, a reason's word and what people read."""
+    """Whether the hub acknowledged a change; if not, the reason and its sentence for people."""
 
     reason: str | None = None
     sentence: str = ""
@@ -33,14 +33,14 @@ class Publication:
         return PublicationFields(published=self.reason is None, reason=self.reason)
 
     def note(self, output: Output) -> None:
-        """Tell people if the hub does not know yet."""
+        """Write a note if the hub does not have the change yet."""
         if self.reason is not None:
-            output.note(f"note:  It holds here, but the hub does not have it yet. {self.sentence}")
-            output.note("next:  Nothing to do: `muster agent` tells the hub when it can.")
+            output.note(f"note:  The change applies on this device, but the hub does not have it yet. {self.sentence}")
+            output.note("next:  Nothing to do: `muster agent` sends it when the hub can be reached.")
 
 
 def publish(found: Invocation, device: Device) -> Publication:
-    """Offer the hub all that it has not acknowledged, and let a running agent know of the change."""
+    """Send the hub all changes that it has not acknowledged, and notify a running agent."""
     found.agent().notify()
     try:
         refused = ask_hub(device, _refused, timeout_s=CONNECT_TIMEOUT_S)
@@ -53,5 +53,5 @@ def publish(found: Invocation, device: Device) -> Publication:
 
 
 async def _refused(hub: "Hub") -> list[Reason]:
-    """Give the reasons of what the hub did not take; connecting offered it everything."""
+    """Return the reasons of rejected changes; connecting has sent them all."""
     return [result.reason for result in hub.published if result.reason is not None]

@@ -1,4 +1,4 @@
-"""``muster session list``, ``show``, ``leave``, ``close``: sessions as the hub and this device's agent know them."""
+"""``muster session list``, ``show``, ``leave``, ``close``: sessions as known to the hub and to this device's agent."""
 
 import time
 from collections.abc import Iterable
@@ -9,6 +9,7 @@ import typer
 from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.durations import say_ms
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import (
     MemberFields,
     SessionDocument,
@@ -19,7 +20,6 @@ from muster_client.cli.output.documents import (
 from muster_client.cli.output.failures import Failure, invalid
 from muster_client.cli.output.help_pages import examples
 from muster_client.cli.output.nicknames import Nicknames, short
-from muster_client.cli.output.output import Output
 from muster_client.errors import NoAgent, UnknownSession
 from muster_client.views import SessionView
 from muster_protocol.frames import SessionReply, SessionSummary
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-SessionName = Annotated[str, typer.Argument(metavar="SESSION", help="Its id, or a beginning that only it has.")]
+SessionName = Annotated[
+    str, typer.Argument(metavar="SESSION", help="The session's id, or its first characters if they are unique.")
+]
 
 
 @commands.command(name="list", epilog=examples("muster session list", "muster session list --json"))
 def list_sessions(context: typer.Context, *, as_json: Json = False) -> None:
-    """List the sessions that this device is in, by the hub's word."""
+    """List the sessions of this device, as the hub knows them."""
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device() as device:
@@ -48,7 +50,7 @@ def list_sessions(context: typer.Context, *, as_json: Json = False) -> None:
 
 @commands.command(epilog=examples("muster session show 4kq7", "muster session show 4kq7 --json"))
 def show(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
-    """Show one session and its members, by the hub's word."""
+    """Show one session and its members, as the hub knows them."""
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device() as device:
@@ -61,7 +63,10 @@ def show(context: typer.Context, session: SessionName, *, as_json: Json = False)
 
 @commands.command(epilog=examples("muster session leave 4kq7"))
 def leave(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
-    """Leave a session; the others go on without this device."""
+    """Leave a session.
+
+    The other members stay. If this device created the session, it ends for all of them.
+    """
     output = Output(as_json=as_json)
     agent = invocation(context).agent()
     name = _find(session, (view.id for view in agent.sessions()))
@@ -71,7 +76,7 @@ def leave(context: typer.Context, session: SessionName, *, as_json: Json = False
 
 @commands.command(epilog=examples("muster session close 4kq7"))
 def close(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
-    """End a session for everybody; only the device that created it may."""
+    """Close a session for all members; only its creator can."""
     output = Output(as_json=as_json)
     agent = invocation(context).agent()
     name = _find(session, (view.id for view in agent.sessions()))
@@ -80,7 +85,7 @@ def close(context: typer.Context, session: SessionName, *, as_json: Json = False
 
 
 def _held(found: Invocation) -> dict[SessionId, SessionView]:
-    """Give the sessions whose keys the agent holds; none where no agent runs."""
+    """Return the sessions whose keys the agent holds; empty if no agent runs."""
     try:
         return {view.id: view for view in found.agent().sessions()}
     except NoAgent:
@@ -92,7 +97,7 @@ async def _one(hub: "Hub", beginning: str) -> SessionReply:
 
 
 def _find(beginning: str, sessions: Iterable[SessionId]) -> SessionId:
-    """Find a session by the beginning of its id; raises ``UnknownSession``, ``Failure`` where two begin so."""
+    """Return a session by the first characters of its id; raises ``UnknownSession``, ``Failure`` if several match."""
     typed = beginning.strip().lower()
     found = [session for session in sessions if typed and session.startswith(typed)]
     if not found:
@@ -103,7 +108,7 @@ def _find(beginning: str, sessions: Iterable[SessionId]) -> SessionId:
 
 
 def _ambiguous(beginning: str, found: list[SessionId]) -> Failure:
-    return invalid(f"{len(found)} sessions begin with {beginning}.", "Write more of the id.")
+    return invalid(f"{len(found)} sessions begin with {beginning}.", "Type more of the id.")
 
 
 def _summary_fields(one: SessionSummary, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:

@@ -1,4 +1,4 @@
-"""``muster trust``: whom this device trusts, because a person compared keys."""
+"""``muster trust``: the devices that this one trusts, whose keys a person compared."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ from muster_client import Device
 from muster_client.cli.arguments.id_text import NamedKey, parse_fingerprint, parse_id
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.commands.publish import publish
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import ChangeDocument, PeersDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
-from muster_client.cli.output.output import Output
 from muster_client.cli.output.peer_views import peer_fields, say_grant, told_about
 from muster_client.views import Peer
 from muster_protocol.errors import Refused
@@ -23,7 +23,7 @@ QUESTION = "Do these words match the ones on its screen?"
 commands = typer.Typer(
     name="trust",
     cls=GroupedCommands,
-    help="Say whom this device trusts.",
+    help="Choose the devices that this one trusts.",
     epilog=examples("muster trust add nas ID-TEXT", "muster trust list", "muster trust remove nas"),
 )
 
@@ -36,22 +36,24 @@ commands = typer.Typer(
 )
 def add(
     context: typer.Context,
-    nickname: Annotated[str, typer.Argument(metavar="NICKNAME", help="What you call it here.")],
+    nickname: Annotated[str, typer.Argument(metavar="NICKNAME", help="Your name for it on this device.")],
     identity: Annotated[
-        str, typer.Argument(metavar="ID-TEXT", help="From `muster id` on that device; or its id alone.")
+        str,
+        typer.Argument(metavar="ID-TEXT", help="Its id text, from `muster id` there; or its id, with --fingerprint."),
     ],
     *,
     fingerprint: Annotated[
         str | None,
-        typer.Option("--fingerprint", metavar="HEX", help="Its key's fingerprint, hex or base32: no question then."),
+        typer.Option("--fingerprint", metavar="HEX", help="Its key's fingerprint, hex or base32; asks nothing."),
     ] = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Trust a device whose words you compared.
 
-    Its 8 words are shown, to compare with those on its own screen.
-    Trust alone lets it ask you; `muster grant add` lets it in without asking. Do the same on the other device.
+    This shows its 8 words; compare them with those that `muster id` shows on that device.
+    A trusted device may ask you into a session; after `muster grant add` it need not ask. Do the same on the other
+    device.
     """
     output = Output(as_json=as_json)
     found = invocation(context)
@@ -72,7 +74,7 @@ def add(
 
 @commands.command(name="list", epilog=examples("muster trust list", "muster trust list --json"))
 def list_peers(context: typer.Context, *, as_json: Json = False) -> None:
-    """List whom this device trusts, and what each is granted."""
+    """List the trusted devices and their grants."""
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
         peers = [peer for peer in device.peers() if peer.trusted]
@@ -87,9 +89,9 @@ def remove(
     *,
     as_json: Json = False,
 ) -> None:
-    """Trust a device no longer.
+    """Stop trusting a device.
 
-    Its grant ends too, and it is taken out of the sessions that this device made.
+    Its grant ends too, and it is removed from the sessions that this device created.
     """
     output = Output(as_json=as_json)
     found = invocation(context)
@@ -101,7 +103,7 @@ def remove(
         publication = publish(found, device)
     output.show(
         ChangeDocument(peer=peer_fields(after), hub=publication.fields),
-        lambda: output.line(f"You trust {before.name} no longer."),
+        lambda: output.line(f"You no longer trust {before.name}."),
     )
     publication.note(output)
 
@@ -113,20 +115,21 @@ def _read(identity: str, fingerprint: str | None) -> NamedKey:
     except (ValueError, Refused) as error:
         said = error.detail if isinstance(error, Refused) else str(error)
         raise invalid(
-            f"This is not read as an id: {said}.", "Copy it whole from `muster id` on the other device."
+            f"Not a device id: {said}.", "Copy the whole id text from `muster id` on the other device."
         ) from error
     if None not in (given, named.fingerprint) and given != named.fingerprint:
         raise invalid(
-            "The id text and --fingerprint name different keys.", "Find out on the device itself which is right."
+            "The id text and --fingerprint name different keys.",
+            "Run `muster id` on that device to see which is right.",
         )
     return NamedKey(named.client, given or named.fingerprint)
 
 
 def _key(named: NamedKey, device: Device) -> Fingerprint:
     if named.client == device.client:
-        raise invalid("This is the id of this device itself.", "Take the id text from `muster id` on the other device.")
+        raise invalid("This is the id of this device itself.", "Use the id text from `muster id` on the other device.")
     if named.fingerprint is None:
-        raise invalid("An id alone does not name the key to trust.", "Give the whole id text, or --fingerprint.")
+        raise invalid("An id alone does not name the key to trust.", "Pass the whole id text, or add --fingerprint.")
     return named.fingerprint
 
 
@@ -135,16 +138,16 @@ def _compare(nickname: str, client: ClientId, key: Fingerprint, device: Device, 
     before = next((peer for peer in device.peers() if peer.client == client), None)
     if before is not None and before.fingerprint not in {None, key}:
         output.note(
-            f"You know this device as {before.name}, with another key. Be sure that its key was changed on purpose."
+            f"You know this device as {before.name}, with another key. Make sure that its key was changed on purpose."
         )
-    output.note(f"{nickname} should show these words at `muster id`:")
+    output.note(f"`muster id` on {nickname} should show these words:")
     output.note(f"\n    {' '.join(words(key))}\n")
     try:
         confirm(QUESTION, otherwise="In a script, pass --fingerprint with one from a safe source.")
     except Failure as failure:
         if failure.word is Word.NOT_CONFIRMED:
             failure.next_step = (
-                "If the words differ, take the id text from the device itself: on the way it was changed."
+                "If the words differ, the id text was changed on the way: copy it again from the device itself."
             )
         raise
 

@@ -1,4 +1,4 @@
-"""``muster who``: who is online, by the hub's word."""
+"""``muster who``: which devices are online, as the hub reports."""
 
 import time
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from muster_client import Device
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.durations import say_ms
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import PresenceDocument, PresenceFields
 from muster_client.cli.output.failures import invalid
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
-from muster_client.cli.output.output import Output
 from muster_protocol.frames import MAX_WATCHED, Presence, PresenceState
 from muster_protocol.ids import ClientId
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 _REMARKS = {
-    PresenceState.HIDDEN: "does not trust this device on this hub",
-    PresenceState.UNKNOWN: "the hub cannot tell at the moment",
+    PresenceState.HIDDEN: "does not trust this device at this hub",
+    PresenceState.UNKNOWN: "the hub does not know at the moment",
 }
 
 
@@ -36,12 +36,12 @@ def who(
     context: typer.Context,
     *,
     peers: Annotated[list[str] | None, typer.Argument(metavar="PEER", help="Nicknames or ids.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Stay, and tell of changes until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep running and show changes until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show which trusted devices are online.
 
-    Without PEER, all that you trust. The hub says it, and only of devices that trust you too.
+    Without PEER, shows all that you trust. The hub reports only devices that trust you too.
     """
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
@@ -61,7 +61,7 @@ def _asked(device: Device, names: Sequence[str]) -> tuple[ClientId, ...]:
     else:
         asked = tuple(peer.client for peer in device.peers() if peer.trusted)
     if len(asked) > MAX_WATCHED:
-        raise invalid(f"A hub tells of {MAX_WATCHED} devices at once.", "Name fewer.")
+        raise invalid(f"A hub reports at most {MAX_WATCHED} devices at once.", "Name fewer devices.")
     return asked
 
 

@@ -1,4 +1,4 @@
-"""``muster why``: what stands between two devices, check by check."""
+"""``muster why``: whether one device could call another, check by check."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,12 +9,12 @@ from muster_client import Device, SessionRequest
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.commands.ask_hub import ask_hub
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import CheckFields, WhyDocument
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, from_reason, invalid
 from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
-from muster_client.cli.output.output import Output
 from muster_client.cli.output.report_failure import tell
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Check, Decision
@@ -23,7 +23,7 @@ from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason, Sayer
 
 ME = "me"
-"""How this device is named among the two."""
+"""The name of this device among the two."""
 
 commands = typer.Typer()
 
@@ -43,14 +43,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class WhyVerdict:
-    """What the two deciders that were asked say; ``device`` is None where only the hub can know."""
+    """The decisions of this device and the hub; ``device`` is None if only the hub can know."""
 
     device: Decision | None
     hub: DecisionReply | None
 
     @property
     def reason(self) -> tuple[Reason, Sayer] | None:
-        """The first no, this device's own before the hub's."""
+        """The first refusal, this device's own before the hub's."""
         if self.device is not None and self.device.reason is not None:
             return self.device.reason, Sayer.DEVICE
         if self.hub is not None and self.hub.reason is not None:
@@ -68,20 +68,22 @@ class WhyVerdict:
 )
 def why(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="A", help="Whom to call; with B, who calls.")],
-    second: Annotated[str | None, typer.Argument(metavar="B", help="Whom A calls; one of the two is `me`.")] = None,
+    first: Annotated[str, typer.Argument(metavar="A", help="The device to call; with B, the one that calls.")],
+    second: Annotated[
+        str | None, typer.Argument(metavar="B", help="The device that A calls; A or B must be `me`.")
+    ] = None,
     *,
-    mode: Annotated[Mode, typer.Option("--mode", help="What the session may do.")] = Mode.JOIN,
+    mode: Annotated[Mode, typer.Option("--mode", help="The session's mode.")] = Mode.JOIN,
     profile: Annotated[
         str | None, typer.Option("--profile", parser=parse_profile, metavar="NAME", help="The session's profile.")
     ] = None,
-    ask: Annotated[bool, typer.Option("--ask", help="The person is asked; no grant is needed.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="The other device's user is asked; no grant is needed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what stands between two devices.
+    """Show whether one device could call another, and what prevents it.
 
-    It tells whether one could call the other into a session now. Every check is made by this device over its own
-    data, and by the hub. Exit code 0 is yes, 1 is no.
+    This device checks its own data, and the hub checks what it knows. Nothing is called. The exit code is 0 for yes,
+    1 for no.
     """
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
@@ -103,9 +105,9 @@ def _pair(device: Device, first: str, second: str | None) -> tuple[ClientId, Cli
     one = _client(device, first)
     pair = (device.client, one) if second is None else (one, _client(device, second))
     if pair[0] == pair[1]:
-        raise invalid("The two are one device.", "Name another device.")
+        raise invalid("Both names are the same device.", "Name another device.")
     if device.client not in pair:
-        raise invalid("Only the two devices themselves may ask.", f"Let one of the two be `{ME}`.")
+        raise invalid("Only one of the two devices can ask this.", f"Name this device, `{ME}`, as one of the two.")
     return pair
 
 
@@ -167,9 +169,8 @@ def _document(question: Question, verdict: WhyVerdict, failure: Failure | None) 
 
 
 def _show(question: Question, verdict: WhyVerdict, names: Nicknames, output: Output) -> None:
-    asked = "by itself" if question.purpose is Purpose.AUTO else "by asking its person"
-    output.line(
-        f"Could {names.call(question.creator)} call {names.call(question.target)} for {question.mode}, {asked}?"
-    )
+    how = "automatically" if question.purpose is Purpose.AUTO else "by asking its user"
+    creator, target = names.call(question.creator), names.call(question.target)
+    output.line(f"Could {creator} call {target} into a {question.mode} session, {how}?")
     rows = [(check.check.replace("_", " "), _WORDS[check.device], _WORDS[check.hub]) for check in _checks(verdict)]
     output.table(("check", "this device", "the hub"), rows)

@@ -1,1 +1,1 @@
-"""What a command shows: documents, tables, names and failures."""
+"""Output of the commands: documents, tables, names and failures."""

@@ -1,13 +1,13 @@
-"""The documents that ``--json`` gives, one for each command; client/README.md explains every field.
+"""The documents of ``--json``, one for each command; client/README.md explains every field.
 
-Times are ms since 1970. Names of states and reasons are those of SPEC.md. Fields are added, never changed.
+Times are ms since 1970. States and reasons have the names of SPEC.md. Fields are added, never changed.
 """
 
 from msgspec import Struct
 
 
 class GrantFields(Struct, frozen=True, kw_only=True):
-    """A grant that this device gave. ``state``: live, expired, used, revoked or not_yet."""
+    """A grant that this device gave. ``state``: live, not_yet, expired, used or lapsed."""
 
     mode: str
     profiles: tuple[str, ...] | None
@@ -29,7 +29,7 @@ class PeerFields(Struct, frozen=True, kw_only=True):
 
 
 class IdDocument(Struct, frozen=True, kw_only=True):
-    """``init`` and ``id``: who this device is."""
+    """``init`` and ``id``: this device's identity."""
 
     client: str
     fingerprint: str
@@ -42,7 +42,7 @@ class IdDocument(Struct, frozen=True, kw_only=True):
 
 
 class PublicationFields(Struct, frozen=True, kw_only=True):
-    """Whether the hub acknowledged what was changed; ``reason`` says why not."""
+    """Whether the hub acknowledged a change; ``reason`` says why not."""
 
     published: bool
     reason: str | None
@@ -76,7 +76,7 @@ class GrantsDocument(Struct, frozen=True, kw_only=True):
 
 
 class PresenceFields(Struct, frozen=True, kw_only=True):
-    """A device's presence, by the hub's word."""
+    """A device's presence, as the hub reports it."""
 
     nickname: str | None
     client: str
@@ -86,13 +86,13 @@ class PresenceFields(Struct, frozen=True, kw_only=True):
 
 
 class PresenceDocument(Struct, frozen=True, kw_only=True):
-    """``who``; with ``--watch`` one such document a line, of those that changed."""
+    """``who``; with ``--watch`` one document a line, first with all devices, then with those that changed."""
 
     devices: tuple[PresenceFields, ...]
 
 
 class CheckFields(Struct, frozen=True, kw_only=True):
-    """One check of a decision: its outcome here and at the hub. None: not reached, or not knowable there."""
+    """One check of a decision: its outcome here and at the hub. None: not reached, or not known there."""
 
     check: str
     device: bool | None
@@ -100,7 +100,7 @@ class CheckFields(Struct, frozen=True, kw_only=True):
 
 
 class WhyDocument(Struct, frozen=True, kw_only=True):
-    """``why``: ``reason`` None is yes."""
+    """``why``: ``reason`` None means yes."""
 
     creator: str
     target: str
@@ -115,7 +115,7 @@ class WhyDocument(Struct, frozen=True, kw_only=True):
 
 
 class InviteFields(Struct, frozen=True, kw_only=True):
-    """An invite that waits for this device's person."""
+    """An invite that waits for this device's user."""
 
     id: str
     nickname: str | None
@@ -141,7 +141,7 @@ class AnsweredDocument(Struct, frozen=True, kw_only=True):
 
 
 class TargetFields(Struct, frozen=True, kw_only=True):
-    """A called device. ``said_by``: whose word the state is, hub, peer or device; ``after_ms`` counts from the call."""
+    """A called device. ``said_by``: who reported the state: hub, peer or device; ``after_ms`` counts from the call."""
 
     nickname: str | None
     client: str
@@ -156,7 +156,7 @@ class TargetFields(Struct, frozen=True, kw_only=True):
 class StartDocument(Struct, frozen=True, kw_only=True):
     """``session start``. ``session`` None: none was created. ``exit_code`` is the command's own.
 
-    ``closed``: the session was closed again, since nobody could be called in or the user gave up.
+    ``closed``: the session was closed, since every target refused or the user interrupted before any joined.
     """
 
     session: str | None
@@ -170,7 +170,7 @@ class StartDocument(Struct, frozen=True, kw_only=True):
 
 
 class MemberFields(Struct, frozen=True, kw_only=True):
-    """A member of a session: seated, joined or out. ``state`` None: a list does not tell."""
+    """A member of a session: seated, joined or out. ``state`` is None in a list."""
 
     nickname: str | None
     client: str
@@ -179,7 +179,10 @@ class MemberFields(Struct, frozen=True, kw_only=True):
 
 
 class SessionFields(Struct, frozen=True, kw_only=True):
-    """A session. ``held``: this device's agent has its key. ``epoch`` None: only the hub knows the session."""
+    """A session. ``held``: this device's agent has its key.
+
+    ``epoch`` and ``kind`` are None in a list of sessions that the agent does not hold.
+    """
 
     session: str
     nickname: str | None
@@ -215,7 +218,7 @@ class SessionEndDocument(Struct, frozen=True, kw_only=True):
 
 
 class HubKeyDocument(Struct, frozen=True, kw_only=True):
-    """``hub trust``: the key that is pinned now; ``changed`` tells whether it was another before."""
+    """``hub trust``: the key that is pinned now; ``changed``: another one, or none, was pinned before."""
 
     hub_url: str
     fingerprint: str
@@ -231,7 +234,7 @@ class ConfirmedDocument(Struct, frozen=True, kw_only=True):
 
 
 class DropFields(Struct, frozen=True, kw_only=True):
-    """When an agent last had no connection, and why: ``cause`` for logs, ``sentence`` for people, or nothing."""
+    """When an agent last lost its connection, and why: ``cause`` for logs, ``sentence`` for people, or empty."""
 
     at_ms: int
     cause: str
@@ -258,7 +261,7 @@ class AgentStatusDocument(Struct, frozen=True, kw_only=True):
 
 
 class ServiceDocument(Struct, frozen=True, kw_only=True):
-    """``agent install`` and ``agent uninstall``; ``to_run`` is what the service manager could not be told from here."""
+    """``agent install`` and ``agent uninstall``; ``to_run``: commands that could not be run from here."""
 
     service: str
     path: str
@@ -277,7 +280,7 @@ class FindingFields(Struct, frozen=True, kw_only=True):
 
 
 class DoctorDocument(Struct, frozen=True, kw_only=True):
-    """``doctor``: the worst of all states, and each check in its order."""
+    """``doctor``: the worst state, and each check in order."""
 
     state: str
     findings: tuple[FindingFields, ...]

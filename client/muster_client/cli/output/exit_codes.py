@@ -1,29 +1,29 @@
-"""The numbers that ``muster`` ends with."""
+"""Exit codes of ``muster``."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a script learns from the end of a command; client/README.md lists them for people."""
+    """The exit code of a command; client/README.md explains each."""
 
     OK = 0
     NOT_DONE = 1
-    """A typed reason was shown. For ``session start``: the session exists, and some could not be called in."""
+    """A typed reason was shown. For ``session start``: the session exists, but some targets refused."""
     NOT_TRUSTED = 2
-    """``session start``: someone is not trusted, and no session was created."""
+    """``session start``: a target is not trusted, and no session was created."""
     AGENT_NOT_CONNECTED = 2
-    """``agent status``: it runs, and has no connection to the hub."""
+    """``agent status``: the agent runs but is not connected to the hub."""
     NOT_CREATED = 3
     """``session start``: the session could not be created."""
     TIMED_OUT = 4
     """``session start --wait`` ran out of time."""
     INVALID = 5
-    """The request itself is wrong: an option, a name, a number."""
+    """The request is invalid: an option, a name or a number."""
     INTERRUPTED = 130
     """Ctrl-C, as shells count it."""
     PIPE_CLOSED = 141
-    """Whoever read the output went away, as shells count it."""
+    """The reader of the output closed the pipe (SIGPIPE), as shells count it."""
     TERMINATED = 143
     """SIGTERM, as shells count it."""
     UNEXPECTED = 255
-    """A mistake in the program."""
+    """A bug in the program."""

@@ -1,4 +1,4 @@
-"""One form for everything that goes wrong: what happened, whose word that is, and the one next step."""
+"""One form for every failure: what happened, who says so, and the next step."""
 
 from enum import StrEnum
 
@@ -7,11 +7,11 @@ from muster_client.errors import Trouble
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
 NAMELESS = "the other device"
-"""Stands for a peer where a sentence is not about one that this device gave a nickname."""
+"""Stands for a peer without a nickname on this device."""
 
 
 class Word(StrEnum):
-    """What can go wrong on this side of the wire: the command line's own words beside the protocol's reasons."""
+    """The command line's own reasons, beside those of the protocol."""
 
     AGENT_FAILED = "agent_failed"
     AGENT_RUNNING = "agent_running"
@@ -36,10 +36,10 @@ class Word(StrEnum):
 
 
 class Failure(Exception):
-    """A command that was not done.
+    """Raised when a command fails for a known reason.
 
     ``word`` is for scripts and never changes its meaning; ``sentence`` and ``next_step`` are for people. ``said_by`` is
-    whose word it is, as people read it.
+    who says so, in words for people.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Failure(Exception):
 
 
 def for_people(text: str, peer: str) -> str:
-    """Put a nickname into a sentence of the table of reasons; a sentence starts with a capital."""
+    """Return a sentence of the reason table with the peer's name in it, starting with a capital."""
     said = text.replace("{peer}", peer)
     return said[:1].upper() + said[1:] if text.startswith("{peer}") and peer == NAMELESS else said
 
 
 def said_by(sayer: Sayer | None, peer: str = NAMELESS) -> str:
-    """Name whose word a reason is."""
+    """Return who gave a reason, in words for people."""
     match sayer:
         case Sayer.PEER:
             return peer
@@ -79,7 +79,7 @@ def said_by(sayer: Sayer | None, peer: str = NAMELESS) -> str:
 def from_reason(
     reason: Reason, sayer: Sayer, peer: str = NAMELESS, *, exit_code: ExitCode = ExitCode.NOT_DONE
 ) -> Failure:
-    """Tell a reason of the protocol about a peer, by its nickname."""
+    """Return the failure for a reason of the protocol; ``peer`` is the other device's name."""
     info = REASONS[reason]
     return Failure(
         reason,
@@ -91,12 +91,12 @@ def from_reason(
 
 
 def invalid(sentence: str, next_step: str) -> Failure:
-    """Tell that the request itself is wrong."""
+    """Return the failure for an invalid request."""
     return Failure(Word.INVALID_REQUEST, sentence, next_step, exit_code=ExitCode.INVALID)
 
 
 def did_you_mean(names: tuple[str, ...]) -> str:
-    """Offer near matches: ``Did you mean nas or mac?``."""
+    """Return a question with near matches: ``Did you mean nas or mac?``."""
     *most, last = names
     listed = f"{', '.join(most)} or {last}" if most else last
     return f"Did you mean {listed}?"

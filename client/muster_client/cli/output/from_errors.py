@@ -1,4 +1,4 @@
-"""From the errors of the library, and of the parser of options, to the one form in which they are told."""
+"""Failures for the errors of the library and of the option parser."""
 
 import os
 import sys
@@ -21,18 +21,18 @@ DEBUG_VARIABLE = "MUSTER_DEBUG"
 """Set to anything, the traceback is shown as well."""
 
 _FROM_PARSER = "Value error, "
-"""What the framework puts before the words of a ``ValueError``."""
+"""The framework's prefix of a ``ValueError``'s text."""
 SHOWN_MATCHES = 6
-"""Names that an ambiguous one is told to be any of."""
+"""How many matches of an ambiguous name are listed."""
 
 
 def from_usage(error: TyperException) -> Failure:
-    """Tell what the parser of options says."""
+    """Return the failure for an error of the option parser."""
     context = getattr(error, "ctx", None)
     command = "muster" if context is None else context.command_path
     sentence = " ".join(error.format_message().split()).rstrip(".").replace(_FROM_PARSER, "")
     if getattr(error, "option_name", None) == "--data-dir":
-        return invalid(f"{sentence} here.", f"Write it before the command: `muster --data-dir PATH{command[6:]}`.")
+        return invalid(f"{sentence} here.", f"Put it before the command: `muster --data-dir PATH{command[6:]}`.")
     if "Did you mean" in sentence:
         sentence, _, question = sentence.partition(" Did you mean ")
         return invalid(f"{sentence}", f"Did you mean {question}")
@@ -41,7 +41,7 @@ def from_usage(error: TyperException) -> Failure:
 
 @singledispatch
 def from_error(error: Exception) -> Failure | None:
-    """Tell an error of the library; None for one that nobody raised on purpose."""
+    """Return the failure for an error of the library; None for an unexpected error."""
     del error
     return None
 
@@ -57,26 +57,30 @@ def _(error: errors.DeviceExists) -> Failure:
     del error
     return Failure(
         Word.DEVICE_EXISTS,
-        "This machine is a device already; nothing was changed.",
-        "See it with `muster id`, or make a second one elsewhere: `muster --data-dir PATH init`.",
+        "This machine is already set up as a device; nothing was changed.",
+        "See it with `muster id`, or set up a second one in another folder: `muster --data-dir PATH init`.",
     )
 
 
 @from_error.register
 def _(error: errors.DeviceError) -> Failure:
     sentence, next_step = cut(error)
-    return Failure(Word.UNUSABLE_DATA, sentence, next_step or "See that the data folder is yours, whole and writable.")
+    return Failure(
+        Word.UNUSABLE_DATA,
+        sentence,
+        next_step or "Check that the data folder is complete, and that you own it and can write to it.",
+    )
 
 
 @from_error.register
 def _(error: errors.BadHubUrl) -> Failure:
-    return invalid(_sentence(error), "Give another one with --hub.")
+    return invalid(_sentence(error), "Pass another URL with --hub.")
 
 
 @from_error.register
 def _(error: errors.UnsafeKeyFile) -> Failure:
     sentence, next_step = cut(error)
-    return Failure(Word.UNSAFE_KEY_FILE, sentence, next_step or "Mend that file, then run this again.")
+    return Failure(Word.UNSAFE_KEY_FILE, sentence, next_step or "Repair that file, then run this again.")
 
 
 @from_error.register
@@ -88,22 +92,22 @@ def _(error: errors.NewerData) -> Failure:
 @from_error.register
 def _(error: errors.DataNotWritten) -> Failure:
     sentence, next_step = cut(error)
-    return Failure(Word.DATA_NOT_WRITTEN, sentence, next_step or "Make room on that disk, then run this again.")
+    return Failure(Word.DATA_NOT_WRITTEN, sentence, next_step or "Free some space on that disk, then run this again.")
 
 
 @from_error.register
 def _(error: errors.BadCertificateAuthority) -> Failure:
-    return invalid(_sentence(error), "Give the PEM file of the hub's authority, or `system`.")
+    return invalid(_sentence(error), "Pass the PEM file of the hub's certificate authority, or `system`.")
 
 
 @from_error.register
 def _(error: OSError) -> Failure | None:
     if error.errno in errors.NO_ROOM:
-        return Failure(Word.DATA_NOT_WRITTEN, "The disk is full.", "Make room on that disk, then run this again.")
+        return Failure(Word.DATA_NOT_WRITTEN, "The disk is full.", "Free some space on it, then run this again.")
     if error.filename is None or error.strerror is None:
         return None
     said = f"{error.filename} cannot be used: {error.strerror.lower()}."
-    return Failure(Word.UNUSABLE_FILE, said, "See that nothing else is in its place, and it is yours.")
+    return Failure(Word.UNUSABLE_FILE, said, "Check that the path is right, and that you own it.")
 
 
 @from_error.register
@@ -113,7 +117,7 @@ def _(error: errors.BadNickname) -> Failure:
 
 @from_error.register
 def _(error: errors.AgentRunning) -> Failure:
-    return Failure(Word.AGENT_RUNNING, _sentence(error), "Use that one, or end it first.")
+    return Failure(Word.AGENT_RUNNING, _sentence(error), "Use that agent, or stop it first.")
 
 
 @from_error.register
@@ -131,7 +135,7 @@ def _(error: errors.AmbiguousName) -> Failure:
     return Failure(
         Word.AMBIGUOUS_NAME,
         f"{error.name} could mean any of {shown}{f' and {more} more' if more > 0 else ''}.",
-        "Write more of the name.",
+        "Type more of the name.",
         exit_code=ExitCode.INVALID,
     )
 
@@ -160,27 +164,29 @@ def _(error: errors.HubRefused) -> Failure:
 @from_error.register
 def _(error: errors.NoAgent) -> Failure:
     del error
-    return Failure(Word.NO_AGENT, "No agent of this device runs.", "Start one in another terminal: `muster agent`.")
+    return Failure(
+        Word.NO_AGENT, "This device's agent is not running.", "Start it in another terminal: `muster agent`."
+    )
 
 
 @from_error.register
 def _(error: errors.ControlFailed) -> Failure:
     return Failure(
         Word.AGENT_FAILED,
-        f"The agent could not do it: {str(error).rstrip('.')}.",
-        "See what it says where `muster agent` runs.",
+        f"The agent failed: {str(error).rstrip('.')}.",
+        "See the log of `muster agent`.",
     )
 
 
 @from_error.register
 def _(error: errors.UnknownSession) -> Failure:
-    return Failure(Reason.SESSION_CLOSED, _sentence(error), "See which there are with `muster session list`.")
+    return Failure(Reason.SESSION_CLOSED, _sentence(error), "See your sessions with `muster session list`.")
 
 
 @from_error.register
 def _(error: errors.UnknownInvite) -> Failure:
     del error
-    return Failure(Word.NO_INVITE, "No open invite has this id.", "See which are open with `muster inbox`.")
+    return Failure(Word.NO_INVITE, "No open invite has this id.", "See the open invites with `muster inbox`.")
 
 
 @from_error.register
@@ -211,7 +217,7 @@ def _sentence(error: Exception) -> str:
 
 
 def from_unexpected(error: Exception) -> Failure:
-    """Keep the traceback of ``error`` in a file that only this user reads, and tell where."""
+    """Write the traceback of ``error`` to a file that only this user can read; return a failure that names it."""
     text = "".join(traceback.format_exception(error))
     if os.environ.get(DEBUG_VARIABLE):
         sys.stderr.write(text)
@@ -219,14 +225,14 @@ def from_unexpected(error: Exception) -> Failure:
     found = f"its traceback is in {place}" if place else f"set {DEBUG_VARIABLE}=1 to see its traceback"
     return Failure(
         Word.UNEXPECTED,
-        f"Muster made a mistake: {type(error).__name__}; {found}.",
-        "Report it with that traceback.",
+        f"Muster has a bug: {type(error).__name__}; {found}.",
+        "Report it, with that traceback.",
         exit_code=ExitCode.UNEXPECTED,
     )
 
 
 def _keep(text: str) -> Path | None:
-    """Write the newest traceback over the one before; None where that cannot be done."""
+    """Write the traceback in place of the last one; return None if that is impossible."""
     try:
         path = user_state_path("muster", appauthor=False, ensure_exists=True) / "last-error.txt"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)

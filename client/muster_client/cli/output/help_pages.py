@@ -1,4 +1,4 @@
-"""Help as plain text, the same on a terminal and in a pipe: commands in groups, each group with examples."""
+"""Help pages in plain text, the same on a terminal and in a pipe: commands in groups, each with examples."""
 
 from enum import StrEnum
 from typing import Any
@@ -8,7 +8,7 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 NAME_COLUMN = 12
-"""Characters for the names of commands in a list of them."""
+"""Characters for the command names in a list of commands."""
 
 
 class Group(StrEnum):
@@ -34,7 +34,7 @@ class GroupedCommands(TyperGroup):
 
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Show the help page where no command is named, unless the group does something by itself."""
+        """Show the help page if no command is named, unless the group is a command itself."""
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
             typer.echo(ctx.get_help())
             ctx.exit()
@@ -42,13 +42,13 @@ class GroupedCommands(TyperGroup):
 
     @override
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write what the group is for, and then its commands: they come before the options."""
+        """Write the group's description and then its commands, which come before the options."""
         super().format_help_text(ctx, formatter)
         self._list_commands(ctx, formatter)
 
     @override
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write nothing: the commands stand above the options."""
+        """Write nothing: the commands are already above the options."""
 
     def _list_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - the framework has no public names
         groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in Group}
@@ -65,7 +65,7 @@ class GroupedCommands(TyperGroup):
 
 
 def examples(*lines: str) -> str:
-    """Give the end of a help page: examples, one a line."""
+    """Return the end of a help page: examples, one a line."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""What people call devices here, and the other way round."""
+"""Names of devices for people: nicknames, or short ids."""
 
 from collections.abc import Mapping
 
@@ -6,12 +6,12 @@ from muster_client import Device
 from muster_protocol.ids import ClientId
 
 SHORT_CHARS = 8
-"""Characters of an id that are shown where the whole is not needed."""
+"""Characters of a shortened id."""
 THIS_DEVICE = "this device"
 
 
 class Nicknames:
-    """The names of one device's peers, as they were when this was made."""
+    """The nicknames of one device's peers, read once at creation."""
 
     def __init__(self, device: Device) -> None:
         self._own = device.client
@@ -20,16 +20,16 @@ class Nicknames:
         }
 
     def get(self, client: ClientId) -> str | None:
-        """Give the nickname of a peer, or None."""
+        """Return the nickname of a peer, or None."""
         return self._names.get(client)
 
     def call(self, client: ClientId) -> str:
-        """Name a device for people: its nickname, or the beginning of its id."""
+        """Return a device's name for people: its nickname, or its short id."""
         if client == self._own:
             return THIS_DEVICE
         return self._names.get(client, short(client))
 
 
 def short(identifier: str) -> str:
-    """Give the beginning of an id."""
+    """Return the first characters of an id."""
     return identifier[:SHORT_CHARS]

@@ -1,4 +1,4 @@
-"""A peer as people and scripts see it."""
+"""Peers and grants as fields of a document and as text."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from muster_protocol.words import words
 
 
 def peer_fields(peer: Peer) -> PeerFields:
-    """Give a peer's part of a document."""
+    """Return a peer's part of a document."""
     return PeerFields(
         nickname=peer.nickname,
         client=peer.client,
@@ -26,7 +26,7 @@ def peer_fields(peer: Peer) -> PeerFields:
 
 
 def grant_fields(grant: GrantView) -> GrantFields:
-    """Give a grant's part of a document."""
+    """Return a grant's part of a document."""
     return GrantFields(
         mode=grant.mode.value,
         profiles=grant.profiles,
@@ -38,7 +38,7 @@ def grant_fields(grant: GrantView) -> GrantFields:
 
 
 def say_grant(grant: GrantView | None) -> str:
-    """Tell what a grant is worth now: ``synchronize, 30d left``."""
+    """Return a grant's current state as text: ``synchronize, 30d left``."""
     if grant is None:
         return "none"
     if grant.state is not GrantState.LIVE:
@@ -54,7 +54,7 @@ def say_grant(grant: GrantView | None) -> str:
 
 @contextmanager
 def told_about(peer: Peer) -> Iterator[None]:
-    """Tell a refusal of this device's own data by the nickname of the peer that it is about."""
+    """Turn a refusal from this device's own data into a failure that names the peer."""
     try:
         yield
     except Refused as refused:

@@ -1,12 +1,12 @@
-"""How a failure is told: two lines for people on the error channel, one document for scripts."""
+"""Reporting a failure: two lines on standard error, and one document for scripts."""
 
 import os
 import sys
 
 from msgspec import Struct
 
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.failures import Failure
-from muster_client.cli.output.output import Output
 
 _RED, _DIM, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[0m"
 
@@ -21,13 +21,13 @@ class ErrorFields(Struct, frozen=True, kw_only=True):
 
 
 class ErrorDocument(Struct, frozen=True, kw_only=True):
-    """What a command with ``--json`` gives instead of its own document."""
+    """What a command with ``--json`` writes in place of its own document."""
 
     error: ErrorFields
 
 
 def tell(failure: Failure, *, as_json: bool) -> int:
-    """Say what went wrong, and give the number to exit with."""
+    """Report a failure, and return its exit code."""
     if as_json:
         Output(as_json=True).document(describe(failure))
     red, dim, plain = (_RED, _DIM, _PLAIN) if _styled() else ("", "", "")
@@ -37,7 +37,7 @@ def tell(failure: Failure, *, as_json: bool) -> int:
 
 
 def describe(failure: Failure) -> ErrorDocument:
-    """Give a failure's document."""
+    """Return a failure's document."""
     fields = ErrorFields(
         reason=failure.word.value,
         said_by=failure.said_by,

@@ -1,1 +1,1 @@
-"""`muster session start`: one attempt, its progress, and what an interrupt does to it."""
+"""`muster session start`: one attempt, its progress, and interrupts."""

@@ -1,4 +1,4 @@
-"""One ``session start``: what was asked, what became of it, and the number to exit with."""
+"""One ``session start``: its targets, its outcome, and its exit code."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from muster_protocol.ids import ClientId, SessionId
 
 @dataclass(slots=True)
 class Attempt:
-    """A session that is being started, as far as it is known here."""
+    """A session that is being started, as known here."""
 
     targets: dict[ClientId, Target]
     wait: bool
@@ -20,7 +20,7 @@ class Attempt:
     closed: bool = False
 
     def take(self, update: StartUpdate) -> Iterator[Target]:
-        """Take in what the agent tells; gives the targets that came further."""
+        """Apply an update from the agent; yield the targets that changed."""
         if isinstance(update, TargetUpdate):
             news: tuple[Target, ...] = (update.target,)
         else:
@@ -34,23 +34,23 @@ class Attempt:
 
     @property
     def over(self) -> bool:
-        """All that this command waits for has happened."""
+        """Everything that this command waits for has happened."""
         if self.settled:
             return True
         return self.session is not None and not self.wait and not self._in_state(Progress.CALLED)
 
     @property
     def joined(self) -> bool:
-        """Somebody is in."""
+        """At least one target has joined."""
         return self._in_state(Progress.JOINED)
 
     @property
     def in_vain(self) -> bool:
-        """A session was made, and nobody is in it or may still come."""
+        """The session was created, and every target refused."""
         return self.session is not None and all(one.state is Progress.REFUSED for one in self.targets.values())
 
     def exit_code(self, *, timed_out: bool = False) -> ExitCode:
-        """Say in a number what became of it."""
+        """Return the exit code."""
         if self.session is None:
             return ExitCode.NOT_CREATED
         if timed_out and self.wait:
@@ -64,5 +64,5 @@ class Attempt:
 
 
 def called(targets: tuple[ClientId, ...]) -> dict[ClientId, Target]:
-    """Give the targets of a session before anything happened to them."""
+    """Return the targets of a new session, all just called."""
     return {client: Target(client=client, state=Progress.CALLED) for client in targets}

@@ -9,12 +9,12 @@ from muster_client import DEFAULT_SESSION_MS, Device, SessionRequest
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.profiles import parse_profile
 from muster_client.cli.durations import parse_duration_ms
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import NAMELESS, Failure, from_reason
 from muster_client.cli.output.from_errors import from_error
 from muster_client.cli.output.help_pages import examples
 from muster_client.cli.output.nicknames import Nicknames, short
-from muster_client.cli.output.output import Output
 from muster_client.cli.start.attempt import Attempt, called
 from muster_client.cli.start.run import Run
 from muster_client.errors import InvalidRequest, NoAgent, NotTrusted, UnknownName
@@ -33,7 +33,7 @@ Timeout = Annotated[
         "--timeout",
         parser=parse_duration_ms,
         metavar="TIME",
-        help="How long to wait: 30s, 2m; 5m unless told.",
+        help="Time to wait: 30s, 2m; default 5m.",
         show_default=False,
     ),
 ]
@@ -43,16 +43,16 @@ Lasts = Annotated[
         "--for",
         parser=parse_duration_ms,
         metavar="TIME",
-        help="When the session ends: 2h, 3d; 24h unless told, 7d at most.",
+        help="Duration of the session: 2h, 3d; default 24h, at most 7d.",
         show_default=False,
     ),
 ]
 
 EXIT_CODES = """\b
 Exit codes:
-  0    all are invited; with --wait: all joined
-  1    the session was created, but some could not be called in
-  2    someone is not trusted, and no session was created
+  0    all were invited; with --wait: all joined
+  1    the session was created, but some targets refused
+  2    a target is not trusted, and no session was created
   3    the session could not be created
   4    --wait ran out of time
   5    the request is invalid
@@ -65,32 +65,32 @@ Exit codes:
         "muster session start nas",
         "muster session start nas laptop --wait --timeout 30s",
         "muster session start nas --mode synchronize --profile photos --json",
-        "muster session start phone --ask --wait      its person is asked",
+        "muster session start phone --ask --wait      its user is asked",
     )
     + "\n\n"
     + EXIT_CODES
 )
 def start(
     context: typer.Context,
-    targets: Annotated[list[str], typer.Argument(metavar="TARGET", help="Whom to call: nicknames or ids.")],
+    targets: Annotated[list[str], typer.Argument(metavar="TARGET", help="The devices to call: nicknames or ids.")],
     *,
-    mode: Annotated[Mode, typer.Option("--mode", help="What the session may do.")] = Mode.JOIN,
+    mode: Annotated[Mode, typer.Option("--mode", help="The session's mode.")] = Mode.JOIN,
     profile: Annotated[
         str | None, typer.Option("--profile", parser=parse_profile, metavar="NAME", help="The session's profile.")
     ] = None,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask each device's person; no grant is needed.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask each device's user; no grant is needed.")] = False,
     star: Annotated[
-        bool, typer.Option("--star", help="Members need to trust this device only, not each other.")
+        bool, typer.Option("--star", help="Members need to trust only this device, not each other.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until everybody joined or refused.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every target has joined or refused.")] = False,
     timeout_ms: Timeout = None,
     lasts_ms: Lasts = None,
     as_json: Json = False,
 ) -> None:
     """Create a session and call devices into it.
 
-    Each one's way in is shown as it happens. All targets are checked over this device's own data before anything is
-    created. Ctrl-C withdraws the open invites.
+    Each step of each device is shown as it happens. All targets are first checked against this device's own data.
+    Ctrl-C withdraws the open invites.
     """
     output = Output(as_json=as_json)
     found = invocation(context)
@@ -127,7 +127,7 @@ def _follow(run: Run, device: Device, request: SessionRequest, timeout_ms: int) 
     try:
         return run.follow(timeout_ms)
     except NoAgent:
-        # No agent has checked the request, and what this device's own data say against it comes first.
+        # No agent has checked the request; a refusal from this device's own data is reported first.
         device.check_request(request)
         raise
 

@@ -1,4 +1,4 @@
-"""What may cut a wait short: Ctrl-C, SIGTERM, and the time that the user gave."""
+"""What ends a wait early: Ctrl-C, SIGTERM, and the timeout."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
 class CutShort(Exception):
-    """The wait ended before what was waited for; ``signal`` is SIGALRM when the time was up."""
+    """Raised when a wait ends early; ``signal`` is SIGALRM if it timed out."""
 
     def __init__(self, number: int) -> None:
         self.signal = signal.Signals(number)
@@ -21,9 +21,9 @@ class CutShort(Exception):
 
 @contextmanager
 def cut_short_after(timeout_ms: int) -> Iterator[None]:
-    """Raise ``CutShort`` inside the block, in the main thread, on a signal or once the time is up.
+    """Raise ``CutShort`` inside the block, in the main thread, on a signal or after the timeout.
 
-    Behind the block the signals do again what they did before: a second Ctrl-C ends the program.
+    After the block the former signal handlers are restored: a second Ctrl-C ends the program.
     """
     before = {number: signal.signal(number, _cut) for number in _SIGNALS}
     signal.setitimer(signal.ITIMER_REAL, timeout_ms / MS_PER_S)

@@ -1,4 +1,4 @@
-"""How far each called device has come, shown while it happens."""
+"""Live progress of each called device."""
 
 import time
 from collections.abc import Iterable
@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from muster_client.cli.durations import say_ms
+from muster_client.cli.output.display import Output, console
 from muster_client.cli.output.failures import said_by
 from muster_client.cli.output.nicknames import Nicknames
-from muster_client.cli.output.output import Output, console
 from muster_client.events import Progress, Target
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Sayer
@@ -28,10 +28,10 @@ _STYLES = {Progress.JOINED: "green", Progress.REFUSED: "red", Progress.ACCEPTED:
 
 
 class View(Protocol):
-    """Shows targets while they change; a context manager."""
+    """Shows targets as they change; a context manager."""
 
     def show(self, target: Target) -> None:
-        """Show a target that came further."""
+        """Show a target that changed."""
 
     def __enter__(self) -> Self: ...
 
@@ -75,7 +75,7 @@ class Table:
     def show(self, target: Target) -> None:
         """Show the step at the next frame; the first step brings up the table."""
         self._targets[target.client] = target
-        # Not before: a request that the agent turns down calls no device, and has no table.
+        # Not earlier: a request that the agent refuses calls no device, and needs no table.
         self._live.start()
 
     def __enter__(self) -> Self:
@@ -107,7 +107,7 @@ class Table:
 
 
 class Silence:
-    """Nothing: a script waits for the document."""
+    """Shows nothing: a script reads only the document."""
 
     def show(self, target: Target) -> None:
         """Show nothing."""
@@ -122,18 +122,18 @@ class Silence:
 
 
 def view_for(output: Output, names: Nicknames, targets: Iterable[ClientId]) -> View:
-    """Choose how to show progress."""
+    """Return the view for this output."""
     if output.as_json:
         return Silence()
     return Table(names, targets) if output.terminal else Lines(output, names)
 
 
 def whose(target: Target) -> Sayer:
-    """Tell whose word a state is."""
+    """Return who reported a state."""
     return target.sayer or _WHOSE.get(target.state, Sayer.DEVICE)
 
 
 def remark(target: Target, name: str) -> str:
-    """Say whose word a state is, and the reason of a refusal; its sentence comes at the end, with the next step."""
+    """Return who reported a state, and a refusal's reason; its sentence and next step are shown at the end."""
     says = f"{said_by(whose(target), name)} says"
     return f"({says})" if target.reason is None else f"({says}: {target.reason})"

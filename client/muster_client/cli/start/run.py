@@ -4,12 +4,12 @@ import signal
 from collections.abc import Sequence
 
 from muster_client import ControlClient, SessionRequest
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import StartDocument, TargetFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, from_reason
 from muster_client.cli.output.from_errors import from_error
 from muster_client.cli.output.nicknames import Nicknames, short
-from muster_client.cli.output.output import Output
 from muster_client.cli.output.report_failure import tell
 from muster_client.cli.start.attempt import Attempt
 from muster_client.cli.start.interrupts import CutShort, cut_short_after
@@ -22,13 +22,13 @@ from muster_protocol.reasons import REASONS, Category, Reason
 
 _TIME_IS_UP = Failure(
     Word.WAIT_TIMED_OUT,
-    "Time is up; open invites stay until they expire.",
-    "See with `muster session show`, or wait longer with --timeout.",
+    "The wait timed out; open invites stay until they expire.",
+    "See them with `muster session show`, or use a longer --timeout.",
 )
 
 
 def is_about_trust(reason: Reason) -> bool:
-    """Tell whether a reason is exit code 2."""
+    """Return whether a reason means exit code 2."""
     return REASONS[reason].category is Category.TRUST
 
 
@@ -45,7 +45,7 @@ class Run:
         self._output = output
 
     def follow(self, timeout_ms: int) -> ExitCode:
-        """Show what happens until it is over, time is up, or the user had enough."""
+        """Show progress until the attempt is over, times out, or is interrupted."""
         try:
             with cut_short_after(timeout_ms), view_for(self._output, self._names, self._attempt.targets) as view:
                 updates = self._agent.start(self._request)
@@ -62,7 +62,7 @@ class Run:
         return self._conclude(code)
 
     def refused_here(self, obstacles: Sequence[Obstacle]) -> ExitCode:
-        """Tell what this device's own data say against it; no session was created."""
+        """Report the refusals from this device's own data; no session was created."""
         for one in obstacles:
             self._attempt.targets[one.peer] = Target(
                 client=one.peer, state=Progress.REFUSED, reason=one.reason, sayer=one.sayer
@@ -77,7 +77,7 @@ class Run:
         return code
 
     def broken_off(self, error: MusterError) -> Exception:
-        """Tell what broke it off: exit code 3 where no session was made yet, unless the error has one of its own."""
+        """Return the failure for an error: exit code 3 if no session exists yet, unless the error has its own."""
         failure = from_error(error)
         if failure is None:
             return error
@@ -91,10 +91,10 @@ class Run:
         return self._conclude(code)
 
     def _given_up(self, number: signal.Signals) -> ExitCode:
-        """Withdraw what is open; a session that nobody joined is closed."""
+        """Withdraw the open invites; close a session without members."""
         if self._attempt.session is None:
-            # The agent calls nobody before this command has its session, and closes one that nobody took.
-            self._output.note("Nobody was called.")
+            # The agent calls no device before this command has the session; it closes one that it cannot hand over.
+            self._output.note("No device was called.")
         else:
             self._withdraw(self._attempt.session)
         code = ExitCode.TERMINATED if number is signal.SIGTERM else ExitCode.INTERRUPTED
@@ -106,27 +106,27 @@ class Run:
         try:
             self._agent.cancel(session)
             if self._attempt.joined:
-                stays = f"session {short(session)} stays for those who joined"
+                stays = f"session {short(session)} stays open for the members"
                 self._output.note(f"The open invites were withdrawn; {stays}.")
                 return
             self._agent.close_session(session)
         except UnknownSession:
-            # It ended by itself meanwhile, and its invites with it.
+            # It has ended meanwhile, and its invites with it.
             pass
         self._attempt.closed = True
         self._output.note("The open invites were withdrawn.")
 
     def _close_again(self) -> None:
-        """Close a session in which its creator would stay alone: nobody is in, and nobody is called any more."""
+        """Close a session that no target joined or still can join."""
         if self._attempt.session is None:
             return
         try:
             self._agent.close_session(self._attempt.session)
         except UnknownSession:
-            # It ended by itself meanwhile.
+            # It has ended meanwhile.
             pass
         except (HubError, NoAgent) as error:
-            self._output.note(f"note:  The session could not be closed again: {error}.")
+            self._output.note(f"note:  The session could not be closed: {error}.")
             return
         self._attempt.closed = True
 
@@ -135,7 +135,7 @@ class Run:
             self._output.document(self._document(code))
             return code
         if self._attempt.session is not None:
-            ending = " (closed again: nobody could be called in)" if self._attempt.closed else ""
+            ending = " (closed: every target refused)" if self._attempt.closed else ""
             self._output.line(f"session {self._attempt.session}{ending}")
         self._tell_refusals()
         return code

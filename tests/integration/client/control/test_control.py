@@ -10,9 +10,9 @@ import pytest
 from tests.integration.client.conftest import WAIT_S, befriend, until
 
 from muster_client import Agent, ControlClient, Device, SessionRequest
+from muster_client.cli.output.display import Output
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.nicknames import Nicknames
-from muster_client.cli.output.output import Output
 from muster_client.cli.start.attempt import Attempt, called
 from muster_client.cli.start.run import Run
 from muster_client.control import Settled, Started, TargetUpdate, server

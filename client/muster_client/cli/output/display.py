@@ -1,4 +1,4 @@
-"""What a command shows: words and tables for people, one document for scripts, plain text through a pipe."""
+"""Where a command writes: lines and tables for people, one JSON document for scripts."""
 
 import os
 import sys
@@ -17,22 +17,22 @@ _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 
 
 class Output:
-    """Where a command's facts go. With ``as_json`` people's lines are left out, and only documents are written."""
+    """The output of a command. With ``as_json`` only documents are written, and no lines for people."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
         self.terminal = sys.stdout.isatty() and not as_json
-        """Somebody sees this as it is written: colours and live changes are of use."""
+        """Standard output is a terminal, so colours and live updates make sense."""
 
     def show(self, document: msgspec.Struct, people: Callable[[], None]) -> None:
-        """Write a command's facts in the one form or the other."""
+        """Write the document for scripts, or the lines for people."""
         if self.as_json:
             self.document(document)
         else:
             people()
 
     def document(self, document: msgspec.Struct) -> None:
-        """Write one JSON document on a line of its own, whether or not it was asked for."""
+        """Write one JSON document on one line, with or without ``as_json``."""
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
         sys.stdout.flush()
 
@@ -43,27 +43,27 @@ class Output:
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """Say something beside the facts: to the error channel, so that a pipe carries facts only."""
+        """Write a note to standard error, so that a pipe carries only results."""
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
     def strong(self, text: str) -> str:
-        """Make words stand out on a terminal."""
+        """Return the text in bold on a terminal."""
         return f"{_BOLD}{text}{_PLAIN}" if self._styled else text
 
     def quiet(self, text: str) -> str:
-        """Make words stand back on a terminal."""
+        """Return the text dimmed on a terminal."""
         return f"{_DIM}{text}{_PLAIN}" if self._styled else text
 
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Write names and values below each other."""
+        """Write names and values in two columns."""
         listed = list(pairs)
         width = max(len(name) for name, _ in listed)
         for name, value in listed:
             self.line(f"{self.quiet(name.ljust(width))}{GAP}{value}")
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write a table: drawn on a terminal, aligned columns in plain text."""
+        """Write a table: styled on a terminal, aligned columns in plain text."""
         if self.terminal:
             self._drawn(heads, rows)
         else:
@@ -93,7 +93,7 @@ class Output:
 
 
 def console() -> "Console":
-    """Give rich's console on the terminal, without its guesses at what to colour."""
+    """Return rich's console for the terminal, without automatic highlighting."""
     import rich.console  # noqa: PLC0415 - as above
 
     return rich.console.Console(highlight=False, emoji=False)
