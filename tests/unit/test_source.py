@@ -1,6 +1,8 @@
 """What must hold of the source itself, and what no linter looks at."""
 
+import ast
 import re
+from collections import defaultdict
 from pathlib import Path
 
 from muster_protocol.reasons import Reason
@@ -18,6 +20,13 @@ LONG_FILES: dict[str, str] = {
     "protocol/muster_protocol/reasons.py": "one closed table: every reason with its sentence and its next step",
 }
 """The files of more than MAX_LINES lines, by path from the root, each with the reason why it is one file."""
+
+SHARED_CLASS_NAMES: dict[str, str] = {
+    "Member": "of a call that a creator makes, and of a session as the hub shows it",
+    "Seat": "in an epoch, and of a device on a node",
+    "Target": "of a call in the protocol's machine, and of a session in the client's events",
+}
+"""The names that more than one class of the packages has, each with what the classes are."""
 
 SAYS_NOTHING = frozenset({"utils", "helpers", "manager", "base"})
 # The brackets keep this very line from being found.
@@ -96,3 +105,15 @@ def test_every_reason_is_in_the_specification() -> None:
 
 def test_every_package_says_that_it_is_typed() -> None:
     assert not [_name(package) for package in PACKAGES if not (package / "py.typed").is_file()]
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """Outside `SHARED_CLASS_NAMES`, a class's name alone says which one is meant."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for path in [path for package in PACKAGES for path in package.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(_name(path))
+    shared = {name: paths for name, paths in found.items() if len(paths) > 1}
+    assert found
+    assert shared.keys() == SHARED_CLASS_NAMES.keys(), shared
