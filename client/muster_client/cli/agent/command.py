@@ -65,7 +65,7 @@ def _run(found: Invocation, on_session: str | None, accept: AcceptOption, tls_ca
     from muster_client.cli.agent.log import AgentLog, configure_logs  # noqa: PLC0415
     from muster_client.cli.agent.run import serve  # noqa: PLC0415
 
-    configure_logs(as_json=not output.terminal)
     with found.device() as device:
+        configure_logs(as_json=not output.terminal)
         remember(device, tls_ca)
         asyncio.run(serve(device, AgentLog(device, output), accept, on_session))

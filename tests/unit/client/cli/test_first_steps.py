@@ -1,9 +1,8 @@
-"""What somebody meets who has just installed Muster."""
+"""The first commands on a new machine."""
 
 import re
 import stat
 
-import pexpect
 import pytest
 
 ID_TEXT = re.compile(r"muster:[a-z2-7]{32}:[a-z2-7]{52}")
@@ -103,12 +102,3 @@ def test_a_folder_named_behind_the_command_is_pointed_to_its_place(laptop):
 
 def test_the_version_needs_no_device(cli):
     assert cli.ok("--version").out.startswith("muster ")
-
-
-def test_on_a_terminal_the_id_stands_out_and_without_colour_it_does_not(laptop):
-    coloured = laptop.terminal("id", NO_COLOR="")
-    coloured.expect(pexpect.EOF)
-    assert "\x1b[1mmuster:" in coloured.before
-    plain = laptop.terminal("id", NO_COLOR="1")
-    plain.expect(pexpect.EOF)
-    assert "\x1b" not in plain.before

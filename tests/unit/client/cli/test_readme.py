@@ -15,7 +15,7 @@ from muster_client.cli.output.report_failure import ErrorDocument
 from muster_client.doctor.next_steps import NEXT_STEPS
 from muster_client.errors import Trouble
 
-README = (Path(__file__).resolve().parents[3] / "client/README.md").read_text("utf-8")
+README = (Path(__file__).resolve().parents[4] / "client/README.md").read_text("utf-8")
 
 DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "`init`, `id`": documents.IdDocument,
