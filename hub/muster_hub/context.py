@@ -1,4 +1,4 @@
-"""What every use case is given, and nothing more: the store, the ways to other devices, the nodes, a clock, the key."""
+"""What every use case is given: the store, the router, the nodes, a clock, the settings and the hub's key."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Protocol
 from muster_hub.config.settings import Settings
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
-from muster_hub.telemetry.counters import Counters
 from muster_protocol.ids import TimeMs
 from muster_protocol.keys import SigningKey
 
@@ -48,17 +47,19 @@ class Nodes(Protocol):
         """Return the names of the nodes that count as live, in order."""
 
     def acting(self) -> bool:
-        """Tell whether this node may relay and decide at this moment."""
+        """Return whether this node may relay and decide at this moment."""
+
+    async def until_acting(self) -> bool:
+        """Wait until this node may act, a second at most while the store is away; return whether it may."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeContext:
-    """One node's means. Use cases take it first: ``async def name(context, caller, request) -> Reply``."""
+    """What a node gives each use case first: ``async def name(context, caller, request) -> Reply``."""
 
     store: Store
     router: Router
     nodes: Nodes
     clock: Clock
-    counters: Counters
     settings: Settings
     key: SigningKey

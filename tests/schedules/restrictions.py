@@ -87,20 +87,20 @@ def pin_another_key(one: Actor, other: Actor) -> Restriction:
 STATEMENTS = (untrust, revoke, shorten, pin_another_key)
 
 
-def door(context: NodeContext) -> Handshakes:
+def handshakes(context: NodeContext) -> Handshakes:
     return Handshakes(context, HUB_KEY, Departures(context.store, context.router, context.nodes), frozenset((ORIGIN,)))
 
 
 def come_in(context: NodeContext, who: Actor) -> Restriction:
     """Connect a device as it is now, and without a continuity token, at whichever node."""
-    greeting = door(context).greet()
+    greeting = handshakes(context).greet()
     shake = who.device.handshake(ORIGIN)
     shake.on_challenge(greeting.handshake.message)
     hello = shake.hello(Nonce(os.urandom(32)), None)
 
     async def enter(context: NodeContext) -> object:
         try:
-            return await door(context).enter(greeting, hello, acting=True)
+            return await handshakes(context).admit(greeting, hello, acting=True)
         except HandshakeRefused as away:
             if away.reason is Reason.STORE_UNAVAILABLE:
                 raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True) from away

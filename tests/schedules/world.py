@@ -30,7 +30,6 @@ from muster_hub.store.errors import StoreCause, StoreError, StoreUnavailable
 from muster_hub.store.keys import slot_tag
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
-from muster_hub.telemetry.counters import Counters
 from muster_protocol.errors import Refused
 
 T = TypeVar("T")
@@ -138,7 +137,7 @@ class World:
     def _hub(self, node: str) -> NodeContext:
         store = ScheduledStore(self, node)
         router = Router(node, BusLink(), AgentSeats(store), PresenceWatches())
-        return NodeContext(store, router, AllLive(node, NODES), SetClock(), Counters(), _SETTINGS, HUB_KEY.signing)
+        return NodeContext(store, router, AllLive(node, NODES), SetClock(), _SETTINGS, HUB_KEY.signing)
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms

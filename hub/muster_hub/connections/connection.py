@@ -17,6 +17,7 @@ from muster_hub import listener
 from muster_hub.connections.handshake import Greeting, Welcomed
 from muster_hub.connections.handshake_queue import HandshakeRefused
 from muster_hub.connections.services import Services
+from muster_hub.delivery import inbox
 from muster_hub.listener.peer import SocketPeer
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
@@ -58,12 +59,12 @@ class _Inbox(Enum):
 class DeviceConnection:
     """What serves one WebSocket connection (a ``listener.Handler``), and what use cases reach it by."""
 
-    __slots__ = ("_caller", "_cause", "_greeting", "_inbox", "_lobby", "_peer", "_phase", "_queue", "_working")
+    __slots__ = ("_caller", "_cause", "_greeting", "_inbox", "_peer", "_phase", "_queue", "_services", "_working")
 
     _peer: SocketPeer
 
-    def __init__(self, lobby: Services) -> None:
-        self._lobby = lobby
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._phase = _ServingPhase.GREETED
         self._greeting: Greeting | None = None
         self._caller: Caller | None = None
@@ -77,14 +78,14 @@ class DeviceConnection:
     def opened(self, peer: SocketPeer) -> None:
         """Greet the peer with a challenge."""
         self._peer = peer
-        self._greeting = self._lobby.entry.greet()
+        self._greeting = self._services.handshakes.greet()
         peer.send(self._greeting.handshake.message)
 
     def message(self, data: bytes) -> None:
         """Take a ``hello``, or a request."""
         if self._phase is _ServingPhase.GREETED and self._greeting is not None:
             self._phase = _ServingPhase.ENTERING
-            self._lobby.spawn(self._enter(self._greeting, data))
+            self._services.tasks.spawn(self._admit(self._greeting, data))
         elif self._phase is _ServingPhase.OPEN:
             self._take(data)
         elif self._phase is _ServingPhase.ENTERING:
@@ -141,7 +142,7 @@ class DeviceConnection:
         self._cause = self._cause or _CLOSE_CAUSES.get(code)
         self._queue = None
         if self._phase in {_ServingPhase.OPEN, _ServingPhase.LEAVING}:
-            self._lobby.context.router.remove(self)
+            self._services.context.router.remove(self)
         self._peer.close(code)
 
     def hand_over(self, frame: bytes) -> None:
@@ -155,58 +156,56 @@ class DeviceConnection:
         """Send what waits for the device; a notify in the middle of it makes it look once more."""
         if self._inbox is _Inbox.QUIET:
             self._inbox = _Inbox.DELIVERING
-            self._lobby.spawn(self._deliver())
+            self._services.tasks.spawn(self._deliver())
         else:
             self._inbox = _Inbox.NOTIFIED
 
-    # Coming in.
+    # The handshake.
 
-    async def _enter(self, greeting: Greeting, hello: bytes) -> None:
-        entry = self._lobby.entry
+    async def _admit(self, greeting: Greeting, hello: bytes) -> None:
+        handshakes = self._services.handshakes
         try:
-            acting = await self._lobby.until_acting()
-            async with entry.admission.place():
+            acting = await self._services.context.nodes.until_acting()
+            async with handshakes.queue.turn():
                 if self._peer.closing:
                     return  # it did not wait for its turn
-                entered = await entry.enter(greeting, hello, acting=acting)
+                welcomed = await handshakes.admit(greeting, hello, acting=acting)
         except HandshakeRefused as away:
             self._refuse(greeting, hello, away)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             _log.error("entry_failed", address=self._peer.address, **fault_fields(exc))
             self._refuse(greeting, hello, HandshakeRefused(CloseCode.INTERNAL, Reason.INTERNAL))
         else:
-            self._come_in(entered)
+            self._open(welcomed)
         finally:
             self._greeting = None
 
     def _refuse(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> None:
-        self._lobby.context.counters.add("entries_refused")
         _log.info("device_refused", reason=away.reason, code=int(away.code), address=self._peer.address)
-        self._peer.send(self._lobby.entry.refusal(greeting, hello, away))
+        self._peer.send(self._services.handshakes.refusal(greeting, hello, away))
         self._peer.close(away.code, away.reason)
 
-    def _come_in(self, entered: Welcomed) -> None:
-        context, caller = self._lobby.context, entered.caller
+    def _open(self, welcomed: Welcomed) -> None:
+        router, caller = self._services.context.router, welcomed.caller
         self._caller = caller
         if self._phase is _ServingPhase.CLOSED or self._peer.closing:
             self._leave(DropCause.CLOSED)
             return
         self._phase = _ServingPhase.OPEN
         self._peer.authenticated()
-        before = context.router.add(self)
+        before = router.add(self)
         if before is not None:
             before.close(CloseCode.SUPERSEDED)
-        self._peer.send(entered.welcome)
-        context.counters.add("entries")
+        self._peer.send(welcomed.message)
         _log.info("device_entered", client=caller.client[:8], role=caller.role, connection=caller.connection)
         if caller.role is Role.AGENT:
             self.deliver_inbox()
 
     def _leave(self, cause: DropCause) -> None:
-        lobby, caller = self._lobby, self.caller
-        lobby.context.router.remove(self)
-        lobby.watches.forget(caller.client, caller.connection)
-        lobby.departures.note(caller.client, caller.connection, cause)
+        services, caller = self._services, self.caller
+        services.context.router.remove(self)
+        services.watches.forget(caller.client, caller.connection)
+        services.departures.note(caller.client, caller.connection, cause)
         _log.info("device_left", client=caller.client[:8], connection=caller.connection, cause=cause)
 
     # Requests.
@@ -221,12 +220,12 @@ class DeviceConnection:
             self._peer.pause()
         if not self._working:
             self._working = True
-            self._lobby.spawn(self._work())
+            self._services.tasks.spawn(self._work())
 
     async def _work(self) -> None:
         try:
             while self._queue:
-                acting = await self._lobby.until_acting()
+                acting = await self._services.context.nodes.until_acting()
                 if not self._queue:  # closed meanwhile
                     return
                 data = self._queue.popleft()
@@ -239,15 +238,15 @@ class DeviceConnection:
 
     async def _answer(self, data: bytes, *, acting: bool) -> Reply:
         if acting:
-            return await self._lobby.answer(self.caller, data)
-        return self._lobby.answer_without_store(self.caller, data)
+            return await self._services.dispatch.answer(self.caller, data)
+        return self._services.dispatch.answer_without_store(self.caller, data)
 
     async def _deliver(self) -> None:
         while self._inbox is not _Inbox.QUIET and self._phase is _ServingPhase.OPEN:
             self._inbox = _Inbox.DELIVERING
             try:
-                if await self._lobby.until_acting():
-                    await self._lobby.deliver(self._lobby.context, self.client, self)
+                if await self._services.context.nodes.until_acting():
+                    await inbox.deliver(self._services.context, self.client, self)
             except StoreUnavailable as error:
                 # The pass over the store finds what still waits, and notifications again.
                 _log.info("inbox_not_delivered", client=self.client[:8], cause=error.cause)

@@ -44,7 +44,6 @@ class Dispatch:
 
     async def answer(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message; never raises but for a cancellation."""
-        self._context.counters.add("requests")
         try:
             return await self._serve(caller, self._read(data))
         except Refused as refused:
@@ -53,13 +52,11 @@ class Dispatch:
             _log.info("request_without_store", client=caller.client[:8], cause=error.cause)
             return self._without_store(data)
         except Exception as exc:  # noqa: BLE001 - one request must not end the others; the log says what happened
-            self._context.counters.add("requests_failed")
             _log.error("request_failed", client=caller.client[:8], **fault_fields(exc))
             return Error(re=_number(data), reason=Reason.INTERNAL)
 
     def answer_without_store(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message while the store has been away for long: what was known stands, as unknown."""
-        self._context.counters.add("requests")
         try:
             request = self._read(data)
         except Refused as refused:
@@ -67,7 +64,6 @@ class Dispatch:
         return self._last_known(caller, request) if isinstance(request, Who) else self._without_store(data)
 
     def _without_store(self, data: bytes) -> Reply:
-        self._context.counters.add("requests_without_store")
         return Error(re=_number(data), reason=Reason.STORE_UNAVAILABLE, retry_after_ms=STORE_RETRY_AFTER_MS)
 
     def _read(self, data: bytes) -> Request:
@@ -79,7 +75,6 @@ class Dispatch:
     async def _serve(self, caller: Caller, request: Request) -> Reply:
         wait_ms = self._allowances.wait_ms(caller.client, cost(request), time.monotonic())
         if wait_ms:
-            self._context.counters.add("requests_rate_limited")
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
         return await self._use_cases[type(request)](self._context, caller, request)
 

@@ -1,4 +1,4 @@
-"""How a device gets in: the handshake is checked, the store gives it a number, and the hub signs its answer."""
+"""The opening handshake: the ``hello`` is checked, the store numbers the connection, and the hub signs its answer."""
 
 import os
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ _CLOSE_CODES = {
 
 
 class Greeting(NamedTuple):
-    """One connection's handshake, and the nonce in its challenge."""
+    """One connection's handshake, and the nonce of its challenge."""
 
     handshake: HubHandshake
     nonce: Nonce
@@ -66,23 +66,23 @@ class Greeting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Welcomed:
-    """A device that is in: who it is, and the ``welcome`` to send."""
+    """A device that was admitted: who it is, and the ``welcome`` message to send."""
 
     caller: Caller
-    welcome: bytes
+    message: bytes
 
 
 class Handshakes:
-    """The door of one node."""
+    """The opening handshakes of one node (SPEC.md section 4)."""
 
-    __slots__ = ("_context", "_departures", "_key", "admission", "origins")
+    __slots__ = ("_context", "_departures", "_key", "_origins", "queue")
 
     def __init__(self, context: NodeContext, key: HubSecrets, departures: Departures, origins: frozenset[str]) -> None:
         self._context = context
         self._key = key
         self._departures = departures
-        self.origins = origins
-        self.admission = HandshakeQueue(context.settings.max_entering)
+        self._origins = origins
+        self.queue = HandshakeQueue(context.settings.max_entering)
 
     def greet(self) -> Greeting:
         """Begin a handshake."""
@@ -94,20 +94,19 @@ class Handshakes:
             protocol=PROTOCOL,
             at=self._context.clock.now_ms(),
         )
-        return Greeting(HubHandshake(self._key.signing, challenge, self.origins), nonce)
+        return Greeting(HubHandshake(self._key.signing, challenge, self._origins), nonce)
 
     def refusal(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> bytes:
         """Give the signed ``refused`` message."""
         now = self._context.clock.now_ms()
         return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
 
-    async def enter(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Welcomed:
-        """Check a ``hello`` and let its device in, if this node may act. Raises ``HandshakeRefused``.
+    async def admit(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Welcomed:
+        """Check a ``hello`` and admit its device, if this node may act. Raises ``HandshakeRefused``.
 
-        The caller holds a place of ``admission``. What the newcomer restricts, by a new key or as a suspected clone, is
-        carried into its sessions first.
+        The caller has its turn in ``queue``. What the connection restricts, by a new key or as a suspected clone, is
+        carried into the device's sessions first.
         """
-        await self.admission.turn()
         device = _introduce(greeting, hello)
         if not acting:
             raise _store_away()
@@ -117,11 +116,11 @@ class Handshakes:
         self._departures.entering(newcomer.client, +1)
         try:
             connected = await self._connect(newcomer)
-            return self._entered(greeting, device, connected)
+            return self._welcome(greeting, device, connected)
         except StoreUnavailable as error:
             if error.outcome_unknown:
                 self._departures.suspect(newcomer.client)
-            _log.info("device_not_entered", client=newcomer.client[:8], error=str(error))
+            _log.info("device_not_admitted", client=newcomer.client[:8], error=str(error))
             raise _store_away() from error
         finally:
             self._departures.entering(newcomer.client, -1)
@@ -132,7 +131,6 @@ class Handshakes:
         if proof is None or device.hello.role is not Role.AGENT:
             return 0
         if not genuine(self._key.token_secret, client, proof, greeting.nonce, device.hello.nonce):
-            self._context.counters.add("continuity_proofs_not_genuine")
             return 0
         return proof.counter
 
@@ -145,7 +143,6 @@ class Handshakes:
             lost = [number for number, taken in outcome.taken if lapsed(context, taken, since)]
             outcome = await connect(context.store, newcomer, row, lost) if lost else outcome
         if isinstance(outcome, NotRegistered):
-            context.counters.add(f"entries_{outcome.word}")
             raise _turned_away(outcome)
         try:
             await self._cut(newcomer.client, outcome)
@@ -163,7 +160,7 @@ class Handshakes:
             _log.warning("device_restricted", client=client[:8], why=cut.why, sessions=len(sessions))
             await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
-    def _entered(self, greeting: Greeting, device: Introduced, connected: Registered) -> Welcomed:
+    def _welcome(self, greeting: Greeting, device: Introduced, connected: Registered) -> Welcomed:
         card = device.card
         client = card.card.client
         token = issue(self._key.token_secret, client, connected.issued) if connected.issued else None

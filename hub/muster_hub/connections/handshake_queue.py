@@ -1,8 +1,8 @@
-"""Who is let in next when many come at once: a few at a time, a bounded queue behind them, and a word to the rest.
+"""The queue of opening handshakes: a few at a time, a bounded number that wait, and a refusal for the rest.
 
-Checking a ``hello`` costs the hub two signatures or more, and whoever is inside waits meanwhile. So few are checked in
-each turn of the event loop, between which everybody else is served; and who finds the queue full is told when to come
-back, at a moment of its own, which costs one signature.
+Checking a ``hello`` costs the hub two signatures or more, and connected devices wait meanwhile. So few are checked in
+each turn of the event loop, and others are served in between. A device that finds the queue full is told when to come
+back, each at a time of its own; that costs one signature.
 """
 
 import asyncio
@@ -54,8 +54,19 @@ class HandshakeQueue:
         return self._waiting
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place for the body, after those who came before. Raises ``HandshakeRefused`` if too many wait."""
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place, then until signatures may be checked; hold the place for the body.
+
+        The body checks the signatures before it waits for anything. Raises ``HandshakeRefused`` where too many wait.
+        """
+        await self._take_place()
+        try:
+            await self._until_checked()
+            yield
+        finally:
+            self._places.release()
+
+    async def _take_place(self) -> None:
         if self._waiting >= self._waiting_limit:
             raise _overloaded()
         self._waiting += 1
@@ -66,25 +77,20 @@ class HandshakeQueue:
             raise _overloaded() from None
         finally:
             self._waiting -= 1
-        try:
-            yield
-        finally:
-            self._places.release()
 
-    async def turn(self) -> None:
-        """Wait until a device's signatures may be checked, without another wait in between."""
-        turn = self._loop.create_future()
-        self._checks.append(turn)
+    async def _until_checked(self) -> None:
+        check = self._loop.create_future()
+        self._checks.append(check)
         if not self._giving_turns:
             self._giving_turns = True
             self._loop.call_soon(self._give_turns)
-        await turn
+        await check
 
     def _give_turns(self) -> None:
         for _ in range(min(CHECKS_PER_TURN, len(self._checks))):
-            turn = self._checks.popleft()
-            if not turn.done():  # cancelled, as when the node ends
-                turn.set_result(None)
+            check = self._checks.popleft()
+            if not check.done():  # cancelled, as when the node ends
+                check.set_result(None)
         self._giving_turns = bool(self._checks)
         if self._giving_turns:
             self._loop.call_soon(self._give_turns)

@@ -1,35 +1,22 @@
-"""What all connections of one node share: the door, the use cases, and a place for their tasks."""
+"""What all connections of one node share."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
 
+from muster_hub.concurrency import Tasks
+from muster_hub.connections.dispatch import Dispatch
 from muster_hub.connections.handshake import Handshakes
 from muster_hub.context import NodeContext
 from muster_hub.presence.departures import Departures
-from muster_hub.routing.caller import Caller
-from muster_hub.routing.services import LocalConnection
-from muster_protocol.frames import Reply
-from muster_protocol.ids import ClientId
-
-
-class Watches(Protocol):
-    """Whoever keeps what connections watch."""
-
-    def forget(self, client: ClientId, number: int) -> None:
-        """Forget what a connection watched."""
+from muster_hub.presence.watches import PresenceWatches
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The node, as a connection sees it."""
+    """The node as a connection uses it: the handshake, the requests, presence, and a group for its tasks."""
 
     context: NodeContext
-    entry: Handshakes
+    handshakes: Handshakes
+    dispatch: Dispatch
     departures: Departures
-    watches: Watches
-    until_acting: Callable[[], Coroutine[None, None, bool]]
-    answer: Callable[[Caller, bytes], Coroutine[None, None, Reply]]
-    answer_without_store: Callable[[Caller, bytes], Reply]
-    deliver: Callable[[NodeContext, ClientId, LocalConnection], Coroutine[None, None, None]]
-    spawn: Callable[[Coroutine[None, None, None]], object]
+    watches: PresenceWatches
+    tasks: Tasks

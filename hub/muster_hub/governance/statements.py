@@ -25,7 +25,6 @@ async def put_statement(context: NodeContext, caller: Caller, request: PutStatem
         await put_card(context, caller, request.statement)
     else:
         await put_peer_statement(context, caller, request.kind, request.statement)
-    context.counters.add("statements_taken")
     return Ok(re=request.id)
 
 

@@ -25,7 +25,6 @@ from muster_hub.connections.request_rate import REQUEST_RATE, Allowances
 from muster_hub.connections.request_table import use_cases
 from muster_hub.connections.services import Services
 from muster_hub.context import Clock, NodeContext, WallClock
-from muster_hub.delivery import inbox
 from muster_hub.listener import Listener, ListenerSettings, Rate
 from muster_hub.node import outbox
 from muster_hub.node.bus_link import BusLink
@@ -47,7 +46,6 @@ from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
-from muster_hub.telemetry.counters import Counters
 from muster_protocol.ids import Fingerprint
 
 SETTLE_LIMIT_S = 5.0
@@ -101,25 +99,12 @@ class Node:
             router=self._router,
             nodes=self._nodes,
             clock=tuning.clock,
-            counters=Counters(),
             settings=settings,
             key=key.signing,
         )
         self._resync = Resync(self.context, lambda: self._bus.unsubscribed)
-        self._entry = Handshakes(self.context, key, self._departures, frozenset())
-        watching = self._watching
-        dispatch = Dispatch(self.context, use_cases(watching), Allowances(tuning.request_rate), watching.last_known)
-        self._lobby = Services(
-            context=self.context,
-            entry=self._entry,
-            departures=self._departures,
-            watches=self._watching,
-            until_acting=self._nodes.until_acting,
-            answer=dispatch.answer,
-            answer_without_store=dispatch.answer_without_store,
-            deliver=inbox.deliver,
-            spawn=self._tasks.spawn,
-        )
+        self._key = key
+        self._services: Services
         self.readiness: Readiness
 
     @property
@@ -181,11 +166,22 @@ class Node:
         found = self._binding
         self.readiness = Readiness(self.context, self._bus, self.kept)
         settings = replace(self._tuning.limits, host=found.host, port=found.port, tls=found.tls)
-        listener = Listener(settings, lambda: DeviceConnection(self._lobby), self.readiness.answer)
-        self._entry.origins = origins(self.context.settings, found, found.port)
+        listener = Listener(settings, lambda: DeviceConnection(self._services), self.readiness.answer)
         self._listener = await stack.enter_async_context(listener)
-        self._entry.origins = origins(self.context.settings, found, listener.port)
+        # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.
+        self._services = self._serving(origins(self.context.settings, found, listener.port))
         stack.push_async_callback(self._let_go)
+
+    def _serving(self, accepted: frozenset[str]) -> Services:
+        watches, rate = self._watching, Allowances(self._tuning.request_rate)
+        return Services(
+            context=self.context,
+            handshakes=Handshakes(self.context, self._key, self._departures, accepted),
+            dispatch=Dispatch(self.context, use_cases(watches), rate, watches.last_known),
+            departures=self._departures,
+            watches=watches,
+            tasks=self._tasks,
+        )
 
     # The end.
 
@@ -215,7 +211,7 @@ class Node:
         try:
             self._router.receive(decode_bus_message(payload))
         except msgspec.DecodeError:
-            self.context.counters.add("bus_messages_unknown")
+            _log.warning("bus_message_unknown")
 
     def _recovered(self) -> None:
         self._watching.look_at_all()
@@ -224,7 +220,6 @@ class Node:
     def _lease_changed(self, effect: NodeLost | Renewed) -> None:
         if isinstance(effect, NodeLost):
             _log.warning("node_lost", node=effect.node, incarnation=effect.incarnation[:8])
-            self.context.counters.add("nodes_lost")
             self._watching.node_lost(effect.node, effect.incarnation)
         elif len(self._router):
             self._nodes.registrations += 1

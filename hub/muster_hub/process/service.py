@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 def run(settings: Settings, *, as_json: bool) -> int:
     """Run a hub until a signal ends it, and return the exit code. Raises what ``open_node`` refuses settings with."""
     if settings.workers > 1:
-        return run_loop(settings, _serve_crew(settings, as_json=as_json))
+        return run_loop(settings, _serve_workers(settings, as_json=as_json))
     return run_node(settings, announce_json if as_json else announce)
 
 
@@ -78,45 +78,51 @@ async def _serve_node(
     stop = stop_on_signals()
     if ends_with is not None:
         ends_with(stop)
-    code = ENDED
-    try:
+
+    async def serve() -> None:
         async with open_node(settings, tuning) as node:
             if node.certificate is not None:
                 on_hangup(node.renew_certificate)
             _spare_the_collector()
             say_ready(settings, ready(node, now_utc()))
             await stop.wait()
-    except* (StoreEndedError, NodeReplacedError) as ended:
-        code = _failed("the hub had to end", ended)
-    except* StoreUnavailable as away:
-        code = _failed("the store does not answer", away)
-    except* OSError as error:
-        raise SettingError("listen", f"{settings.listen} cannot be used: {_words(error)}") from error
-    return code
+
+    return await _exit_code(settings, serve())
 
 
 def _spare_the_collector() -> None:
-    """Take what was loaded at the start out of the garbage collector's sight, and let it look less often.
+    """Freeze start-up objects and raise the garbage collector's threshold.
 
-    Requests leave next to no cycles: what they made is freed at once, by counting.
+    Requests leave next to no cycles: reference counting frees what they made at once.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)
 
 
-async def _serve_crew(settings: Settings, *, as_json: bool) -> int:
+async def _serve_workers(settings: Settings, *, as_json: bool) -> int:
     stop = stop_on_signals()
-    code = ENDED
-    try:
+
+    async def serve() -> None:
         async with open_supervisor(settings) as supervisor:
             if settings.tls_cert is not None:
                 on_hangup(supervisor.hang_up)
             say = announce_json if as_json else announce
             say(settings, supervisor.ready, workers=supervisor.pids)
             await stop.wait()
-    except* StoreEndedError as ended:
+
+    return await _exit_code(settings, serve())
+
+
+async def _exit_code(settings: Settings, serve: Coroutine[None, None, None]) -> int:
+    """Serve to the end and return the exit code; raise ``SettingError`` where the address cannot be used."""
+    code = ENDED
+    try:
+        await serve
+    except* (StoreEndedError, NodeReplacedError) as ended:
         code = _failed("the hub had to end", ended)
+    except* StoreUnavailable as away:
+        code = _failed("the store does not answer", away)
     except* WorkerFailedError as failed:
         code = _failed("a worker could not be kept", failed)
         first = _first(failed)

@@ -23,17 +23,14 @@ from muster_hub.node.store_url import store_url
 from muster_hub.process.ready_message import Ready
 from muster_hub.process.shared_port import shared_port
 from muster_hub.process.worker_plan import plan
+from muster_hub.restarts import Restarts
 from muster_hub.store.locks import FileLock
 
 START_LIMIT_S = 60.0
 """How long a worker may take until it serves."""
 STOP_LIMIT_S = 300.0
 """How long a worker may take to end as planned, with as many devices as it may hold, before it is killed."""
-MAX_RESTARTS = 5
-"""Of one worker in a row; one that then served for RESTART_CALM_S has them all again."""
-RESTART_CALM_S = 60.0
-RESTART_MIN_S = 0.1
-RESTART_MAX_S = 5.0
+RESTART_PAUSE_S = 0.1
 ORPHANS_LIMIT_S = 30.0
 """How long a supervisor waits for the workers of one that was killed: they end by themselves, as planned."""
 ORPHANS_POLL_S = 0.1
@@ -72,22 +69,21 @@ class Worker:
     async def run(self) -> None:
         """Keep a process running until ``stop``. Raises ``WorkerFailedError``; cancelled, it kills the process."""
         loop = asyncio.get_running_loop()
-        restarts = 0
+        restarts = Restarts(RESTART_PAUSE_S)
         try:
             while not self._stopping.is_set():
                 since_s = loop.time()
                 code = await self._one_life()
                 if self._stopping.is_set():
                     return
-                if loop.time() - since_s > RESTART_CALM_S:
-                    restarts = 0
-                restarts += 1
-                _log.error("worker_died", worker=self.number, code=code, restarts=restarts)
+                restarts.ended(loop.time() - since_s)
+                pause_s = restarts.next_pause_s()
+                _log.error("worker_died", worker=self.number, code=code, restarts=restarts.in_a_row)
                 if not self._first.done():
                     raise WorkerFailedError(self.number, code, "did not start")
-                if restarts > MAX_RESTARTS:
-                    raise WorkerFailedError(self.number, code, f"ended {restarts} times in a row")
-                await self._pause(min(RESTART_MIN_S * 2**restarts, RESTART_MAX_S))
+                if pause_s is None:
+                    raise WorkerFailedError(self.number, code, f"ended {restarts.in_a_row} times in a row")
+                await self._pause(pause_s)
         finally:
             self._ended.set()
 

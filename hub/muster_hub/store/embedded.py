@@ -14,15 +14,13 @@ from typing import Self
 import structlog
 
 from muster_hub.concurrency import alongside
+from muster_hub.restarts import Restarts
 from muster_hub.store.child import Child, Folder, private
 from muster_hub.store.engine import SETTING, Binary, check_data, find_binary, record_data
 from muster_hub.store.errors import StoreRefused
 from muster_hub.store.locks import FileLock
 
-MAX_RESTARTS = 5  # in a row; a server that then stayed up for RESTART_CALM_S has them all again
-RESTART_CALM_S = 60.0
-RESTART_MIN_S = 0.05
-RESTART_MAX_S = 5.0
+RESTART_PAUSE_S = 0.05
 
 _log = structlog.get_logger(__name__)
 
@@ -93,33 +91,29 @@ class EmbeddedStore:
             self._child = None
 
     async def _watch(self, binary: Binary, child: Child) -> None:
-        """Start the server again whenever it ends, until MAX_RESTARTS in a row did not help."""
+        """Start the server again whenever it ends, until it ended too often in a row."""
         loop = asyncio.get_running_loop()
-        restarts = 0
+        restarts = Restarts(RESTART_PAUSE_S)
         while True:
             since_s = loop.time()
             why = await child.ended()
             self._child = None
-            if loop.time() - since_s > RESTART_CALM_S:
-                restarts = 0
-            _log.error("store_child_died", why=why, restarts=restarts)
-            revived, restarts, fault = await self._revive(binary, restarts)
-            if revived is None:
-                self._died.set_result(f"{why}, and could not be started again: {fault}")
+            restarts.ended(loop.time() - since_s)
+            _log.error("store_child_died", why=why, restarts=restarts.in_a_row)
+            revived = await self._revive(binary, restarts)
+            if isinstance(revived, str):
+                self._died.set_result(f"{why}, and could not be started again: {revived}")
                 return
             child = revived
 
-    async def _revive(self, binary: Binary, restarts: int) -> tuple[Child | None, int, str]:
-        """Start the server after pauses that grow.
-
-        Return it, or None; how many restarts that makes in a row; and why the last one failed.
-        """
-        fault = f"it ended {restarts} times in a row"
-        for restart in range(restarts + 1, MAX_RESTARTS + 1):
-            await asyncio.sleep(min(RESTART_MIN_S * 2**restart, RESTART_MAX_S))
+    async def _revive(self, binary: Binary, restarts: Restarts) -> Child | str:
+        """Start the server again, and return it; or, after too many restarts in a row, why the last one failed."""
+        fault = f"it ended {restarts.in_a_row} times in a row"
+        while (pause_s := restarts.next_pause_s()) is not None:
+            await asyncio.sleep(pause_s)
             try:
-                return await self._start(binary), restart, ""
+                return await self._start(binary)
             except StoreRefused as error:
                 fault = str(error)
-                _log.error("store_child_not_restarted", why=fault, restarts=restart)
-        return None, MAX_RESTARTS, fault
+                _log.error("store_child_not_restarted", why=fault, restarts=restarts.in_a_row)
+        return fault

@@ -29,7 +29,6 @@ from muster_hub.store.rows import InstanceRow
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_hub.store.wire import Wire
-from muster_hub.telemetry.counters import Counters
 from muster_protocol.cards import verify_card
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
@@ -112,6 +111,9 @@ class AllLive:
 
     def acting(self) -> bool:
         return True
+
+    async def until_acting(self) -> bool:
+        return self.acting()
 
 
 class SetClock:
@@ -202,7 +204,6 @@ class Desk:
             router=self.router,
             nodes=self.nodes,
             clock=self.clock,
-            counters=Counters(),
             settings=_SETTINGS,
             key=SigningKey.from_secret(os.urandom(32)),
         )

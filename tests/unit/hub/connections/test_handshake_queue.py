@@ -30,7 +30,7 @@ class Crowd:
     """Devices that ask to be admitted, and stay in their place until they may leave."""
 
     def __init__(self, places: int) -> None:
-        self.admission = HandshakeQueue(places)
+        self.queue = HandshakeQueue(places)
         self.inside: list[int] = []
         self.served: list[int] = []
         self.turned_away: list[HandshakeRefused] = []
@@ -39,7 +39,7 @@ class Crowd:
 
     async def come(self, number: int) -> None:
         try:
-            async with self.admission.place():
+            async with self.queue.turn():
                 self.inside.append(number)
                 self.served.append(number)
                 await self._door.wait()
@@ -56,9 +56,8 @@ async def test_so_many_are_inside_and_so_many_wait_and_the_rest_is_told_to_come_
     async with asyncio.TaskGroup() as group:
         for number in range(2 + 2 * WAITING_PER_PLACE + 5):
             group.create_task(crowd.come(number))
-        await until(lambda: len(crowd.turned_away) == 5)
-        assert crowd.inside == [0, 1]
-        assert crowd.admission.waiting == 2 * WAITING_PER_PLACE
+        await until(lambda: len(crowd.turned_away) == 5 and crowd.inside == [0, 1])
+        assert crowd.queue.waiting == 2 * WAITING_PER_PLACE
         crowd.let_go()
     assert crowd.served == list(range(2 + 2 * WAITING_PER_PLACE))
     assert {away.code for away in crowd.turned_away} == {CloseCode.OVERLOADED}
@@ -77,7 +76,7 @@ async def test_whoever_waits_too_long_for_a_place_is_told_to_come_back(monkeypat
         await until(lambda: len(crowd.turned_away) == 1)
         crowd.let_go()
     assert crowd.served == [0]
-    assert crowd.admission.waiting == 0
+    assert crowd.queue.waiting == 0
 
 
 async def test_whoever_leaves_the_queue_gives_its_place_in_it_back() -> None:
@@ -86,9 +85,9 @@ async def test_whoever_leaves_the_queue_gives_its_place_in_it_back() -> None:
         group.create_task(crowd.come(0))
         leaving = group.create_task(crowd.come(1))
         group.create_task(crowd.come(2))
-        await until(lambda: crowd.admission.waiting == 2)
+        await until(lambda: crowd.queue.waiting == 2)
         leaving.cancel()
-        await until(lambda: crowd.admission.waiting == 1)
+        await until(lambda: crowd.queue.waiting == 1)
         crowd.let_go()
     assert crowd.served == [0, 2]
 
@@ -97,8 +96,8 @@ async def test_others_are_served_between_two_checks() -> None:
     door, said = HandshakeQueue(8), []
 
     async def check(number: int) -> None:
-        await door.turn()
-        said.append(f"check {number}")
+        async with door.turn():
+            said.append(f"check {number}")
 
     async def work() -> None:
         while sum(line != "work" for line in said) < len(numbers):

@@ -20,7 +20,6 @@ from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability
 from muster_hub.store.urls import Address
-from muster_hub.telemetry.counters import Counters
 from muster_protocol.keys import SigningKey
 
 KEPT = Durability("8.1", "everysec", "noeviction", 0, unverified=False, sentence="It keeps all but the last second.")
@@ -55,6 +54,9 @@ class OneNode:
 
     def acting(self) -> bool:
         return self.fresh
+
+    async def until_acting(self) -> bool:
+        return self.acting()
 
 
 class QuietBus(Bus):
@@ -93,7 +95,6 @@ async def readiness(store: Away, nodes: OneNode, bus: QuietBus) -> Readiness:
         router=Router("one", BusLink(), AgentSeats(store), PresenceWatches()),
         nodes=nodes,
         clock=WallClock(),
-        counters=Counters(),
         settings=Settings(data_dir=Path("unused")),
         key=SigningKey.from_secret(os.urandom(32)),
     )

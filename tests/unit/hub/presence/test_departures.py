@@ -90,6 +90,9 @@ class Nodes:
     def acting(self) -> bool:
         return True
 
+    async def until_acting(self) -> bool:
+        return self.acting()
+
 
 class Connected:
     """A connection of this node, as far as the router's table needs it."""
