@@ -1,6 +1,6 @@
 """Prints the branch coverage of each room, from the report that `coverage json` wrote.
 
-A room is a folder of a package with all that it holds, or a module beside the folders. The figure is the part of all
+A room is a folder of a package, with all that it holds. The modules beside the rooms count as one. The figure is the part of all
 lines and branches that ran.
 
 Usage: python .ci/coverage_by_room.py REPORT
@@ -18,9 +18,9 @@ ENOUGH_PERCENT = 90
 
 def room_of(path: str) -> str:
     """Return the room of a file. The command line has rooms of its own."""
-    parts = Path(path).parts
+    folders = Path(path).parent.parts
     depth = 4 if path.startswith(f"{COMMAND_LINE}/") else 3
-    return "/".join(parts[:depth])
+    return "/".join(folders[:depth])
 
 
 def totals(report: Path) -> dict[str, Counter[str]]:

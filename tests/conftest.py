@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.real_parts", "tests.side_by_side"]
@@ -36,3 +37,15 @@ def _home_of_its_own() -> Iterator[None]:
             patch.setenv(name, str(Path(home) / name.lower()))
         patch.setenv("HOME", home)
         yield
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Measure no coverage during a test whose work has a time limit in the code, which measuring would exceed."""
+    measuring = Coverage.current()
+    if measuring is None:
+        yield
+        return
+    measuring.stop()
+    yield
+    measuring.start()

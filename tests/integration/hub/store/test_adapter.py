@@ -144,7 +144,7 @@ async def test_a_caller_cancelled_while_its_call_is_on_its_way_does_not_shift_th
     assert [listed[int(reply) - 1] for reply in replies if isinstance(reply, int)] == list(range(1, 64, 2))
 
 
-async def test_more_calls_than_may_wait_are_refused_as_overload(store: Store) -> None:
+async def test_more_calls_than_may_wait_are_refused_as_overload(store: Store, unmeasured: None) -> None:
     await store.now_ms()
     waiting = [store.begin(NIL, [b"{b:01}:x"]) for _ in range(MAX_WAITING_CALLS)]
     with pytest.raises(StoreUnavailable) as caught:
