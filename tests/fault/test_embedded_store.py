@@ -22,6 +22,7 @@ from muster_hub.store.errors import StoreRefused, StoreUnavailable
 from muster_hub.store.scripts import Script
 
 ADD = Script.of("add", "#!lua\nreturn redis.call('INCR', KEYS[1])")
+READ = Script.of("read", "#!lua\nreturn redis.call('GET', KEYS[1])")
 KEY = [b"{b:01}:n"]
 PATIENCE_S = 60.0
 HUB = """
@@ -195,7 +196,7 @@ async def test_no_server_to_be_found_is_said(data: Path, monkeypatch: pytest.Mon
 
 
 async def test_a_server_that_dies_is_started_again(data: Path) -> None:
-    async with EmbeddedStore(data) as embedded, Store.open(embedded.url, scripts=[ADD]) as store:
+    async with EmbeddedStore(data) as embedded, Store.open(embedded.url, scripts=[ADD, READ]) as store:
         for expected in (1, 2, 3):
             assert await store.run(ADD, KEY) == expected
             assert embedded.pid
@@ -205,11 +206,10 @@ async def test_a_server_that_dies_is_started_again(data: Path) -> None:
 
 async def answering(embedded: EmbeddedStore, store: Store) -> None:
     """Wait until a server that was killed is back."""
-    read = Script.of("read", "#!lua\nreturn redis.call('GET', KEYS[1])")
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                await store.run(read, KEY)
+                await store.run(READ, KEY)
             except StoreUnavailable:
                 await asyncio.sleep(0.01)
                 continue
@@ -247,7 +247,7 @@ async def test_a_full_disk_is_said_in_words(data: Path) -> None:
     log.unlink()
     log.symlink_to("/dev/full")  # every write to it fails as on a full disk
     with structlog.testing.capture_logs() as said:
-        async with EmbeddedStore(data) as embedded, Store.open(embedded.url, scripts=[ADD]) as store:
+        async with EmbeddedStore(data) as embedded, Store.open(embedded.url, scripts=[ADD, READ]) as store:
             with pytest.raises(StoreUnavailable):
                 await store.run(ADD, KEY)
             async with asyncio.timeout(PATIENCE_S):
