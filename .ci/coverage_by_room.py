@@ -1,7 +1,7 @@
 """Prints the branch coverage of each room, from the report that `coverage json` wrote.
 
-A room is a folder of a package, with all that it holds. The modules beside the rooms count as one. The figure is the part of all
-lines and branches that ran.
+A room is a folder of a package, with all that it holds. The modules beside the rooms count as one. The figure is the
+part of all lines and branches that ran.
 
 Usage: python .ci/coverage_by_room.py REPORT
 """
