@@ -258,6 +258,6 @@ async def test_a_full_disk_is_said_in_words(data: Path) -> None:
 
 def test_the_data_folder_of_somebody_else_is_not_used(data: Path) -> None:
     (data / "store").symlink_to(tempfile.gettempdir())
-    with pytest.raises(StoreRefused, match="belongs to somebody else"):
+    with pytest.raises(StoreRefused, match="belongs to another user"):
         asyncio.run(EmbeddedStore(data).__aenter__())
     assert Folder(data / "store").hub_lock.exists() is False

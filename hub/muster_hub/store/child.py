@@ -20,11 +20,11 @@ from muster_hub.store.wire import ErrorReply, Wire, WireLostError, pack
 READY_LIMIT_S = 60.0  # reading the data of a large hub back from disk
 READY_POLL_S = 0.02
 ATTEMPT_LIMIT_S = 1.0
-STOP_LIMIT_S = 5.0  # a server that was told to end and has not is killed then
-ORPHAN_LIMIT_S = 5.0  # the same for a server that an earlier hub left behind
-REPEAT_S = 0.25  # a server that writes its first file refuses to end until it has, and has to be told again
+STOP_LIMIT_S = 5.0  # after SIGTERM; then the server is killed
+ORPHAN_LIMIT_S = 5.0  # the same for the server of a hub that was killed
+REPEAT_S = 0.25  # between two signals: a server refuses to end while it writes its first file
 LOCK_POLL_S = 0.05
-SOCKET_PATH_BYTES = 103  # what fits into sun_path on macOS with its end; Linux has four more
+SOCKET_PATH_BYTES = 103  # sun_path on macOS, without the final zero byte; Linux has four more
 _SOCKET = "s.sock"
 
 
@@ -36,38 +36,38 @@ class Folder:
 
     @property
     def hub_lock(self) -> Path:
-        """Held by the hub that uses this store."""
+        """The lock of the hub that uses this store."""
         return self.path / "hub.lock"
 
     @property
     def child_lock(self) -> Path:
-        """Held by the server, and by whatever it forks, for as long as one of them lives."""
+        """The lock of the server; the processes that it forks hold it too, while one of them lives."""
         return self.path / "child.lock"
 
     @property
     def pid(self) -> Path:
-        """Written by the server itself, so that no moment is without it between its start and its end."""
+        """The file in which the server itself writes its process id when it starts."""
         return self.path / "child.pid"
 
     @property
     def log(self) -> Path:
-        """What the server says; each start begins it anew and keeps the one before."""
+        """The server's log; each start begins a new one and keeps the one before."""
         return self.path / "server.log"
 
     @property
     def engine(self) -> Path:
-        """Which engine wrote the data."""
+        """The file that names the engine that wrote the data."""
         return self.path / "engine.json"
 
     def clear(self, socket: Path) -> None:
-        """Take away what an earlier server left, but its data and its last words."""
+        """Remove what an earlier server left, except its data and its last log."""
         socket.unlink(missing_ok=True)
         self.pid.unlink(missing_ok=True)
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".log.1"))
 
     def socket(self) -> Path:
-        """Return where the server listens: here, or in a private folder with a shorter path."""
+        """Return the path of the server's socket: here, or in a private folder with a shorter path."""
         here = self.path / _SOCKET
         if len(os.fsencode(here)) <= SOCKET_PATH_BYTES:
             return here
@@ -79,11 +79,11 @@ class Folder:
 
 
 def private(folder: Path) -> Path:
-    """Make a folder that only this user may enter, or StoreRefused when it is somebody else's."""
+    """Make a folder that only this user may enter. Raise StoreRefused when it belongs to another user."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise StoreRefused(SETTING, f"{folder} belongs to somebody else")
+        raise StoreRefused(SETTING, f"{folder} belongs to another user")
     folder.chmod(0o700)
     return folder
 
@@ -99,12 +99,12 @@ class Child:
 
     @classmethod
     async def start(cls, folder: Folder, binary: Binary, socket: Path) -> "Child":
-        """Start a server and wait until it has read its data; StoreRefused, in words, when it ends before.
+        """Start a server and wait until it has read its data. Raise StoreRefused, with why, when it ends before.
 
         The server leads a session of its own, so that Ctrl-C reaches the hub alone and the hub can drain first. It
-        does not end with a hub that is killed: PR_SET_PDEATHSIG is tied to a thread and known to Linux alone, and a
-        guard process would have to kill by a number that may name somebody else by then. What is left behind holds
-        no port, loses nothing, and is shut down by the next context, which the lock tells about it.
+        outlives a hub that is killed: PR_SET_PDEATHSIG is tied to a thread and exists on Linux alone, and a guard
+        process would kill by a process id that may be another process by then. A server that is left holds no port
+        and loses nothing; the next hub learns of it from the lock and ends it.
         """
         lock = FileLock(folder.child_lock)
         await _take(lock, folder)
@@ -126,11 +126,11 @@ class Child:
         return self._process.pid
 
     async def ended(self) -> str:
-        """Wait until the server ends, and say why in words."""
+        """Wait until the server ends, and return why in words."""
         return in_words(self._folder.log, await self._process.wait())
 
     async def stop(self) -> None:
-        """Tell the server to end, wait, and kill it after STOP_LIMIT_S."""
+        """Send SIGTERM to the server, wait, and kill it after STOP_LIMIT_S."""
         deadline_s = asyncio.get_running_loop().time() + STOP_LIMIT_S
         while asyncio.get_running_loop().time() < deadline_s:
             if await self._ended_after(signal.SIGTERM, REPEAT_S):
@@ -192,7 +192,7 @@ async def _spawn(folder: Folder, binary: Binary, socket: Path, lock: int) -> asy
 
 
 async def _answers(socket: Path) -> bool:
-    """Say whether the server carries out commands: it listens, and has read its data."""
+    """Return whether the server carries out commands: it listens, and has read its data."""
     wire = Wire(parse(f"unix://{socket}"))
     try:
         async with asyncio.timeout(ATTEMPT_LIMIT_S):
@@ -206,7 +206,7 @@ async def _answers(socket: Path) -> bool:
 
 
 async def _take(lock: FileLock, folder: Folder) -> None:
-    """Take the child's lock; a server that an earlier hub left behind is told to end, then killed."""
+    """Take the server's lock; end a server of an earlier hub by SIGTERM, then by SIGKILL."""
     if lock.try_take():
         return
     for number, limit_s in ((signal.SIGTERM, ORPHAN_LIMIT_S), (signal.SIGKILL, ORPHAN_LIMIT_S)):
@@ -229,7 +229,7 @@ async def _taken_after(lock: FileLock, folder: Folder, number: signal.Signals, l
 
 
 def _signal(folder: Folder, number: signal.Signals) -> None:
-    # The lock is held, so a process of the group that the file names lives, and the number is not somebody else's. The
-    # server writes the file a moment after it has the lock; until then there is nobody to tell.
+    # The lock is held, so a process of the group that the file names is alive, and the number is not another's. The
+    # server writes the file a moment after it has the lock; until then there is no process to signal.
     with suppress(FileNotFoundError, ValueError, ProcessLookupError):
         os.killpg(int(folder.pid.read_text(encoding="ascii")), number)

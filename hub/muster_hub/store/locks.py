@@ -1,4 +1,4 @@
-"""Locks on files that end with the process that holds them, however it ends."""
+"""File locks that the system releases when the process that holds them ends."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ class FileLock:
         self._descriptor: int | None = None
 
     def try_take(self) -> bool:
-        """Take the lock if nobody holds it, and write this process's id into the file for people to read."""
+        """Take the lock if it is free, and write this process's id into the file for people to read."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,7 +31,7 @@ class FileLock:
 
     @property
     def descriptor(self) -> int:
-        """The open file, to hand to a child; RuntimeError when the lock is not held here."""
+        """The open file, for a child to inherit. Raises RuntimeError when the lock is not held here."""
         if self._descriptor is None:
             raise RuntimeError(f"{self.path.name} is not held")
         return self._descriptor
@@ -41,7 +41,7 @@ class FileLock:
         return self.path.read_text(encoding="ascii").strip() or "unknown"
 
     def drop(self) -> None:
-        """Let go here; a child that inherited the lock still holds it."""
+        """Release the lock here; a child that inherited it still holds it."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -1,4 +1,4 @@
-"""Where the store is: its URL taken apart, and put together again without the password."""
+"""Store URLs: parsing one, and showing it without its password."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,7 +19,7 @@ _TLS = frozenset({"rediss", "valkeys"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One store: a TCP host, the same with TLS, or a Unix socket. The password never shows in `repr`."""
+    """The address of a store: a TCP host, the same with TLS, or a Unix socket. `repr` leaves the password out."""
 
     kind: Literal["tcp", "tls", "unix"]
     host: str
@@ -40,17 +40,17 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Parse a store URL; StoreRefused, which says what it may be, when it is none."""
+    """Parse a store URL. Raise StoreRefused, which says what is expected, when it is none."""
     try:
         parts = urlsplit(url)
         return _unix(parts) if parts.scheme == "unix" else _tcp(parts)
     except ValueError:
-        # The reason could quote the URL, and with it the password; only what is expected is said.
+        # The parser's reason could quote the URL and its password, so the error says only what is expected.
         raise StoreRefused(SETTING, f"not a store URL; {_EXPECTED}") from None
 
 
 def describe(url: str) -> str:
-    """Return a store URL without its password; StoreRefused when it is no store URL."""
+    """Return a store URL without its password. Raise StoreRefused when it is none."""
     return parse(url).describe()
 
 
