@@ -84,11 +84,11 @@ class Agent:
     ) -> AsyncIterator["Agent"]:
         """Take the device's agent lock, and stay connected to its hub for as long as the block runs.
 
-        What is named here is written into the device's settings; what is not stays as it was. ``on_session`` runs in a
-        task of its own for each session that this device made or joined. ``ssl`` None trusts what the device
-        was set up to trust. Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``, ``UnusableData``. A hub that is away
-        is no error: it is tried again, and ``events`` tells. Where the hub says with proof that coming back is no use,
-        the block is left with ``HubRefused``.
+        Each argument given here replaces that part of the device's settings; the rest stays as it was. ``on_session``
+        runs in a task of its own for each session that this device created or joined. ``ssl`` None trusts what the
+        device was set up to trust. Raises ``AgentRunning``, ``NoDevice``, ``BadHubUrl``, ``UnusableData``. A hub that
+        is away is no error: the agent tries again, and ``events`` reports it. If the hub proves that no further try
+        will help, the block ends with ``HubRefused``.
         """
         async with AsyncExitStack() as stack:
             opened = device if isinstance(device, Device) else stack.enter_context(Device.open(device))
@@ -117,7 +117,7 @@ class Agent:
 
     async def _on_welcome(self, connection: HubConnection) -> None:
         if connection.welcome.token is not None:
-            # Written down before it is confirmed: the hub never expects a token that could be lost with this process.
+            # Stored before it is confirmed: the hub never expects a token that could be lost with this process.
             self.device.keep_token(connection.welcome.token)
             await connection.ask(ConfirmToken(id=0, counter=connection.welcome.token.counter), Ok)
         if connection.welcome.standing is Reason.CLONE_SUSPECTED:
@@ -134,8 +134,8 @@ class Agent:
         await self._pushes.handle(connection, push)
 
     def notify(self) -> None:
-        """Look now for what another process of the device did: publish its statements, try the hub again."""
-        # The link at once: whoever publishes may be waiting for it.
+        """Check at once for changes by another process of the device: publish its statements, and try the hub again."""
+        # The link at once: a caller of ``publish`` may wait for it.
         self._link.wake()
         self._changed.set()
 
@@ -164,7 +164,7 @@ class Agent:
             seen = now
             self._link.wake()
             if self._link.standing is not None:
-                # The person may have answered for these data; the next welcome tells.
+                # The person may have confirmed that these data are the only copy; the next welcome says so.
                 await self._link.refresh()
                 continue
             try:
@@ -180,10 +180,13 @@ class Agent:
             else:
                 self._tell(NotPublished(kind=one.kind, serial=one.serial, reason=one.reason))
 
-    # -- telling ------------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def events(self) -> Stream[Event]:
-        """Give what happens from now on, until the agent ends. Each reader has a queue of its own, with a limit."""
+        """Return a stream of the events from now on, until the agent ends.
+
+        Each reader has its own queue of at most ``MAX_UNREAD_EVENTS``.
+        """
         return self._events.listen()
 
     def _tell(self, event: Event) -> None:
@@ -196,7 +199,7 @@ class Agent:
     async def _call_back(self, callback: OnSession, session: Session) -> None:
         try:
             await callback(session)
-        except Exception:  # noqa: BLE001 - the application's own fault must not take other sessions down
+        except Exception:  # noqa: BLE001 - a fault of the application must not end other sessions
             _log.exception("on_session_failed", session=session.id[:8])
 
     # -- sessions -----------------------------------------------------------------------------------------------------
@@ -224,11 +227,11 @@ class Agent:
         return session
 
     def sessions(self) -> tuple[Session, ...]:
-        """List the sessions of this process."""
+        """Return the sessions of this process."""
         return self._membership.sessions()
 
     def session(self, session: SessionId) -> Session:
-        """Give one session of this process; raises ``UnknownSession``."""
+        """Return one session of this process; raises ``UnknownSession``."""
         for one in self.sessions():
             if one.id == session:
                 return one
@@ -241,7 +244,7 @@ class Agent:
         return (await self._link.ask(Who(id=0, clients=tuple(peers)), PresenceReply)).devices
 
     async def watch(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:
-        """As ``who``, and ``events`` tells of changes from now on; replaces what was watched before."""
+        """As ``who``, and ``events`` reports changes from now on; replaces the peers watched before."""
         reply = await self._link.ask(Watch(id=0, clients=tuple(peers)), PresenceReply)
         self._watched = tuple(peers)
         return reply.devices
@@ -249,7 +252,7 @@ class Agent:
     # -- the person ---------------------------------------------------------------------------------------------------
 
     def inbox(self) -> tuple[InboxEntry, ...]:
-        """List the invites that wait for the person."""
+        """Return the invites that wait for the person."""
         return self._answering.inbox()
 
     async def accept(self, invite: str) -> InboxEntry:
@@ -264,7 +267,7 @@ class Agent:
         return await self._answering.decline(invite)
 
     def status(self) -> AgentStatus:
-        """Say how the agent is."""
+        """Return the state of the agent."""
         return AgentStatus(
             client=self.device.client,
             pid=os.getpid(),

@@ -1,4 +1,4 @@
-"""Tasks that live as long as a block: none survives it, and errors come out as themselves."""
+"""Tasks that end with a block, and whose errors are raised from it without a group around them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from muster_protocol.errors import MusterError
 
 _USUAL = (MusterError, OSError)
-"""What is raised where the other side is gone; a time that ran out is an ``OSError`` too."""
+"""Errors raised when the other side is gone; a timeout is an ``OSError`` too."""
 
 
 class Companions:
@@ -19,7 +19,7 @@ class Companions:
         self._ending = False
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Run ``work`` beside the block; its error ends the block. Once the block has ended, nothing runs any more."""
+        """Run ``work`` beside the block; its error ends the block. After the end of the block nothing is run."""
         task = self._group.create_task(work)
         if self._ending:
             task.cancel()
@@ -28,7 +28,7 @@ class Companions:
         return task
 
     def cancel(self) -> None:
-        """Cancel all that still runs."""
+        """Cancel the tasks that still run."""
         self._ending = True
         for task in self._tasks:
             task.cancel()
@@ -36,10 +36,10 @@ class Companions:
 
 @asynccontextmanager
 async def companions() -> AsyncIterator[Companions]:
-    """Open a block with tasks beside it, whose error comes out bare.
+    """Open a block with tasks beside it, and raise their error without an exception group.
 
-    When a connection goes, several that use it fail at once, each for that reason: the first of them comes out, with
-    the others as its cause. Any error that is not of that kind comes before them.
+    When a connection is lost, several of its users fail at once: the first of these errors is raised, with the group
+    as its cause. An error of any other kind takes precedence.
     """
     try:
         async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""The errors that the library raises, each with what a program or a person can do next."""
+"""The errors that the library raises."""
 
 import errno
 from collections.abc import Sequence
@@ -48,51 +48,51 @@ class DeviceError(MusterError):
 
 
 class NoDevice(DeviceError):
-    """There is no device in this folder yet."""
+    """There is no device in this folder."""
 
 
 class DeviceExists(DeviceError):
-    """There is a device in this folder already."""
+    """There already is a device in this folder."""
 
 
 class UnsafeKeyFile(DeviceError):
-    """The key file can be read by others, or is not what it must be; the sentence says how to mend it."""
+    """Other users can read the key file, or it is not a valid key file; the message says how to repair it."""
 
 
 class NewerData(DeviceError):
-    """The data were written by a newer version of Muster."""
+    """A newer version of Muster wrote the data."""
 
 
 class UnusableData(DeviceError):
-    """The device's files are damaged, or cannot be read and written by this user; the sentence says how to mend it."""
+    """The device's files are damaged, or this user cannot read and write them; the message says what to do."""
 
 
 class DataNotWritten(DeviceError):
-    """The device's data could not be written: the disk is full or fails. What was to be written did not happen."""
+    """The device's data could not be written, as the disk is full or fails. Nothing of the change was applied."""
 
 
 class BadCertificateAuthority(DeviceError):
-    """The file that should hold the hub's certificate authority cannot be used; the sentence says why."""
+    """The file with the hub's certificate authority cannot be used; the message says why."""
 
 
 class BadHubUrl(DeviceError):
-    """The hub's URL is not one that a device dials; the sentence says what it may be."""
+    """The hub's URL is invalid; the message says what is allowed."""
 
 
 class BadNickname(DeviceError):
-    """The nickname is not of the allowed shape, or another peer has it."""
+    """The nickname is malformed, or another peer has it."""
 
 
 class AgentRunning(DeviceError):
-    """Another agent process of this device holds its lock."""
+    """Another agent of this device holds its lock. ``pid`` is its process, if known."""
 
     def __init__(self, pid: int | None) -> None:
         self.pid = pid
-        super().__init__(f"an agent of this device runs already{'' if pid is None else f' (process {pid})'}")
+        super().__init__(f"an agent of this device already runs{'' if pid is None else f' (process {pid})'}")
 
 
 class UnknownName(DeviceError):
-    """No peer is called this. ``near`` holds nicknames that look like it."""
+    """No peer has this name. ``near`` holds similar nicknames."""
 
     def __init__(self, name: str, near: Sequence[str]) -> None:
         self.name = name
@@ -101,7 +101,7 @@ class UnknownName(DeviceError):
 
 
 class AmbiguousName(DeviceError):
-    """More than one peer is called something that starts with this; ``matches`` are their nicknames or names."""
+    """Several peers have a name that starts with this. ``matches`` holds their names."""
 
     def __init__(self, name: str, matches: Sequence[str]) -> None:
         self.name = name
@@ -110,17 +110,17 @@ class AmbiguousName(DeviceError):
 
 
 class HubError(MusterError):
-    """The hub could not be asked, or did not do what it was asked."""
+    """The hub could not be reached, or refused a request."""
 
 
 class Trouble(StrEnum):
-    """Why there is no connection to the hub. A word never changes its meaning."""
+    """Why there is no connection to the hub. The meaning of a value never changes."""
 
     HUB_UNREACHABLE = "hub_unreachable"
-    """Nothing more is known than what the sentence says: refused, no way there, no answer, lost."""
+    """Refused, no route, no answer, or lost; the message says which."""
     HUB_NAME_UNKNOWN = "hub_name_unknown"
     NOT_A_HUB = "not_a_hub"
-    """Something answered, and it is no hub."""
+    """Something answered that is not a hub."""
     PROXY_FAILED = "proxy_failed"
     TLS_UNKNOWN_CA = "tls_unknown_ca"
     TLS_WRONG_HOST = "tls_wrong_host"
@@ -135,7 +135,7 @@ class Trouble(StrEnum):
 
 
 class HubUnreachable(HubError):
-    """No connection to the hub, or it was lost before the reply came: whether the request was done is not known."""
+    """There is no connection to the hub, or it was lost before the reply: the hub may have carried out the request."""
 
     def __init__(self, sentence: str, trouble: Trouble = Trouble.HUB_UNREACHABLE) -> None:
         self.trouble = trouble
@@ -143,9 +143,9 @@ class HubUnreachable(HubError):
 
 
 class HubKeyChanged(HubError):
-    """The hub shows a key that is not the pinned one and that the pinned one did not certify.
+    """The hub has a key that is not the pinned one and that the pinned one did not certify.
 
-    ``shown`` is that key's fingerprint, for a person to compare with the hub's operator.
+    ``shown`` is the fingerprint of that key, for a person to compare with the hub's operator.
     """
 
     def __init__(self, shown: Fingerprint) -> None:
@@ -154,7 +154,7 @@ class HubKeyChanged(HubError):
 
 
 class HubRefused(HubError):
-    """The hub answered with a typed reason. ``stop``: it signed that coming back will not help."""
+    """The hub refused with a typed reason. ``stop``: it signed that no further try will help."""
 
     def __init__(
         self, reason: Reason, detail: str = "", retry_after_ms: int | None = None, *, stop: bool = False
@@ -168,7 +168,7 @@ class HubRefused(HubError):
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """One peer that cannot be called, the reason, and whose word that is."""
+    """A peer that cannot be called, the reason, and who gave it."""
 
     peer: ClientId
     reason: Reason
@@ -176,7 +176,7 @@ class Obstacle:
 
 
 class NotTrusted(MusterError):
-    """No session was made: this device's own store does not allow a call to each of these peers."""
+    """No session was created, as this device may not call each of these peers by its own data."""
 
     def __init__(self, obstacles: Sequence[Obstacle]) -> None:
         self.obstacles = tuple(obstacles)
@@ -184,7 +184,7 @@ class NotTrusted(MusterError):
 
 
 class InvalidRequest(MusterError):
-    """The request itself is wrong: no target, one named twice, this device itself, too many, a bad profile."""
+    """The request is invalid: no target, a duplicate, this device itself, too many targets, or a malformed field."""
 
     def __init__(self, reason: Reason, detail: str = "", peer: ClientId | None = None) -> None:
         self.reason = reason
@@ -194,7 +194,7 @@ class InvalidRequest(MusterError):
 
 
 class SessionRefused(MusterError):
-    """The session could not be created: the hub's or this device's typed reason."""
+    """The session could not be created; ``reason`` is that of the hub or of this device."""
 
     def __init__(self, reason: Reason, sayer: Sayer, detail: str = "") -> None:
         self.reason = reason
@@ -204,7 +204,7 @@ class SessionRefused(MusterError):
 
 
 class UnknownSession(MusterError):
-    """This agent is in no such session."""
+    """The agent is not in this session, or this device did not create it."""
 
     def __init__(self, session: SessionId) -> None:
         self.session = session
@@ -212,12 +212,12 @@ class UnknownSession(MusterError):
 
 
 class UnknownInvite(MusterError):
-    """No open invite has this id, or this beginning of one."""
+    """No open invite has this id, or several have ids that begin like this."""
 
 
 class NoAgent(MusterError):
-    """No agent of this device runs, or it does not listen; start it with ``muster agent``."""
+    """No agent of this device runs, or it has no control socket. ``muster agent`` starts one."""
 
 
 class ControlFailed(MusterError):
-    """The agent answered a local request with an error that has no type of its own."""
+    """The agent failed at a local request, with an error that has no type of its own."""

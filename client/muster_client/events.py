@@ -1,6 +1,6 @@
-"""What an agent tells: typed facts, in the order in which they happened.
+"""The events of an agent, in the order in which they happened.
 
-``Agent.events()`` and ``Session.updates()`` give these, and the control socket carries the same.
+``Agent.events()`` and ``Session.updates()`` are streams of these, and the control socket carries the same.
 """
 
 import asyncio
@@ -48,13 +48,13 @@ __all__ = [
 ]
 
 MAX_UNREAD_EVENTS = 1024
-"""Events that wait for one slow reader; then the oldest are dropped and counted."""
+"""Events that wait for one slow reader. Beyond that the oldest are dropped and counted."""
 
 T = TypeVar("T")
 
 
 class Progress(StrEnum):
-    """How far a called device has come. The last two are final."""
+    """The state of a called device. The last two are final."""
 
     CALLED = "called"
     DELIVERED = "delivered"
@@ -64,12 +64,12 @@ class Progress(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Nothing follows, unless the device is called again."""
+        """Whether no other state follows, unless the device is called again."""
         return self in {Progress.JOINED, Progress.REFUSED}
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """A called device: its state, and for a refusal the reason and whose word it is.
+    """A called device: its state, and for a refusal the reason and who gave it.
 
     ``after_ms`` is the time from the call to this state, by this device's monotonic clock.
     """
@@ -82,7 +82,7 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class MemberView(Struct, frozen=True, kw_only=True):
-    """A member of a session, as far as this device has checked: ``joined`` only by the member's own signed word."""
+    """A member of a session. ``joined`` only after this device has verified the member's signed statement."""
 
     client: ClientId
     state: MemberState
@@ -102,11 +102,11 @@ class InboxEntry(Struct, frozen=True, kw_only=True):
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
-    """Anything that an agent tells."""
+    """Anything that an agent reports."""
 
 
 class Connected(Event, frozen=True, kw_only=True, tag="connected"):
-    """The hub said welcome. ``standing`` is a reason where the hub holds something against this device."""
+    """The hub said welcome. ``standing`` is a reason if the hub restricts this device."""
 
     hub: Fingerprint
     connection: int
@@ -121,9 +121,9 @@ class HubPinned(Event, frozen=True, kw_only=True, tag="hub_pinned"):
 
 
 class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
-    """No connection now; the next try is in ``retry_in_s``.
+    """There is no connection; the next try is in ``retry_in_s``.
 
-    ``cause`` is a short word for logs, ``sentence`` says the same for people where there is more to say.
+    ``cause`` is a short word for logs. ``sentence`` is for people, and may be empty.
     """
 
     cause: str
@@ -133,19 +133,19 @@ class Disconnected(Event, frozen=True, kw_only=True, tag="disconnected"):
 
 
 class KeepAliveShortened(Event, frozen=True, kw_only=True, tag="keep_alive_shortened"):
-    """Something on the way cuts idle connections, so the hub is pinged more often from now on."""
+    """A proxy or router cuts idle connections, so the agent pings the hub more often from now on."""
 
     interval_s: float
 
 
 class DataUnwritable(Event, frozen=True, kw_only=True, tag="data_unwritable"):
-    """The device's data could not be written; the agent tries again, and what needs them waits."""
+    """The device's data could not be written. The agent tries again; anything that depends on the write waits."""
 
     sentence: str
 
 
 class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
-    """The hub said, with proof, that coming back will not help. The agent ends."""
+    """The hub proved that no further try will help. The agent ends."""
 
     reason: Reason
 
@@ -170,26 +170,26 @@ class NotPublished(Event, frozen=True, kw_only=True, tag="not_published"):
 
 
 class PeerChanged(Event, frozen=True, kw_only=True, tag="peer_changed"):
-    """A peer published a card, its trust in this device or its grant; the signature holds by this device's pin."""
+    """A peer published a card, its trust in this device or its grant, under the key that this device pinned."""
 
     peer: ClientId
     kind: Kind
 
 
 class PresenceChanged(Event, frozen=True, kw_only=True, tag="presence_changed"):
-    """Watched peers changed, by the hub's word."""
+    """The hub reported a change of watched peers."""
 
     devices: tuple[Presence, ...]
 
 
 class Invited(Event, frozen=True, kw_only=True, tag="invited"):
-    """A trusted peer asks this device's person."""
+    """A trusted peer asks this device's person to join a session."""
 
     invite: InboxEntry
 
 
 class InviteAnswered(Event, frozen=True, kw_only=True, tag="invite_answered"):
-    """This device answered a trusted peer: ``reason`` None is yes."""
+    """This device answered an invite of a trusted peer. ``reason`` None: accepted."""
 
     creator: ClientId
     session: SessionId
@@ -199,7 +199,7 @@ class InviteAnswered(Event, frozen=True, kw_only=True, tag="invite_answered"):
 
 
 class InviteEnded(Event, frozen=True, kw_only=True, tag="invite_ended"):
-    """An invite that waited for the person is over, by the hub's word or by its time."""
+    """An invite that waited for the person is over: the hub ended it, or it expired."""
 
     id: str
     creator: ClientId
@@ -207,7 +207,7 @@ class InviteEnded(Event, frozen=True, kw_only=True, tag="invite_ended"):
 
 
 class SessionJoined(Event, frozen=True, kw_only=True, tag="session_joined"):
-    """This device holds the key of a session: as its creator, or admitted to it."""
+    """This device holds the key of a session, as its creator or as an admitted member."""
 
     session: SessionId
     creator: ClientId
@@ -216,14 +216,14 @@ class SessionJoined(Event, frozen=True, kw_only=True, tag="session_joined"):
 
 
 class TargetChanged(Event, frozen=True, kw_only=True, tag="target_changed"):
-    """A device that this one called came further."""
+    """The state of a called device changed."""
 
     session: SessionId
     target: Target
 
 
 class MembersChanged(Event, frozen=True, kw_only=True, tag="members_changed"):
-    """A session has a new epoch, or a member said that it joined or left."""
+    """A session has a new epoch, or a member joined or left."""
 
     session: SessionId
     epoch: int
@@ -231,7 +231,7 @@ class MembersChanged(Event, frozen=True, kw_only=True, tag="members_changed"):
 
 
 class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
-    """This device is in the session no more. ``reason`` None: it left or closed it itself."""
+    """This device is no longer in the session. ``reason`` None: it left or closed it itself."""
 
     session: SessionId
     reason: Reason | None
@@ -239,17 +239,17 @@ class SessionEnded(Event, frozen=True, kw_only=True, tag="session_ended"):
 
 
 class Missed(Event, frozen=True, kw_only=True, tag="missed"):
-    """This reader was too slow: ``count`` events were dropped here."""
+    """This reader was too slow, and ``count`` events were dropped here."""
 
     count: int
 
 
 SessionUpdate = SessionJoined | TargetChanged | MembersChanged | SessionEnded | Missed
-"""What ``Session.updates()`` gives."""
+"""The events in the stream of ``Session.updates()``."""
 
 
 class Stream(Generic[T]):
-    """One reader's events, from the moment it was made. An async iterator that ends with its source."""
+    """The events for one reader, from its creation on. An async iterator that ends with its source."""
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
@@ -258,7 +258,7 @@ class Stream(Generic[T]):
         self._ended = False
 
     def put(self, event: T) -> None:
-        """Hand an event to the reader."""
+        """Add an event for the reader."""
         if len(self._waiting) >= MAX_UNREAD_EVENTS:
             self._waiting.popleft()
             self._missed += 1
@@ -266,7 +266,7 @@ class Stream(Generic[T]):
         self._changed.set()
 
     def end(self) -> None:
-        """Let the reader finish what waits, and then stop."""
+        """End the stream once the reader has read what waits."""
         self._ended = True
         self._changed.set()
 
@@ -286,19 +286,19 @@ class Stream(Generic[T]):
 
 
 class Broadcast(Generic[T]):
-    """Gives every event to all who read at that moment. A reader that nobody holds any more is forgotten."""
+    """Sends every event to all readers of that moment. A reader without a reference is forgotten."""
 
     def __init__(self) -> None:
         self._readers: WeakSet[Stream[T]] = WeakSet()
         self._ended = False
 
     def tell(self, event: T) -> None:
-        """Give an event to every reader."""
+        """Send an event to every reader."""
         for reader in self._readers:
             reader.put(event)
 
     def listen(self) -> Stream[T]:
-        """Add a reader; after the end it is at its end at once."""
+        """Return a new reader; after the end its stream ends at once."""
         reader: Stream[T] = Stream()
         if self._ended:
             reader.end()
@@ -307,7 +307,7 @@ class Broadcast(Generic[T]):
         return reader
 
     def end(self) -> None:
-        """Tell all readers that nothing more comes."""
+        """End the stream of every reader."""
         self._ended = True
         for reader in self._readers:
             reader.end()

@@ -1,4 +1,4 @@
-"""Where a device's things are on this machine."""
+"""The folder of a device on this machine, and the files in it."""
 
 import os
 from pathlib import Path
@@ -17,14 +17,14 @@ ENVIRONMENT = "MUSTER_DATA_DIR"
 
 
 def default_path() -> Path:
-    """Give the device's folder: ``MUSTER_DATA_DIR``, else where this platform keeps a user's data."""
+    """Return the device's folder: ``MUSTER_DATA_DIR``, or else ``usual_path``."""
     named = os.environ.get(ENVIRONMENT)
     return Path(named) if named else usual_path()
 
 
 def usual_path() -> Path:
-    """Give the device's folder where nothing names another one."""
-    # Only whoever needs the platform's answer pays for finding it.
+    """Return the default folder: ``muster/device`` where the platform keeps a user's data."""
+    # Imported here because most commands do not need it.
     import platformdirs  # noqa: PLC0415
 
     return Path(platformdirs.user_data_dir("muster", appauthor=False)) / "device"

@@ -14,14 +14,14 @@ from muster_client.device.private_files import replace_private
 from muster_client.paths import usual_path
 
 RESTART_S = 10
-"""How long after a crash the agent is started again."""
+"""How long after a crash the service manager starts the agent again."""
 
 
 __all__ = ["RESTART_S", "Service", "agent_service", "write_service"]
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """What to write where, and what makes it so. A command is a list of words."""
+    """A service: its file, and the commands that enable and disable it. A command is a tuple of words."""
 
     name: str
     path: Path
@@ -31,10 +31,10 @@ class Service(Struct, frozen=True, kw_only=True):
 
 
 def agent_service(device: Path, options: Sequence[str], environment: Mapping[str, str], home: Path) -> Service:
-    """Describe the service for one device's agent, for the platform that this runs on.
+    """Return the service for a device's agent on this platform.
 
-    ``options`` are those of ``muster agent``. Of ``environment`` only what names a proxy is taken over, since a service
-    does not see the shell's.
+    ``options`` are those of ``muster agent``. Of ``environment`` only the variables that name a proxy are taken over,
+    since a service does not see the shell's.
     """
     folder = device.absolute()
     command = (sys.executable, "-m", "muster_client.cli", "--data-dir", str(folder), "agent", "--json", *options)
@@ -108,6 +108,6 @@ def _plain(text: str) -> str:
 
 
 def _quoted(word: str, *, dollar: str = "$$") -> str:
-    """Quote a word for a unit file: nothing in it is expanded. Only a command line expands ``$``."""
+    """Quote a word for a unit file, so that systemd expands nothing in it. Only a command line expands ``$``."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", dollar)
     return f'"{escaped}"'

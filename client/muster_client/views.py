@@ -15,7 +15,7 @@ __all__ = ["AgentStatus", "Drop", "GrantState", "GrantView", "Peer", "SessionVie
 
 
 class SessionView(Struct, frozen=True, kw_only=True):
-    """A session that the agent holds the key of. ``targets``: the devices that this one called.
+    """A session whose key the agent holds. ``targets``: the devices that this one called.
 
     ``created_at`` and ``ends_at`` are None where a member has not asked the hub for them.
     """
@@ -33,7 +33,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
 
 
 class Drop(Struct, frozen=True, kw_only=True):
-    """The last time that the agent had no connection: lost, or not reached. Words as in ``Disconnected``."""
+    """The last time that the agent had no connection. The fields are those of ``Disconnected``."""
 
     at: TimeMs
     cause: str
@@ -42,11 +42,11 @@ class Drop(Struct, frozen=True, kw_only=True):
 
 
 class AgentStatus(Struct, frozen=True, kw_only=True):
-    """How the agent is.
+    """The state of the agent.
 
-    ``connected`` to ``hub_url`` or not, and since when; ``hub`` is None where no hub was ever reached.
-    ``keep_alive_ms`` is how often the hub is pinged; ``keep_alive_learnt``: more often than usual, since something on
-    the way cuts idle connections. ``unpublished`` counts the statements that the hub has not acknowledged.
+    ``connected``: to ``hub_url``; ``hub`` is None if no hub was ever reached. ``keep_alive_ms`` is how often the hub is
+    pinged; ``keep_alive_learnt``: more often than usual, since something on the way cuts idle connections.
+    ``unpublished`` counts the statements that the hub has not acknowledged.
     """
 
     client: ClientId
@@ -65,14 +65,14 @@ class AgentStatus(Struct, frozen=True, kw_only=True):
 
 
 class GrantState(StrEnum):
-    """What a grant is worth now, by this device's clock."""
+    """The state of a grant, by this device's clock."""
 
     LIVE = "live"
     NOT_YET = "not_yet"
     EXPIRED = "expired"
     USED = "used"
     LAPSED = "lapsed"
-    """Its peer has another key now, or is trusted no longer."""
+    """Its peer has another key now, or is no longer trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another device. ``fingerprint`` is the pin; None for one that is not ``trusted`` any longer."""
+    """Another device. ``fingerprint`` is its pinned key, None if it is no longer ``trusted``."""
 
     client: ClientId
     nickname: str | None
@@ -104,5 +104,5 @@ class Peer:
 
     @property
     def name(self) -> str:
-        """What to call it: the nickname, else the first characters of its ClientId."""
+        """The nickname, or else the first 8 characters of its ClientId."""
         return self.nickname or self.client[:8]

@@ -1,12 +1,12 @@
-"""When to try again: full jitter from the first try on, and no quick return to it (SPEC.md section 3.4)."""
+"""The waits between tries: full jitter from the first try on, and a slow reset (SPEC.md section 3.4)."""
 
 from dataclasses import dataclass
 
 BASE_S = 1.0
-"""The first wait is anything from nothing to this; each further one may be twice as long."""
+"""The first wait is random between zero and this; the limit doubles with each further one."""
 CAP_S = 60.0
 STABLE_S = 60.0
-"""A connection that lasted this long makes the next wait short again."""
+"""A connection that lasted this long resets the waits."""
 MAX_RETRY_AFTER_S = 600.0
 """The longest wait that a hub can ask for."""
 
@@ -19,22 +19,22 @@ class Backoff:
     _up_since: float | None = None
 
     def connected(self, now: float) -> None:
-        """Note that the hub said welcome."""
+        """Record that the hub said welcome."""
         self._up_since = now
 
     def lost(self, now: float) -> None:
-        """Note that the connection ended, or that a try failed."""
+        """Record that the connection ended, or that a try failed."""
         if self._up_since is not None and now - self._up_since >= STABLE_S:
             self._failures = 0
         self._up_since = None
         self._failures += 1
 
     def delay_s(self, roll: float, *, at_least_s: float = 0.0) -> float:
-        """Give the next wait: what the hub asked for, within its limit, and then anything up to the ceiling."""
+        """Return the next wait: what the hub asked for, within its limit, plus a random time up to the ceiling."""
         doublings = min(self._failures - 1, 16) if self._failures else 0
         ceiling = min(CAP_S, BASE_S * (1 << doublings))
         return min(at_least_s, MAX_RETRY_AFTER_S) + roll * ceiling
 
     def longest(self) -> None:
-        """Let the next waits be the longest: trying soon would do harm or cannot help."""
+        """Make the next waits the longest: an early try would do harm or cannot help."""
         self._failures = 16

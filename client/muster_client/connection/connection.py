@@ -24,7 +24,7 @@ from muster_protocol.reasons import Reason
 
 NONCE_BYTES = 32
 REPLY_TIMEOUT_S = 15.0
-"""How long a reply may take before its outcome counts as unknown."""
+"""How long a reply may take before the outcome of its request counts as unknown."""
 MAX_OPEN_REQUESTS = 256
 PONG_TIMEOUT_S = 20.0
 """How long the hub may take to answer a ping that keeps the connection alive."""
@@ -33,7 +33,7 @@ MAX_TRIES = 5
 """How often a request is sent for a reason that passes."""
 MIN_PAUSE_MS, MAX_PAUSE_MS = 200, 5_000
 PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.RATE_LIMITED})
-"""What passes by itself within seconds. An offline peer, say, may be so for days."""
+"""Reasons that pass by themselves within seconds. A peer, for example, may be offline for days."""
 
 R = TypeVar("R", bound=Reply)
 
@@ -52,7 +52,7 @@ class Dial:
 class ConnectionLost(HubUnreachable):
     """A connection that was up ended. ``stop``: the hub closed it for good.
 
-    ``died_idle_s``: nobody closed it, and so long had nothing been heard; None where somebody did.
+    ``died_idle_s``: it broke without a close, after this much silence; None if one side closed it.
     """
 
     def __init__(self, code: int, retry_after_ms: int | None, died_idle_s: float | None = None) -> None:
@@ -63,12 +63,12 @@ class ConnectionLost(HubUnreachable):
 
     @property
     def stop(self) -> bool:
-        """Whether the close code says not to come back."""
+        """Whether the close code tells the device not to connect again."""
         return is_stop(self.code)
 
 
 class HubConnection:
-    """A connection after ``welcome``. ``read`` must run for replies to come."""
+    """A connection after ``welcome``. Replies arrive only while ``read`` runs."""
 
     def __init__(self, socket: Socket, welcome: Welcome, hub: HubKey) -> None:
         self._socket = socket
@@ -81,9 +81,9 @@ class HubConnection:
         self.hub = hub
 
     async def ask(self, request: Request, reply: type[R]) -> R:
-        """Send a request and wait for its reply; a reason that passes by itself is waited out, a few times.
+        """Send a request and return its reply; after a passing reason it is sent again, ``MAX_TRIES`` times in all.
 
-        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` where no reply came.
+        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came.
         """
         for _ in range(MAX_TRIES - 1):
             try:
@@ -115,7 +115,7 @@ class HubConnection:
         return answer
 
     async def read(self, on_push: Callable[[Push], None]) -> None:
-        """Read until the connection ends, which raises ``ConnectionLost``. What cannot be read is passed over."""
+        """Read until the connection ends, and then raise ``ConnectionLost``. Unknown messages are skipped."""
         try:
             while True:
                 self._take(await self._socket.receive(), on_push)
@@ -127,14 +127,14 @@ class HubConnection:
             for waiting in self._open.values():
                 if not waiting.done():
                     waiting.set_exception(HubUnreachable("the connection ended before the hub answered"))
-                    # Looked at once: whoever asked may have been cancelled just now, and nobody else would.
+                    # Retrieved here, since the caller may have been cancelled and would leave it unretrieved.
                     waiting.exception()
 
     def _take(self, data: bytes, on_push: Callable[[Push], None]) -> None:
         try:
             frame = decode_frame(data)
         except Refused:
-            # A newer hub may say things that this version does not know; they are not for it.
+            # A newer hub may send messages that this version does not know; they are not for it.
             return
         if isinstance(frame, Reply):
             waiting = self._open.get(frame.re)
@@ -146,11 +146,11 @@ class HubConnection:
             self._retry_after_ms = frame.retry_after_ms
 
     async def probe(self, timeout_s: float) -> float:
-        """Find out at once whether the connection still stands; gives the round trip, raises ``HubUnreachable``."""
+        """Ping the hub and return the round trip in seconds; raises ``HubUnreachable``."""
         return await self._socket.probe(timeout_s)
 
     async def keep_alive(self, interval_s: float) -> None:
-        """Ping after each such silence, for as long as the hub answers; then drop the connection."""
+        """Ping after each silence of this length. When the hub does not answer, drop the connection."""
         while True:
             idle_s = time.monotonic() - self._socket.heard_s
             if idle_s < interval_s:
@@ -166,7 +166,7 @@ class HubConnection:
 
     @property
     def outlived_s(self) -> float:
-        """The longest silence that this connection outlived."""
+        """The longest silence that this connection survived, in seconds."""
         return self._socket.outlived_s
 
     @property
@@ -180,17 +180,17 @@ class HubConnection:
         return self._socket.peer
 
     async def drop(self) -> None:
-        """End the connection, so that ``read`` ends; whoever keeps it then makes a new one."""
+        """Close the connection, which ends ``read``; the link then opens a new one."""
         self._dropped = True
         await self._socket.close()
 
 
 @asynccontextmanager
 async def open_connection(dial: Dial) -> AsyncIterator[HubConnection]:
-    """Connect and prove who is who.
+    """Connect, and have both sides prove their keys.
 
-    Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, whose ``stop`` is set only where a hub that was pinned
-    before signed it: nobody else can end a device's retries.
+    Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, whose ``stop`` is set only if the pinned hub signed
+    it: no other hub can end a device's retries.
     """
     async with open_socket(dial.url, timeout_s=dial.timeout_s, ssl=dial.ssl) as socket:
         try:
@@ -223,16 +223,16 @@ async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
 def _unproven(refused: Refused, shown: bytes) -> HubError:
     if refused.reason is Reason.HUB_KEY_CHANGED:
         return HubKeyChanged(shown_key(shown))
-    return HubUnreachable(f"what the hub said was not accepted: {refused}")
+    return HubUnreachable(f"the hub's message was not accepted: {refused}")
 
 
 def shown_key(challenge: bytes) -> Fingerprint:
-    """Give the fingerprint of the key that a ``challenge`` message shows; raises ``Refused(malformed)``."""
+    """Return the fingerprint of the key that a ``challenge`` message shows; raises ``Refused(malformed)``."""
     return read_challenge(challenge).hub_key.check().fingerprint
 
 
 def read_challenge(challenge: bytes) -> Challenge:
-    """Read the hub's first message, whoever sent it; raises ``Refused(malformed)``."""
+    """Read the hub's first message, without any proof of the sender; raises ``Refused(malformed)``."""
     frame = decode_frame(challenge)
     if not isinstance(frame, Challenge):
         raise Refused(Reason.MALFORMED, "expected a challenge")

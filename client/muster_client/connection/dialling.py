@@ -1,4 +1,4 @@
-"""Who a process of the device says that it is, and which hub it then trusts."""
+"""The introduction of a process of the device to the hub, and the pin of the hub's key."""
 
 import os
 
@@ -11,19 +11,19 @@ INSTANCE_BYTES = 16
 
 
 def new_instance() -> InstanceId:
-    """Name a new instance of the device."""
+    """Return a random id for a new instance of the device."""
     return InstanceId(os.urandom(INSTANCE_BYTES))
 
 
 def dialled(device: Device, role: Role, instance: InstanceId) -> Dialled:
-    """Say who this process of the device is."""
+    """Return the introduction of this process of the device."""
     return Dialled(
         key=device.key,
         card=device.card(),
         client=device.client,
         instance=instance,
         role=role,
-        # What this library speaks with a hub; what the card offers to peers may be less.
+        # The versions for the hub; the card may offer fewer to peers.
         protocol=PROTOCOL,
         origin=device.address.origin,
         pinned_hub=device.pinned_hub,
@@ -31,7 +31,7 @@ def dialled(device: Device, role: Role, instance: InstanceId) -> Dialled:
 
 
 def pin(device: Device, hub: HubKey) -> bool:
-    """Pin a hub's key that has proven itself; True where it was not the pinned one before."""
+    """Pin the key of a hub that proved it, and return whether it was not pinned before."""
     if device.pinned_hub == hub.fingerprint:
         return False
     device.pin_hub(hub.fingerprint)

@@ -1,4 +1,4 @@
-"""A short connection to the hub for a program that only asks: the ``cli`` role, next to a running agent."""
+"""A short connection to the hub for queries: the ``cli`` role, next to a running agent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -40,27 +40,27 @@ from muster_protocol.frames import (
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
 
 MAX_CHANGES = 64
-"""Presence changes that wait for a slow reader of ``watch``; the oldest go first."""
+"""Presence changes that wait for a slow reader of ``watch``. Beyond that the oldest is dropped."""
 
 
 class Hub:
-    """One connection. Every method raises ``HubUnreachable`` when it is lost, and ``HubRefused``."""
+    """One short connection to the hub. Every method raises ``HubUnreachable`` if it is lost, and ``HubRefused``."""
 
     def __init__(self, device: Device, connection: HubConnection, *, newly_pinned: bool) -> None:
         self._device = device
         self._connection = connection
         self._changes: asyncio.Queue[tuple[Presence, ...]] = asyncio.Queue(MAX_CHANGES)
         self.newly_pinned = newly_pinned
-        """This connection pinned the hub's key: there was none before, or the pinned one certified it."""
+        """Whether this connection pinned the hub's key: none was pinned before, or the pinned one certified it."""
         self.published: tuple[PublishResult, ...] = ()
-        """What ``connect`` published."""
+        """The statements that ``connect`` published."""
 
     @classmethod
     @asynccontextmanager
     async def connect(
         cls, device: Device, *, timeout_s: float = 10.0, ssl: SSLContext | None = None
     ) -> AsyncIterator["Hub"]:
-        """Connect once, without retries, and bring device and hub to the same statements.
+        """Connect once, without retries, and synchronize the statements of device and hub.
 
         ``ssl`` None trusts what the device was set up to trust. Raises ``HubUnreachable``, ``HubKeyChanged``,
         ``HubRefused``.
@@ -77,7 +77,7 @@ class Hub:
 
     @property
     def welcome(self) -> Welcome:
-        """What the hub said at the connect."""
+        """The hub's ``welcome`` message."""
         return self._connection.welcome
 
     @property
@@ -100,7 +100,7 @@ class Hub:
         return (await self._connection.ask(Who(id=0, clients=tuple(peers)), PresenceReply)).devices
 
     async def watch(self, peers: Sequence[ClientId]) -> AsyncIterator[tuple[Presence, ...]]:
-        """Give the state of all, then each change, for as long as the connection lasts."""
+        """Yield the state of all, then each change, for as long as the connection lasts."""
         yield (await self._connection.ask(Watch(id=0, clients=tuple(peers)), PresenceReply)).devices
         while True:
             yield await self._changes.get()
@@ -108,38 +108,38 @@ class Hub:
     async def why(
         self, creator: ClientId, target: ClientId, *, mode: Mode, profile: str | None, purpose: Purpose
     ) -> DecisionReply:
-        """Ask what the hub would say to a call; this device is one of the two."""
+        """Ask how the hub would decide on a call; this device must be one of the two."""
         request = Why(id=0, creator=creator, target=target, mode=mode, profile=profile, purpose=purpose)
         return await self._connection.ask(request, DecisionReply)
 
     async def sessions(self) -> tuple[SessionSummary, ...]:
-        """List the sessions that the hub has this device in."""
+        """Return the sessions of this device, as the hub knows them."""
         return (await self._connection.ask(ListSessions(id=0), SessionsReply)).sessions
 
     async def session(self, session: SessionId) -> SessionReply:
-        """Show one session, as the hub knows it."""
+        """Return one session, as the hub knows it."""
         return await self._connection.ask(GetSession(id=0, session=session, after=0), SessionReply)
 
     async def round_trip_s(self, timeout_s: float) -> float:
-        """Measure one round trip to the hub."""
+        """Return the time of one round trip to the hub, in seconds."""
         return await self._connection.probe(timeout_s)
 
     async def clear_suspicion(self) -> None:
-        """Say that this device's data is the only copy in use."""
+        """Confirm that this device's data are the only copy in use."""
         await self._connection.ask(ClearSuspicion(id=0), Ok)
         self._device.note_confirmed()
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a hub shows to everybody: its first words, and its certificate where there is TLS. Nothing proves them."""
+    """What a hub shows before any proof: its first message, and its certificate if there is TLS."""
 
     challenge: Challenge
     certificate: PeerCertificate | None
 
 
 async def shown_hub_key(device: Device) -> Fingerprint:
-    """Give the fingerprint of the key that the device's hub shows now, trusting nothing: for a person to compare.
+    """Return the fingerprint of the key that the device's hub shows now, without proof, for a person to compare.
 
     Raises ``HubUnreachable``.
     """
@@ -147,12 +147,12 @@ async def shown_hub_key(device: Device) -> Fingerprint:
 
 
 async def show_hub(device: Device, *, timeout_s: float = 10.0) -> Shown:
-    """Hear the first words of the device's hub, and say nothing; raises ``HubUnreachable``."""
+    """Connect to the device's hub, and return what it shows before any proof; raises ``HubUnreachable``."""
     url, trusted = device.address.url, tls_context(device)
     try:
         async with asyncio.timeout(timeout_s), open_socket(url, timeout_s=timeout_s, ssl=trusted) as socket:
             return Shown(read_challenge(await socket.receive()), socket.certificate)
     except TimeoutError:
-        raise HubUnreachable("the hub did not say who it is in time") from None
+        raise HubUnreachable("the hub did not send its first message in time") from None
     except Refused as refused:
-        raise HubUnreachable(f"what the hub said was not accepted: {refused}", Trouble.NOT_A_HUB) from None
+        raise HubUnreachable(f"the hub's message was not accepted: {refused}", Trouble.NOT_A_HUB) from None

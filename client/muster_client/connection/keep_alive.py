@@ -1,22 +1,22 @@
-"""How often to ping the hub: seldom, unless something on the way cuts connections that are idle."""
+"""The interval of pings to the hub: long, unless something on the way cuts idle connections."""
 
 from dataclasses import dataclass
 
 USUAL_S = 20.0
-"""As often as hubs do."""
+"""The interval that hubs use too."""
 LEAST_S = 5.0
-"""The shortest interval that is learnt: something that cuts faster is broken, and pings would only hide it."""
+"""The shortest interval to learn: something that cuts faster is broken, and pings would only hide it."""
 SAME_WITHIN = 0.1
-"""How far two idle times may lie apart, as a share, to count as the same."""
+"""The largest relative difference of two idle times that count as the same."""
 
 
 @dataclass(slots=True)
 class KeepAlive:
-    """What one link learnt of the way to its hub. All times are seconds.
+    """The ping interval that one link has learnt. All times are seconds.
 
-    A proxy or a router that forgets idle connections lets each one die after the same time without traffic. Two deaths
-    in a row after the same idle time, on connections that never outlived a silence of that length, halve the interval.
-    A connection that did outlive it died of something else. What was learnt holds for one network.
+    A proxy or a router that forgets idle connections cuts each one after the same time without traffic. Two cuts in a
+    row after the same idle time, on connections that never survived a silence of that length, halve the interval. A
+    connection that did survive one was cut for another reason. A learnt interval holds for one network.
     """
 
     usual_s: float = USUAL_S
@@ -27,7 +27,7 @@ class KeepAlive:
 
     @property
     def interval_s(self) -> float:
-        """After how much silence to ping."""
+        """The silence after which to ping, in seconds."""
         return self.usual_s if self._learnt_s is None else self._learnt_s
 
     @property
@@ -36,12 +36,12 @@ class KeepAlive:
         return self._learnt_s is not None
 
     def connected(self, network: str) -> None:
-        """Note a connection from this local address; another one than before is another network."""
+        """Record a connection from this local address; another one than before is another network."""
         if network != self._network:
             self._network, self._learnt_s, self._died_after_s = network, None, None
 
     def died(self, idle_s: float, outlived_s: float) -> bool:
-        """Note that a connection died after ``idle_s`` of silence; True where the interval became shorter.
+        """Record that a connection broke after ``idle_s`` of silence, and return whether the interval became shorter.
 
         ``outlived_s`` is the longest silence after which that connection still worked.
         """

@@ -1,4 +1,4 @@
-"""From the errors of sockets and TLS to one word and one sentence: why there is no connection to the hub."""
+"""The errors of sockets and TLS as a ``Trouble`` and a message for people."""
 
 import socket
 import ssl
@@ -6,15 +6,15 @@ import ssl
 from muster_client.errors import HubUnreachable, Trouble
 
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
-"""OpenSSL's codes for a chain that ends nowhere: no issuer found, or a self-signed certificate."""
+"""OpenSSL's codes for a chain without a known end: no issuer found, or a self-signed certificate."""
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _WRONG_HOST = frozenset({62, 64})
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNKNOWN_PROTOCOL"})
-"""What OpenSSL calls bytes that are no TLS at all."""
+"""OpenSSL's names for bytes that are not TLS."""
 
 
 def from_os_error(error: OSError, url: str, proxy: str | None) -> HubUnreachable:
-    """Say in one sentence, and in one word, why no connection came about; ``proxy`` as people may read it."""
+    """Return the error that says why no connection came about; ``proxy`` must be without its password."""
     if isinstance(error, ssl.SSLError):
         return _from_tls(error, url)
     if proxy is not None and not _was_cut(error):
@@ -60,9 +60,9 @@ def _words(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ConnectionRefusedError):
-        return "nobody listens there"
+        return "nothing listens there"
     if error.errno is None:
-        # A name with several addresses: each failed in its own way.
+        # The name has several addresses, and each failed for a reason of its own.
         return "no answer from any of its addresses"
     said = error.strerror or str(error) or type(error).__name__
     return said[:1].lower() + said[1:]

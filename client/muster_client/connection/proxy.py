@@ -1,4 +1,4 @@
-"""Which proxy leads to the hub: what the environment says, as other programs read it.
+"""The proxy to the hub, from the environment variables that other programs use too.
 
 For ``wss://`` the first of ``WSS_PROXY``, ``HTTPS_PROXY``, ``SOCKS_PROXY`` and ``ALL_PROXY`` counts, for ``ws://`` of
 ``WS_PROXY``, ``HTTP_PROXY``, ``SOCKS_PROXY`` and ``ALL_PROXY``, in either case of letters; on macOS without any, what
@@ -17,9 +17,9 @@ _ORDER = {"wss": ("wss", "https", "socks", "all"), "ws": ("ws", "http", "socks",
 
 
 def proxy_for(url: str) -> str | None:
-    """Give the proxy's URL, which may hold a password, or None for a direct way.
+    """Return the proxy's URL, which may hold a password, or None for a direct way.
 
-    Raises ``HubUnreachable``, with ``proxy_failed``, where the environment names something else as a proxy.
+    Raises ``HubUnreachable`` with ``proxy_failed`` if the value in the environment is not a proxy.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -37,7 +37,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def shown(proxy: str) -> str:
-    """Give a proxy's URL as people may read it: without its user and password."""
+    """Return a proxy's URL without its user and password."""
     parts = urlsplit(proxy)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
@@ -53,5 +53,5 @@ def _is_proxy(proxy: str) -> bool:
 def _as_url(proxy: str) -> str:
     if "://" not in proxy:
         return f"http://{proxy}"
-    # `socks://` is what some desktops write; names are then looked up by the proxy, as it may be the only one who can.
+    # Some desktops write `socks://`. The proxy then looks up names, since it may be the only one that can.
     return proxy.replace("socks://", "socks5h://", 1) if proxy.startswith("socks://") else proxy

@@ -1,7 +1,7 @@
-"""Looking once more at a port that cut the first words off: it may speak the other one of TLS and plain HTTP.
+"""The probe after a reset handshake: whether the port speaks the other one of TLS and plain HTTP.
 
-A hub that ends TLS closes on plain HTTP without a word, and a plain one on TLS. Only the other greeting tells whether
-the URL is wrong by one letter, or something on the way cuts.
+A TLS port closes on plain HTTP without an answer, and a plain port on TLS. Only the other greeting shows whether the
+URL is wrong by one letter, or something on the way cuts.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _MAX_BYTES = 16
 
 
 async def speaks_plain_http(url: str) -> bool:
-    """Tell whether the port of a ``wss://`` URL answers plain HTTP."""
+    """Return whether the port of a ``wss://`` URL answers plain HTTP."""
     host, port = _place(url)
     try:
         async with asyncio.timeout(LOOK_TIMEOUT_S):
@@ -30,10 +30,10 @@ async def speaks_plain_http(url: str) -> bool:
 
 
 async def speaks_tls(url: str) -> bool:
-    """Tell whether the port of a ``ws://`` URL answers a TLS handshake, whoever it is."""
+    """Return whether the port of a ``ws://`` URL answers a TLS handshake, with any certificate."""
     host, port = _place(url)
     context = ssl.create_default_context()
-    # Nothing is said over this connection: it only shows that there is TLS.
+    # Nothing is sent over this connection: it only shows that there is TLS.
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         async with asyncio.timeout(LOOK_TIMEOUT_S):

@@ -1,4 +1,4 @@
-"""Bringing device and hub to the same statements, both ways (SPEC.md section 2.4)."""
+"""The synchronization of this device's statements with the hub, both ways (SPEC.md section 2.4)."""
 
 from collections.abc import AsyncIterator
 
@@ -15,11 +15,11 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Reason
 
 MAX_PAGES = 256
-"""Pages of own statements taken at one connect; a hub that has more is not believed."""
+"""Pages of own statements read at one connect; further ones are ignored."""
 
 
 class PublishResult(Struct, frozen=True, kw_only=True):
-    """One statement that was offered to the hub; ``reason`` None is: acknowledged."""
+    """One statement that was sent to the hub. ``reason`` None: the hub acknowledged it."""
 
     kind: Kind
     peer: ClientId | None
@@ -28,9 +28,9 @@ class PublishResult(Struct, frozen=True, kw_only=True):
 
 
 async def fetch_own(connection: HubConnection, device: Device) -> None:
-    """Take in the own statements that the hub holds and this device does not know: what restricts first.
+    """Fetch the own statements that the hub has and this device does not know, and apply restrictions first.
 
-    Must come before anything is published: a device restored from a backup learns here what it took back since.
+    Must come before anything is published: a device restored from a backup learns here what it revoked since.
     """
     newest = connection.welcome.newest_serial
     synced = device.synced()
@@ -59,14 +59,14 @@ def _apply(device: Device, entry: KindAndStatement) -> None:
     try:
         device.apply_own(entry.kind, entry.statement)
     except Refused:
-        # Signed by a retired key, or not by this device: it says nothing here, whatever the hub makes of it.
+        # Signed by a retired key, or not by this device: it has no meaning here.
         return
 
 
 async def publish(connection: HubConnection, device: Device) -> tuple[PublishResult, ...]:
-    """Offer the hub every statement that it has not acknowledged, in order.
+    """Send the hub every statement that it has not acknowledged, in order.
 
-    A refusal of one does not keep back the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
+    The refusal of one does not hold up the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
     """
     return tuple([await _offer(connection, device, held) for held in device.unpublished()])
 

@@ -1,4 +1,4 @@
-"""TLS to the hub: the system's authorities, or the one that this device was given."""
+"""TLS to the hub: by the system's authorities, or by the one that this device was given."""
 
 import ssl
 from pathlib import Path
@@ -7,11 +7,11 @@ from muster_client.device.device import Device
 from muster_client.errors import BadCertificateAuthority
 
 MAX_CA_BYTES = 256 * 1024
-"""Far more than any authority; less than a system's whole bundle, which nobody needs to name."""
+"""Far more than any authority needs, and less than a system's whole bundle, which no device needs to name."""
 
 
 def read_authority(path: Path) -> str:
-    """Read a file of PEM certificates; raises ``BadCertificateAuthority``."""
+    """Return the PEM certificates in a file of at most 256 KiB; raises ``BadCertificateAuthority``."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CA_BYTES + 1)
@@ -28,9 +28,9 @@ def read_authority(path: Path) -> str:
 
 
 def tls_context(device: Device) -> ssl.SSLContext | None:
-    """Give the context for this device's hub; None: what the system trusts.
+    """Return the TLS context for this device's hub, or None to trust what the system trusts.
 
-    Where the device was given an authority, that one alone is trusted.
+    If the device was given an authority, only that one is trusted.
     """
     pem = device.authority
     return None if pem is None else _context(pem)

@@ -1,4 +1,4 @@
-"""The WebSocket under a connection: the only module that knows the library."""
+"""The WebSocket under a connection; the only module of the client that imports the ``websockets`` library."""
 
 import asyncio
 import logging
@@ -30,11 +30,11 @@ from muster_protocol.codec import MAX_MESSAGE_BYTES
 SUBPROTOCOL = Subprotocol("muster.v1")
 CLOSE_TIMEOUT_S = 2
 MAX_UNREAD_MESSAGES = 64
-"""Messages that wait unread before the socket is read no further."""
+"""Messages that may wait unread before the socket is paused."""
 NORMAL_CLOSURE = 1000
 ABNORMAL_CLOSURE = 1006
 
-# The library logs handshakes at its own levels; what matters of them comes out of here as errors.
+# The library logs handshakes at its own levels; this module raises what matters as errors.
 _quiet = logging.getLogger("muster.transport")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
@@ -54,7 +54,7 @@ class PeerCertificate(Struct, frozen=True, kw_only=True):
     issuer: str
     expires_s: float
     version: str
-    """Of TLS, as people write it."""
+    """The version of TLS, such as ``TLSv1.3``."""
 
 
 class Socket:
@@ -63,9 +63,9 @@ class Socket:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self.heard_s = time.monotonic()
-        """When the hub was last heard, by the monotonic clock."""
+        """When the last message or pong came, by the monotonic clock."""
         self.outlived_s = 0.0
-        """The longest silence after which the hub was heard again."""
+        """The longest silence that this connection survived, in seconds."""
 
     async def send(self, data: bytes) -> None:
         """Send one message; raises ``SocketClosed``."""
@@ -84,9 +84,9 @@ class Socket:
         return bytes(data)
 
     async def probe(self, timeout_s: float) -> float:
-        """Ask whether the other side is there now, and give the round trip in seconds.
+        """Ping the other side, and return the round trip in seconds.
 
-        Raises ``SocketClosed`` where it does not answer in time.
+        Raises ``SocketClosed`` if it does not answer in time.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -104,7 +104,7 @@ class Socket:
         self.heard_s = now
 
     async def close(self) -> None:
-        """Close; within ``CLOSE_TIMEOUT_S`` also where the other side is gone."""
+        """Close within ``CLOSE_TIMEOUT_S``, even if the other side is gone."""
         await self._connection.close(NORMAL_CLOSURE)
 
     @property
@@ -126,7 +126,7 @@ class Socket:
 
     @property
     def peer(self) -> str:
-        """The address of whoever is at the other end: the hub, or a proxy."""
+        """The address at the other end: the hub's, or a proxy's."""
         return str(self._connection.remote_address[0])
 
 
@@ -136,9 +136,9 @@ def _closed(error: ConnectionClosed) -> SocketClosed:
 
 @asynccontextmanager
 async def open_socket(url: str, *, timeout_s: float, ssl: SSLContext | None) -> AsyncIterator[Socket]:
-    """Connect, and close with the block; raises ``HubUnreachable`` with a word and a sentence for people.
+    """Connect, and close at the end of the block; raises ``HubUnreachable`` with its ``Trouble`` and a message.
 
-    ``ssl`` None trusts what the system trusts. The way leads over a proxy where the environment names one.
+    ``ssl`` None trusts what the system trusts. A proxy that the environment names is used.
     """
     connection = await _connect(url, timeout_s, ssl)
     try:
@@ -158,7 +158,7 @@ async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> Client
             user_agent_header=None,
             proxy=proxy,
             open_timeout=timeout_s,
-            # Whoever keeps the connection pings at an interval of its own.
+            # `HubConnection.keep_alive` pings at an interval of its own.
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=MAX_MESSAGE_BYTES,
@@ -169,12 +169,12 @@ async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> Client
     except (OSError, InvalidHandshake, InvalidProxy, InvalidURI, EOFError) as error:
         said = _explain(error, url, None if proxy is None else shown(proxy))
         if proxy is None:
-            said = await _look_again(error, url) or said
+            said = await _wrong_scheme(error, url) or said
         raise said from error
 
 
-async def _look_again(error: Exception, url: str) -> HubUnreachable | None:
-    """Tell the two schemes apart where the port hung up on the first words."""
+async def _wrong_scheme(error: Exception, url: str) -> HubUnreachable | None:
+    """Return the error for a wrong scheme, if the port closed on the first bytes because of it."""
     if url.startswith("wss:") and isinstance(error, ConnectionResetError) and await speaks_plain_http(url):
         return HubUnreachable(f"{url} does not speak TLS on this port", Trouble.TLS_NOT_SPOKEN)
     if url.startswith("ws:") and isinstance(error, InvalidMessage) and await speaks_tls(url):

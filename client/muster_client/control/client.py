@@ -1,7 +1,7 @@
-"""The local control socket: how a command line asks the agent of its own device.
+"""The client of the local control socket, by which a command line asks the agent of its own device.
 
-One request per connection: one JSON line out, one or more JSON lines back. A start has a second line out: the calls go
-out only once whoever asked for them knows the session's name, and so can take them back. The socket is 0600 and the
+One request per connection: one JSON line out, one or more JSON lines back. A start has a second line out: the agent
+sends the invites only when the client knows the session's id, and so can withdraw them. The socket is 0600, and the
 agent checks that the other end runs as the same user.
 """
 
@@ -52,38 +52,39 @@ from muster_protocol.ids import SessionId
 
 CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 90.0
-"""How long the agent may take for one request; it waits for the hub itself, with limits of its own."""
+"""How long the agent may take for one request; its own waits for the hub are shorter."""
 
 T = TypeVar("T")
 
 
 class ControlClient:
-    """Asks the agent of one device. Nothing stays open between calls except while ``start`` is being read.
+    """Asks the agent of one device. No connection stays open between calls, except while ``start`` is being read.
 
-    Every method raises ``NoAgent`` where no agent listens, and the errors of the ``Agent`` method that it stands for.
+    Every method raises ``NoAgent`` if no agent listens, and the errors of the ``Agent`` method of the same name.
     """
 
     def __init__(self, device: Path) -> None:
-        """Speak to the agent of the device in this folder."""
+        """Address the agent of the device in this folder."""
         self._device = device
 
     def status(self) -> AgentStatus:
-        """Ask how the agent is."""
+        """Return the state of the agent."""
         return self._ask(AskStatus(), StatusIs).status
 
     def start(self, request: SessionRequest) -> Generator[StartUpdate, None, None]:
         """Create a session and call devices into it, live.
 
-        Ends after ``Settled``. A reader that stops (closes the iterator, or ends) at ``Started``, the first line, has
-        called nobody, and the session is closed again; one that stops later leaves the invites open. It waits for the
+        Ends after ``Settled``. If the reader stops (closes the iterator, or ends) at ``Started``, the first line, no
+        device is called and the session is closed again; if it stops later, the invites stay open. It waits for the
         next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or ``HubUnreachable``
-        at the first step; no session then exists. Raises ``ControlFailed`` where the reader left ``Started`` lying.
+        at the first step; no session then exists. Raises ``ControlFailed`` if the reader does not go on after
+        ``Started``.
         """
         with self._lines(StartRequest(session=request)) as (lines, connection):
             for line in lines:
                 if not isinstance(line, Started | TargetUpdate | Settled):
                     raise as_error(line)
-                # Once it is under way, a person may take days to answer.
+                # From here on a person may take days to answer.
                 connection.settimeout(None)
                 yield line
                 if isinstance(line, Settled):
@@ -97,7 +98,7 @@ class ControlClient:
         self._ask(Cancel(session=session), Done)
 
     def sessions(self) -> tuple[SessionView, ...]:
-        """List the sessions that the agent holds."""
+        """Return the sessions that the agent holds."""
         return self._ask(AskSessions(), SessionsAre).sessions
 
     def leave(self, session: SessionId) -> None:
@@ -109,7 +110,7 @@ class ControlClient:
         self._ask(EndSession(session=session), Done)
 
     def inbox(self) -> tuple[InboxEntry, ...]:
-        """List the invites that wait for the person."""
+        """Return the invites that wait for the person."""
         return self._ask(AskInbox(), InboxIs).invites
 
     def accept(self, invite: str) -> InboxEntry:
@@ -121,11 +122,11 @@ class ControlClient:
         return self._ask(Decline(invite=invite), InboxIs).invites[0]
 
     def notify(self) -> None:
-        """Tell the agent that statements were made, so that it publishes them; quiet where no agent runs."""
+        """Have the agent publish new statements; does nothing if no agent runs."""
         try:
             self._ask(Notify(), Done)
         except NoAgent:
-            # The next connect of whichever process publishes them.
+            # The next process that connects publishes them.
             return
 
     def _ask(self, request: AnyRequest, result: type[T]) -> T:
@@ -147,7 +148,7 @@ class ControlClient:
             except TimeoutError:
                 raise HubUnreachable("the agent did not answer in time") from None
             except ConnectionError:
-                raise NoAgent("the agent hung up") from None
+                raise NoAgent("the agent closed the connection") from None
 
     def _connect(self) -> socket.socket:
         holder = read_holder(self._device / LOCK_FILE)
@@ -164,11 +165,11 @@ class ControlClient:
 
 
 def _go_ahead(connection: socket.socket) -> None:
-    """Say that the reader came back for more than ``Started``, and so has taken it."""
+    """Confirm that the reader has taken ``Started``."""
     try:
         connection.sendall(msgspec.json.encode(GoAhead()) + b"\n")
     except ConnectionError:
-        # The agent hung up, and the last line that it left to be read says why.
+        # The agent closed the connection, and its last line says why.
         return
 
 

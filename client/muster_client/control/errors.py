@@ -1,4 +1,4 @@
-"""The library's errors as lines of the control socket, and back: what the agent raises, its command line raises too."""
+"""The library's errors as lines of the control socket, and back: the client raises what the agent raised."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ _TO_ERROR: dict[type[ControlLine], Callable[[Any], MusterError]] = {
 
 
 def as_line(error: MusterError) -> AnyLine:
-    """Give the line that says this error."""
+    """Return the line for an error."""
     for kind in type(error).__mro__:
         if kind in _TO_LINE:
             return _TO_LINE[kind](error)
@@ -58,6 +58,6 @@ def as_line(error: MusterError) -> AnyLine:
 
 
 def as_error(line: AnyLine) -> MusterError:
-    """Give the error that a line says; also for one that was not to be expected here."""
+    """Return the error for a line, also for an unexpected one."""
     make = _TO_ERROR.get(type(line))
     return make(line) if make is not None else ControlFailed("the agent answered with something else")

@@ -1,4 +1,4 @@
-"""The lock that makes a device have one agent at a time; it ends with its process, however that ends."""
+"""The lock that lets a device have one agent at a time. The system releases it when the process ends."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ MAX_LOCK_BYTES = 4096
 
 
 class Holder(Struct, frozen=True):
-    """Who holds the lock, and where its control socket is; written into the lock file for command lines to read."""
+    """The process that holds the lock, and its control socket; command lines read it from the lock file."""
 
     pid: int
     socket: str | None = None
@@ -24,7 +24,7 @@ class Holder(Struct, frozen=True):
 
 @contextmanager
 def agent_lock(path: Path, socket: Path | None) -> Iterator[None]:
-    """Hold the lock on this file; raises ``AgentRunning`` where another process does, ``UnusableData``."""
+    """Hold the lock on this file; raises ``AgentRunning`` if another process holds it, ``UnusableData``."""
     with in_words(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
@@ -46,9 +46,9 @@ def _take(descriptor: int, path: Path) -> None:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Give who wrote into the lock file last, whether it still runs or not; None where nobody did.
+    """Return the last holder of the lock, whether it still runs or not, or None if there was none.
 
-    Raises ``UnusableData`` where there is something that cannot be read.
+    Raises ``UnusableData`` if the file cannot be read.
     """
     try:
         with in_words(path):

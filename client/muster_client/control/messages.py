@@ -1,4 +1,4 @@
-"""What goes over the local control socket: JSON lines, each a request, a result or an update."""
+"""The messages of the local control socket: JSON lines, each a request, a result or an update."""
 
 from msgspec import Struct
 
@@ -26,23 +26,23 @@ class StartRequest(ControlRequest, frozen=True, kw_only=True, tag="start"):
 
 
 class GoAhead(ControlRequest, frozen=True, kw_only=True, tag="go_ahead"):
-    """Not a request, but the one line that may follow a start's: its reader has taken ``Started``; call them."""
+    """The second line of a start: the client has taken ``Started``, and the agent may send the invites."""
 
 
 class AskStatus(ControlRequest, frozen=True, kw_only=True, tag="status"):
-    """How is the agent."""
+    """Ask for the state of the agent."""
 
 
 class AskSessions(ControlRequest, frozen=True, kw_only=True, tag="sessions"):
-    """Which sessions does it hold."""
+    """Ask for the sessions that the agent holds."""
 
 
 class AskInbox(ControlRequest, frozen=True, kw_only=True, tag="inbox"):
-    """Which invites wait for the person."""
+    """Ask for the invites that wait for the person."""
 
 
 class Notify(ControlRequest, frozen=True, kw_only=True, tag="notify"):
-    """Statements were made: publish them."""
+    """Have the agent publish new statements."""
 
 
 class Cancel(ControlRequest, frozen=True, kw_only=True, tag="cancel"):
@@ -84,15 +84,15 @@ AnyRequest = (
 
 
 class ControlLine(Struct, frozen=True, kw_only=True, tag_field="is"):
-    """Any line that the agent says."""
+    """Any line that the agent sends."""
 
 
 class Done(ControlLine, frozen=True, kw_only=True, tag="done"):
-    """It is done."""
+    """The request was carried out."""
 
 
 class StatusIs(ControlLine, frozen=True, kw_only=True, tag="status"):
-    """How the agent is."""
+    """The state of the agent."""
 
     status: AgentStatus
 
@@ -110,31 +110,31 @@ class InboxIs(ControlLine, frozen=True, kw_only=True, tag="inbox"):
 
 
 class Started(ControlLine, frozen=True, kw_only=True, tag="started"):
-    """The session exists."""
+    """The first line of a start: the session exists."""
 
     session: SessionView
 
 
 class TargetUpdate(ControlLine, frozen=True, kw_only=True, tag="target"):
-    """A target came further."""
+    """The state of a called device changed."""
 
     target: Target
 
 
 class Settled(ControlLine, frozen=True, kw_only=True, tag="settled"):
-    """Every target joined or refused, or the session ended: the last line of a start."""
+    """The last line of a start: every target joined or refused, or the session ended."""
 
     session: SessionView
 
 
 class NotTrustedLine(ControlLine, frozen=True, kw_only=True, tag="not_trusted"):
-    """No session was made: these peers cannot be called."""
+    """``NotTrusted``: no session was created, as these peers cannot be called."""
 
     obstacles: tuple[Obstacle, ...]
 
 
 class InvalidLine(ControlLine, frozen=True, kw_only=True, tag="invalid"):
-    """No session was made: the request is wrong."""
+    """``InvalidRequest``: no session was created, as the request is invalid."""
 
     reason: Reason
     detail: str
@@ -142,7 +142,7 @@ class InvalidLine(ControlLine, frozen=True, kw_only=True, tag="invalid"):
 
 
 class NotCreated(ControlLine, frozen=True, kw_only=True, tag="not_created"):
-    """No session was made."""
+    """``SessionRefused``: no session was created."""
 
     reason: Reason
     sayer: Sayer
@@ -157,7 +157,7 @@ class RefusedLine(ControlLine, frozen=True, kw_only=True, tag="refused"):
 
 
 class UnreachableLine(ControlLine, frozen=True, kw_only=True, tag="unreachable"):
-    """The hub could not be asked."""
+    """The hub could not be reached."""
 
     sentence: str
     trouble: Trouble = Trouble.HUB_UNREACHABLE
@@ -170,13 +170,13 @@ class UnknownSessionLine(ControlLine, frozen=True, kw_only=True, tag="unknown_se
 
 
 class UnknownInviteLine(ControlLine, frozen=True, kw_only=True, tag="unknown_invite"):
-    """No open invite is called this."""
+    """No open invite has this id."""
 
     sentence: str
 
 
 class FailedLine(ControlLine, frozen=True, kw_only=True, tag="failed"):
-    """Something that has no type of its own."""
+    """An error that has no type of its own."""
 
     sentence: str
 

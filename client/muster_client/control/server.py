@@ -52,9 +52,9 @@ from muster_protocol.reasons import Sayer
 
 MAX_CONTROL_CLIENTS = 16
 REQUEST_TIMEOUT_S = 5.0
-"""How long a command line may take to say what it wants."""
+"""How long a command line may take to send its request."""
 GO_AHEAD_TIMEOUT_S = 60.0
-"""How long it may take over the session that was made for it, before that is closed again."""
+"""How long a command line may take to confirm its new session, before that is closed again."""
 MAX_SOCKET_PATH_BYTES = 100
 """A Unix socket's address holds 104 bytes on macOS, 108 on Linux."""
 
@@ -62,9 +62,9 @@ _log = structlog.get_logger("muster.control")
 
 
 def socket_path(device: Path) -> Path:
-    """Say where the control socket is: beside the data, or where that path is too long, in a folder of this user.
+    """Return the path of the control socket: beside the data, or if that is too long, in a temporary folder.
 
-    Raises ``UnusableData`` where that folder is somebody else's.
+    Raises ``UnusableData`` if another user owns or can read that folder.
     """
     beside = (device / SOCKET_FILE).absolute()
     if len(os.fsencode(beside)) <= MAX_SOCKET_PATH_BYTES:
@@ -73,15 +73,17 @@ def socket_path(device: Path) -> Path:
     with in_words(folder):
         make_private_folder(folder)
         if folder.stat().st_uid != os.getuid() or readable_by_others(folder):
-            raise UnusableData(f"{folder} is somebody else's; give the device a shorter path, or name another TMPDIR")
+            raise UnusableData(
+                f"{folder} belongs to another user; give the device a shorter path, or set another TMPDIR"
+            )
     return folder / f"{sha256(os.fsencode(beside)).hexdigest()[:16]}.sock"
 
 
 class Controlled(Protocol):
-    """What command lines ask of an agent; ``Agent`` documents each of these."""
+    """The part of an agent that command lines use; ``Agent`` documents each method."""
 
     def status(self) -> AgentStatus:
-        """Return how the agent is."""
+        """Return the state of the agent."""
 
     def sessions(self) -> tuple[Session, ...]:
         """Return the sessions of this process."""
@@ -99,14 +101,14 @@ class Controlled(Protocol):
         """Decline an invite."""
 
     def notify(self) -> None:
-        """Look for what another process of the device did."""
+        """Check for changes by another process of the device."""
 
     async def create_session(self, request: SessionRequest) -> Session:
-        """Create a session without calling anyone."""
+        """Create a session without calling any device."""
 
 
 class ControlServer:
-    """Answers command lines of the same user, each connection one request."""
+    """Answers command lines of the same user, one request for each connection."""
 
     def __init__(self, agent: Controlled, beside: Companions) -> None:
         self._agent = agent
@@ -115,7 +117,7 @@ class ControlServer:
 
     @asynccontextmanager
     async def listening(self, path: Path) -> AsyncIterator[None]:
-        """Listen for as long as the block runs; raises ``UnusableData`` where the socket cannot be made."""
+        """Listen for as long as the block runs; raises ``UnusableData`` if the socket cannot be made."""
         with in_words(path):
             bound = _bind(path)
         server = await asyncio.start_unix_server(self._accept, sock=bound, limit=MAX_LINE_BYTES)
@@ -172,7 +174,7 @@ class ControlServer:
         finally:
             if not taken:
                 self._beside.start(_drop(session))
-        # The calls go on if the command line goes away from here on; only `cancel` withdraws them.
+        # From here on the calls go on without the command line; only `cancel` withdraws them.
         self._beside.start(session.invite(request.targets, purpose=request.purpose))
         waiting = set(request.targets)
         async for update in updates:
@@ -185,9 +187,9 @@ class ControlServer:
         yield Settled(session=session.view())
 
     async def _create(self, request: SessionRequest) -> Session:
-        """Make the session; where the command line goes away meanwhile, nobody wants it, and it is closed again."""
+        """Create the session; if the command line disconnects meanwhile, the session is closed again."""
         made: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
-        # Not cancelled with the request: whatever the hub was asked for has to be taken back.
+        # Not cancelled with the request: a session that the hub created has to be closed.
         self._beside.start(self._make(request, made))
         try:
             return await made
@@ -235,26 +237,29 @@ class ControlServer:
 
 
 async def _drop(session: Session) -> None:
-    """Close a session that was asked for by a command line that heard nothing of it."""
+    """Close a session whose command line disconnected before it knew of the session."""
     try:
         await session.close()
     except (HubUnreachable, HubRefused) as error:
-        # What this process does not hold is closed at the next welcome.
+        # The hub is asked again at the next welcome, since this process no longer holds the session.
         _log.info("session_not_closed", session=session.id[:8], cause=str(error))
         session.end(None, Sayer.DEVICE)
 
 
 async def _in_time(go_ahead: asyncio.Event) -> None:
-    """Wait until the command line has taken the session over; raises ``ControlFailed``."""
+    """Wait until the command line has confirmed the session; raises ``ControlFailed``."""
     try:
         async with asyncio.timeout(GO_AHEAD_TIMEOUT_S):
             await go_ahead.wait()
     except TimeoutError:
-        raise ControlFailed("nobody took the new session over in time; it was closed again") from None
+        raise ControlFailed("the command line did not confirm the new session in time; it was closed again") from None
 
 
 async def _listen(reader: asyncio.StreamReader, go_ahead: asyncio.Event | None) -> None:
-    """Hear a start's go-ahead, and raise once the command line is gone: nobody goes on telling it things for days."""
+    """Wait for a start's go-ahead, and raise ``ConnectionResetError`` once the command line is gone.
+
+    Otherwise the agent would send updates to a closed connection for days.
+    """
     if go_ahead is not None and (line := await reader.readline()):
         msgspec.json.decode(line, type=GoAhead)
         go_ahead.set()
@@ -264,11 +269,11 @@ async def _listen(reader: asyncio.StreamReader, go_ahead: asyncio.Event | None) 
 
 
 def _bind(path: Path) -> socket.socket:
-    """Make the socket, 0600. The agent's lock is held, so an old one there is nobody's."""
+    """Make the socket, 0600. We hold the agent's lock, so an existing socket file is stale."""
     _forget(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # The mode is restricted before anybody can connect: nothing is accepted until the server listens.
+        # The mode is set before any process can connect: nothing is accepted until the server listens.
         bound.bind(str(path))
         path.chmod(PRIVATE_FILE)
     except BaseException:
@@ -282,7 +287,7 @@ def _forget(path: Path) -> None:
 
 
 def _same_user(writer: asyncio.StreamWriter) -> bool:
-    """Tell whether the other end runs as this user. Where the platform cannot say, the file's mode has to do."""
+    """Return whether the other end runs as this user. On a platform that cannot say, the file's mode protects alone."""
     if not hasattr(socket, "SO_PEERCRED"):
         return True
     peer: socket.socket = writer.get_extra_info("socket")

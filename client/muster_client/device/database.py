@@ -42,7 +42,7 @@ CREATE TABLE cards (client TEXT PRIMARY KEY, serial INTEGER NOT NULL, body BLOB 
 -- One-time grants that were spent, and on which invite. Written before the answer leaves.
 CREATE TABLE uses (grant_id BLOB PRIMARY KEY, invite BLOB NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
 
--- Invites: those that wait for the person (outcome NULL), and those answered, until nobody can ask again.
+-- Invites: those that wait for the person (outcome NULL), and those answered, until no peer can ask again.
 CREATE TABLE invites (
     invite BLOB PRIMARY KEY, body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL,
     received_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, outcome TEXT
@@ -65,7 +65,7 @@ _DAMAGED = {
 
 
 def damaged(what: str) -> UnusableData:
-    """Say that what this program wrote is not there as it was written."""
+    """Return the error for data that are not as this program wrote them."""
     mended = "put the whole folder back from a backup, or move it away and run `muster init`"
     return UnusableData(f"the device's data are damaged: {what}; {mended}")
 
@@ -86,7 +86,7 @@ def _in_words(cursor: sqlite3.Cursor) -> Iterator[None]:
 
 
 class _Cursor(sqlite3.Cursor):
-    """Says of a disk that takes nothing, or gives back something else, what it is, whichever row met it."""
+    """Cursor that turns SQLite's disk and corruption errors into ``DataNotWritten`` and ``UnusableData``."""
 
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
@@ -105,7 +105,7 @@ class _Cursor(sqlite3.Cursor):
 
 
 class _DatabaseConnection(sqlite3.Connection):
-    """A connection whose cursors speak in words."""
+    """Connection whose cursors raise the library's own errors."""
 
     @override
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
@@ -113,10 +113,10 @@ class _DatabaseConnection(sqlite3.Connection):
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open or make the database, 0600.
+    """Open the database, 0600, or create it.
 
-    Raises ``NewerData`` where a newer version of Muster wrote it, ``UnusableData`` where it is damaged,
-    ``DataNotWritten`` where the disk is full. What the connection executes raises the last two as well.
+    Raises ``NewerData`` if a newer version of Muster wrote it, ``UnusableData`` if it is damaged, ``DataNotWritten`` if
+    the disk is full. The queries of the connection raise the last two as well.
     """
     create_private(path)
     connection = sqlite3.connect(
@@ -152,7 +152,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Hold the write lock from the first read on, so that two processes never decide over the same state."""
+    """Hold the write lock from the first read on, so that two processes never decide by the same state."""
     if connection.in_transaction:
         yield
         return
@@ -172,6 +172,6 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 
 
 def changes_by_others(connection: sqlite3.Connection) -> int:
-    """Give a number that changes when another connection, of this or another process, commits."""
+    """Return a number that changes when another connection, of this or another process, commits."""
     (version,) = connection.execute("PRAGMA data_version").fetchone()
     return int(version)

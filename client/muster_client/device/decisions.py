@@ -1,4 +1,4 @@
-"""This device's own decision: `decide` over its own store, when it calls and when it answers (SPEC.md section 6)."""
+"""This device's own decisions: `decide` over its data, when it calls and when it answers (SPEC.md section 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from muster_protocol.signed import read
 
 @dataclass(frozen=True, slots=True)
 class OwnFacts:
-    """What this device holds: whom it pinned, what it granted, and what it can do."""
+    """What this device knows: its pins, its grants, and what it and its peers can do."""
 
     client: ClientId
     fingerprint: Fingerprint
@@ -26,16 +26,16 @@ class OwnFacts:
     grants: Mapping[ClientId, GrantFacts]
     compatibility: Compatibility
     peers: Mapping[ClientId, Compatibility]
-    """What is known of peers, from their verified cards."""
+    """What peers can do, by their verified cards."""
 
 
 def pins_of(trusts: Sequence[Held]) -> dict[ClientId, Fingerprint]:
-    """Give whom these statements trust, and under which key."""
+    """Return the peers that these statements trust, each with the fingerprint of its key."""
     return {held.peer: read(held.signed, Trust).peer_key for held in trusts if held.kind is Kind.TRUST}
 
 
 def grants_of(statements: Sequence[Held], spent: frozenset[GrantId]) -> dict[ClientId, GrantFacts]:
-    """Give what these statements say about automatic joins, peer by peer."""
+    """Return the grant in these statements for each peer."""
     return {held.peer: _facts(held, spent) for held in statements}
 
 
@@ -85,7 +85,7 @@ def decide_outgoing(
 
 
 def decide_incoming(own: OwnFacts, invite: Invite, standing: Reason | None, now: TimeMs) -> Decision:
-    """Judge whether this device may answer yes to an invite that verified, as far as it can know."""
+    """Decide whether this device may accept a verified invite, as far as it can know."""
     call = Call(
         creator=invite.sender,
         target=own.client,

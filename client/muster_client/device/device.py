@@ -1,7 +1,7 @@
-"""A device's own data: identity, trust, grants, and what it must not forget (SPEC.md sections 1 and 2).
+"""A device's own data: identity, trust, grants and durable state (SPEC.md sections 1 and 2).
 
 Every call is synchronous and cheap, and safe beside another process of the same device: a decision and the write that
-follows it share one transaction. Nothing here speaks to the hub.
+follows it share one transaction. Nothing here uses the network.
 """
 
 import sqlite3
@@ -44,12 +44,12 @@ PROTOCOL = ProtocolRange(1, 1)
 
 
 def now_ms() -> TimeMs:
-    """Give the wall clock in ms since 1970."""
+    """Return the time of the wall clock in ms since 1970."""
     return TimeMs(time.time_ns() // 1_000_000)
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):
-    """What a device was set up with. ``name`` is shown to its own person alone."""
+    """The settings of a device. ``name`` is shown only to its own person."""
 
     hub_url: str
     insecure: bool = False
@@ -69,10 +69,10 @@ class Device(TrustBook):
         super().__init__(identity, database, clock)
         self.path = path
         self.clock = clock
-        """The wall clock, in ms since 1970, that everything of this device is dated by."""
+        """The wall clock, in ms since 1970, that dates everything of this device."""
         self._meta = Meta(database)
         self._read_all()
-        self._statements.sign_anew(identity.key)
+        self._statements.sign_again(identity.key)
 
     @classmethod
     def create(
@@ -86,9 +86,9 @@ class Device(TrustBook):
         insecure: bool = False,
         clock: Callable[[], TimeMs] = now_ms,
     ) -> Self:
-        """Make a new device with a new identity in a folder of its own, 0700.
+        """Create a device with a new identity in a folder of its own, 0700.
 
-        Raises ``DeviceExists``, ``BadHubUrl``, ``UnusableData`` where the folder cannot be used.
+        Raises ``DeviceExists``, ``BadHubUrl``, ``UnusableData`` if the folder cannot be used.
         """
         parse_hub_url(hub_url, insecure=insecure)
         settings = DeviceSettings(hub_url=hub_url, insecure=insecure, name=name, app=app, app_version=app_version)
@@ -119,7 +119,7 @@ class Device(TrustBook):
             raise
 
     def _read_all(self) -> None:
-        """Read what is there: data edited by hand, or restored in part, are told now and not in the middle of a call.
+        """Read all data, so that damage by hand or a partial restore is found now and not in the middle of a call.
 
         Raises ``UnusableData``.
         """
@@ -148,11 +148,11 @@ class Device(TrustBook):
 
     @property
     def settings(self) -> DeviceSettings:
-        """What the device was set up with."""
+        """The device's settings."""
         return self._meta.settings(DeviceSettings)
 
     def configure(self, settings: DeviceSettings) -> None:
-        """Change what the device was set up with; raises ``BadHubUrl``. Another hub is pinned anew."""
+        """Replace the settings; raises ``BadHubUrl``. Another hub is pinned at its first connect."""
         address = parse_hub_url(settings.hub_url, insecure=settings.insecure)
         with transaction(self._db):
             if address.origin != self.address.origin:
@@ -161,7 +161,7 @@ class Device(TrustBook):
             self._meta.put_settings(settings)
 
     def card(self) -> Signed:
-        """Give the device's card: the same bytes until something in it changes."""
+        """Return the device's card: the same bytes until something in it changes."""
         with transaction(self._db):
             held = self._statements.get(Topic.CARD)
             if held is not None and self._describes(read(held.signed, Card)):
@@ -188,36 +188,36 @@ class Device(TrustBook):
         return says == (self.key.public, mine.protocol, mine.app, mine.app_version, mine.modes)
 
     def rotate(self) -> Fingerprint:
-        """Change the identity key. Key and chain change in one step on disk; live trust and grants are signed anew.
+        """Change the identity key. Key and chain change in one step on disk; live trust and grants are signed again.
 
         Raises ``ValueError`` after 32 rotations. Other processes of the device must be started again.
         """
         identity = self._identity.rotated(self._statements.allocate())
         write_identity(self.path / KEY_FILE, identity)
         self._identity = identity
-        self._statements.sign_anew(identity.key)
+        self._statements.sign_again(identity.key)
         return identity.key.fingerprint
 
     # -- the hub ------------------------------------------------------------------------------------------------------
 
     @property
     def hub_url(self) -> str:
-        """The hub's URL as it was set up."""
+        """The hub's URL in the settings."""
         return self.settings.hub_url
 
     @property
     def address(self) -> HubAddress:
-        """The hub's URL and the origin that is signed for."""
+        """The hub's URL, and the origin that connect signatures cover."""
         mine = self.settings
         return parse_hub_url(mine.hub_url, insecure=mine.insecure)
 
     @property
     def pinned_hub(self) -> Fingerprint | None:
-        """The fingerprint of the hub's key, once one was pinned."""
+        """The pinned fingerprint of the hub's key, or None."""
         return self._meta.pinned_hub()
 
     def pin_hub(self, fingerprint: Fingerprint) -> None:
-        """Speak to the hub with this key and no other."""
+        """Pin this key: from now on the device connects to no hub with another one."""
         self._meta.pin_hub(fingerprint)
 
     @property
@@ -226,49 +226,49 @@ class Device(TrustBook):
         return self._meta.authority()
 
     def trust_authority(self, pem: str | None) -> None:
-        """Trust these certificates, and no others, for the hub's TLS; a running agent does so at its next connect."""
+        """Trust only these certificates for the hub's TLS; a running agent does so at its next connect."""
         self._meta.trust_authority(pem)
 
     def note_confirmed(self) -> None:
-        """Note that the person said that these data are the only copy; a running agent notices and asks the hub."""
+        """Record that the person confirmed these data as the only copy; a running agent then asks the hub again."""
         self._meta.note_confirmed(self._clock())
 
     def token(self) -> Token | None:
-        """Give the continuity token to show at the next connect; for the agent alone."""
+        """Return the continuity token to show at the next connect; for the agent alone."""
         return self._meta.token()
 
     def keep_token(self, token: Token) -> None:
-        """Write a continuity token down, on disk before this returns."""
+        """Store a continuity token; it is on disk when this returns."""
         self._meta.keep_token(token)
 
-    # -- what the hub holds of this device ----------------------------------------------------------------------------
+    # -- statements at the hub ----------------------------------------------------------------------------------------
 
     def unpublished(self) -> list[Held]:
-        """Give the statements that the hub has not acknowledged, in the order to send them."""
+        """Return the statements that the hub has not acknowledged, in the order to send them."""
         self.card()
         return self._statements.unpublished()
 
     def unpublished_count(self) -> int:
-        """Count those statements, and write nothing."""
+        """Return the number of those statements, without any write."""
         return len(self._statements.unpublished())
 
     def acknowledged(self, serial: int) -> None:
-        """Note that the hub has this statement on disk."""
+        """Record that the hub has this statement on disk."""
         self._statements.acknowledged(serial)
 
     def hub_holds(self, newest: int) -> None:
-        """Note the newest serial that the hub holds; what is newer counts as unpublished, also after its restore."""
+        """Record the newest serial that the hub holds; what is newer counts as unpublished, also after its restore."""
         self._statements.hub_holds(newest)
 
     def synced(self) -> int:
-        """Give the serial after which to ask the hub for this device's own statements."""
+        """Return the serial after which to ask the hub for this device's own statements."""
         return self._statements.synced()
 
     def apply_own(self, kind: Kind, statement: Signed) -> Verdict:
-        """Take in an own statement that the hub sent back; raises ``Refused`` for one that is not this device's.
+        """Apply an own statement that the hub sent back; raises ``Refused`` for one that is not this device's.
 
-        One that these data did not know shows that they are older than what the hub saw: whatever one-time grant they
-        hold may have been used since, and counts as spent.
+        An unknown one shows that these data are older than the hub's: every one-time grant in them may have been used
+        since, and counts as spent.
         """
         with transaction(self._db):
             verdict = self._statements.apply(kind, statement, self.client, self.key.public)
@@ -282,11 +282,11 @@ class Device(TrustBook):
                 self.invites.spend(grant.grant, _NO_INVITE)
 
     def mark_synced(self, serial: int) -> None:
-        """Note that all own statements up to this serial, as the hub holds them, were taken in."""
+        """Record that all own statements at the hub up to this serial are known here."""
         self._statements.mark_synced(serial)
 
     def changes_by_others(self) -> int:
-        """Give a number that changes when another process of the device wrote something."""
+        """Return a number that changes when another process of the device wrote something."""
         return changes_by_others(self._db)
 
     # -- decisions ----------------------------------------------------------------------------------------------------
@@ -323,11 +323,11 @@ class Device(TrustBook):
         )
 
     def decide_incoming(self, invite: Invite, standing: Reason | None = None) -> Decision:
-        """Judge over own data whether this device may say yes to an invite that verified."""
+        """Decide over this device's own data whether it may accept a verified invite."""
         return decisions.decide_incoming(self._facts(), invite, standing, self._clock())
 
     def spend(self, invite: Invite, standing: Reason | None = None) -> Reason | None:
-        """Judge an automatic invite and spend a one-time grant on it, durably, in one step; None is yes."""
+        """Decide on an automatic invite, and spend a one-time grant on it, in one durable step; None: accept."""
         with transaction(self._db):
             reason = self.decide_incoming(invite, standing).reason
             if reason is not None:
@@ -351,8 +351,8 @@ class Device(TrustBook):
 
 
 def _check_unused(path: Path, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
-    """Keep a new key away from what another one said, whose file is gone; raises ``UnusableData``."""
+    """Check that no statements of an earlier key, whose file is lost, are here; raises ``UnusableData``."""
     if StatementStore(database, clock).all():
         raise UnusableData(
-            f"{path} has the data of a device whose key file is gone; put it back, or move the folder away"
+            f"{path} has the data of a device whose key file is missing; put it back, or move the folder away"
         )

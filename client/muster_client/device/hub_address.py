@@ -1,4 +1,4 @@
-"""The hub's address as a device dials it (SPEC.md section 3)."""
+"""The address of a hub, as a device dials it (SPEC.md section 3)."""
 
 import ipaddress
 import re
@@ -14,14 +14,14 @@ _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 @dataclass(frozen=True, slots=True)
 class HubAddress:
-    """A URL to dial, and the origin that the connect signature covers: scheme, host, and a port that is not usual."""
+    """A URL to dial, and the origin that the connect signature covers: scheme, host, and any non-default port."""
 
     url: str
     origin: str
 
 
 def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
-    """Read a hub's URL; ``insecure`` allows ``ws://`` to other machines. Raises ``BadHubUrl``."""
+    """Parse a hub's URL; ``insecure`` allows ``ws://`` to other machines. Raises ``BadHubUrl``."""
     try:
         parts = urlsplit(text.strip())
         port = parts.port
@@ -46,7 +46,7 @@ def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
 
 
 def is_host(host: str) -> bool:
-    """Tell whether ``host`` is an address, or a name that can be looked up at all."""
+    """Return whether ``host`` is an address or a well-formed name."""
     if ":" in host:
         return _is_address(host)
     try:
@@ -65,7 +65,7 @@ def _is_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether ``host`` is this machine itself, by name or by number."""
+    """Return whether ``host`` is this machine itself, by name or by address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -49,7 +49,7 @@ class Identity:
         return client_id(self.genesis.alg, self.genesis.public)
 
     def rotated(self, serial: Serial) -> "Identity":
-        """Give the identity under a new key; raises ``ValueError`` after 32 rotations."""
+        """Return this identity under a new key; raises ``ValueError`` after 32 rotations."""
         if len(self.rotations) == MAX_ROTATIONS:
             raise ValueError(f"a device's key changes {MAX_ROTATIONS} times at most")
         secret = os.urandom(SECRET_BYTES)
@@ -71,7 +71,7 @@ def write_identity(path: Path, identity: Identity) -> None:
 
 
 def read_identity(path: Path) -> Identity:
-    """Read the key file; raises ``UnsafeKeyFile`` where others can read it or it is not one, ``FileNotFoundError``."""
+    """Read the key file; raises ``UnsafeKeyFile`` if others can read it or it is damaged, ``FileNotFoundError``."""
     if readable_by_others(path):
         raise UnsafeKeyFile(f"{path} can be read by others; run: chmod {PRIVATE_FILE:o} {path}")
     with path.open("rb") as file:
@@ -81,7 +81,7 @@ def read_identity(path: Path) -> Identity:
     try:
         return _parse(data.removeprefix(HEADER))
     except (Refused, ValueError, binascii.Error):
-        # The cause is left out: it could quote what stands in the file.
+        # Without the cause, which could quote the content of the file.
         raise UnsafeKeyFile(
             f"{path} is damaged; put it back from a backup, or move its folder away and run `muster init`"
         ) from None

@@ -1,4 +1,4 @@
-"""What this device must remember of invites: those that wait for its person, those answered, and one-time uses."""
+"""The device's durable memory of invites: waiting ones, answered ones, and uses of one-time grants."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
 MAX_INBOX = 64
-"""Invites that wait for the person; more are declined."""
+"""Invites that may wait for the person; further ones are declined."""
 KEPT_AFTER_MS = 60 * 60 * 1000
-"""How long past its end an invite is remembered, for a peer whose clock is behind."""
+"""How long an invite is remembered after it expired, for a peer whose clock is behind."""
 ACCEPTED = "accepted"
 
 _COLUMNS = "body, signer, signature, received_ms, expires_ms, outcome"
@@ -23,7 +23,7 @@ _COLUMNS = "body, signer, signature, received_ms, expires_ms, outcome"
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An invite that came, and what was said to it: None (it waits), ``accepted``, or a reason."""
+    """An invite and its outcome: None (it waits), ``accepted``, or a reason."""
 
     signed: Signed
     invite: Invite
@@ -33,12 +33,12 @@ class Remembered:
 
     @property
     def refused(self) -> Reason | None:
-        """The reason of a refusal that was given."""
+        """The reason with which it was refused, or None."""
         return None if self.outcome in {None, ACCEPTED} else Reason(self.outcome)
 
     @property
     def entry(self) -> InboxEntry:
-        """The invite as people see it."""
+        """The invite as an entry of the inbox."""
         return InboxEntry(
             id=self.invite.invite.hex(),
             creator=self.invite.sender,
@@ -60,16 +60,16 @@ def _remembered(row: _Row) -> Remembered:
 
 
 class Invites:
-    """Invites and uses in the device's database."""
+    """The invites and uses in the device's database."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
         self._db = connection
         self._clock = clock
 
     def remember(self, signed: Signed, invite: Invite, outcome: str | None) -> bool:
-        """Write down an invite, once; False where the inbox is full.
+        """Store an invite once, and return False if the inbox is full.
 
-        It is kept for as long as it says that it lives, counted from now by this device's own clock.
+        It is kept for its own lifetime, counted from now by this device's clock.
         """
         now = self._clock()
         expires_ms = now + (invite.expires_at - invite.at)
@@ -89,18 +89,18 @@ class Invites:
         self._db.execute("DELETE FROM invites WHERE expires_ms < ?", (now - KEPT_AFTER_MS,))
 
     def get(self, invite: InviteId) -> Remembered | None:
-        """Give what is remembered of an invite."""
+        """Return an invite, or None if it is unknown."""
         query = f"SELECT {_COLUMNS} FROM invites WHERE invite = ?"  # noqa: S608
         row = self._db.execute(query, (invite,)).fetchone()
         return None if row is None else _remembered(row)
 
     def waiting(self) -> list[Remembered]:
-        """Give the invites that wait for the person and are not over by this device's clock, oldest first."""
+        """Return the invites that wait for the person and have not expired by this device's clock, oldest first."""
         query = f"SELECT {_COLUMNS} FROM invites WHERE outcome IS NULL AND expires_ms > ? ORDER BY received_ms"  # noqa: S608
         return [_remembered(row) for row in self._db.execute(query, (self._clock(),))]
 
     def find(self, beginning: str) -> Remembered:
-        """Find a waiting invite by the beginning of its id in hex; raises ``UnknownInvite``."""
+        """Return the waiting invite whose id in hex begins like this; raises ``UnknownInvite``."""
         typed = beginning.strip().lower()
         found = [one for one in self.waiting() if typed and one.entry.id.startswith(typed)]
         if len(found) != 1:
@@ -108,15 +108,15 @@ class Invites:
         return found[0]
 
     def settle(self, invite: InviteId, outcome: str) -> bool:
-        """Write down what was said to a waiting invite; False where somebody said something already."""
+        """Store the outcome of a waiting invite, and return False if it already has one."""
         query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome IS NULL"
         return self._db.execute(query, (outcome, invite)).rowcount == 1
 
     def spend(self, grant: GrantId, invite: InviteId) -> bool:
-        """Spend a one-time grant on an invite, durably; False where it was spent before, on whatever."""
+        """Spend a one-time grant on an invite, durably, and return False if it was spent before."""
         query = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?)"
         return self._db.execute(query, (grant, invite, self._clock())).rowcount == 1
 
     def spent(self) -> frozenset[GrantId]:
-        """Give the one-time grants that were spent."""
+        """Return the one-time grants that were spent."""
         return frozenset(GrantId(grant) for (grant,) in self._db.execute("SELECT grant_id FROM uses"))

@@ -26,7 +26,7 @@ class Meta:
         self._db = connection
 
     def read_all(self, struct: type[Struct]) -> None:
-        """Read every value; raises what reading one raises, and ``ValueError`` for a pin that is none."""
+        """Read every value; raises what reading one raises, and ``ValueError`` for a pin of the wrong length."""
         self.settings(struct)
         self.token()
         self.authority()
@@ -42,7 +42,7 @@ class Meta:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def settings(self, struct: type[T]) -> T:
-        """Give the settings; raises ``LookupError`` where none were put."""
+        """Return the settings; raises ``LookupError`` if there are none."""
         value = self._get(SETTINGS)
         if value is None:
             raise LookupError("the device's settings are missing")
@@ -53,7 +53,7 @@ class Meta:
         self._put(SETTINGS, encode(settings))
 
     def pinned_hub(self) -> Fingerprint | None:
-        """Give the hub's pin."""
+        """Return the hub's pin."""
         value = self._get(PINNED_HUB)
         return None if value is None else Fingerprint(value)
 
@@ -62,7 +62,7 @@ class Meta:
         self._put(PINNED_HUB, fingerprint)
 
     def authority(self) -> str | None:
-        """Give the certificates, PEM, that this device trusts for its hub's TLS."""
+        """Return the certificates, PEM, that this device trusts for its hub's TLS."""
         value = self._get(AUTHORITY)
         return None if value is None else value.decode()
 
@@ -74,15 +74,15 @@ class Meta:
             self._put(AUTHORITY, pem.encode())
 
     def forget_hub(self) -> None:
-        """Drop what belongs to one hub: its pin and the token that it gave."""
+        """Delete what belongs to one hub: its pin and its continuity token."""
         self._db.execute("DELETE FROM meta WHERE name IN (?, ?)", (PINNED_HUB, TOKEN))
 
     def note_confirmed(self, at: TimeMs) -> None:
-        """Note when the person last said that these data are the only copy in use."""
+        """Record when the person last confirmed these data as the only copy in use."""
         self._put(CONFIRMED, str(at).encode())
 
     def token(self) -> Token | None:
-        """Give the continuity token."""
+        """Return the continuity token."""
         value = self._get(TOKEN)
         return None if value is None else convert(unpack(value), Token)
 

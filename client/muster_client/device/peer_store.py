@@ -1,4 +1,4 @@
-"""Peers in the device's database: what their person calls them, and the cards that they showed."""
+"""The peers in the device's database: their nicknames and their cards."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ from muster_protocol.signed import Signed, read
 
 
 class PeerStore:
-    """Nicknames and cards."""
+    """The nicknames and cards of peers."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
 
     def name(self, peer: ClientId, nickname: str, now: TimeMs, *, trusted: frozenset[ClientId]) -> None:
-        """Call a peer this; a name that only a peer of the past has is free. Raises ``BadNickname``."""
+        """Set a peer's nickname; one of a peer that is no longer trusted is free. Raises ``BadNickname``."""
         query = "SELECT client FROM peers WHERE nickname = ? AND client != ?"
         row = self._db.execute(query, (check_nickname(nickname), peer)).fetchone()
         if row is not None:
             if row[0] in trusted:
-                raise BadNickname(f"another device is called {nickname} already")
+                raise BadNickname(f"another device already has the nickname {nickname}")
             self._db.execute("UPDATE peers SET nickname = NULL WHERE client = ?", row)
         self._db.execute(
             "INSERT INTO peers VALUES (?, ?, ?) ON CONFLICT (client) DO UPDATE SET nickname = excluded.nickname",
@@ -37,7 +37,10 @@ class PeerStore:
         )
 
     def learn(self, signed: Signed, peer: ClientId, pin: Fingerprint) -> None:
-        """Keep a card of a peer, if it is its own, under the pinned key, and newer than what is held."""
+        """Store a peer's card if it is newer than the stored one.
+
+        Raises ``Refused`` for a card of another device or with a key that is not pinned.
+        """
         verified = verify_card(signed)
         if verified.card.client != peer:
             raise Refused(Reason.MISMATCH, "another device's card")
@@ -52,18 +55,18 @@ class PeerStore:
         )
 
     def card(self, peer: ClientId) -> Card | None:
-        """Give the newest card of a peer. It was verified when it was learned."""
+        """Return the newest card of a peer; it was verified before it was stored."""
         row = self._db.execute("SELECT body, signer, signature FROM cards WHERE client = ?", (peer,)).fetchone()
         return None if row is None else _card(row)
 
     def compatibilities(self) -> dict[ClientId, Compatibility]:
-        """Give what every peer's card says that it can do."""
+        """Return what every peer can do, by its card."""
         rows = self._db.execute("SELECT body, signer, signature FROM cards")
         cards = [_card(row) for row in rows]
         return {card.client: Compatibility(card.protocol, card.app, card.modes) for card in cards}
 
     def views(self, statements: Sequence[Held], spent: frozenset[GrantId], now: TimeMs) -> list[Peer]:
-        """Give every peer that statements speak of, by name."""
+        """Return every peer that statements are about, sorted by name."""
         names = {ClientId(row[0]): (row[1], TimeMs(row[2])) for row in self._db.execute("SELECT * FROM peers")}
         topics = {(held.topic, held.peer): held for held in statements}
         trusts = [held for held in statements if held.topic is Topic.TRUST]

@@ -1,4 +1,4 @@
-"""The peers of a device as its person knows them: nicknames, pins, grants, and finding one by what people type."""
+"""The nicknames of peers, and the search for a peer by what a person types."""
 
 import difflib
 import re
@@ -9,16 +9,16 @@ from muster_client.views import Peer
 from muster_protocol.ids import ID_CHARS
 
 MAX_NICKNAME_CHARS = 31
-"""One less than a ClientId, so that no nickname looks like one."""
+"""One less than a ClientId has, so that no nickname looks like one."""
 MIN_PREFIX_CHARS = 4
-"""How much of a ClientId must be typed. A nickname's beginning may be shorter."""
+"""How many characters of a ClientId must be typed. The beginning of a nickname may be shorter."""
 MAX_NEAR = 3
 
 _NICKNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
 
 
 def check_nickname(nickname: str) -> str:
-    """Return a nickname that is of the allowed shape; raises ``BadNickname``."""
+    """Return a nickname that is well-formed; raises ``BadNickname``."""
     if _NICKNAME.fullmatch(nickname) is None:
         raise BadNickname(
             f"a nickname has 1 to {MAX_NICKNAME_CHARS} of a-z, 0-9, dot, dash and underscore, a letter or digit first"
@@ -27,7 +27,7 @@ def check_nickname(nickname: str) -> str:
 
 
 def resolve(name: str, peers: Sequence[Peer]) -> Peer:
-    """Find the peer that a person means: a nickname, the unique beginning of one, or of a ClientId.
+    """Return the peer with this nickname, or the unique one whose nickname or ClientId begins like this.
 
     Raises ``UnknownName`` with near matches, ``AmbiguousName``.
     """

@@ -1,4 +1,4 @@
-"""Files that belong to one user alone: written whole or not at all, and refused when others can read them."""
+"""Files of one user: replaced in one step, and refused when other users can read them."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @contextmanager
 def in_words(path: Path) -> Iterator[None]:
-    """Say what the system has against the device's file at ``path``: raises ``DataNotWritten``, ``UnusableData``."""
+    """Turn an ``OSError`` about the device's file at ``path`` into ``DataNotWritten`` or ``UnusableData``."""
     try:
         yield
     except OSError as error:
@@ -23,23 +23,23 @@ def in_words(path: Path) -> Iterator[None]:
             raise DataNotWritten("the disk that holds the device's data is full") from error
         said = (error.strerror or str(error)).lower()
         raise UnusableData(
-            f"{error.filename or path} cannot be used: {said}; see that nothing else is in its place, and it is yours"
+            f"{error.filename or path} cannot be used: {said}; check that it is yours, and that nothing else is there"
         ) from error
 
 
 def make_private_folder(path: Path) -> None:
-    """Create the folder, and those above it, with access for its user only; an existing one is restricted."""
+    """Create the folder, and those above it, with access for its user only; the mode of an existing one is set."""
     path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     path.chmod(PRIVATE_FOLDER)
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file 0600 unless there is one, so that nobody can open it before its mode is restricted."""
+    """Create an empty file with mode 0600 unless there is one, so that it is never open to other users."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE_FILE))
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Put ``data`` in place of the file in one step, on disk before the old content is gone."""
+    """Replace the file's content in one step; the new content is on disk before the old one is gone."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE)
     try:
@@ -63,5 +63,5 @@ def _sync_folder(path: Path) -> None:
 
 
 def readable_by_others(path: Path) -> bool:
-    """Tell whether group or world may read or write the file."""
+    """Return whether group or world may read or write the file."""
     return bool(path.stat().st_mode & OTHERS)

@@ -1,4 +1,4 @@
-"""The device's own statements: serials, the newest about each topic, and what the hub has of them (SPEC.md 2.4)."""
+"""The device's own statements: serials, the newest about each topic, and which ones the hub has (SPEC.md 2.4)."""
 
 import sqlite3
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from muster_protocol.signed import Signed, read, sign, statement_hash, verify
 
 
 class Topic(StrEnum):
-    """What a statement is about; of two on one topic about one peer the higher serial counts."""
+    """The topic of a statement; of two on one topic about one peer the higher serial counts."""
 
     CARD = "card"
     TRUST = "trust"
@@ -28,12 +28,12 @@ class Topic(StrEnum):
 
 
 RESTRICTION = frozenset({Kind.UNTRUST, Kind.REVOCATION})
-"""Kinds that take something back: they go first, wherever several wait."""
+"""Kinds that revoke something: they go first when several wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One statement that counts, and whether the hub acknowledged it."""
+    """One current statement, and whether the hub acknowledged it."""
 
     topic: Topic
     peer: ClientId
@@ -65,14 +65,14 @@ def _held(row: _Row) -> Held:
 
 
 class StatementStore:
-    """Own statements in the device's database. Every method is one transaction at most."""
+    """The own statements in the device's database. Every method is one transaction at most."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
         self._db = connection
         self._clock = clock
 
     def allocate(self) -> Serial:
-        """Take the next serial: no two processes of the device ever get the same one."""
+        """Return the next serial; no two processes of the device ever get the same one."""
         with transaction(self._db):
             (last,) = self._db.execute("SELECT last FROM serials").fetchone()
             serial = next_serial(last, self._clock())
@@ -80,12 +80,12 @@ class StatementStore:
         return serial
 
     def synced(self) -> int:
-        """Give the highest serial up to which this device knows all that the hub holds of it."""
+        """Return the serial up to which this device knows all of its statements at the hub."""
         (synced,) = self._db.execute("SELECT synced FROM serials").fetchone()
         return int(synced)
 
     def mark_synced(self, serial: int) -> None:
-        """Note that nothing of this device up to ``serial`` is unknown here; new serials will be higher."""
+        """Record that nothing of this device up to ``serial`` is unknown here; new serials will be higher."""
         raised = {"serial": serial}
         self._db.execute("UPDATE serials SET synced = max(synced, :serial), last = max(last, :serial)", raised)
 
@@ -98,18 +98,18 @@ class StatementStore:
             raise ValueError("the counters are no numbers")
 
     def get(self, topic: Topic, peer: str = "") -> Held | None:
-        """Give what counts on a topic."""
+        """Return the current statement on a topic, or None."""
         query = f"SELECT {_COLUMNS} FROM statements WHERE topic = ? AND peer = ?"  # noqa: S608 - constant columns
         row = self._db.execute(query, (topic, peer)).fetchone()
         return None if row is None else _held(row)
 
     def all(self, topic: Topic | None = None) -> list[Held]:
-        """Give all that counts, lowest serial first."""
+        """Return all current statements, lowest serial first."""
         query = f"SELECT {_COLUMNS} FROM statements WHERE :topic IS NULL OR topic = :topic ORDER BY serial"  # noqa: S608
         return [_held(row) for row in self._db.execute(query, {"topic": topic})]
 
     def put(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed, *, acknowledged: bool) -> None:
-        """Let a statement count in place of what is held."""
+        """Replace the current statement on a topic."""
         row = (topic, peer, kind, version.serial, version.hash, signed.body, signed.signer, signed.signature)
         query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         with transaction(self._db):
@@ -117,27 +117,27 @@ class StatementStore:
             self._db.execute("UPDATE serials SET last = max(last, ?)", (version.serial,))
 
     def unpublished(self) -> list[Held]:
-        """Give what the hub has not acknowledged: what restricts first, then by serial. One statement comes once."""
+        """Return each statement that the hub has not acknowledged once: restrictions first, then by serial."""
         waiting = {held.version: held for held in self.all() if not held.acknowledged}
         return sorted(waiting.values(), key=lambda held: (held.kind not in RESTRICTION, held.serial))
 
     def hub_holds(self, newest: int) -> None:
-        """Note the newest serial that the hub holds: all above it must be sent (again), as after its restore."""
+        """Record the newest serial at the hub: all above it must be sent, also again after the hub was restored."""
         self._db.execute("UPDATE statements SET acknowledged = 0 WHERE serial > ?", (newest,))
 
     def forget_hub(self) -> None:
-        """Another hub has nothing of this device yet."""
+        """Mark every statement as unknown to the hub, since it is another hub."""
         self._db.execute("UPDATE statements SET acknowledged = 0")
         self._db.execute("UPDATE serials SET synced = 0")
 
     def acknowledged(self, serial: int) -> None:
-        """Note that the hub has the statement with this serial on disk."""
+        """Record that the hub has the statement with this serial on disk."""
         with transaction(self._db):
             self._db.execute("UPDATE statements SET acknowledged = 1 WHERE serial = ?", (serial,))
             self._db.execute("UPDATE serials SET synced = max(synced, ?)", (serial,))
 
     def say(self, body: Card | Governance, key: SigningKey) -> Signed:
-        """Sign a statement of this device and let it count."""
+        """Sign a statement of this device and make it current."""
         signed = sign(body, key)
         version = Version(body.serial, statement_hash(body.KIND, signed.body))
         with transaction(self._db):
@@ -146,7 +146,7 @@ class StatementStore:
         return signed
 
     def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> Verdict:
-        """Take in one of this device's own statements that the hub sent back.
+        """Apply one of this device's own statements that the hub sent back.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
         ``malformed``, ``unsupported``.
@@ -167,10 +167,10 @@ class StatementStore:
             self.put(topic, peer, kind, version, signed, acknowledged=True)
         return compare(None if held is None else held.version, version)
 
-    def sign_anew(self, key: SigningKey) -> None:
-        """Say again, under the current key, whatever a retired key still says: live trust, live grants and ends.
+    def sign_again(self, key: SigningKey) -> None:
+        """Sign again, with the current key, every current statement that a retired key signed.
 
-        Nothing that a retired key signed counts anywhere; the card is made anew when it is next asked for.
+        What a retired key signed counts nowhere. The card is made again when it is next needed.
         """
         with transaction(self._db):
             for held in self.all():
@@ -202,7 +202,7 @@ def _topics(body: Card | Governance) -> list[tuple[Topic, str]]:
         case Trust():
             return [(Topic.TRUST, body.peer)]
         case Untrust():
-            # It ends the grant as well, and must go on doing so once a later trust has taken its other place.
+            # It ends the grant as well, also after a later trust has replaced it on the other topic.
             return [(Topic.TRUST, body.peer), (Topic.GRANT, body.peer)]
         case Grant() | Revocation():
             return [(Topic.GRANT, body.peer)]

@@ -1,4 +1,4 @@
-"""Whom a device trusts and what it grants them: signed statements, and the names that its person gave (SPEC.md 2.6)."""
+"""The peers that a device trusts, its grants to them, and their nicknames: signed statements (SPEC.md 2.6)."""
 
 import os
 import sqlite3
@@ -24,11 +24,11 @@ from muster_protocol.signed import Signed, read
 from muster_protocol.words import words
 
 DEFAULT_GRANT_MS = 90 * 24 * 3600 * 1000
-"""How long a grant lasts unless told otherwise: 90 days."""
+"""How long a grant lasts by default: 90 days."""
 
 
 class TrustBook:
-    """A device's identity, and what it says about others. Every change is a statement that the hub will be told."""
+    """A device's identity, and its statements about others. Every change is a statement for the hub."""
 
     def __init__(self, identity: Identity, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
         self._identity = identity
@@ -37,11 +37,11 @@ class TrustBook:
         self._statements = StatementStore(database, clock)
         self._peers = PeerStore(database)
         self.invites = Invites(database, clock)
-        """What is remembered of invites and one-time uses; for the agent."""
+        """The invites and the uses of one-time grants; for the agent."""
 
     @property
     def client(self) -> ClientId:
-        """The device's name for ever."""
+        """The device's id, which never changes."""
         return self._identity.client
 
     @property
@@ -60,7 +60,7 @@ class TrustBook:
         return words(self.fingerprint)
 
     def trust(self, peer: ClientId, fingerprint: Fingerprint, nickname: str) -> Signed:
-        """Trust a peer under the key with this fingerprint, which a person compared; the same again only renames it.
+        """Trust a peer under the key with this fingerprint, which a person compared; with the same key only rename it.
 
         Raises ``BadNickname``; ``Refused(self_target)``.
         """
@@ -74,7 +74,7 @@ class TrustBook:
             )
 
     def untrust(self, peer: ClientId) -> Signed:
-        """Trust a peer no longer; its grant ends too. Raises ``Refused(not_trusted)`` where there is no trust."""
+        """Stop trusting a peer; its grant ends too. Raises ``Refused(not_trusted)`` if it is not trusted."""
         with transaction(self._db):
             if peer not in self.pins():
                 raise Refused(Reason.NOT_TRUSTED)
@@ -89,7 +89,7 @@ class TrustBook:
         once: bool = False,
         lasts_ms: int = DEFAULT_GRANT_MS,
     ) -> Signed:
-        """Permit automatic joins with a trusted peer, in place of any grant before. ``profiles`` None: all.
+        """Permit automatic joins with a trusted peer, and replace any earlier grant. ``profiles`` None: all.
 
         Raises ``Refused``: ``not_trusted``, or ``malformed`` for a time or profiles that a grant cannot have.
         """
@@ -114,7 +114,7 @@ class TrustBook:
             )
 
     def renew(self, peer: ClientId, *, lasts_ms: int = DEFAULT_GRANT_MS) -> Signed:
-        """Grant once more what the newest grant allowed; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
+        """Renew the newest grant to a peer; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
         with transaction(self._db):
             grant = self._newest_grant(peer)
             return self.grant(
@@ -122,7 +122,7 @@ class TrustBook:
             )
 
     def revoke(self, peer: ClientId) -> Signed:
-        """Take a grant back; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
+        """Revoke a grant; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
         with transaction(self._db):
             grant = self._newest_grant(peer)
             return self._say(
@@ -139,29 +139,29 @@ class TrustBook:
 
     def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
         check_governance(body)
-        # What others could not read is not said: it would be refused everywhere, and here too when it is read back.
+        # A statement that others could not read would be refused everywhere, and here too when it is read back.
         decode_closed(encode(body), type(body))
         return self._statements.say(body, self.key)
 
     def peers(self) -> list[Peer]:
-        """Give every peer that is or was trusted, by name."""
+        """Return every peer that is or was trusted, sorted by name."""
         return self._peers.views(self._statements.all(), self.invites.spent(), self._clock())
 
     def resolve(self, name: str) -> Peer:
-        """Find a peer by nickname, unique beginning or ClientId; raises ``UnknownName``, ``AmbiguousName``."""
+        """Return the peer of this nickname, ClientId or unique beginning; raises ``UnknownName``, ``AmbiguousName``."""
         return resolve_peer(name, self.peers())
 
     def pins(self) -> dict[ClientId, Fingerprint]:
-        """Give whom this device trusts, and under which key."""
+        """Return the trusted peers, each with the fingerprint of its pinned key."""
         return decisions.pins_of(self._statements.all(Topic.TRUST))
 
     def peer_key(self, peer: ClientId) -> PublicKey | None:
-        """Give the public key behind a peer's pin, once its card was seen."""
+        """Return the public key of a peer's pin, or None before its card was seen."""
         pin, card = self.pins().get(peer), self._peers.card(peer)
         return card.current if card is not None and card.current.fingerprint == pin else None
 
     def learn_card(self, signed: Signed, peer: ClientId) -> None:
-        """Keep a peer's card; an older one than is held changes nothing.
+        """Store a peer's card; one that is older than the stored one changes nothing.
 
         Raises ``Refused``: ``not_trusted``, ``key_mismatch`` (its key is not the pinned one), ``mismatch``,
         ``bad_signature``, ``malformed``.

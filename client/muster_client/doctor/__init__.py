@@ -1,4 +1,4 @@
-"""What is wrong with a device and its way to the hub, and the next step."""
+"""Examination of a device and its way to the hub, with a next step for each problem."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,7 @@
-"""Examining a device from its files to its hub: what is in order, what is not, and the next step for each.
+"""The examination of a device, from its files to its hub.
 
-Nothing is changed, except as any command does that speaks to the hub: a first meeting pins its key, and statements that
-wait are published.
+It changes only what any command changes that connects to the hub: the first connect pins the hub's key, and waiting
+statements are published.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from muster_client.paths import DATABASE_FILE
 from muster_protocol.errors import MusterError
 
 MIN_FREE_BYTES = 16 * 1024 * 1024
-"""What a device's data may need within months, with room to spare."""
+"""More than a device's data need within months."""
 
 
 async def examine(path: Path) -> AsyncIterator[Finding]:
-    """Give one finding after the other; those that cannot be reached behind a failed one are left out."""
+    """Yield one finding after the other, without those that a failed one makes impossible."""
     try:
         device = Device.open(path)
     except DeviceError as error:
@@ -69,10 +69,10 @@ def _files(path: Path) -> Iterator[Finding]:
 
 async def _agent(path: Path) -> Finding:
     try:
-        # In a thread: it blocks, and the agent may be one of this very process.
+        # In a thread: it blocks, and the agent may run in this process.
         status = await asyncio.to_thread(ControlClient(path).status)
     except NoAgent:
-        return warn("agent", "No agent of this device runs: nobody can call it.", "Run `muster agent install`.")
+        return warn("agent", "No agent of this device runs, so no device can call it.", "Run `muster agent install`.")
     except DeviceError as error:
         return fail("agent", *cut(error))
     except MusterError as error:

@@ -1,4 +1,4 @@
-"""What an examination finds: one line each."""
+"""The findings of an examination."""
 
 from enum import StrEnum
 
@@ -6,17 +6,17 @@ from msgspec import Struct
 
 
 class Health(StrEnum):
-    """How one thing is."""
+    """The result of one check."""
 
     OK = "ok"
     WARN = "warn"
-    """It works, and may not for long or not as well as it could."""
+    """It works, but perhaps not for long, or not as well as it could."""
     FAIL = "fail"
-    """It does not work until somebody does something."""
+    """It does not work until a person repairs it."""
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """One check: ``sentence`` says what is so, ``next_step`` what to do, None where nothing is to be done."""
+    """One check: ``sentence`` says what was found, ``next_step`` what to do; None if nothing needs to be done."""
 
     check: str
     state: Health
@@ -25,15 +25,15 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 def ok(check: str, sentence: str) -> Finding:
-    """Find something in order."""
+    """Return a finding that is in order."""
     return Finding(check=check, state=Health.OK, sentence=sentence)
 
 
 def warn(check: str, sentence: str, next_step: str) -> Finding:
-    """Find something that somebody should know."""
+    """Return a finding that a person should know."""
     return Finding(check=check, state=Health.WARN, sentence=sentence, next_step=next_step)
 
 
 def fail(check: str, sentence: str, next_step: str) -> Finding:
-    """Find something that does not work."""
+    """Return a finding of something that does not work."""
     return Finding(check=check, state=Health.FAIL, sentence=sentence, next_step=next_step)

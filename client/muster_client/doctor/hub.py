@@ -1,4 +1,4 @@
-"""Examining the way to the hub, step by step: proxy, name, port, TLS, the hub's first words, a proven connection."""
+"""The examination of the way to the hub: proxy, name, port, TLS, the hub's first message, a proven connection."""
 
 import asyncio
 import socket
@@ -23,9 +23,9 @@ STEP_TIMEOUT_S = 5.0
 """How long each step may take."""
 ROUND_TRIPS = 3
 SLOW_S = 1.0
-"""A round trip from which on people notice it."""
+"""A round trip that people notice."""
 CLOCK_WARN_MS, CLOCK_FAIL_MS = 10_000, 300_000
-"""How far this device's clock may be off: grants are dated by it, and judged by the hub's."""
+"""How far this device's clock may be off: grants are dated by it, and checked by the hub's."""
 EXPIRES_SOON_S = 14 * 24 * 3600
 _MS_PER_DAY = 24 * 3600 * 1000
 _SET_CLOCK = "Set this machine's clock, best by a time service (NTP)."
@@ -36,11 +36,11 @@ _CHECK_OF = {
     Trouble.NOT_A_HUB: "hub",
     Trouble.HUB_UNREACHABLE: "hub",
 }
-"""Under which check a trouble is told; all others are about TLS."""
+"""The check that reports each trouble; all others are about TLS."""
 
 
 async def examine_hub(device: Device) -> AsyncIterator[Finding]:
-    """Give the findings on the way to the device's hub, up to the first step that fails."""
+    """Yield the findings on the way to the device's hub, up to the first step that fails."""
     url = device.address.url
     try:
         async for finding in _way(url):
@@ -60,9 +60,9 @@ async def examine_hub(device: Device) -> AsyncIterator[Finding]:
 
 
 async def _way(url: str) -> AsyncIterator[Finding]:
-    """Look at what lies under TLS. Behind a proxy, it is the proxy that looks up the hub's name and dials it.
+    """Examine what lies under TLS. A proxy looks up the hub's name and dials it itself.
 
-    Raises ``HubUnreachable`` where the environment names something else as a proxy.
+    Raises ``HubUnreachable`` if the environment's value for a proxy is not a proxy.
     """
     proxy = proxy_for(url)
     target = proxy or url
@@ -92,7 +92,7 @@ async def _tcp(host: str, port: int, whose: str, *, proxied: bool) -> Finding:
         async with asyncio.timeout(STEP_TIMEOUT_S):
             _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
-        why = "nobody listens there" if isinstance(error, ConnectionRefusedError) else "no answer"
+        why = "nothing listens there" if isinstance(error, ConnectionRefusedError) else "no answer"
         step = NEXT_STEPS[Trouble.PROXY_FAILED if proxied else Trouble.HUB_UNREACHABLE]
         return fail("tcp", f"Port {port} of {whose} cannot be reached: {why}.", step)
     writer.close()
@@ -151,7 +151,7 @@ def _key(device: Device, challenge: Challenge) -> Finding:
 
 
 def _clock(ahead_ms: int) -> Finding:
-    """Judge this device's clock by the hub's. Whose is wrong is for a person to tell."""
+    """Compare this device's clock with the hub's. Only a person can say which one is wrong."""
     size = abs(ahead_ms)
     if size < CLOCK_WARN_MS:
         return ok("clock", f"within {max(1, -(-size // 1000))} s of the hub's")

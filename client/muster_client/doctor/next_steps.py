@@ -1,4 +1,4 @@
-"""The one next step for each reason why there is no connection to the hub."""
+"""The next step for each reason why there is no connection to the hub."""
 
 from muster_client.errors import DeviceError, Trouble
 
@@ -27,16 +27,16 @@ NEXT_STEPS: dict[Trouble, str] = {
 }
 
 MAKE_ROOM = "Make room on that disk."
-"""What mends data that could not be written, where the error does not say more."""
+"""The next step for data that could not be written, where the error names none."""
 
 
 def cut(error: DeviceError) -> tuple[str, str]:
-    """Cut an error's words at the semicolon: what is wrong, and what mends it, empty where they do not say."""
+    """Split an error's message at the semicolon, and return what is wrong and what to do; the second may be empty."""
     sentence, _, step = str(error).partition("; ")
     return as_sentence(sentence), as_sentence(step)
 
 
 def as_sentence(text: str) -> str:
-    """Write words as a sentence, with a capital and a full stop; nothing stays nothing."""
+    """Return words as a sentence, with a capital and a full stop; empty text stays empty."""
     said = text.rstrip(".")
     return said and f"{said[:1].upper()}{said[1:]}."

@@ -1,4 +1,4 @@
-"""Answering invites: by this device's own grants, by its person, or not at all (SPEC.md section 7)."""
+"""The answers to invites: by this device's grants, by its person, or none (SPEC.md section 7)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,13 +18,13 @@ from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import Signed, read
 
 MAX_JOININGS = 256
-"""Answers whose admission may still come; the oldest is forgotten first."""
+"""Answers whose admission may still come. Beyond that the oldest is forgotten."""
 
 _log = structlog.get_logger("muster.invite")
 
 
 class Asked(StrEnum):
-    """What becomes of an invite that asks this device's person."""
+    """What the agent does with an invite that asks this device's person."""
 
     ASK = "ask"
     REFUSE = "refuse"
@@ -32,16 +32,16 @@ class Asked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the agent answers beyond what its grants say."""
+    """How the agent answers invites, in addition to its grants."""
 
     asked: Asked = Asked.ASK
-    """``ask``: into the inbox; ``refuse``: declined at once."""
+    """``ask``: the invite waits in the inbox; ``refuse``: it is declined at once."""
     auto: bool = True
-    """False: automatic invites are declined, whatever the grants say."""
+    """False: every automatic invite is declined."""
 
 
 class Answering:
-    """The invites of one agent, and the answers that it gave in this process."""
+    """The invites of one agent, and the answers of this process."""
 
     def __init__(self, context: SessionContext, policy: Policy) -> None:
         self._context = context
@@ -52,7 +52,7 @@ class Answering:
     # -- invites ------------------------------------------------------------------------------------------------------
 
     async def on_invite(self, signed: Signed) -> None:
-        """Handle an invite, the first time or again; raises ``HubUnreachable``. What does not verify is ignored."""
+        """Handle an invite, new or repeated; raises ``HubUnreachable``. One that does not verify is ignored."""
         received = await self._verify(signed)
         if received is None:
             return
@@ -85,15 +85,15 @@ class Answering:
         if remembered is not None and remembered.refused is not None:
             await self._answer(received, signed, remembered.refused)
         elif invite.purpose is Purpose.AUTO:
-            await self._answer(received, signed, self._judge(received))
+            await self._answer(received, signed, self._decide_automatic(received))
         elif remembered is None or remembered.outcome is None:
             await self._ask_person(signed, received, known=remembered is not None)
         else:
-            # A person said yes in a process that is gone; its receive key is gone too, so yes is said anew.
+            # A person accepted in an earlier process, whose receive key is lost; so it is accepted again.
             await self._answer(received, signed, self._allowed(received))
 
-    def _judge(self, received: Received) -> Reason | None:
-        """Judge an automatic invite over own data; a one-time grant is spent, durably, before any yes leaves."""
+    def _decide_automatic(self, received: Received) -> Reason | None:
+        """Decide on an automatic invite by own data; a one-time grant is spent on disk before the answer is sent."""
         if not self._policy.auto:
             return Reason.DECLINED
         version = received.invite.protocol.highest_common(self._context.device.settings.protocol)
@@ -121,7 +121,7 @@ class Answering:
     # -- answers ------------------------------------------------------------------------------------------------------
 
     async def _answer(self, received: Received, signed: Signed, reason: Reason | None) -> None:
-        """Give an answer: written down first, so that another process of this device gives no other."""
+        """Answer an invite. The answer is stored first, so that another process of this device gives no other one."""
         invite, now = received.invite, self._context.now()
         joining = self._joining(received)
         said = reason if reason is None or Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
@@ -142,7 +142,7 @@ class Answering:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send what is not known to have arrived; what the hub cannot be told now is sent at the next connect."""
+        """Send the answers that the hub is not known to have; without a connection they wait for the next one."""
         for invite, answer in list(self._unsent.items()):
             try:
                 await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok)
@@ -156,11 +156,11 @@ class Answering:
     # -- the person ---------------------------------------------------------------------------------------------------
 
     def inbox(self) -> tuple[InboxEntry, ...]:
-        """List the invites that wait for the person."""
+        """Return the invites that wait for the person."""
         return tuple(remembered.entry for remembered in self._context.device.invites.waiting())
 
     async def accept(self, beginning: str) -> InboxEntry:
-        """Say yes for the person; raises ``UnknownInvite``, and ``NotTrusted`` where it is not allowed any longer."""
+        """Accept for the person; raises ``UnknownInvite``, and ``NotTrusted`` if it is no longer allowed."""
         remembered = self._context.device.invites.find(beginning)
         received = await self._verify(remembered.signed)
         # Trust may have ended while the invite waited.
@@ -171,7 +171,7 @@ class Answering:
         return remembered.entry
 
     async def decline(self, beginning: str) -> InboxEntry:
-        """Say no for the person; raises ``UnknownInvite``."""
+        """Decline for the person; raises ``UnknownInvite``."""
         remembered = self._context.device.invites.find(beginning)
         received = await self._verify(remembered.signed)
         if received is None:
@@ -185,7 +185,7 @@ class Answering:
             await self._answer(received, remembered.signed, reason)
 
     def on_ended(self, invite: InviteId, reason: Reason) -> None:
-        """Hear from the hub that an invite is over."""
+        """Forget an invite that is over, by the hub's word."""
         self._joinings.pop(invite, None)
         self._unsent.pop(invite, None)
         remembered = self._context.device.invites.get(invite)
@@ -196,9 +196,9 @@ class Answering:
     # -- admissions ---------------------------------------------------------------------------------------------------
 
     async def on_admission(self, signed: Signed) -> Joining | None:
-        """Open an admission to an answer of this process; give the membership that it opened.
+        """Open an admission and return the membership that it opened, or None.
 
-        Where it cannot be opened, its creator is told in an answer. Raises ``HubUnreachable``.
+        If it cannot be opened, an answer tells its creator. Raises ``HubUnreachable``.
         """
         try:
             invite = read(signed, Admission).invite
@@ -213,12 +213,12 @@ class Answering:
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
             return None
-        # It is kept: should the same admission come again, it is known as opened, and not taken for one to a lost key.
+        # It is kept, so that the same admission, if it comes again, does not count as one for a lost key.
         self._joinings[invite] = joining
         return joining
 
     async def _lost(self, invite: InviteId) -> Joining | None:
-        """Give the invite that an earlier process of this device accepted: its key is gone, but not its name."""
+        """Return the machine for an invite that an earlier process accepted; that process's receive key is lost."""
         remembered = self._context.device.invites.get(invite)
         if remembered is None or remembered.outcome != ACCEPTED:
             return None
@@ -235,6 +235,6 @@ class Answering:
     async def _on_bad_admission(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
         _log.info("admission_refused", reason=reason)
         if reason in {Reason.CANNOT_OPEN, Reason.NOT_TRUSTED, Reason.KEY_MISMATCH}:
-            # The creator's own doing, or this process is new. Anything else may be a forgery and gets no answer.
+            # A fault of the creator, or this process is new. Anything else may be a forgery and gets no answer.
             self._joinings.pop(invite, None)
             await self._send(invite, joining.refuse(reason, self._context.now()))

@@ -1,4 +1,4 @@
-"""What the parts of an agent share: its data, its link, its clock, and who it tells."""
+"""What the parts of an agent share: its data, its link, its clock and its events."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from muster_protocol.sealing import EPOCH_KEY_BYTES, SEED_BYTES, EpochKey, Recei
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """Given to every part of an agent."""
+    """The device, link, clock and event sink of one agent."""
 
     device: Device
     link: Link
@@ -26,7 +26,7 @@ class SessionContext:
     tell: Callable[[Event], None]
 
     async def key_of(self, peer: ClientId) -> PublicKey | Obstacle:
-        """Give the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""
+        """Return the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""
         known = self.device.peer_key(peer)
         if known is not None:
             return known

@@ -1,4 +1,4 @@
-"""A session that this device was called into: it opens each epoch's key and says so to the others (SPEC.md 7 and 8)."""
+"""A session of another device: this one opens each epoch's key and says ``joined`` (SPEC.md sections 7 and 8)."""
 
 import structlog
 from typing_extensions import override
@@ -28,11 +28,11 @@ from muster_protocol.signed import Signed, sign, verify
 _log = structlog.get_logger("muster.session")
 
 DISHONEST = frozenset({Reason.EPOCH_FORKED, Reason.KEY_MISMATCH, Reason.NOT_TRUSTED})
-"""What an epoch can be refused for that no later one mends: this member leaves."""
+"""Reasons to refuse an epoch that no later epoch repairs: this member leaves."""
 
 
 class AttendedSession(Session):
-    """A session as a member lives it."""
+    """A session as one of its members runs it."""
 
     _machine: Joining
 
@@ -54,10 +54,10 @@ class AttendedSession(Session):
     def _has_joined(self, member: ClientId) -> bool:
         return self._others.get(member) == self._known.epoch.key_of(member)
 
-    # -- becoming and staying a member --------------------------------------------------------------------------------
+    # -- joining and staying a member ----------------------------------------------------------------------------------
 
     async def enter(self, machine: Joining) -> None:
-        """Say ``joined`` for the admission that ``machine`` opened; also where this member was admitted anew."""
+        """Send ``joined`` for the admission that ``machine`` opened; also after this member was admitted again."""
         self._machine = machine
         self._left.clear()
         self._unsaid = machine.joined_statement(fresh_receive_key(), self._context.now())
@@ -66,7 +66,7 @@ class AttendedSession(Session):
         self._tell_members()
 
     async def say_joined(self) -> None:
-        """Send the newest ``joined`` where it is not known to have arrived; the next connect sends it again."""
+        """Send the newest ``joined`` if the hub is not known to have it; the next connect sends it again."""
         saying = self._unsaid
         if saying is None:
             return
@@ -80,7 +80,7 @@ class AttendedSession(Session):
             self._unsaid = None
 
     async def on_epoch(self, push: EpochPush) -> None:
-        """Move on to the next epoch; one that was missed in between is fetched by the caller of ``behind``."""
+        """Move on to the next epoch; raises ``Refused``, with ``mismatch`` where an epoch in between was missed."""
         self._machine.on_epoch(push.epoch, push.sealed, self._context.device.pins())
         self._left = {client: why for client, why in self._left.items() if self._known.epoch.key_of(client)}
         self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
@@ -88,7 +88,7 @@ class AttendedSession(Session):
         self._tell_members()
 
     async def on_reply(self, reply: SessionReply) -> None:
-        """Come in step with the hub, which shows the epochs that came meanwhile."""
+        """Resync with the hub, which shows the epochs that were missed."""
         self.created_at, self.ends_at = reply.created_at, reply.ends_at
         mine = next((member for member in reply.members if member.client == self._context.device.client), None)
         if not reply.open or mine is None or mine.state is MemberState.OUT:
@@ -112,18 +112,18 @@ class AttendedSession(Session):
         await self.on_epoch(EpochPush(session=self.id, epoch=reply.epochs[-1], sealed=reply.sealed))
 
     async def resume(self) -> None:
-        """Ask the creator to admit this device anew: it holds no key of the newest epoch."""
+        """Ask the creator to admit this device again, since it has no key of the newest epoch."""
         try:
             await self._context.link.ask(ResumeSession(id=0, session=self.id), Ok)
         except (HubRefused, HubUnreachable) as error:
             _log.info("resume_failed", session=self.id[:8], cause=str(error))
 
-    # -- hearing ------------------------------------------------------------------------------------------------------
+    # -- messages -----------------------------------------------------------------------------------------------------
 
     async def on_joined(self, signed: Signed) -> None:
-        """Note that another member joined, where its key is known and the statement holds.
+        """Record that another member joined, if its key is known and the statement verifies.
 
-        In a star this device trusts its creator alone, and has nothing to check the others' words by.
+        In a star this device trusts only the creator, and has no key to verify the others' statements.
         """
         sender = next((seat for seat in self._known.epoch.members if seat.key == signed.signer), None)
         if sender is None or sender.client not in self._context.device.pins():
@@ -140,12 +140,12 @@ class AttendedSession(Session):
             self._tell_members()
 
     def on_leave(self, signed: Signed, leave: Leave) -> None:
-        """Note that a member left, by its own verified word."""
+        """Record that a member left, by its own verified statement; raises ``Refused``."""
         self._machine.on_cause(Cause(CauseKind.LEAVE, leave.member, hash_of(Kind.LEAVE, signed)))
         self._went_out(leave.member, None)
 
     def on_update(self, push: SessionUpdatePush) -> None:
-        """Hear the hub's word on the session or a member."""
+        """Apply the hub's word on the session or a member."""
         if push.state == "closed":
             self.end(push.reason or Reason.SESSION_CLOSED, Sayer.HUB)
         elif push.state == MemberState.OUT and push.client == self._context.device.client:
@@ -157,16 +157,16 @@ class AttendedSession(Session):
 
     @override
     async def leave(self) -> None:
-        """Leave; raises ``HubUnreachable`` where the hub could not be told, and then this member is still in."""
+        """Leave; raises ``HubUnreachable`` if the hub did not answer, and then this device may still be a member."""
         try:
             await self._context.link.ask(self._leaving(), Ok)
         except HubRefused as refused:
-            # The hub has this member out already, for whatever reason.
+            # For the hub this device is not a member any more.
             _log.info("leave_refused", session=self.id[:8], reason=refused.reason)
         self.end(None, Sayer.DEVICE)
 
     async def tell_leave(self) -> None:
-        """Say that this member leaves, over the connection that is up; raises ``HubRefused``, ``HubUnreachable``."""
+        """Send this member's ``leave``, and leave the session as it is; raises ``HubRefused``, ``HubUnreachable``."""
         await self._context.link.ask(self._leaving(), Ok)
 
     def _leaving(self) -> SendLeave:

@@ -1,4 +1,4 @@
-"""The sessions of one process, and which of them what the hub says belongs to."""
+"""The sessions of one process, and the dispatch of messages to them."""
 
 from collections.abc import Callable
 
@@ -31,15 +31,15 @@ from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import Signed, read, verify
 
 MAX_ROUNDS = 8
-"""Pages of epochs read to come in step with one session."""
+"""Pages of epochs read to resync one session."""
 CHANGED = "changed"
-"""What the hub says of a session about which it may have failed to say something."""
+"""The hub's word for a session of which a push may have been lost."""
 
 _log = structlog.get_logger("muster.session")
 
 
 class Membership:
-    """Every session that this process holds the key of."""
+    """Every session whose key this process holds."""
 
     def __init__(self, context: SessionContext, answering: Answering, on_session: Callable[[Session], None]) -> None:
         self._context = context
@@ -48,12 +48,12 @@ class Membership:
         self._sessions: dict[SessionId, HostedSession | AttendedSession] = {}
 
     def sessions(self) -> tuple[Session, ...]:
-        """List the sessions that have not ended for this device."""
+        """Return the sessions that have not ended for this device."""
         self._forget_ended()
         return tuple(self._sessions.values())
 
     def add(self, session: HostedSession | AttendedSession) -> None:
-        """Take a session in."""
+        """Add a session."""
         self._forget_ended()
         self._sessions[session.id] = session
 
@@ -61,28 +61,28 @@ class Membership:
         self._sessions = {name: one for name, one in self._sessions.items() if one.ended is None}
 
     def end(self) -> None:
-        """Tell every reader that this process ends; the sessions go on without it."""
+        """End every session for its readers; at the hub the sessions go on."""
         for session in self._sessions.values():
             session.end(None, Sayer.DEVICE)
 
     def hosted(self, session: SessionId) -> HostedSession | None:
-        """Give a session that this device made."""
+        """Return an open session that this device created, or None."""
         found = self._sessions.get(session)
         return found if isinstance(found, HostedSession) and found.ended is None else None
 
     def attended(self, session: SessionId) -> AttendedSession | None:
-        """Give a session that this device was called into."""
+        """Return an open session of another device, or None."""
         found = self._sessions.get(session)
         return found if isinstance(found, AttendedSession) and found.ended is None else None
 
-    # -- coming in step -----------------------------------------------------------------------------------------------
+    # -- resync ------------------------------------------------------------------------------------------------------
 
     async def on_welcome(self, connection: HubConnection) -> None:
-        """Come in step with the hub about every session, held here or there."""
+        """Resync every session that this process or the hub knows."""
         try:
             listed = {one.session: one for one in (await connection.ask(ListSessions(id=0), SessionsReply)).sessions}
         except HubRefused as refused:
-            # Sessions wait for the next connect; being called into new ones need not.
+            # Sessions wait for the next connect; invites into new ones do not.
             _log.warning("sessions_not_listed", reason=refused.reason)
             return
         for session in list(self._sessions.values()):
@@ -115,25 +115,25 @@ class Membership:
             await self._on_bad_epoch(session, refused.reason)
 
     async def _on_unheld(self, connection: HubConnection, summary: SessionSummary) -> None:
-        """Deal with a session that an earlier process of this device was in: its key died with that process."""
+        """Close or resume a session of an earlier process of this device, whose key ended with that process."""
         mine = summary.creator == self._context.device.client
-        # Without its creator's key nobody can be admitted to it or taken out of it any more.
+        # Without its creator's key no member can be admitted or removed any more.
         request = (CloseSession if mine else ResumeSession)(id=0, session=summary.session)
         try:
             await connection.ask(request, Ok)
         except HubRefused as refused:
             _log.info("session_not_resumed", session=summary.session[:8], reason=refused.reason)
 
-    # -- hearing ------------------------------------------------------------------------------------------------------
+    # -- messages -----------------------------------------------------------------------------------------------------
 
     def on_answer(self, signed: Signed) -> None:
-        """Hand an answer to the session that it is for; raises ``Refused(malformed)``."""
+        """Pass an answer to its session; raises ``Refused(malformed)``."""
         session = self.hosted(read(signed, Answer).session)
         if session is not None:
             session.on_answer(signed)
 
     async def on_admission(self, signed: Signed) -> None:
-        """Open a session, or come back into one; raises ``HubUnreachable``."""
+        """Join a session, or join it again; raises ``HubUnreachable``."""
         machine = await self._answering.on_admission(signed)
         if machine is None:
             return
@@ -145,7 +145,7 @@ class Membership:
             self._on_session(session)
 
     async def on_epoch(self, connection: HubConnection, push: EpochPush) -> None:
-        """Move a session on; one whose epochs were missed in between comes in step first."""
+        """Move a session on to the next epoch, after a resync if epochs in between were missed."""
         session = self.attended(push.session)
         if session is None:
             return
@@ -172,7 +172,7 @@ class Membership:
             _log.info("leave_not_told", session=session.id[:8], cause=str(error))
 
     async def on_joined(self, signed: Signed) -> None:
-        """Take a member's ``joined``; raises ``Refused``."""
+        """Apply a member's ``joined``; raises ``Refused``."""
         joined = read(signed, Joined)
         hosted = self.hosted(joined.session)
         if hosted is not None:
@@ -182,7 +182,7 @@ class Membership:
             await attended.on_joined(signed)
 
     async def on_leave(self, signed: Signed) -> None:
-        """Take a member's ``leave``, where its key is known and the statement holds; raises ``Refused``."""
+        """Apply a member's ``leave``, if its key is known and the statement verifies; raises ``Refused``."""
         leave = read(signed, Leave)
         key = await self._key_in(leave.session, leave.member)
         if key is None:
@@ -200,7 +200,7 @@ class Membership:
         return None if isinstance(key, Obstacle) else key
 
     async def on_update(self, connection: HubConnection, push: SessionUpdatePush) -> None:
-        """Hear the hub's word on a session; one that changed unheard is read again. Raises ``HubUnreachable``."""
+        """Apply the hub's word on a session; after a lost push it is read again. Raises ``HubUnreachable``."""
         if push.state == CHANGED:
             held = self.hosted(push.session) or self.attended(push.session)
             if held is not None:

@@ -1,4 +1,4 @@
-"""Every push of the hub, to the part that it is for. Nothing here is believed: each part verifies by own pins."""
+"""The dispatch of the hub's pushes. Each part that handles one verifies it by this device's own pins."""
 
 import structlog
 
@@ -29,7 +29,7 @@ _log = structlog.get_logger("muster.agent")
 
 
 class Pushes:
-    """Hands out what the hub says."""
+    """Passes each push to the part that handles it."""
 
     def __init__(self, context: SessionContext, answering: Answering, membership: Membership) -> None:
         self._context = context
@@ -39,14 +39,14 @@ class Pushes:
     async def handle(self, connection: HubConnection, push: Push) -> None:
         """Handle one push; raises ``HubUnreachable``, and then it comes again.
 
-        What does not verify is logged and forgotten: it would be no better the next time.
+        A push that does not verify is logged and dropped: it would not verify the next time either.
         """
         try:
-            await self._hand_out(connection, push)
+            await self._dispatch(connection, push)
         except Refused as refused:
             _log.info("push_ignored", push=type(push).__name__, reason=refused.reason)
 
-    async def _hand_out(self, connection: HubConnection, push: Push) -> None:  # noqa: C901 - one case for each push
+    async def _dispatch(self, connection: HubConnection, push: Push) -> None:  # noqa: C901 - one case for each push
         match push:
             case InvitePush():
                 await self._answering.on_invite(push.invite)

@@ -1,4 +1,4 @@
-"""A session as an application sees it, whether this device made it or was called into it (SPEC.md section 8)."""
+"""A session as an application sees it, created by this device or by another one (SPEC.md section 8)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -35,10 +35,10 @@ MAX_LABEL_CHARS = 64
 
 
 class Session(ABC):
-    """A session that this process holds the key of. Its states change under the reader; ``updates`` tells when."""
+    """A session whose key this process holds. Its properties change over time; ``updates`` reports each change."""
 
     _machine: Inviting | Joining
-    """What keeps the epoch and its key: the creator's side of the four messages, or a member's."""
+    """Holds the epoch and its key: the creator's side of the four messages, or a member's."""
 
     def __init__(
         self,
@@ -57,14 +57,14 @@ class Session(ABC):
         self.profile = profile
         self.kind = kind
         self.created_at: TimeMs | None = None
-        """By the creator's clock, or the hub's; None until this member has asked."""
+        """By the creator's clock, or the hub's; None until this member has asked the hub."""
         self.ends_at: TimeMs | None = None
         self._left: dict[ClientId, Reason | None] = {}
         self._shown: tuple[MemberView, ...] = ()
         self._ended: SessionEnded | None = None
         self._updates: Broadcast[SessionUpdate] = Broadcast()
 
-    # -- what it is ---------------------------------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------------------------
 
     @property
     def _known(self) -> KnownEpoch:
@@ -73,7 +73,7 @@ class Session(ABC):
 
     @abstractmethod
     def _has_joined(self, member: ClientId) -> bool:
-        """Whether a member of this epoch said so itself, in a statement that verified."""
+        """Return whether a member of this epoch joined, by its own verified statement."""
 
     @property
     def epoch(self) -> int:
@@ -82,7 +82,7 @@ class Session(ABC):
 
     @property
     def members(self) -> tuple[MemberView, ...]:
-        """The members of that epoch, most senior first, and who went out since."""
+        """The members of that epoch, most senior first, with those that left since marked as out."""
         return tuple(self._member(client) for client in self._known.epoch.clients)
 
     def _member(self, client: ClientId) -> MemberView:
@@ -94,7 +94,7 @@ class Session(ABC):
 
     @property
     def targets(self) -> Mapping[ClientId, Target]:
-        """The devices that this one called, with the state of each."""
+        """The devices that this one called, with the state of each; empty for a session of another device."""
         return {}
 
     @property
@@ -103,7 +103,7 @@ class Session(ABC):
         return self._ended
 
     def view(self) -> SessionView:
-        """Give a snapshot."""
+        """Return a snapshot of the session."""
         return SessionView(
             id=self.id,
             creator=self.creator,
@@ -120,7 +120,7 @@ class Session(ABC):
     def export_key(self, label: str, length: int = 32) -> bytes:
         """Derive a key of 16 to 64 bytes from this epoch's key, for one use of the application.
 
-        All members of the epoch derive the same; the next epoch gives another. Raises ``ValueError``, and ``Refused``
+        All members of the epoch derive the same key; each epoch has another. Raises ``ValueError``, and ``Refused``
         where this device does not hold the epoch's key.
         """
         if not MIN_EXPORT_BYTES <= length <= MAX_EXPORT_BYTES:
@@ -130,10 +130,10 @@ class Session(ABC):
         info = EXPORT + self._known.hash + label.encode()
         return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._machine.epoch_key)
 
-    # -- what happens in it -------------------------------------------------------------------------------------------
+    # -- calls and members -------------------------------------------------------------------------------------------
 
     def updates(self) -> Stream[SessionUpdate]:
-        """Give what happens from now on, to the session's end."""
+        """Return a stream of the events from now on, until the session ends."""
         return self._updates.listen()
 
     async def wait(self) -> tuple[Target, ...]:
@@ -154,13 +154,13 @@ class Session(ABC):
 
     @abstractmethod
     async def leave(self) -> None:
-        """Leave. A session that its creator leaves is closed: nobody else could admit or take out anyone."""
+        """Leave. When its creator leaves, the session is closed: only the creator can admit and remove members."""
 
     async def close(self) -> None:
         """End the session; only its creator may. Raises ``UnknownSession``."""
         raise UnknownSession(self.id)
 
-    # -- telling ------------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def _tell(self, update: SessionJoined | TargetChanged | MembersChanged | SessionEnded) -> None:
         self._updates.tell(update)
@@ -170,7 +170,7 @@ class Session(ABC):
         self._tell(SessionJoined(session=self.id, creator=self.creator, mode=self.mode, profile=self.profile))
 
     def _tell_members(self) -> None:
-        """Tell of members where any changed since it was last told."""
+        """Report the members if any changed since the last report."""
         members = self.members
         if members != self._shown:
             self._shown = members
@@ -182,7 +182,7 @@ class Session(ABC):
             self._tell_members()
 
     def end(self, reason: Reason | None, sayer: Sayer) -> None:
-        """End it for this device; the first end counts."""
+        """End the session for this device; only the first end counts."""
         if self._ended is None:
             self._ended = SessionEnded(session=self.id, reason=reason, sayer=sayer)
             self._tell(self._ended)

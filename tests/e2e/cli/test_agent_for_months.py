@@ -56,8 +56,8 @@ def test_status_2_it_runs_and_is_not_connected(laptop):
     assert done.code == 2
     assert done.document["connected"] is False
     assert done.document["last_drop"]["cause"] == "unreachable"
-    assert "nobody listens there" in done.document["last_drop"]["sentence"]
-    assert "nobody listens there" in laptop.run("agent", "status").out
+    assert "nothing listens there" in done.document["last_drop"]["sentence"]
+    assert "nothing listens there" in laptop.run("agent", "status").out
     assert agent.end() == 0
 
 

@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_a_new_key_is_not_put_to_the_data_of_one_that_is_gone(folder: Path) -> None:
     key = (folder / KEY_FILE).rename(folder / "elsewhere")
-    with pytest.raises(UnusableData, match="whose key file is gone"):
+    with pytest.raises(UnusableData, match="whose key file is missing"):
         Device.create(folder, hub_url=HUB)
     key.rename(folder / KEY_FILE)
     with Device.open(folder) as device:
