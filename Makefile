@@ -1,6 +1,6 @@
 # Every target sets up .venv first, if it is missing or if pyproject.toml has changed.
 # Options: PYTHON=/path/to/python is the interpreter of .venv, TESTS=tests/unit runs a part of the tests, and JOBS=1 runs
-# the tests one after the other.
+# the tests one after the other. MEASURE=yes measures the coverage of the tests.
 
 DEMO := client/examples/demo
 TESTS := tests
@@ -32,7 +32,7 @@ ifneq ($(MADE_AT),$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-path unit test coverage torture fuzz bench check format docs clean
+.PHONY: help venv demo demo-path unit test torture fuzz bench check format docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -43,10 +43,8 @@ demo: $(STAMP) ## start a hub and devices on this machine, and show a session be
 unit: $(STAMP) ## run the tests that need no hub and no store, in seconds
 	$(PY) $(PYTEST) --hypothesis-profile quick -m 'not slow' tests/unit tests/vectors tests/property
 
-test: $(STAMP) ## run all tests, on a real store and on real sockets
-	$(PY) $(PYTEST) $(TESTS)
-
-coverage: $(STAMP) ## run all tests, and print how much of each room they cover
+test: $(STAMP) ## run all tests, on a real store and on real sockets; MEASURE=yes prints how much of each room they cover
+ifdef MEASURE
 	rm -rf $(COVERAGE)
 	mkdir -p $(COVERAGE)
 	$(PY) -m coverage run $(PYTEST) $(MEASURED); measured=$$?; \
@@ -55,6 +53,9 @@ coverage: $(STAMP) ## run all tests, and print how much of each room they cover
 	$(PY) -m coverage json --quiet -o $(COVERAGE)/report.json && \
 	$(PY) .ci/coverage_by_room.py $(COVERAGE)/report.json && \
 	[ $$measured = 0 ] && [ $$others = 0 ]
+else
+	$(PY) $(PYTEST) $(TESTS)
+endif
 
 torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 random orders, or in the one of SEED=n
 	SCHEDULES=$(SCHEDULES) $(PY) $(PYTEST) tests/schedules
