@@ -182,6 +182,8 @@ class FailedLine(ControlLine, frozen=True, kw_only=True, tag="failed"):
 
 
 StartUpdate = Started | TargetUpdate | Settled
+"""One line in the answer to ``ControlClient.start``."""
+
 AnyLine = (
     Done
     | StatusIs

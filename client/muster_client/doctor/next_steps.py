@@ -25,6 +25,7 @@ NEXT_STEPS: dict[Trouble, str] = {
     Trouble.TLS_CUT: "Something on the way cuts TLS, a firewall or a full hub: try another network, or again later.",
     Trouble.TLS_FAILED: "Tell the hub's operator what the first line says.",
 }
+"""The next step for each ``Trouble``."""
 
 MAKE_ROOM = "Make room on that disk."
 """The next step for data that could not be written, where the error names none."""
