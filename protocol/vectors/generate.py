@@ -16,6 +16,7 @@ from vectors.topics.decision import decision
 from vectors.topics.encoding import encoding
 from vectors.topics.epochs import epochs
 from vectors.topics.exchange import exchange
+from vectors.topics.export import export
 from vectors.topics.forms import Vector
 from vectors.topics.messages import messages
 from vectors.topics.names import fingerprints, ids
@@ -38,6 +39,7 @@ SECTIONS = {
     "decision": "6",
     "exchange": "7",
     "sealed": "7.5",
+    "export": "7.6",
     "epochs": "8",
     "reasons": "9",
 }
@@ -60,6 +62,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "continuity": continuity(),
         "decision": decision(),
         "exchange": exchange(told, sealer),
+        "export": export(),
         "epochs": epochs(told),
         "reasons": reasons(),
     }

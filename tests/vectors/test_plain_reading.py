@@ -123,6 +123,17 @@ def test_commitments(given: Vector, expect: Vector) -> None:
     assert sha256(_label("epoch-key commitment") + said).hexdigest() == expect["commitment"]
 
 
+@pytest.mark.parametrize(("given", "expect"), _vectors("export"))
+def test_keys_for_applications(given: Vector, expect: Vector) -> None:
+    info = _label("export") + _hex(given["epoch_hash"]) + given["label"].encode()
+    extracted = hmac.digest(bytes(32), _hex(given["epoch_key"]), "sha256")
+    block, output = b"", b""
+    for number in range(1, 3):
+        block = hmac.digest(extracted, block + info + bytes([number]), "sha256")
+        output += block
+    assert output[: given["length"]].hex() == expect["key"]
+
+
 @pytest.mark.parametrize(("given", "expect"), _vectors("sealed", "admission_info"))
 def test_the_info_of_an_admission(given: Vector, expect: Vector) -> None:
     hashes = b"".join(_hex(given[name]) for name in ("invite_hash", "answer_hash", "epoch_hash"))

@@ -22,6 +22,7 @@ CHECKS = {
     "encoding": statements.check_encoding,
     "epochs": exchange.check_epochs,
     "exchange": exchange.check_exchange,
+    "export": exchange.check_export,
     "fingerprints": names.check_fingerprints,
     "frames": statements.check_frames,
     "ids": names.check_ids,

@@ -3,9 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from muster_client.errors import UnknownSession
 from muster_client.events import (
     Broadcast,
@@ -22,16 +19,12 @@ from muster_client.sessions.context import SessionContext
 from muster_client.views import SessionView
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import KnownEpoch
+from muster_protocol.export import export_key
 from muster_protocol.frames import MemberState, Purpose, SessionKind
 from muster_protocol.ids import ClientId, SessionId, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining
-from muster_protocol.labels import EXPORT
 from muster_protocol.reasons import Reason, Sayer
-
-MIN_EXPORT_BYTES = 16
-MAX_EXPORT_BYTES = 64
-MAX_LABEL_CHARS = 64
 
 
 class Session(ABC):
@@ -120,15 +113,11 @@ class Session(ABC):
     def export_key(self, label: str, length: int = 32) -> bytes:
         """Derive a key of 16 to 64 bytes from this epoch's key, for one use of the application.
 
-        All members of the epoch derive the same key; each epoch has another. Raises ``ValueError``, and ``Refused``
-        where this device does not hold the epoch's key.
+        All members of the epoch derive the same key; each epoch has another (SPEC.md section 7.6). Raises ``Refused``:
+        ``malformed`` for another length, or a label that has not 1 to 64 characters; ``not_a_member`` or
+        ``session_closed`` where this device does not hold the epoch's key.
         """
-        if not MIN_EXPORT_BYTES <= length <= MAX_EXPORT_BYTES:
-            raise ValueError(f"a key has {MIN_EXPORT_BYTES} to {MAX_EXPORT_BYTES} bytes")
-        if not label or len(label) > MAX_LABEL_CHARS:
-            raise ValueError(f"a label has 1 to {MAX_LABEL_CHARS} characters")
-        info = EXPORT + self._known.hash + label.encode()
-        return HKDF(algorithm=SHA256(), length=length, salt=None, info=info).derive(self._machine.epoch_key)
+        return export_key(self._machine.epoch_key, self._known.hash, label, length)
 
     # -- calls and members -------------------------------------------------------------------------------------------
 

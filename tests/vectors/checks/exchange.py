@@ -9,6 +9,7 @@ from muster_protocol.calls import Plan, TargetState
 from muster_protocol.codec import convert
 from muster_protocol.epochs import Cause, Epoch, check_follows, check_pins, read_epoch
 from muster_protocol.exchange import Admission, Invite, admission_info, epoch_info, hash_of
+from muster_protocol.export import export_key
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, Seed, SessionId, TimeMs
 from muster_protocol.inviting import Inviting
@@ -163,6 +164,11 @@ def check_sealed(given: Json) -> Json:
             key_bytes = EpochKey(bytes.fromhex(given["key"]))
             return {"commitment": commitment(SessionId(given["session"]), given["number"], key_bytes).hex()}
     raise KeyError(given["op"])
+
+
+def check_export(given: Json) -> Json:
+    key = EpochKey(bytes.fromhex(given["epoch_key"]))
+    return {"key": export_key(key, _hash(given["epoch_hash"]), given["label"], given["length"]).hex()}
 
 
 def check_epochs(given: Json) -> Json:
