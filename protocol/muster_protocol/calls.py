@@ -48,7 +48,7 @@ class TargetState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CallTarget:
     """One called device: its state and, once refused, the reason and whose word it is."""
 
     client: ClientId
@@ -82,7 +82,7 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class CallMember:
     """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in."""
 
     key: PublicKey

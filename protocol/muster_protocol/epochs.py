@@ -42,7 +42,7 @@ class Cause(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     statement: Hash
 
 
-class Seat(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class EpochMember(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A member and the key that it signs with in this epoch."""
 
     client: ClientId
@@ -57,7 +57,7 @@ class Epoch(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_o
     session: SessionId
     number: Annotated[int, Meta(ge=1, le=MAX_EPOCH)]
     previous: Hash | None
-    members: Annotated[tuple[Seat, ...], Meta(min_length=1, max_length=MAX_MEMBERS)]
+    members: Annotated[tuple[EpochMember, ...], Meta(min_length=1, max_length=MAX_MEMBERS)]
     commitment: Hash
     causes: Annotated[tuple[Cause, ...], Meta(max_length=MAX_CAUSES)]
     at: TimeMs

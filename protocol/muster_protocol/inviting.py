@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from muster_protocol.calls import Admissions, Live, Member, Pending, Plan, Target, TargetState
-from muster_protocol.epochs import Cause, CauseKind, Epoch, KnownEpoch, Seat, epoch_hash
+from muster_protocol.calls import Admissions, CallMember, CallTarget, Live, Pending, Plan, TargetState
+from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, KnownEpoch, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import (
     JOIN_DEADLINE_MS,
@@ -39,8 +39,8 @@ class Inviting:
     key: SigningKey
     plan: Plan
     _live: dict[ClientId, Live] = field(default_factory=dict)
-    _targets: dict[ClientId, Target] = field(default_factory=dict)
-    _members: dict[ClientId, Member] = field(default_factory=dict)
+    _targets: dict[ClientId, CallTarget] = field(default_factory=dict)
+    _members: dict[ClientId, CallMember] = field(default_factory=dict)
     # Members who are to be in no later epoch, each with the statement that says why, if others have seen one.
     _out: dict[ClientId, Cause | None] = field(default_factory=dict)
     _numbers: dict[Hash, int] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Inviting:
     _early: dict[ClientId, Signed] = field(default_factory=dict)
 
     @property
-    def targets(self) -> Mapping[ClientId, Target]:
+    def targets(self) -> Mapping[ClientId, CallTarget]:
         """Every device that was called, with its state."""
         return self._targets
 
@@ -71,7 +71,7 @@ class Inviting:
 
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
-        first = self._next_epoch((Seat(self.plan.creator, self.key.fingerprint),), (), key, now)
+        first = self._next_epoch((EpochMember(self.plan.creator, self.key.fingerprint),), (), key, now)
         self._pending = Pending(first, key, {})
         return first.signed
 
@@ -104,10 +104,10 @@ class Inviting:
         )
         signed = sign(body, self.key)
         self._live[peer] = Live(peer_key, body, hash_of(Kind.INVITE, signed))
-        self._targets[peer] = Target(peer, TargetState.CALLED, expires_at)
+        self._targets[peer] = CallTarget(peer, TargetState.CALLED, expires_at)
         return signed
 
-    def on_answer(self, signed: Signed, sender: ClientId, now: TimeMs) -> Target:
+    def on_answer(self, signed: Signed, sender: ClientId, now: TimeMs) -> CallTarget:
         """Take the first good answer to a live invite.
 
         Raises ``Refused``: ``mismatch`` where no live invite fits, ``expired`` by this device's clock, ``replayed`` for
@@ -126,7 +126,7 @@ class Inviting:
             raise Refused(Reason.EXPIRED)
         return self._on_acceptance(live, answer, hash_of(Kind.ANSWER, signed))
 
-    def _on_refusal(self, live: Live, reason: Reason) -> Target:
+    def _on_refusal(self, live: Live, reason: Reason) -> CallTarget:
         if Sayer.PEER not in REASONS[reason].sayers:
             raise Refused(Reason.MALFORMED, "not a reason that a device gives")
         # Once a device has joined, only `leave` takes it out; a refusal that comes late says nothing.
@@ -134,23 +134,23 @@ class Inviting:
             raise Refused(Reason.REPLAYED)
         return self.refuse(live.invite.recipient, reason, Sayer.PEER)
 
-    def _on_acceptance(self, live: Live, answer: Answer, answer_hash: Hash) -> Target:
+    def _on_acceptance(self, live: Live, answer: Answer, answer_hash: Hash) -> CallTarget:
         version = self.plan.protocol.highest_common(answer.protocol)
         if answer.receive_key is None or version is None:
             raise Refused(Reason.MALFORMED if version is not None else Reason.INCOMPATIBLE_PROTOCOL)
         parse_receive_key(answer.receive_key)
         peer = answer.sender
         self._live[peer] = replace(live, answer_hash=answer_hash, version=version, receive_key=answer.receive_key)
-        self._targets[peer] = Target(peer, TargetState.ACCEPTED)
+        self._targets[peer] = CallTarget(peer, TargetState.ACCEPTED)
         return self._targets[peer]
 
-    def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> Target:
+    def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
         """End the call of a device: its own refusal, the hub's, or this device's. No later epoch has it, if one had."""
         live = self._live.pop(client, None)
         if client in self._members:
             failed = live.admission_hash if live is not None else None
             self._out[client] = Cause(CauseKind.ADMISSION, client, failed) if failed is not None else None
-        self._targets[client] = Target(client, TargetState.REFUSED, reason=reason, sayer=sayer)
+        self._targets[client] = CallTarget(client, TargetState.REFUSED, reason=reason, sayer=sayer)
         return self._targets[client]
 
     def on_leave(self, signed: Signed, sender: ClientId) -> None:
@@ -172,14 +172,14 @@ class Inviting:
         waiting = {client: live for client, live in self._live.items() if self._waits(client)}
         if not waiting or self._pending is not None:
             return None
-        new = {client: Seat(client, live.peer.fingerprint) for client, live in waiting.items()}
+        new = {client: EpochMember(client, live.peer.fingerprint) for client, live in waiting.items()}
         epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
         admissions = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
         hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
         self._pending = Pending(epoch, key, hashes)
         return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
 
-    def _members_with(self, new: Mapping[ClientId, Seat]) -> tuple[Seat, ...]:
+    def _members_with(self, new: Mapping[ClientId, EpochMember]) -> tuple[EpochMember, ...]:
         # Whoever is admitted anew keeps its place: seniority is a member's, not an admission's.
         out = self._out.keys() - new.keys()
         kept = {seat.client: seat for seat in self.epoch.epoch.members if seat.client not in out}
@@ -195,7 +195,7 @@ class Inviting:
         return self._targets[client].state is TargetState.ACCEPTED
 
     def _next_epoch(
-        self, members: tuple[Seat, ...], causes: tuple[Cause, ...], key: EpochKey, now: TimeMs
+        self, members: tuple[EpochMember, ...], causes: tuple[Cause, ...], key: EpochKey, now: TimeMs
     ) -> KnownEpoch:
         number = 1 if self._known is None else self._known.epoch.number + 1
         epoch = Epoch(
@@ -234,7 +234,7 @@ class Inviting:
         return sign(body, self.key)
 
     def _seal_to_members(
-        self, epoch: KnownEpoch, key: EpochKey, new: Mapping[ClientId, Seat]
+        self, epoch: KnownEpoch, key: EpochKey, new: Mapping[ClientId, EpochMember]
     ) -> tuple[tuple[ClientId, bytes], ...]:
         return tuple(
             (client, seal(key, self._members[client].receive_key, epoch_info(epoch.hash, client)))
@@ -268,8 +268,8 @@ class Inviting:
         self._out.pop(client, None)
         self._live[client] = replace(live, admission_hash=pending.admissions[client], epoch_hash=pending.epoch.hash)
         # What it said in an earlier membership counts no more.
-        self._members[client] = Member(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
-        self._targets[client] = Target(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
+        self._members[client] = CallMember(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
+        self._targets[client] = CallTarget(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
 
     def rejected(self, reasons: Mapping[ClientId, Reason]) -> None:
         """Forget the pending epoch: the hub refused it for those named. The others still wait to be admitted.
@@ -282,7 +282,7 @@ class Inviting:
             if client in self._live or client in self._members:
                 self.refuse(client, reason, Sayer.HUB)
 
-    def on_joined(self, signed: Signed, sender: ClientId) -> Target | None:
+    def on_joined(self, signed: Signed, sender: ClientId) -> CallTarget | None:
         """Take a member's ``joined``: it holds the key of the epoch; None where it was a member before.
 
         One for the pending epoch is kept until ``committed``, and None. Raises ``Refused``: ``not_a_member``,
@@ -301,7 +301,7 @@ class Inviting:
         if joined.admission is None:
             return None
         del self._live[sender]
-        self._targets[sender] = Target(sender, TargetState.JOINED)
+        self._targets[sender] = CallTarget(sender, TargetState.JOINED)
         return self._targets[sender]
 
     def _key_of(self, sender: ClientId) -> PublicKey:
@@ -313,7 +313,7 @@ class Inviting:
             raise Refused(Reason.NOT_A_MEMBER)
         return member.key
 
-    def _check_joined(self, joined: Joined, sender: ClientId, member: Member) -> int:
+    def _check_joined(self, joined: Joined, sender: ClientId, member: CallMember) -> int:
         named = (joined.session, joined.member, joined.member_key)
         number = self._numbers.get(joined.epoch)
         if named != (self.plan.session, sender, member.key.fingerprint) or number is None:
@@ -332,7 +332,7 @@ class Inviting:
         deadlines = [target.deadline for target in self._targets.values() if target.deadline is not None]
         return min(deadlines, default=None)
 
-    def on_time(self, now: TimeMs) -> tuple[Target, ...]:
+    def on_time(self, now: TimeMs) -> tuple[CallTarget, ...]:
         """End what ran out by this device's clock: unanswered invites, and admissions that no ``joined`` followed."""
         due = [target for target in self._targets.values() if target.deadline is not None and target.deadline <= now]
         return tuple(self.refuse(target.client, _TOO_LATE[target.state], Sayer.DEVICE) for target in due)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from muster_protocol.ids import Hash, Serial, TimeMs
 
 
-class Verdict(Enum):
+class SerialVerdict(Enum):
     """What becomes of a statement that meets one about the same thing."""
 
     TAKEN = "taken"
@@ -23,17 +23,17 @@ class Version(Struct, frozen=True, array_like=True, order=True):
     hash: Hash
 
 
-def compare(held: Version | None, new: Version) -> Verdict:
+def compare(held: Version | None, new: Version) -> SerialVerdict:
     """Judge ``new`` against what is held.
 
     One serial over two bodies is the signer's fault and reported as ``MISMATCH``. So that all who see both still
     end alike, in whatever order they came, the higher hash is then the one to hold: see ``wins``.
     """
     if held is None or new.serial > held.serial:
-        return Verdict.TAKEN
+        return SerialVerdict.TAKEN
     if new.serial < held.serial:
-        return Verdict.OLDER
-    return Verdict.KNOWN if new.hash == held.hash else Verdict.MISMATCH
+        return SerialVerdict.OLDER
+    return SerialVerdict.KNOWN if new.hash == held.hash else SerialVerdict.MISMATCH
 
 
 def wins(held: Version | None, new: Version) -> bool:

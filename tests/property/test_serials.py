@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.property.statements import Said, merged, statements
 
 from muster_protocol.ids import TimeMs
-from muster_protocol.serials import Verdict, Version, compare, next_serial, wins
+from muster_protocol.serials import SerialVerdict, Version, compare, next_serial, wins
 
 
 @given(st.lists(statements, max_size=12), st.data())
@@ -32,9 +32,9 @@ def test_p14_serials_never_go_back(said: list[Said]) -> None:
         assert wins(held, statement.version) == (held is None or statement.version > held)
         if held is not None:
             same_serial = statement.version.serial == held.serial
-            assert (verdict is Verdict.MISMATCH) == (same_serial and statement.version.hash != held.hash)
-            assert (verdict is Verdict.KNOWN) == (statement.version == held)
-            assert (verdict is Verdict.TAKEN) == (statement.version.serial > held.serial)
+            assert (verdict is SerialVerdict.MISMATCH) == (same_serial and statement.version.hash != held.hash)
+            assert (verdict is SerialVerdict.KNOWN) == (statement.version == held)
+            assert (verdict is SerialVerdict.TAKEN) == (statement.version.serial > held.serial)
         held = statement.version if wins(held, statement.version) else held
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.property.cast import NOON, PINS, A, Actor, B, C, E, M, epoch_key, receive_key
 from tests.property.devices import Callee, Creator, Fresh, Message
 
-from muster_protocol.epochs import Epoch, Seat, epoch_hash
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, admission_info, epoch_info
 from muster_protocol.frames import SessionKind
@@ -181,14 +181,16 @@ def test_p05_no_part_of_the_insiders_own_session(source: int, target: int) -> No
 
 
 _seats = st.lists(
-    st.sampled_from([Seat(actor.client, key.fingerprint) for actor in (A, C, E) for key in (actor.key, actor.retired)]),
+    st.sampled_from(
+        [EpochMember(actor.client, key.fingerprint) for actor in (A, C, E) for key in (actor.key, actor.retired)]
+    ),
     max_size=4,
     unique_by=lambda seat: seat.client,
 )
 
 
 @given(_seats, st.booleans())
-def test_p12_mesh_made_by_the_insider(seats: list[Seat], later: bool) -> None:
+def test_p12_mesh_made_by_the_insider(seats: list[EpochMember], later: bool) -> None:
     """The attacker holds M's key and makes the session: either each member that M names is B's own pin, or B stays out.
 
     M names them when it admits B, or in a later epoch.
@@ -208,7 +210,7 @@ def test_p12_mesh_made_by_the_insider(seats: list[Seat], later: bool) -> None:
     _accepts_only(seats, lambda: machine.on_epoch(epoch, sealed, PINS))
 
 
-def _with_members(admission: Admission, seats: list[Seat]) -> Admission:
+def _with_members(admission: Admission, seats: list[EpochMember]) -> Admission:
     epoch, key = read(admission.epoch, Epoch), epoch_key(1000)
     changed = msgspec.structs.replace(
         epoch, members=(*epoch.members, *seats), commitment=commitment(epoch.session, epoch.number, key)
@@ -218,7 +220,7 @@ def _with_members(admission: Admission, seats: list[Seat]) -> Admission:
     return msgspec.structs.replace(admission, epoch=signed, sealed=seal(key, receive_key(0).public, info))
 
 
-def _next_epoch(machine: Joining, seats: list[Seat]) -> tuple[Signed, EpochKey]:
+def _next_epoch(machine: Joining, seats: list[EpochMember]) -> tuple[Signed, EpochKey]:
     known, key = machine.epoch, epoch_key(1001)
     body = Epoch(
         session=known.epoch.session,
@@ -232,7 +234,7 @@ def _next_epoch(machine: Joining, seats: list[Seat]) -> tuple[Signed, EpochKey]:
     return sign(body, M.key), key
 
 
-def _accepts_only(seats: list[Seat], attempt: Callable[[], object]) -> None:
+def _accepts_only(seats: list[EpochMember], attempt: Callable[[], object]) -> None:
     if all(PINS.get(seat.client) == seat.key for seat in seats):
         attempt()
         return

@@ -21,13 +21,6 @@ LONG_FILES: dict[str, str] = {
 }
 """The files of more than MAX_LINES lines, by path from the root, each with the reason why it is one file."""
 
-SHARED_CLASS_NAMES: dict[str, str] = {
-    "Member": "of a call that a creator makes, and of a session as the hub shows it",
-    "Seat": "in an epoch, and of a device on a node",
-    "Target": "of a call in the protocol's machine, and of a session in the client's events",
-}
-"""The names that more than one class of the packages has, each with what the classes are."""
-
 SAYS_NOTHING = frozenset({"utils", "helpers", "manager", "base"})
 # The brackets keep this very line from being found.
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E|XX[X]|HAC[K])\b")
@@ -108,12 +101,11 @@ def test_every_package_says_that_it_is_typed() -> None:
 
 
 def test_no_two_classes_have_one_name() -> None:
-    """Outside `SHARED_CLASS_NAMES`, a class's name alone says which one is meant."""
+    """The name of a class alone says which one is meant."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for path in [path for package in PACKAGES for path in package.rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(_name(path))
-    shared = {name: paths for name, paths in found.items() if len(paths) > 1}
     assert found
-    assert shared.keys() == SHARED_CLASS_NAMES.keys(), shared
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

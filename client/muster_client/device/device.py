@@ -34,7 +34,7 @@ from muster_protocol.governance import Grant
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Category, Reason, Sayer
-from muster_protocol.serials import Verdict
+from muster_protocol.serials import SerialVerdict
 from muster_protocol.signed import Signed, read
 
 DEFAULT_APP = "muster"
@@ -264,7 +264,7 @@ class Device(TrustBook):
         """Return the serial after which to ask the hub for this device's own statements."""
         return self._statements.synced()
 
-    def apply_own(self, kind: Kind, statement: Signed) -> Verdict:
+    def apply_own(self, kind: Kind, statement: Signed) -> SerialVerdict:
         """Apply an own statement that the hub sent back; raises ``Refused`` for one that is not this device's.
 
         An unknown one shows that these data are older than the hub's: every one-time grant in them may have been used
@@ -272,7 +272,7 @@ class Device(TrustBook):
         """
         with transaction(self._db):
             verdict = self._statements.apply(kind, statement, self.client, self.key.public)
-            if verdict is Verdict.TAKEN:
+            if verdict is SerialVerdict.TAKEN:
                 self._spend_all()
         return verdict
 

@@ -15,7 +15,7 @@ from muster_protocol.ids import ClientId, Fingerprint, Hash, Serial, Signature, 
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.serials import Verdict, Version, compare, next_serial, wins
+from muster_protocol.serials import SerialVerdict, Version, compare, next_serial, wins
 from muster_protocol.signed import Signed, read, sign, statement_hash, verify
 
 
@@ -145,7 +145,7 @@ class StatementStore:
                 self.put(topic, peer, body.KIND, version, signed, acknowledged=False)
         return signed
 
-    def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> Verdict:
+    def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> SerialVerdict:
         """Apply one of this device's own statements that the hub sent back.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
@@ -161,7 +161,7 @@ class StatementStore:
             verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in _topics(body)]
         return verdicts[0]
 
-    def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> Verdict:
+    def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> SerialVerdict:
         held = self.get(topic, peer)
         if wins(None if held is None else held.version, version):
             self.put(topic, peer, kind, version, signed, acknowledged=True)

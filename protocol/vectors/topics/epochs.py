@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from muster_protocol.epochs import Cause, CauseKind, Epoch, Seat, epoch_hash
+from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, epoch_hash
 from muster_protocol.exchange import hash_of
 from muster_protocol.frames import MAX_MEMBERS
 from muster_protocol.ids import ClientId, Fingerprint, client_id, session_id
@@ -65,7 +65,7 @@ def _after(known: Signed, number: int | None = None, by: SigningKey = LAPTOP.key
     return sign(body, by)
 
 
-def _changed(known: Signed, members: tuple[Seat, ...], by: SigningKey, *causes: Cause) -> Signed:
+def _changed(known: Signed, members: tuple[EpochMember, ...], by: SigningKey, *causes: Cause) -> Signed:
     before = read(known, Epoch)
     body = replace(before, number=before.number + 1, previous=epoch_hash(known), members=members, causes=causes)
     return sign(body, by)
@@ -74,8 +74,8 @@ def _changed(known: Signed, members: tuple[Seat, ...], by: SigningKey, *causes: 
 def _bad(told: story.Story) -> list[Vector]:
     first, second, third, fourth = told.epochs
     misused = Cause(CauseKind.LEAVE, DESK.client, LEFT.statement)
-    new_key = Seat(LAPTOP.client, LAPTOP_KEYS[1].fingerprint)
-    nas_new_key = Seat(NAS.client, DESK.key.fingerprint)
+    new_key = EpochMember(LAPTOP.client, LAPTOP_KEYS[1].fingerprint)
+    nas_new_key = EpochMember(NAS.client, DESK.key.fingerprint)
     forked = sign(replace(read(third, Epoch), causes=()), LAPTOP.key)
     elsewhere = sign(replace(read(third, Epoch), session=session_id(DESK.client, story.SEED)), LAPTOP.key)
     cases: dict[str, tuple[Signed, Signed, SigningKey, tuple[Cause, ...], Reason]] = {
@@ -187,8 +187,10 @@ def _alone(told: story.Story) -> list[Vector]:
     ]
 
 
-def _somebody(number: int) -> Seat:
-    return Seat(client_id("ed25519", random_bytes(f"member {number}", 32)), Fingerprint(random_bytes(f"{number}", 32)))
+def _somebody(number: int) -> EpochMember:
+    return EpochMember(
+        client_id("ed25519", random_bytes(f"member {number}", 32)), Fingerprint(random_bytes(f"{number}", 32))
+    )
 
 
 def _pins(told: story.Story) -> list[Vector]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from muster_protocol.cards import Mode
-from muster_protocol.epochs import Cause, CauseKind, Epoch, Seat, epoch_hash
+from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, epoch_hash
 from muster_protocol.exchange import (
     Admission,
     Answer,
@@ -39,7 +39,7 @@ SEED = seed("story")
 SESSION: SessionId = session_id(LAPTOP.client, SEED)
 PROFILE = "photos"
 KEYS = {number: epoch_key(f"epoch {number}") for number in (1, 2, 3, 4)}
-SEATS = {device.client: Seat(device.client, device.key.fingerprint) for device in (LAPTOP, NAS, DESK)}
+SEATS = {device.client: EpochMember(device.client, device.key.fingerprint) for device in (LAPTOP, NAS, DESK)}
 
 
 def invite_body(target: Device = NAS, purpose: Purpose = Purpose.AUTO, kind: SessionKind = SessionKind.MESH) -> Invite:
@@ -82,7 +82,9 @@ def answer_body(invite: Invite, invite_hash: Hash, target: Device = NAS) -> Answ
     )
 
 
-def epoch_body(number: int, previous: Hash | None, members: tuple[Seat, ...], causes: tuple[Cause, ...] = ()) -> Epoch:
+def epoch_body(
+    number: int, previous: Hash | None, members: tuple[EpochMember, ...], causes: tuple[Cause, ...] = ()
+) -> Epoch:
     """Give the body of an epoch with the key of its number."""
     return Epoch(
         session=SESSION,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from muster_protocol.epochs import Cause, CauseKind, Epoch, KnownEpoch, Seat, check_follows, read_epoch
+from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, KnownEpoch, check_follows, read_epoch
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint, Hash, Seed, TimeMs, client_id, session_id
 from muster_protocol.keys import SigningKey
@@ -21,12 +21,14 @@ def _key(name: str) -> SigningKey:
 
 A, B, C = (_key(name) for name in "ABC")
 NAMES = {key: client_id(key.public.alg, key.public.public) for key in (A, B, C)}
-_A, _B, _C = (Seat(client, key.fingerprint) for key, client in NAMES.items())
-_D = Seat(ClientId("d" * 32), Fingerprint(b"d" * 32))
+_A, _B, _C = (EpochMember(client, key.fingerprint) for key, client in NAMES.items())
+_D = EpochMember(ClientId("d" * 32), Fingerprint(b"d" * 32))
 _LEFT = Hash(b"left" * 8)
 
 
-def _known(signer: SigningKey, number: int, previous: Hash | None, *members: Seat, causes: Any = ()) -> KnownEpoch:
+def _known(
+    signer: SigningKey, number: int, previous: Hash | None, *members: EpochMember, causes: Any = ()
+) -> KnownEpoch:
     body = Epoch(
         session=session_id(NAMES[A], Seed(bytes(16))),
         number=number,
@@ -44,7 +46,7 @@ def _known(signer: SigningKey, number: int, previous: Hash | None, *members: Sea
     [
         (A, (_A, _B), (), None),
         (A, (_A, _B, _C, _D), (), None),
-        (A, (_A, Seat(NAMES[B], C.fingerprint), _C), (), None),
+        (A, (_A, EpochMember(NAMES[B], C.fingerprint), _C), (), None),
         (A, (_A, _C, _B), (), Reason.MISMATCH),
         (A, (_D, _A, _B, _C), (), Reason.MISMATCH),
         (B, (_A, _B, _C), (), None),
@@ -53,12 +55,12 @@ def _known(signer: SigningKey, number: int, previous: Hash | None, *members: Sea
         (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[C], Hash(bytes(32))),), Reason.NOT_A_MEMBER),
         (B, (_A, _B), (Cause(CauseKind.LEAVE, NAMES[A], _LEFT),), Reason.NOT_A_MEMBER),
         (B, (_A, _B, _C, _D), (), Reason.NOT_A_MEMBER),
-        (B, (_A, _B, Seat(NAMES[C], B.fingerprint)), (), Reason.NOT_A_MEMBER),
+        (B, (_A, _B, EpochMember(NAMES[C], B.fingerprint)), (), Reason.NOT_A_MEMBER),
         (_key("stranger"), (_A, _B, _C), (), Reason.NOT_A_MEMBER),
     ],
 )
 def test_who_may_change_what(
-    signer: SigningKey, members: tuple[Seat, ...], causes: tuple[Cause, ...], reason: Reason | None
+    signer: SigningKey, members: tuple[EpochMember, ...], causes: tuple[Cause, ...], reason: Reason | None
 ) -> None:
     """The creator adds, takes out and changes keys; any other member takes out whoever left by its own word."""
     known = _known(A, 1, None, _A, _B, _C)

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from muster_protocol.calls import Admissions, Plan, Target, TargetState
+from muster_protocol.calls import Admissions, CallTarget, Plan, TargetState
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.epochs import Epoch, Seat, epoch_hash
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import JOIN_DEADLINE_MS, Admission, Answer, Invite, admission_info, epoch_info
 from muster_protocol.frames import Purpose, SessionKind
@@ -99,7 +99,7 @@ def _reason(call: Any, *args: Any) -> Reason:
     return refused.value.reason
 
 
-def _state(table: Table, key: SigningKey) -> Target:
+def _state(table: Table, key: SigningKey) -> CallTarget:
     return table.creator.targets[NAMES[key]]
 
 
@@ -210,7 +210,7 @@ def _resealed(machine: Joining, admission: Admission, key: EpochKey, **changes: 
     return sign(msgspec.structs.replace(admission, epoch=signed, sealed=sealed), A)
 
 
-_A, _B, _C = (Seat(NAMES[key], key.fingerprint) for key in (A, B, C))
+_A, _B, _C = (EpochMember(NAMES[key], key.fingerprint) for key in (A, B, C))
 
 
 @pytest.mark.parametrize(
@@ -218,12 +218,12 @@ _A, _B, _C = (Seat(NAMES[key], key.fingerprint) for key in (A, B, C))
     [
         ({"session": session_id(NAMES[A], Seed(b"x" * 16))}, Reason.MISMATCH),
         ({"members": (_A,)}, Reason.MISMATCH),
-        ({"members": (_A, Seat(NAMES[B], C.fingerprint))}, Reason.MISMATCH),
+        ({"members": (_A, EpochMember(NAMES[B], C.fingerprint))}, Reason.MISMATCH),
         ({"members": (_B,)}, Reason.MISMATCH),
-        ({"members": (Seat(NAMES[A], C.fingerprint), _B)}, Reason.MISMATCH),
+        ({"members": (EpochMember(NAMES[A], C.fingerprint), _B)}, Reason.MISMATCH),
         ({"members": (_A, _B, _B)}, Reason.MALFORMED),
-        ({"members": (_A, _B, Seat(NAMES[C], A.fingerprint))}, Reason.KEY_MISMATCH),
-        ({"members": (_A, _B, Seat(ClientId("z" * 32), C.fingerprint))}, Reason.NOT_TRUSTED),
+        ({"members": (_A, _B, EpochMember(NAMES[C], A.fingerprint))}, Reason.KEY_MISMATCH),
+        ({"members": (_A, _B, EpochMember(ClientId("z" * 32), C.fingerprint))}, Reason.NOT_TRUSTED),
         ({"number": 1}, Reason.MALFORMED),
         ({"previous": None}, Reason.MALFORMED),
         ({"commitment": Hash(bytes(32))}, Reason.MISMATCH),
@@ -385,7 +385,7 @@ def _next(machine: Joining, key: EpochKey, **changes: Any) -> tuple[Signed, byte
         ({"members": (_B, _A)}, Reason.MISMATCH),
         ({"members": (_B,)}, Reason.MISMATCH),
         ({"members": (_A,)}, Reason.MISMATCH),
-        ({"members": (_A, _B, Seat(NAMES[C], B.fingerprint))}, Reason.KEY_MISMATCH),
+        ({"members": (_A, _B, EpochMember(NAMES[C], B.fingerprint))}, Reason.KEY_MISMATCH),
         ({"commitment": Hash(bytes(32))}, Reason.MISMATCH),
     ],
 )

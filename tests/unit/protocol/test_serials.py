@@ -3,7 +3,7 @@
 import pytest
 
 from muster_protocol.ids import Hash, Serial, TimeMs
-from muster_protocol.serials import Verdict, Version, compare, next_serial, wins
+from muster_protocol.serials import SerialVerdict, Version, compare, next_serial, wins
 
 
 def _version(serial: int, first: int) -> Version:
@@ -16,15 +16,15 @@ HELD = _version(5, 5)
 @pytest.mark.parametrize(
     ("held", "new", "verdict", "taken"),
     [
-        (None, _version(1, 0), Verdict.TAKEN, True),
-        (HELD, _version(6, 0), Verdict.TAKEN, True),
-        (HELD, _version(4, 9), Verdict.OLDER, False),
-        (HELD, HELD, Verdict.KNOWN, False),
-        (HELD, _version(5, 9), Verdict.MISMATCH, True),
-        (HELD, _version(5, 1), Verdict.MISMATCH, False),
+        (None, _version(1, 0), SerialVerdict.TAKEN, True),
+        (HELD, _version(6, 0), SerialVerdict.TAKEN, True),
+        (HELD, _version(4, 9), SerialVerdict.OLDER, False),
+        (HELD, HELD, SerialVerdict.KNOWN, False),
+        (HELD, _version(5, 9), SerialVerdict.MISMATCH, True),
+        (HELD, _version(5, 1), SerialVerdict.MISMATCH, False),
     ],
 )
-def test_verdicts(held: Version | None, new: Version, verdict: Verdict, taken: bool) -> None:
+def test_verdicts(held: Version | None, new: Version, verdict: SerialVerdict, taken: bool) -> None:
     assert compare(held, new) is verdict
     assert wins(held, new) == taken
 

@@ -7,7 +7,7 @@ from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
-from muster_protocol.epochs import Cause, CauseKind, Epoch, Seat, epoch_hash
+from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, epoch_hash
 from muster_protocol.exchange import Leave, hash_of
 from muster_protocol.frames import (
     Admit,
@@ -40,7 +40,7 @@ async def next_epoch(maker: Actor, session_of: Actor, *members: Actor, **changes
         "session": session_of.session,
         "number": shown.epoch + 1,
         "previous": epoch_hash(shown.epochs[-1]),
-        "members": tuple(Seat(member.client, member.device.fingerprint) for member in members),
+        "members": tuple(EpochMember(member.client, member.device.fingerprint) for member in members),
         "commitment": Hash(os.urandom(32)),
         "causes": (),
         "at": now_ms(),

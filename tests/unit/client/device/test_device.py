@@ -15,7 +15,7 @@ from muster_protocol.governance import MAX_GRANT_MS, Grant, Revocation, Trust, U
 from muster_protocol.ids import ClientId, Serial
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.serials import Verdict
+from muster_protocol.serials import SerialVerdict
 from muster_protocol.signed import Signed, read, sign, verify
 
 
@@ -162,7 +162,7 @@ def test_13_authority_a_restored_device_learns_what_it_took_back(laptop: Device,
     laptop.grant(nas.client)
     later = Serial(laptop.unpublished()[-1].serial + 1000)
     untrust = own(laptop, Untrust(client=laptop.client, serial=later, peer=nas.client))
-    assert laptop.apply_own(Kind.UNTRUST, untrust) is Verdict.TAKEN
+    assert laptop.apply_own(Kind.UNTRUST, untrust) is SerialVerdict.TAKEN
     assert laptop.pins() == {}
     assert grant_state(laptop, nas.client) is None
     assert read(laptop.trust(nas.client, nas.fingerprint, "nas"), Trust).serial > later
@@ -172,8 +172,8 @@ def test_13_authority_an_old_statement_brings_nothing_back(laptop: Device, nas: 
     trust = laptop.trust(nas.client, nas.fingerprint, "nas")
     grant = laptop.grant(nas.client)
     laptop.untrust(nas.client)
-    assert laptop.apply_own(Kind.TRUST, trust) is Verdict.OLDER
-    assert laptop.apply_own(Kind.GRANT, grant) is Verdict.OLDER
+    assert laptop.apply_own(Kind.TRUST, trust) is SerialVerdict.OLDER
+    assert laptop.apply_own(Kind.GRANT, grant) is SerialVerdict.OLDER
     assert laptop.pins() == {}
     assert grant_state(laptop, nas.client) is None
 
@@ -184,14 +184,14 @@ def test_26_one_use_of_restored_data_counts_as_spent(laptop: Device, nas: Device
     assert grant_state(laptop, nas.client) is GrantState.LIVE
     later = Serial(laptop.unpublished()[-1].serial + 1000)
     again = own(laptop, Trust(client=laptop.client, serial=later, peer=nas.client, peer_key=nas.fingerprint))
-    assert laptop.apply_own(Kind.TRUST, again) is Verdict.TAKEN
+    assert laptop.apply_own(Kind.TRUST, again) is SerialVerdict.TAKEN
     assert grant_state(laptop, nas.client) is GrantState.USED
 
 
 def test_what_this_device_knows_already_spends_nothing(laptop: Device, nas: Device) -> None:
     trust = laptop.trust(nas.client, nas.fingerprint, "nas")
     laptop.grant(nas.client, once=True)
-    assert laptop.apply_own(Kind.TRUST, trust) is Verdict.KNOWN
+    assert laptop.apply_own(Kind.TRUST, trust) is SerialVerdict.KNOWN
     assert grant_state(laptop, nas.client) is GrantState.LIVE
 
 
