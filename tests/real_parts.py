@@ -26,7 +26,7 @@ STORE = "store server"
 MISSING = "missing"
 TESTS = Path(__file__).parent
 # Every test in these folders starts a hub or opens a store. The listener knows neither.
-FOLDERS_ON_A_STORE = ("integration", "schedules", "fault", "rubbish", "e2e")
+FOLDERS_ON_A_STORE = ("integration", "attacks", "schedules", "fault", "rubbish", "e2e")
 FOLDERS_WITHOUT = ("integration/hub/listener",)
 
 

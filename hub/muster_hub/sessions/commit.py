@@ -12,7 +12,7 @@ from muster_hub.sessions.facts import DeviceFacts
 from muster_hub.sessions.state import SessionState
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
-from muster_hub.store.cells import Cell, items, pack, text
+from muster_hub.store.cells import Cell, items, pack, pairs, text
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, change_until, reason_of
 from muster_protocol.codec import encode
@@ -23,6 +23,7 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 _COMMIT = script("commit")
+_ANSWERED = script("invites_answered")
 _REFUSE = script("refuse")
 
 
@@ -36,6 +37,19 @@ class CommitResult(Struct, frozen=True):
     def committed(self) -> bool:
         """Return whether the epoch is in force."""
         return not self.rejected and not self.stale
+
+
+async def without_answer(context: NodeContext, session: SessionId, proposal: Proposal) -> tuple[InviteResult, ...]:
+    """Return the newcomers that have not accepted a live invite to this session; none for a committed epoch.
+
+    Only the session's slot is asked, so a caller can name devices here that it never invited, and nothing of theirs is
+    touched. Raises ``Refused``: ``session_closed``, ``mismatch`` (not the next epoch); ``StoreUnavailable``.
+    """
+    touched = [keys.session(session), keys.epochs(session), keys.invite_outcomes(session)]
+    epoch = proposal.epoch
+    named = [word for each in proposal.newcomers.values() for word in (each.client, each.body.invite)]
+    reply = await change(context.store, _ANSWERED, touched, epoch.number, epoch.previous or b"", proposal.hash, *named)
+    return _rejections(items(reply))
 
 
 async def commit(  # noqa: PLR0917 - what the script needs
@@ -55,9 +69,7 @@ async def commit(  # noqa: PLR0917 - what the script needs
     reply = await change_until(context.store, _COMMIT, _touched(state.session), not_after_ms, *args)
     word, *rest = items(reply)
     if word == b"rejected":
-        named = [text(cell) for cell in rest]
-        results = zip(named[::2], named[1::2], strict=True)
-        return CommitResult(tuple(InviteResult(ClientId(client), reason_of(why)) for client, why in results))
+        return CommitResult(_rejections(rest))
     return CommitResult(stale=word == b"stale")
 
 
@@ -76,6 +88,10 @@ async def refuse(
     ]
     word = await change(context.store, _REFUSE, touched, proposal.hash, *named)
     return CommitResult() if word == b"committed" else CommitResult(rejected)
+
+
+def _rejections(cells: object) -> tuple[InviteResult, ...]:
+    return tuple(InviteResult(ClientId(text(client)), reason_of(text(why))) for client, why in pairs(cells))
 
 
 def _touched(session: SessionId) -> list[bytes]:

@@ -12,6 +12,7 @@ other may be committed over it.
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
@@ -20,7 +21,7 @@ from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, changes
-from muster_protocol.ids import ClientId, GrantId, InviteId, SessionId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs
 
 HOLD_MS = 60_000
 """Age at which another join settles a hold. No commit runs over a hold older than half of that."""
@@ -28,6 +29,15 @@ HOLD_MS = 60_000
 _HOLD = script("hold")
 _SETTLE = script("settle")
 _OUTCOME = script("invite_outcome")
+
+
+class HeldFor(Struct, frozen=True):
+    """The session for which devices are held: only those that trust its creator under ``creator_key``."""
+
+    session: SessionId
+    ends_at: TimeMs
+    creator: ClientId
+    creator_key: Fingerprint
 
 
 class HoldRequest(Struct, frozen=True):
@@ -42,17 +52,15 @@ class HoldRequest(Struct, frozen=True):
     connection: int = 0
 
 
-async def hold(
-    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[HoldRequest]
-) -> dict[ClientId, DeviceFacts]:
+async def hold(context: NodeContext, held_for: HeldFor, wanted: Sequence[HoldRequest]) -> dict[ClientId, DeviceFacts]:
     """Hold every party for a join, in one round trip, and return the facts of each.
 
     Stale holds of other joins are settled first, which takes further round trips. Raises ``Refused``: ``superseded``,
     ``overloaded`` (a device is in too many sessions); ``StoreUnavailable``.
     """
-    held = await _hold_all(context, session, ends_at, wanted)
+    held = await _hold_all(context, held_for, wanted)
     grants = [(held[each.client], peer) for each in wanted for peer in each.invites]
-    return await _hold_all(context, session, ends_at, wanted) if await settle_stale_holds(context, grants) else held
+    return await _hold_all(context, held_for, wanted) if await settle_stale_holds(context, grants) else held
 
 
 async def settle_stale_holds(context: NodeContext, grants: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
@@ -102,15 +110,16 @@ def _own(session: SessionId, wanted: HoldRequest, facts: DeviceFacts, *, spent: 
 
 
 async def _hold_all(
-    context: NodeContext, session: SessionId, ends_at: TimeMs, wanted: Sequence[HoldRequest]
+    context: NodeContext, held_for: HeldFor, wanted: Sequence[HoldRequest]
 ) -> dict[ClientId, DeviceFacts]:
-    replies = await changes(context.store, _HOLD, [_call(session, ends_at, each) for each in wanted])
+    replies = await changes(context.store, _HOLD, [_call(held_for, each) for each in wanted])
     return {each.client: parse(each.client, each.peers, reply) for each, reply in zip(wanted, replies, strict=True)}
 
 
-def _call(session: SessionId, ends_at: TimeMs, wanted: HoldRequest) -> tuple[Sequence[bytes], Sequence[Word]]:
+def _call(held_for: HeldFor, wanted: HoldRequest) -> tuple[Sequence[bytes], Sequence[Word]]:
+    touched = (*fact_keys(wanted.client), keys.session_index(wanted.client))
     named: list[Word] = [word for peer in wanted.peers for word in (peer, wanted.invites.get(peer, b""))]
-    return (*fact_keys(wanted.client), keys.session_index(wanted.client)), [session, ends_at, wanted.connection, *named]
+    return touched, [*astuple(held_for), wanted.client, wanted.connection, *named]
 
 
 async def _settle_hold(context: NodeContext, client: ClientId, grant: GrantId, use: GrantUse) -> None:

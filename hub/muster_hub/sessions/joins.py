@@ -1,7 +1,8 @@
-"""Joins: hold, decide, commit, settle (SPEC.md section 7.4).
+"""Joins: ask the session for answered invites, hold, decide, commit, settle (SPEC.md section 7.4).
 
-The facts come from each party's slot, the decision is one pure function, and only the session's slot commits. So no
-join is committed after a restriction was acknowledged, in whatever order the steps run.
+No device is touched for a newcomer that did not accept a live invite of this session. The facts come from each party's
+slot, the decision is one pure function, and only the session's slot commits. So no join is committed after a
+restriction was acknowledged, in whatever order the steps run.
 """
 
 from collections.abc import Mapping
@@ -14,10 +15,10 @@ from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.routing.caller import Caller
-from muster_hub.sessions.commit import CommitResult, commit, refuse
+from muster_hub.sessions.commit import CommitResult, commit, refuse, without_answer
 from muster_hub.sessions.epochs import Newcomer, Proposal, propose
 from muster_hub.sessions.facts import DeviceFacts
-from muster_hub.sessions.holds import HOLD_MS, HoldRequest, hold, settle
+from muster_hub.sessions.holds import HOLD_MS, HeldFor, HoldRequest, hold, settle
 from muster_hub.sessions.join_decision import parties_of, rejected
 from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.sessions.updates import tell_out
@@ -44,6 +45,9 @@ async def admit(context: NodeContext, caller: Caller, request: Admit) -> Admitte
     if state is None or caller.client not in state.present:
         raise Refused(Reason.NOT_A_MEMBER)
     join = _Join(context, caller, state, propose(caller, request, state))
+    missing = await without_answer(context, state.session, join.proposal)
+    if missing:
+        return Admitted(re=request.id, rejected=missing)
     for _ in range(MAX_ROUNDS):
         result = await join.round()
         if not result.stale:
@@ -63,7 +67,7 @@ class _Join(Struct, frozen=True):
         """Hold, decide, commit, settle; stale when a party was restricted between hold and commit."""
         began_ms = await self.context.store.now_ms()
         wanted = parties_of(self.caller, self.state, self.proposal)
-        held = await hold(self.context, self.state.session, self.state.ends_at, wanted)
+        held = await hold(self.context, self._held_for(), wanted)
         try:
             result = await self._decide(held, began_ms)
         except Refused:
@@ -74,6 +78,10 @@ class _Join(Struct, frozen=True):
         if result.committed:
             await self._spread()
         return result
+
+    def _held_for(self) -> HeldFor:
+        state = self.state
+        return HeldFor(state.session, state.ends_at, state.creator, state.members[state.creator].fingerprint)
 
     async def _decide(self, held: Mapping[ClientId, DeviceFacts], began_ms: int) -> CommitResult:
         context, state, proposal = self.context, self.state, self.proposal

@@ -8,7 +8,7 @@ from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.epochs import first_epoch
-from muster_hub.sessions.holds import HoldRequest, hold
+from muster_hub.sessions.holds import HeldFor, HoldRequest, hold
 from muster_hub.sessions.state import state_for_member
 from muster_hub.sessions.updates import update
 from muster_hub.store import keys
@@ -31,14 +31,15 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
 
     Raises ``Refused``: ``mismatch`` (an id, a seed and an epoch that do not belong together, or an id that is taken),
     ``not_trusted`` (for a device that never trusted any; nothing is stored then), ``superseded``, ``overloaded``
-    (this device is in MAX_NOTED sessions), ``malformed``; ``StoreUnavailable``.
+    (this device is in MAX_INDEXED_SESSIONS sessions), ``malformed``; ``StoreUnavailable``.
     """
     if session_id(caller.client, request.seed) != request.session:
         raise Refused(Reason.MISMATCH, "the session id does not come from its creator and seed")
     epoch = first_epoch(caller, request.epoch, request.session)
     ends_at = TimeMs(await context.store.now_ms() + request.lasts_ms)
     # The creator is held first, so that a restriction of it from now on cuts this session too.
-    held = await hold(context, request.session, ends_at, [HoldRequest(caller.client, (), {}, caller.connection)])
+    held_for = HeldFor(request.session, ends_at, caller.client, caller.fingerprint)
+    held = await hold(context, held_for, [HoldRequest(caller.client, (), {}, caller.connection)])
     if not held[caller.client].acquainted:
         raise Refused(Reason.NOT_TRUSTED, "this device has never trusted another, so it can call none")
     session, bucket = request.session, keys.bucket(request.session)

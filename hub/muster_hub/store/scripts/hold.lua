@@ -1,17 +1,19 @@
 #!lua
 -- Holds a device for a join: what restricts it from now on cuts the session too, and its one-shot grants are taken.
 -- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index
--- ARGV: 1 not_after (ms), 2 session id, 3 hard end of the session (ms), 4 connection that must be current or 0,
+-- ARGV: 1 not_after (ms), 2 session id, 3 hard end of the session (ms), 4 the session's creator, 5 the creator's key,
+--   6 the device, 7 connection that must be current or 0,
 --   then for each peer: its client id, and the invite for which a one-shot grant to it is held, or ''
--- Effect: the session is in the index until its end, and each free one-shot grant that is asked for is held. A device
---   that has no statement about a peer, or that the hub does not know, is held for nothing.
+-- Effect: the session is in the index until its end, and each free one-shot grant that is asked for is held. Both only
+--   where the device's own row trusts the creator under that key. The creator is held if it has a statement about any
+--   peer. All others are held for nothing, and nothing is written for them.
 -- Returns: what the script `facts` returns, as it is after the hold.
 -- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index).
 -- Again: the session is in the index already, and a grant held for this session and invite stays held for it, from now
 --   on; but now two requests rely on the hold, and neither of them may end it by itself unless the seat was given.
 local device, instances, peers, grants, uses, session_index = unpack(KEYS)
-local _, sid, ends_ms, connection = unpack(ARGV, 1, 4)
-local FIRST_PEER = 5
+local _, sid, ends_ms, creator, creator_fp, client, connection = unpack(ARGV, 1, 7)
+local FIRST_PEER = 8
 
 if connection ~= '0' and redis.call('HEXISTS', instances, connection) == 0 then
   return refuse('superseded')
@@ -19,7 +21,12 @@ end
 
 local ver, standing, fingerprint, compat, seat =
   unpack(redis.call('HMGET', device, 'ver', 'standing', 'fp', 'compat', 'seat'))
-if fingerprint and redis.call('HLEN', peers) > 0 then
+local about_creator = row_in(peers, creator)
+local holds = about_creator and about_creator[PEER.kind] == 'trust' and about_creator[PEER.fingerprint] == creator_fp
+if client == creator then
+  holds = fingerprint and redis.call('HLEN', peers) > 0
+end
+if holds then
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', '(' .. text(now_ms))
   if not redis.call('ZSCORE', session_index, sid) and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
     return refuse('overloaded')
@@ -36,7 +43,8 @@ for i = FIRST_PEER, #ARGV, 2 do
   local packed_use = redis.call('HGET', uses, grant and grant[GRANT.grant_id] or '')
   local use = packed_use and cmsgpack.unpack(packed_use)
   local ours = use and use[USE.state] == 'held' and use[USE.session] == sid and use[USE.invite] == invite
-  if invite ~= '' and grant and grant[GRANT.kind] == 'grant' and grant[GRANT.uses] == 1 and (not use or ours) then
+  local one_shot = grant and grant[GRANT.kind] == 'grant' and grant[GRANT.uses] == 1
+  if holds and invite ~= '' and one_shot and (not use or ours) then
     packed_use = pack_row(USE, {session = sid, invite = invite, state = 'held',
       since_ms = use and math.max(now_ms, use[USE.since_ms] + 1) or now_ms, shared = use and 1 or 0})
     redis.call('HSET', uses, grant[GRANT.grant_id], packed_use)

@@ -4,14 +4,17 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import Device, now_ms
 from tests.integration.hub.sessions.test_refusals import set_standing
 from tests.integration.hub.stage import Actor, actor, befriend
 
+from muster_hub.delivery import inbox
+from muster_hub.store import keys
 from muster_protocol.cards import Mode
 from muster_protocol.codec import encode
 from muster_protocol.connect import Role
 from muster_protocol.frames import InvitePush, InviteResult, InviteResults, Purpose, SendInvites, SessionKind, Why
+from muster_protocol.ids import InviteId, SessionId
 from muster_protocol.reasons import Reason
 
 
@@ -39,6 +42,27 @@ async def suspected(desk: Desk, caller: Actor) -> Device:
     one = await actor(desk)
     await set_standing(desk, one, Reason.CLONE_SUSPECTED)
     return one.device
+
+
+async def revoked(desk: Desk, caller: Actor) -> Device:
+    one = await actor(desk)
+    await set_standing(desk, one, Reason.DEVICE_REVOKED)
+    return one.device
+
+
+async def in_all_sessions_that_it_can_be(desk: Desk, caller: Actor) -> Device:
+    device = await trusts_others(desk, caller)
+    entries = [word for number in range(keys.MAX_INDEXED_SESSIONS) for word in (now_ms() + 3_600_000, f"{number:032}")]
+    await desk.store.ask(b"ZADD", keys.session_index(device.client), *entries)
+    return device
+
+
+async def with_a_full_inbox(desk: Desk, caller: Actor) -> Device:
+    device = await trusts_others(desk, caller)
+    for number in range(keys.MAX_INBOX):
+        end = InviteId(number.to_bytes(16))
+        await inbox.put_invite_end(desk.hub, device.client, SessionId("a" * 32), end, Reason.CANCELLED)
+    return device
 
 
 async def of_another_version(desk: Desk, caller: Actor) -> Device:
@@ -72,6 +96,9 @@ STRANGERS = [
     away,
     command_line_only,
     suspected,
+    revoked,
+    in_all_sessions_that_it_can_be,
+    with_a_full_inbox,
     of_another_version,
     trusts_others,
     trusted_once,
