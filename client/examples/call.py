@@ -17,7 +17,7 @@ async def main(folder: Path, names: list[str]) -> int:
     """Call devices by nickname; 0 if all joined."""
     async with Agent.open(folder) as agent:
         await agent.connected()
-        peers = {agent.device.resolve(name).client: name for name in names}
+        peers = {agent.device.peers.resolve(name).client: name for name in names}
         session = await agent.start_session(SessionRequest(tuple(peers)))
         targets = await session.wait()
         for target in targets:

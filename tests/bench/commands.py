@@ -50,8 +50,8 @@ def _introduce(folder: Path, url: str, names: list[str]) -> None:
         devices = {name: stack.enter_context(Device.create(folder / name, hub_url=url)) for name in (*names, "caller")}
         for one, other in itertools.permutations(devices, 2):
             peer = devices[other]
-            devices[one].trust(peer.client, peer.fingerprint, other)
-            devices[one].grant(peer.client, mode=Mode.SYNCHRONIZE)
+            devices[one].peers.trust(peer.client, peer.fingerprint, other)
+            devices[one].peers.grant(peer.client, mode=Mode.SYNCHRONIZE)
 
 
 @asynccontextmanager

@@ -66,8 +66,8 @@ async def test_a_full_disk_is_said_in_words_and_survived(small_disk: Path, tmp_p
             laptop._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             filler = fill(small_disk)
             with pytest.raises(DataNotWritten, match="full"):
-                laptop.trust(nas.client, nas.fingerprint, "nas")
-            assert laptop.pins() == {}
+                laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+            assert laptop.peers.pins() == {}
             events = agent.events()
             await agent._link.refresh()
             assert "full" in (await until(events, DataUnwritable)).sentence

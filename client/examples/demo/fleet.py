@@ -64,14 +64,14 @@ class Fleet:
             for other in JOINERS:
                 if one != other:
                     self._trust(one, other)
-        self.devices["printer"].revoke(self.devices[CALLER].client)
+        self.devices["printer"].peers.revoke(self.devices[CALLER].client)
         self.devices["studio"].rotate()
         museum = self.devices["museum"]
         museum.configure(msgspec.structs.replace(museum.settings, protocol=OLDER_PROTOCOL))
 
     def _trust(self, one: str, other: str) -> None:
         peer = self.devices[other]
-        self.devices[one].trust(peer.client, peer.fingerprint, other)
+        self.devices[one].peers.trust(peer.client, peer.fingerprint, other)
 
     def _grant(self, one: str, other: str) -> None:
-        self.devices[one].grant(self.devices[other].client, mode=Mode.JOIN, lasts_ms=GRANT_MS)
+        self.devices[one].peers.grant(self.devices[other].client, mode=Mode.JOIN, lasts_ms=GRANT_MS)

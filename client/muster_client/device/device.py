@@ -18,6 +18,7 @@ from muster_client.device import decisions
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.hub_address import HubAddress, parse_hub_url
 from muster_client.device.identity import Identity, read_identity, write_identity
+from muster_client.device.invites import Invites
 from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
 from muster_client.device.session_request import SessionRequest
@@ -32,10 +33,12 @@ from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
 from muster_protocol.governance import Grant
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
+from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Category, Reason, Sayer
 from muster_protocol.serials import SerialVerdict
 from muster_protocol.signed import Signed, read
+from muster_protocol.words import words
 
 DEFAULT_APP = "muster"
 _NO_INVITE = InviteId(bytes(16))
@@ -60,17 +63,23 @@ class DeviceSettings(Struct, frozen=True, kw_only=True):
     modes: tuple[Mode, ...] = tuple(Mode)
 
 
-class Device(TrustBook):
+class Device:
     """A device's opened data folder. Close it, or use it as a context manager."""
 
     def __init__(
         self, path: Path, identity: Identity, database: sqlite3.Connection, clock: Callable[[], TimeMs]
     ) -> None:
-        super().__init__(identity, database, clock)
+        self._identity = identity
+        self._db = database
         self.path = path
         self.clock = clock
         """The wall clock, in ms since 1970, that dates everything of this device."""
         self._meta = Meta(database)
+        self._statements = StatementStore(database, clock)
+        self.invites = Invites(database, clock)
+        """The invites and the uses of one-time grants; for the agent."""
+        self.peers = TrustBook(lambda: self._identity, database, self._statements, self.invites, clock)
+        """The peers: whom this device trusts, its grants to them, and their nicknames."""
         self._read_all()
         self._statements.sign_again(identity.key)
 
@@ -125,9 +134,9 @@ class Device(TrustBook):
         """
         try:
             self._meta.read_all(DeviceSettings)
-            self.peers()
+            self.peers.all()
             self._statements.check()
-            self._peers.compatibilities()
+            self.peers.compatibilities()
             self.invites.waiting()
         except (Refused, LookupError, TypeError, ValueError) as error:
             raise damaged("something in them is not as this program writes it") from error
@@ -145,6 +154,26 @@ class Device(TrustBook):
         self.close()
 
     # -- who this device is -------------------------------------------------------------------------------------------
+
+    @property
+    def client(self) -> ClientId:
+        """The device's id, which never changes."""
+        return self._identity.client
+
+    @property
+    def key(self) -> SigningKey:
+        """The current identity key."""
+        return self._identity.key
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The current key's fingerprint."""
+        return self._identity.key.fingerprint
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The eight words of the current key."""
+        return words(self.fingerprint)
 
     @property
     def settings(self) -> DeviceSettings:
@@ -231,7 +260,7 @@ class Device(TrustBook):
 
     def note_confirmed(self) -> None:
         """Record that the person confirmed these data as the only copy; a running agent then asks the hub again."""
-        self._meta.note_confirmed(self._clock())
+        self._meta.note_confirmed(self.clock())
 
     def token(self) -> Token | None:
         """Return the continuity token to show at the next connect; for the agent alone."""
@@ -298,7 +327,7 @@ class Device(TrustBook):
         refuses one call and not the session, so ``decide_outgoing`` finds it when that call is made.
         """
         request.check(self.client)
-        facts, now = self._facts(), self._clock()
+        facts, now = self._facts(), self.clock()
         decided = [
             (target, decisions.decide_outgoing(facts, request, target, now).reason) for target in request.targets
         ]
@@ -319,12 +348,12 @@ class Device(TrustBook):
     ) -> Decision:
         """Decide over this device's own data whether it may call ``target`` into a session with these members."""
         return decisions.decide_outgoing(
-            self._facts(), request, target, self._clock(), standing=standing, members=members
+            self._facts(), request, target, self.clock(), standing=standing, members=members
         )
 
     def decide_incoming(self, invite: Invite, standing: Reason | None = None) -> Decision:
         """Decide over this device's own data whether it may accept a verified invite."""
-        return decisions.decide_incoming(self._facts(), invite, standing, self._clock())
+        return decisions.decide_incoming(self._facts(), invite, standing, self.clock())
 
     def spend(self, invite: Invite, standing: Reason | None = None) -> Reason | None:
         """Decide on an automatic invite, and spend a one-time grant on it, in one durable step; None: accept."""
@@ -332,7 +361,7 @@ class Device(TrustBook):
             reason = self.decide_incoming(invite, standing).reason
             if reason is not None:
                 return reason
-            grant = self._newest_grant(invite.sender)
+            grant = self.peers.newest_grant(invite.sender)
             if grant.uses is not None and not self.invites.spend(grant.grant, invite.invite):
                 return Reason.GRANT_USED
         return None
@@ -346,7 +375,7 @@ class Device(TrustBook):
             pins=decisions.pins_of(trusts),
             grants=decisions.grants_of(grants, self.invites.spent()),
             compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
-            peers=self._peers.compatibilities(),
+            peers=self.peers.compatibilities(),
         )
 
 

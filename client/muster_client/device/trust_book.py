@@ -14,50 +14,36 @@ from muster_client.device.statements import StatementStore, Topic
 from muster_client.views import Peer
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
+from muster_protocol.decision import Compatibility
 from muster_protocol.errors import Refused
 from muster_protocol.governance import Grant, Revocation, Trust, Untrust, check_governance
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, TimeMs
-from muster_protocol.keys import PublicKey, SigningKey
+from muster_protocol.keys import PublicKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
-from muster_protocol.words import words
 
 DEFAULT_GRANT_MS = 90 * 24 * 3600 * 1000
 """How long a grant lasts by default: 90 days."""
 
 
 class TrustBook:
-    """A device's identity, and its statements about others. Every change is a statement for the hub."""
+    """The peers of a device, as its own statements say. Every change is a statement for the hub."""
 
-    def __init__(self, identity: Identity, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+    def __init__(
+        self,
+        identity: Callable[[], Identity],
+        database: sqlite3.Connection,
+        statements: StatementStore,
+        invites: Invites,
+        clock: Callable[[], TimeMs],
+    ) -> None:
         self._identity = identity
         self._db = database
+        self._statements = statements
+        self._invites = invites
+        self._store = PeerStore(database)
         self._clock = clock
-        self._statements = StatementStore(database, clock)
-        self._peers = PeerStore(database)
-        self.invites = Invites(database, clock)
-        """The invites and the uses of one-time grants; for the agent."""
-
-    @property
-    def client(self) -> ClientId:
-        """The device's id, which never changes."""
-        return self._identity.client
-
-    @property
-    def key(self) -> SigningKey:
-        """The current identity key."""
-        return self._identity.key
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """The current key's fingerprint."""
-        return self._identity.key.fingerprint
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The eight words of the current key."""
-        return words(self.fingerprint)
 
     def trust(self, peer: ClientId, fingerprint: Fingerprint, nickname: str) -> Signed:
         """Trust a peer under the key with this fingerprint, which a person compared; with the same key only rename it.
@@ -65,12 +51,14 @@ class TrustBook:
         Raises ``BadNickname``; ``Refused(self_target)``.
         """
         with transaction(self._db):
-            self._peers.name(peer, nickname, self._clock(), trusted=frozenset(self.pins()))
+            self._store.name(peer, nickname, self._clock(), trusted=frozenset(self.pins()))
             held = self._statements.get(Topic.TRUST, peer)
             if held is not None and self.pins().get(peer) == fingerprint:
                 return held.signed
             return self._say(
-                Trust(client=self.client, serial=self._statements.allocate(), peer=peer, peer_key=fingerprint)
+                Trust(
+                    client=self._identity().client, serial=self._statements.allocate(), peer=peer, peer_key=fingerprint
+                )
             )
 
     def untrust(self, peer: ClientId) -> Signed:
@@ -78,7 +66,7 @@ class TrustBook:
         with transaction(self._db):
             if peer not in self.pins():
                 raise Refused(Reason.NOT_TRUSTED)
-            return self._say(Untrust(client=self.client, serial=self._statements.allocate(), peer=peer))
+            return self._say(Untrust(client=self._identity().client, serial=self._statements.allocate(), peer=peer))
 
     def grant(
         self,
@@ -100,7 +88,7 @@ class TrustBook:
             serial, now = self._statements.allocate(), self._clock()
             return self._say(
                 Grant(
-                    client=self.client,
+                    client=self._identity().client,
                     serial=serial,
                     peer=peer,
                     peer_key=pin,
@@ -116,7 +104,7 @@ class TrustBook:
     def renew(self, peer: ClientId, *, lasts_ms: int = DEFAULT_GRANT_MS) -> Signed:
         """Renew the newest grant to a peer; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
         with transaction(self._db):
-            grant = self._newest_grant(peer)
+            grant = self.newest_grant(peer)
             return self.grant(
                 peer, mode=grant.mode, profiles=grant.profiles, once=grant.uses is not None, lasts_ms=lasts_ms
             )
@@ -124,12 +112,15 @@ class TrustBook:
     def revoke(self, peer: ClientId) -> Signed:
         """Revoke a grant; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
         with transaction(self._db):
-            grant = self._newest_grant(peer)
+            grant = self.newest_grant(peer)
             return self._say(
-                Revocation(client=self.client, serial=self._statements.allocate(), peer=peer, grant=grant.grant)
+                Revocation(
+                    client=self._identity().client, serial=self._statements.allocate(), peer=peer, grant=grant.grant
+                )
             )
 
-    def _newest_grant(self, peer: ClientId) -> Grant:
+    def newest_grant(self, peer: ClientId) -> Grant:
+        """Return the newest grant to a peer; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
         held = self._statements.get(Topic.GRANT, peer)
         if held is None:
             raise Refused(Reason.GRANT_MISSING)
@@ -141,15 +132,19 @@ class TrustBook:
         check_governance(body)
         # A statement that others could not read would be refused everywhere, and here too when it is read back.
         decode_closed(encode(body), type(body))
-        return self._statements.say(body, self.key)
+        return self._statements.say(body, self._identity().key)
 
-    def peers(self) -> list[Peer]:
+    def all(self) -> list[Peer]:
         """Return every peer that is or was trusted, sorted by name."""
-        return self._peers.views(self._statements.all(), self.invites.spent(), self._clock())
+        return self._store.views(self._statements.all(), self._invites.spent(), self._clock())
+
+    def compatibilities(self) -> dict[ClientId, Compatibility]:
+        """Return what is known of the peers' versions, applications and modes, from their verified cards."""
+        return self._store.compatibilities()
 
     def resolve(self, name: str) -> Peer:
         """Return the peer of this nickname, ClientId or unique beginning; raises ``UnknownName``, ``AmbiguousName``."""
-        return resolve_peer(name, self.peers())
+        return resolve_peer(name, self.all())
 
     def pins(self) -> dict[ClientId, Fingerprint]:
         """Return the trusted peers, each with the fingerprint of its pinned key."""
@@ -157,7 +152,7 @@ class TrustBook:
 
     def peer_key(self, peer: ClientId) -> PublicKey | None:
         """Return the public key of a peer's pin, or None before its card was seen."""
-        pin, card = self.pins().get(peer), self._peers.card(peer)
+        pin, card = self.pins().get(peer), self._store.card(peer)
         return card.current if card is not None and card.current.fingerprint == pin else None
 
     def learn_card(self, signed: Signed, peer: ClientId) -> None:
@@ -169,4 +164,4 @@ class TrustBook:
         pin = self.pins().get(peer)
         if pin is None:
             raise Refused(Reason.NOT_TRUSTED)
-        self._peers.learn(signed, peer, pin)
+        self._store.learn(signed, peer, pin)

@@ -67,7 +67,7 @@ class Answering:
         device = self._context.device
         try:
             sender = read(signed, Invite).sender
-            if sender not in device.pins():
+            if sender not in device.peers.pins():
                 _log.info("invite_ignored", reason=Reason.NOT_TRUSTED)
                 return None
             key = await self._context.key_of(sender)
@@ -209,7 +209,7 @@ class Answering:
         if joining is None:
             return None
         try:
-            joining.on_admission(signed, self._context.device.pins())
+            joining.on_admission(signed, self._context.device.peers.pins())
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
             return None

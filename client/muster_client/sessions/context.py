@@ -27,12 +27,12 @@ class SessionContext:
 
     async def key_of(self, peer: ClientId) -> PublicKey | Obstacle:
         """Return the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""
-        known = self.device.peer_key(peer)
+        known = self.device.peers.peer_key(peer)
         if known is not None:
             return known
         try:
             card = await self.link.ask(GetCard(id=0, client=peer), CardReply)
-            self.device.learn_card(card.card, peer)
+            self.device.peers.learn_card(card.card, peer)
         except HubRefused as refused:
             return Obstacle(peer, refused.reason, Sayer.HUB)
         except Refused as refused:
@@ -40,7 +40,7 @@ class SessionContext:
         except DataNotWritten as error:
             self.tell(DataUnwritable(sentence=str(error)))
             return Obstacle(peer, Reason.NO_ANSWER, Sayer.DEVICE)
-        return self.device.peer_key(peer) or Obstacle(peer, Reason.NOT_TRUSTED, Sayer.DEVICE)
+        return self.device.peers.peer_key(peer) or Obstacle(peer, Reason.NOT_TRUSTED, Sayer.DEVICE)
 
 
 def fresh_epoch_key() -> EpochKey:

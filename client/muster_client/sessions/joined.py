@@ -81,7 +81,7 @@ class AttendedSession(Session):
 
     async def on_epoch(self, push: EpochPush) -> None:
         """Move on to the next epoch; raises ``Refused``, with ``mismatch`` where an epoch in between was missed."""
-        self._machine.on_epoch(push.epoch, push.sealed, self._context.device.pins())
+        self._machine.on_epoch(push.epoch, push.sealed, self._context.device.peers.pins())
         self._left = {client: why for client, why in self._left.items() if self._known.epoch.key_of(client)}
         self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
         await self.say_joined()
@@ -126,7 +126,7 @@ class AttendedSession(Session):
         In a star this device trusts only the creator, and has no key to verify the others' statements.
         """
         sender = next((seat for seat in self._known.epoch.members if seat.key == signed.signer), None)
-        if sender is None or sender.client not in self._context.device.pins():
+        if sender is None or sender.client not in self._context.device.peers.pins():
             return
         key = await self._context.key_of(sender.client)
         if isinstance(key, Obstacle):

@@ -78,9 +78,9 @@ class Pushes:
     def _on_statement(self, push: StatementPush) -> None:
         device = self._context.device
         if push.kind is Kind.CARD:
-            device.learn_card(push.statement, push.client)
+            device.peers.learn_card(push.statement, push.client)
         else:
-            key = device.peer_key(push.client)
+            key = device.peers.peer_key(push.client)
             struct = GOVERNANCE.get(push.kind)
             if key is None or struct is None or verify(push.statement, key, struct).client != push.client:
                 return

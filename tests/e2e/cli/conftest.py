@@ -94,7 +94,7 @@ class Cli:
     def grant(self, nickname: str) -> None:
         """Grant a trusted device every automatic join, as `muster grant add` does, but without a process."""
         with Device.open(self.folder) as device:
-            device.grant(device.resolve(nickname).client, mode=Mode.SYNCHRONIZE)
+            device.peers.grant(device.peers.resolve(nickname).client, mode=Mode.SYNCHRONIZE)
 
     @property
     def id_text(self) -> str:
@@ -107,7 +107,7 @@ class Cli:
         with Device.open(other.folder) as device:
             client, fingerprint = device.client, device.fingerprint
         with Device.open(self.folder) as device:
-            device.trust(client, fingerprint, nickname)
+            device.peers.trust(client, fingerprint, nickname)
 
 
 NewCli = Callable[[str], Cli]

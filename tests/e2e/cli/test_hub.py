@@ -42,7 +42,7 @@ def misled(new_cli, hub_url):
     with Device.create(made.folder, hub_url=hub_url) as device:
         device.pin_hub(ANOTHER)
         with Device.create(new_cli("other").folder, hub_url=hub_url) as other:
-            device.trust(other.client, other.fingerprint, "nas")
+            device.peers.trust(other.client, other.fingerprint, "nas")
     return made
 
 

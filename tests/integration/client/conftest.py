@@ -111,9 +111,9 @@ def befriend(*devices: Device, granted: bool = True, mode: Mode = Mode.SYNCHRONI
     for one in devices:
         for other in devices:
             if one is not other:
-                one.trust(other.client, other.fingerprint, other.path.name)
+                one.peers.trust(other.client, other.fingerprint, other.path.name)
                 if granted:
-                    one.grant(other.client, mode=mode)
+                    one.peers.grant(other.client, mode=mode)
 
 
 async def until(events: Stream[Event], kind: type[E], /, **fields: object) -> E:

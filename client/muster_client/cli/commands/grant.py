@@ -70,9 +70,9 @@ def add(
     lasts = _checked(lasts_ms)
     found = invocation(context)
     with found.device() as device:
-        known = device.resolve(peer)
+        known = device.peers.resolve(peer)
         with told_about(known):
-            device.grant(known.client, mode=mode, profiles=profile or None, once=once, lasts_ms=lasts)
+            device.peers.grant(known.client, mode=mode, profiles=profile or None, once=once, lasts_ms=lasts)
         _finish(found, device, known, Output(as_json=as_json))
 
 
@@ -81,7 +81,7 @@ def list_grants(context: typer.Context, *, as_json: Json = False) -> None:
     """List this device's grants and whether they are valid now."""
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
-        granted = [(peer, peer.grant) for peer in device.peers() if peer.grant is not None]
+        granted = [(peer, peer.grant) for peer in device.peers.all() if peer.grant is not None]
     document = GrantsDocument(
         grants=tuple(
             GrantedFields(nickname=peer.nickname, client=peer.client, grant=grant_fields(grant))
@@ -98,9 +98,9 @@ def renew(context: typer.Context, peer: PeerName, *, lasts_ms: Lasts = None, as_
     lasts = _checked(lasts_ms)
     found = invocation(context)
     with found.device() as device:
-        known = device.resolve(peer)
+        known = device.peers.resolve(peer)
         with told_about(known):
-            device.renew(known.client, lasts_ms=lasts)
+            device.peers.renew(known.client, lasts_ms=lasts)
         _finish(found, device, known, Output(as_json=as_json))
 
 
@@ -112,9 +112,9 @@ def revoke(context: typer.Context, peer: PeerName, *, as_json: Json = False) -> 
     """
     found = invocation(context)
     with found.device() as device:
-        known = device.resolve(peer)
+        known = device.peers.resolve(peer)
         with told_about(known):
-            device.revoke(known.client)
+            device.peers.revoke(known.client)
         _finish(found, device, known, Output(as_json=as_json))
 
 
@@ -127,7 +127,7 @@ def _checked(lasts_ms: int | None) -> int:
 
 
 def _finish(found: Invocation, device: Device, known: Peer, output: Output) -> None:
-    peer = device.resolve(known.client)
+    peer = device.peers.resolve(known.client)
     publication = publish(found, device)
     output.show(
         ChangeDocument(peer=peer_fields(peer), hub=publication.fields),

@@ -62,8 +62,8 @@ def add(
         key = _key(named, device)
         if fingerprint is None and not yes:
             _compare(nickname, named.client, key, device, output)
-        device.trust(named.client, key, nickname)
-        peer = device.resolve(named.client)
+        device.peers.trust(named.client, key, nickname)
+        peer = device.peers.resolve(named.client)
         publication = publish(found, device)
     output.show(
         ChangeDocument(peer=peer_fields(peer), hub=publication.fields),
@@ -77,7 +77,7 @@ def list_peers(context: typer.Context, *, as_json: Json = False) -> None:
     """List the trusted devices and their grants."""
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
-        peers = [peer for peer in device.peers() if peer.trusted]
+        peers = [peer for peer in device.peers.all() if peer.trusted]
     document = PeersDocument(peers=tuple(peer_fields(peer) for peer in peers))
     output.show(document, lambda: _show(peers, output))
 
@@ -96,10 +96,10 @@ def remove(
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device() as device:
-        before = device.resolve(peer)
+        before = device.peers.resolve(peer)
         with told_about(before):
-            device.untrust(before.client)
-        after = device.resolve(before.client)
+            device.peers.untrust(before.client)
+        after = device.peers.resolve(before.client)
         publication = publish(found, device)
     output.show(
         ChangeDocument(peer=peer_fields(after), hub=publication.fields),
@@ -135,7 +135,7 @@ def _key(named: NamedKey, device: Device) -> Fingerprint:
 
 def _compare(nickname: str, client: ClientId, key: Fingerprint, device: Device, output: Output) -> None:
     """Show the words and ask; raises ``Failure`` unless the person says yes."""
-    before = next((peer for peer in device.peers() if peer.client == client), None)
+    before = next((peer for peer in device.peers.all() if peer.client == client), None)
     if before is not None and before.fingerprint not in {None, key}:
         output.note(
             f"You know this device as {before.name}, with another key. Make sure that its key was changed on purpose."

@@ -57,9 +57,9 @@ def who(
 
 def _asked(device: Device, names: Sequence[str]) -> tuple[ClientId, ...]:
     if names:
-        asked = tuple(dict.fromkeys(device.resolve(name).client for name in names))
+        asked = tuple(dict.fromkeys(device.peers.resolve(name).client for name in names))
     else:
-        asked = tuple(peer.client for peer in device.peers() if peer.trusted)
+        asked = tuple(peer.client for peer in device.peers.all() if peer.trusted)
     if len(asked) > MAX_WATCHED:
         raise invalid(f"A hub reports at most {MAX_WATCHED} devices at once.", "Name fewer devices.")
     return asked

@@ -114,7 +114,7 @@ def _pair(device: Device, first: str, second: str | None) -> tuple[ClientId, Cli
 def _client(device: Device, name: str) -> ClientId:
     if name.lower() in {ME, device.client}:
         return device.client
-    return device.resolve(name).client
+    return device.peers.resolve(name).client
 
 
 def _verdict(device: Device, question: Question) -> WhyVerdict:

@@ -16,7 +16,7 @@ class Nicknames:
     def __init__(self, device: Device) -> None:
         self._own = device.client
         self._names: Mapping[ClientId, str] = {
-            peer.client: peer.nickname for peer in device.peers() if peer.nickname is not None
+            peer.client: peer.nickname for peer in device.peers.all() if peer.nickname is not None
         }
 
     def get(self, client: ClientId) -> str | None:

@@ -114,7 +114,7 @@ def start(
 
 def _resolve(device: Device, names: Sequence[str]) -> tuple[ClientId, ...]:
     try:
-        return tuple(device.client if name == device.client else device.resolve(name).client for name in names)
+        return tuple(device.client if name == device.client else device.peers.resolve(name).client for name in names)
     except UnknownName as error:
         failure = from_error(error)
         if failure is None:

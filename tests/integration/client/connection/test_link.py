@@ -241,9 +241,9 @@ async def test_statements_that_another_process_made_are_published(make_device, o
     agent = await open_agent(laptop)
     events = agent.events()
     with Device.open(laptop.path) as command_line:
-        command_line.trust(nas.client, nas.fingerprint, "nas")
+        command_line.peers.trust(nas.client, nas.fingerprint, "nas")
         await until(events, Published, kind=Kind.TRUST)
-        command_line.untrust(nas.client)
+        command_line.peers.untrust(nas.client)
         agent.notify()
         await until(events, Published, kind=Kind.UNTRUST)
         assert command_line.unpublished() == []
@@ -257,16 +257,16 @@ async def test_13_authority_a_device_from_a_backup_does_not_bring_back_what_it_r
     async with Hub.connect(laptop):
         pass
     shutil.copytree(laptop.path, tmp_path / "backup")
-    laptop.untrust(nas.client)
+    laptop.peers.untrust(nas.client)
     async with Hub.connect(laptop):
         pass
     await open_agent(nas)
     with Device.open(tmp_path / "backup") as restored:
-        assert nas.client in restored.pins()
-        restored.grant(nas.client)  # made after the restore, and before any hub was met
+        assert nas.client in restored.peers.pins()
+        restored.peers.grant(nas.client)  # made after the restore, and before any hub was met
         async with Hub.connect(restored):
-            assert restored.pins() == {}
-            assert [peer.grant for peer in restored.peers()] == [None] or restored.peers()[0].trusted is False
+            assert restored.peers.pins() == {}
+            assert [peer.grant for peer in restored.peers.all()] == [None] or restored.peers.all()[0].trusted is False
 
 
 async def test_a_hub_from_a_backup_is_told_what_it_lost(
@@ -279,7 +279,7 @@ async def test_a_hub_from_a_backup_is_told_what_it_lost(
     own_hub.stop()
     shutil.copytree(own_hub.data, tmp_path / "hub-backup", ignore=shutil.ignore_patterns("*.sock"))
     own_hub.start()
-    laptop.untrust(nas.client)
+    laptop.peers.untrust(nas.client)
     async with Hub.connect(laptop):
         pass
     own_hub.stop()

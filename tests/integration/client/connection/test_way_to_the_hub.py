@@ -140,12 +140,12 @@ async def test_a_clock_that_jumps_by_a_day_takes_nothing_down(
         since = agent.status().connected_since
         peer = Device.create(tmp_path / "nas", hub_url=device.hub_url)
         with peer:
-            device.trust(peer.client, peer.fingerprint, "nas")
-            before = device.grant(peer.client)
+            device.peers.trust(peer.client, peer.fingerprint, "nas")
+            before = device.peers.grant(peer.client)
             for jump in (jump_ms, -jump_ms):
                 clock.ahead_ms += jump
-                device.revoke(peer.client)
-                after = device.grant(peer.client)
+                device.peers.revoke(peer.client)
+                after = device.peers.grant(peer.client)
                 assert after != before
                 async with asyncio.timeout(WAIT_S):
                     results = await agent.publish()

@@ -23,11 +23,11 @@ from muster_client import Device
 from muster_protocol.ids import Fingerprint
 sys.stdin.readline()
 with Device.open(Path(sys.argv[1])) as device:
-    (peer,) = device.peers()
+    (peer,) = device.peers.all()
     for _ in range({ROUNDS}):
         from muster_protocol.governance import Grant
         from muster_protocol.signed import read
-        print(read(device.grant(peer.client), Grant).serial)
+        print(read(device.peers.grant(peer.client), Grant).serial)
 """
 
 HOLD = """
@@ -74,7 +74,7 @@ def laptop(tmp_path: Path):
         Device.create(tmp_path / "laptop", hub_url=HUB_URL) as device,
         Device.create(tmp_path / "nas", hub_url=HUB_URL) as nas,
     ):
-        device.trust(nas.client, nas.fingerprint, "nas")
+        device.peers.trust(nas.client, nas.fingerprint, "nas")
         yield device
 
 
@@ -93,14 +93,14 @@ def test_two_processes_never_get_the_same_serial(laptop: Device) -> None:
         assert mine == sorted(mine)
         serials += mine
     assert len(set(serials)) == 3 * ROUNDS
-    grant = laptop.peers()[0].grant
+    grant = laptop.peers.all()[0].grant
     assert grant is not None
     assert grant.serial == max(serials), "the newest is the one that counts"
 
 
 def test_26_one_use_stays_spent_after_sigkill(laptop: Device) -> None:
-    (peer,) = laptop.peers()
-    laptop.grant(peer.client, once=True)
+    (peer,) = laptop.peers.all()
+    laptop.peers.grant(peer.client, once=True)
     said = []
     for _ in range(2):
         with start(SPEND, laptop.path) as process:
@@ -108,7 +108,7 @@ def test_26_one_use_stays_spent_after_sigkill(laptop: Device) -> None:
             said.append(process.stdout.read())
         assert process.returncode == -signal.SIGKILL
     assert said == ["True\n", "False\n"]
-    grant = laptop.peers()[0].grant
+    grant = laptop.peers.all()[0].grant
     assert grant is not None
     assert grant.state is GrantState.USED
 

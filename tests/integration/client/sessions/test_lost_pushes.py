@@ -121,7 +121,7 @@ async def test_an_agent_that_hears_changed_reads_who_was_taken_out(
                 while called._answering._unsent:  # noqa: ASYNC110
                     await asyncio.sleep(0)
         await until(updates, MembersChanged, epoch=2)
-        nas.untrust(laptop.client)
+        nas.peers.untrust(laptop.client)
         async with Hub.connect(nas):
             pass  # it has published that, and is gone
         target = (await settled(session))[nas.client]

@@ -126,8 +126,8 @@ async def test_22_provenance_each_refusal_says_whose_word_it_is(make_device, ope
     laptop, away, ungranted, ungranting = (make_device(name) for name in ("laptop", "away", "ungranted", "ungranting"))
     for other in (away, ungranted, ungranting):
         befriend(laptop, other)
-    laptop.revoke(ungranted.client)
-    ungranting.revoke(laptop.client)
+    laptop.peers.revoke(ungranted.client)
+    ungranting.peers.revoke(laptop.client)
     caller = await open_agent(laptop)
     await open_agent(ungranted)
     await open_agent(ungranting)
@@ -147,8 +147,8 @@ async def test_22_provenance_each_refusal_says_whose_word_it_is(make_device, ope
 async def test_26_one_use_joins_once(make_device, open_agent) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas, granted=False)
-    laptop.grant(nas.client)
-    nas.grant(laptop.client, once=True)
+    laptop.peers.grant(nas.client)
+    nas.peers.grant(laptop.client, once=True)
     caller = await open_agent(laptop)
     await open_agent(nas)
     first = await caller.start_session(SessionRequest((nas.client,)))
@@ -257,8 +257,8 @@ async def test_a_member_whose_process_ends_right_after_its_answer_is_called_once
 async def test_2_injectivity_an_invite_that_comes_again_has_the_same_answer(make_device, open_agent) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas, granted=False)
-    laptop.grant(nas.client)
-    nas.grant(laptop.client, once=True)
+    laptop.peers.grant(nas.client)
+    nas.peers.grant(laptop.client, once=True)
     caller, called = await open_agent(laptop), await open_agent(nas)
     events = called.events()
     session = await caller.start_session(SessionRequest((nas.client,)))
@@ -356,7 +356,7 @@ async def test_13_authority_a_grant_that_ended_here_is_refused_here(make_device,
     caller, called = await open_agent(laptop), await open_agent(nas)
     events = called.events()
     # Written and marked as acknowledged behind the agent's back, as if the hub had withheld it.
-    revocation = nas.revoke(laptop.client)
+    revocation = nas.peers.revoke(laptop.client)
     for held in nas.unpublished():
         nas.acknowledged(held.serial)
     assert revocation is not None

@@ -75,7 +75,7 @@ class InProcessCli:
         with Device.open(other.folder) as device:
             client, fingerprint = device.client, device.fingerprint
         with Device.open(self.folder) as device:
-            device.trust(client, fingerprint, nickname)
+            device.peers.trust(client, fingerprint, nickname)
 
 
 NewCli = Callable[[str], InProcessCli]

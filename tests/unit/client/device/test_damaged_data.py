@@ -24,8 +24,8 @@ def folder(tmp_path: Path) -> Path:
     """The folder of a device that trusts another one."""
     with Device.create(tmp_path / "laptop", hub_url=HUB) as laptop:
         with Device.create(tmp_path / "nas", hub_url=HUB) as nas:
-            laptop.trust(nas.client, nas.fingerprint, "nas")
-            laptop.grant(nas.client)
+            laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+            laptop.peers.grant(nas.client)
         return laptop.path
 
 
@@ -99,7 +99,7 @@ def test_a_new_key_is_not_put_to_the_data_of_one_that_is_gone(folder: Path) -> N
         Device.create(folder, hub_url=HUB)
     key.rename(folder / KEY_FILE)
     with Device.open(folder) as device:
-        assert [peer.nickname for peer in device.peers()] == ["nas"]
+        assert [peer.nickname for peer in device.peers.all()] == ["nas"]
 
 
 def test_what_a_broken_off_create_left_is_used(tmp_path: Path) -> None:

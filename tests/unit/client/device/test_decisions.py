@@ -39,18 +39,18 @@ def invite(
 
 def test_calling_needs_own_trust_and_for_automatic_joins_an_own_grant(laptop: Device, nas: Device) -> None:
     assert laptop.decide_outgoing(request(nas), nas.client).reason is Reason.NOT_TRUSTED
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     assert laptop.decide_outgoing(request(nas), nas.client).reason is Reason.GRANT_MISSING
     assert laptop.decide_outgoing(request(nas, purpose=Purpose.ASK), nas.client).reason is None
-    laptop.grant(nas.client)
+    laptop.peers.grant(nas.client)
     assert laptop.decide_outgoing(request(nas), nas.client).reason is None
     assert laptop.decide_outgoing(request(nas, mode=Mode.SYNCHRONIZE), nas.client).reason is Reason.MODE_NOT_GRANTED
 
 
 @pytest.mark.parametrize("standing", [Reason.CLONE_SUSPECTED])
 def test_a_suspected_clone_joins_nothing_by_itself(laptop: Device, nas: Device, standing: Reason) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client)
     assert laptop.decide_outgoing(request(nas), nas.client, standing).reason is standing
     assert laptop.decide_outgoing(request(nas, purpose=Purpose.ASK), nas.client, standing).reason is None
     assert laptop.spend(invite(nas, laptop), standing) is standing
@@ -58,34 +58,34 @@ def test_a_suspected_clone_joins_nothing_by_itself(laptop: Device, nas: Device, 
 
 def test_answering_yes_needs_all_that_was_granted(laptop: Device, nas: Device, clock) -> None:
     assert laptop.spend(invite(nas, laptop)) is Reason.NOT_MUTUALLY_TRUSTED
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     assert laptop.spend(invite(nas, laptop)) is Reason.GRANT_MISSING
-    laptop.grant(nas.client, mode=Mode.INVENTORY, profiles=["home"], lasts_ms=1000)
+    laptop.peers.grant(nas.client, mode=Mode.INVENTORY, profiles=["home"], lasts_ms=1000)
     assert laptop.spend(invite(nas, laptop, profile="home")) is None
     assert laptop.spend(invite(nas, laptop)) is Reason.PROFILE_NOT_GRANTED
     assert laptop.spend(invite(nas, laptop, profile="work")) is Reason.PROFILE_NOT_GRANTED
     assert laptop.spend(invite(nas, laptop, mode=Mode.SYNCHRONIZE, profile="home")) is Reason.MODE_NOT_GRANTED
     clock.go_on(1000)
     assert laptop.spend(invite(nas, laptop, profile="home")) is Reason.GRANT_EXPIRED
-    laptop.revoke(nas.client)
+    laptop.peers.revoke(nas.client)
     assert laptop.spend(invite(nas, laptop, profile="home")) is Reason.GRANT_REVOKED
 
 
 def test_26_one_use_is_spent_on_one_invite_and_stays_so(laptop: Device, nas: Device, clock) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client, once=True)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client, once=True)
     assert laptop.spend(invite(nas, laptop)) is None
     assert laptop.spend(invite(nas, laptop)) is Reason.GRANT_USED, "the same invite again finds it spent too"
     with Device.open(laptop.path, clock=clock) as again:
         assert again.spend(invite(nas, laptop, number=2)) is Reason.GRANT_USED
-    laptop.grant(nas.client, once=True)
+    laptop.peers.grant(nas.client, once=True)
     assert laptop.spend(invite(nas, laptop, number=3)) is None
 
 
 def test_a_grant_is_for_the_key_that_it_named(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client)
     nas.rotate()
     assert laptop.spend(invite(nas, laptop)) is Reason.KEY_MISMATCH
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     assert laptop.spend(invite(nas, laptop)) is Reason.GRANT_MISSING

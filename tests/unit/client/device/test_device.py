@@ -20,47 +20,47 @@ from muster_protocol.signed import Signed, read, sign, verify
 
 
 def grant_state(device: Device, peer: ClientId) -> GrantState | None:
-    (found,) = [one for one in device.peers() if one.client == peer]
+    (found,) = [one for one in device.peers.all() if one.client == peer]
     return found.grant.state if found.grant is not None else None
 
 
 def test_trust_is_signed_once_and_renaming_says_nothing_new(laptop: Device, nas: Device) -> None:
-    first = laptop.trust(nas.client, nas.fingerprint, "nas")
+    first = laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     assert verify(first, laptop.key.public, Trust).peer_key == nas.fingerprint
-    assert laptop.trust(nas.client, nas.fingerprint, "box") == first
-    assert laptop.resolve("box").client == nas.client
+    assert laptop.peers.trust(nas.client, nas.fingerprint, "box") == first
+    assert laptop.peers.resolve("box").client == nas.client
 
 
 def test_another_fingerprint_is_a_new_statement_and_the_old_grant_lapses(laptop: Device, nas: Device) -> None:
-    first = laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client)
-    second = laptop.trust(nas.client, laptop.fingerprint, "nas")
+    first = laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client)
+    second = laptop.peers.trust(nas.client, laptop.fingerprint, "nas")
     assert read(second, Trust).serial > read(first, Trust).serial
     assert grant_state(laptop, nas.client) is GrantState.LAPSED
 
 
 def test_a_device_does_not_trust_itself(laptop: Device) -> None:
     with pytest.raises(Refused) as caught:
-        laptop.trust(laptop.client, laptop.fingerprint, "me")
+        laptop.peers.trust(laptop.client, laptop.fingerprint, "me")
     assert caught.value.reason is Reason.SELF_TARGET
-    assert laptop.peers() == []
+    assert laptop.peers.all() == []
 
 
 def test_two_trusted_peers_never_share_a_nickname(make_device: Callable[[str], Device]) -> None:
     one, other, third = make_device("one"), make_device("other"), make_device("third")
-    one.trust(other.client, other.fingerprint, "nas")
+    one.peers.trust(other.client, other.fingerprint, "nas")
     with pytest.raises(BadNickname):
-        one.trust(third.client, third.fingerprint, "NAS")
-    one.untrust(other.client)
-    one.trust(third.client, third.fingerprint, "NAS")
-    assert one.resolve("nas").client == third.client
+        one.peers.trust(third.client, third.fingerprint, "NAS")
+    one.peers.untrust(other.client)
+    one.peers.trust(third.client, third.fingerprint, "NAS")
+    assert one.peers.resolve("nas").client == third.client
 
 
 def test_untrust_ends_the_grant_and_says_so_after_trust_comes_back(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client)
-    ended = laptop.untrust(nas.client)
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client)
+    ended = laptop.peers.untrust(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     waiting = laptop.unpublished()
     assert ended in [held.signed for held in waiting]
     assert waiting[0].kind is Kind.UNTRUST, "what takes something back goes first"
@@ -69,49 +69,49 @@ def test_untrust_ends_the_grant_and_says_so_after_trust_comes_back(laptop: Devic
 
 def test_a_grant_is_for_trusted_peers_and_within_its_limits(laptop: Device, nas: Device) -> None:
     with pytest.raises(Refused, match="not_trusted"):
-        laptop.grant(nas.client)
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+        laptop.peers.grant(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     for lasts_ms in (0, -1, MAX_GRANT_MS + 1):
         with pytest.raises(Refused, match="malformed"):
-            laptop.grant(nas.client, lasts_ms=lasts_ms)
-    grant = read(laptop.grant(nas.client, profiles=["b", "a", "b"]), Grant)
+            laptop.peers.grant(nas.client, lasts_ms=lasts_ms)
+    grant = read(laptop.peers.grant(nas.client, profiles=["b", "a", "b"]), Grant)
     assert grant.profiles == ("a", "b")
     with pytest.raises(Refused) as caught:
-        laptop.grant(nas.client, profiles=["B D"])
+        laptop.peers.grant(nas.client, profiles=["B D"])
     assert caught.value.reason is Reason.MALFORMED
-    assert [peer.client for peer in laptop.peers()] == [nas.client]
+    assert [peer.client for peer in laptop.peers.all()] == [nas.client]
 
 
 def test_a_grant_runs_out_by_this_devices_clock_and_is_renewed(laptop: Device, nas: Device, clock) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    first = read(laptop.grant(nas.client, mode=Mode.INVENTORY, profiles=["a"], lasts_ms=1000), Grant)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    first = read(laptop.peers.grant(nas.client, mode=Mode.INVENTORY, profiles=["a"], lasts_ms=1000), Grant)
     assert grant_state(laptop, nas.client) is GrantState.LIVE
     clock.go_on(1000)
     assert grant_state(laptop, nas.client) is GrantState.EXPIRED
-    renewed = read(laptop.renew(nas.client, lasts_ms=1000), Grant)
+    renewed = read(laptop.peers.renew(nas.client, lasts_ms=1000), Grant)
     assert (renewed.mode, renewed.profiles) == (first.mode, first.profiles)
     assert renewed.grant != first.grant
     assert grant_state(laptop, nas.client) is GrantState.LIVE
 
 
 def test_revoking_twice_is_said(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     with pytest.raises(Refused, match="grant_missing"):
-        laptop.revoke(nas.client)
-    grant = read(laptop.grant(nas.client), Grant)
-    assert read(laptop.revoke(nas.client), Revocation).grant == grant.grant
+        laptop.peers.revoke(nas.client)
+    grant = read(laptop.peers.grant(nas.client), Grant)
+    assert read(laptop.peers.revoke(nas.client), Revocation).grant == grant.grant
     with pytest.raises(Refused, match="grant_revoked"):
-        laptop.revoke(nas.client)
+        laptop.peers.revoke(nas.client)
 
 
 def test_serials_rise_whatever_the_clock_does(laptop: Device, nas: Device, clock) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    first = read(laptop.grant(nas.client), Grant).serial
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    first = read(laptop.peers.grant(nas.client), Grant).serial
     clock.go_on(-86_400_000)
-    second = read(laptop.grant(nas.client), Grant).serial
+    second = read(laptop.peers.grant(nas.client), Grant).serial
     assert second > first
     clock.go_on(2 * 86_400_000)
-    assert read(laptop.grant(nas.client), Grant).serial == clock.now
+    assert read(laptop.peers.grant(nas.client), Grant).serial == clock.now
 
 
 def test_the_card_changes_only_when_something_in_it_does(laptop: Device) -> None:
@@ -129,7 +129,7 @@ def _changed(device: Device, **changes: object):
 
 
 def test_what_the_hub_acknowledged_is_sent_again_only_after_its_restore(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     for held in laptop.unpublished():
         laptop.acknowledged(held.serial)
     newest = laptop.synced()
@@ -142,7 +142,7 @@ def test_what_the_hub_acknowledged_is_sent_again_only_after_its_restore(laptop: 
 
 
 def test_another_hub_has_nothing_yet(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     laptop.pin_hub(nas.fingerprint)
     for held in laptop.unpublished():
         laptop.acknowledged(held.serial)
@@ -158,29 +158,29 @@ def own(device: Device, body: Trust | Untrust | Grant | Revocation) -> Signed:
 
 
 def test_13_authority_a_restored_device_learns_what_it_took_back(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client)
     later = Serial(laptop.unpublished()[-1].serial + 1000)
     untrust = own(laptop, Untrust(client=laptop.client, serial=later, peer=nas.client))
     assert laptop.apply_own(Kind.UNTRUST, untrust) is SerialVerdict.TAKEN
-    assert laptop.pins() == {}
+    assert laptop.peers.pins() == {}
     assert grant_state(laptop, nas.client) is None
-    assert read(laptop.trust(nas.client, nas.fingerprint, "nas"), Trust).serial > later
+    assert read(laptop.peers.trust(nas.client, nas.fingerprint, "nas"), Trust).serial > later
 
 
 def test_13_authority_an_old_statement_brings_nothing_back(laptop: Device, nas: Device) -> None:
-    trust = laptop.trust(nas.client, nas.fingerprint, "nas")
-    grant = laptop.grant(nas.client)
-    laptop.untrust(nas.client)
+    trust = laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    grant = laptop.peers.grant(nas.client)
+    laptop.peers.untrust(nas.client)
     assert laptop.apply_own(Kind.TRUST, trust) is SerialVerdict.OLDER
     assert laptop.apply_own(Kind.GRANT, grant) is SerialVerdict.OLDER
-    assert laptop.pins() == {}
+    assert laptop.peers.pins() == {}
     assert grant_state(laptop, nas.client) is None
 
 
 def test_26_one_use_of_restored_data_counts_as_spent(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client, once=True)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client, once=True)
     assert grant_state(laptop, nas.client) is GrantState.LIVE
     later = Serial(laptop.unpublished()[-1].serial + 1000)
     again = own(laptop, Trust(client=laptop.client, serial=later, peer=nas.client, peer_key=nas.fingerprint))
@@ -189,8 +189,8 @@ def test_26_one_use_of_restored_data_counts_as_spent(laptop: Device, nas: Device
 
 
 def test_what_this_device_knows_already_spends_nothing(laptop: Device, nas: Device) -> None:
-    trust = laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client, once=True)
+    trust = laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client, once=True)
     assert laptop.apply_own(Kind.TRUST, trust) is SerialVerdict.KNOWN
     assert grant_state(laptop, nas.client) is GrantState.LIVE
 
@@ -200,7 +200,7 @@ def test_15_chains_nothing_that_another_key_signed_is_taken(laptop: Device, nas:
     of_another = sign(
         Trust(client=nas.client, serial=Serial(2**52), peer=nas.client, peer_key=nas.fingerprint), laptop.key
     )
-    retired = laptop.trust(nas.client, nas.fingerprint, "nas")
+    retired = laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     laptop.rotate()
     for statement in (forged, of_another, retired):
         with pytest.raises(Refused):
@@ -219,31 +219,31 @@ def test_a_newer_card_of_ones_own_is_never_said_again_under_an_older_serial(lapt
 
 def test_a_peers_card_must_be_its_own_and_under_the_pinned_key(laptop: Device, nas: Device) -> None:
     with pytest.raises(Refused, match="not_trusted"):
-        laptop.learn_card(nas.card(), nas.client)
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+        laptop.peers.learn_card(nas.card(), nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     with pytest.raises(Refused, match="mismatch"):
-        laptop.learn_card(laptop.card(), nas.client)
-    laptop.learn_card(nas.card(), nas.client)
-    assert laptop.peer_key(nas.client) == nas.key.public
+        laptop.peers.learn_card(laptop.card(), nas.client)
+    laptop.peers.learn_card(nas.card(), nas.client)
+    assert laptop.peers.peer_key(nas.client) == nas.key.public
     nas.rotate()
     with pytest.raises(Refused, match="key_mismatch"):
-        laptop.learn_card(nas.card(), nas.client)
-    assert laptop.peer_key(nas.client) is not None
+        laptop.peers.learn_card(nas.card(), nas.client)
+    assert laptop.peers.peer_key(nas.client) is not None
 
 
 def test_a_peer_that_changed_its_key_has_no_key_here_until_it_is_trusted_anew(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.learn_card(nas.card(), nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.learn_card(nas.card(), nas.client)
     nas.rotate()
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    assert laptop.peer_key(nas.client) is None
-    laptop.learn_card(nas.card(), nas.client)
-    assert laptop.peer_key(nas.client) == nas.key.public
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    assert laptop.peers.peer_key(nas.client) is None
+    laptop.peers.learn_card(nas.card(), nas.client)
+    assert laptop.peers.peer_key(nas.client) == nas.key.public
 
 
 def test_each_statement_is_offered_once(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.untrust(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.untrust(nas.client)
     kinds = [(held.topic, held.kind) for held in laptop.unpublished()]
     assert len(kinds) == 2
     assert {kind for _, kind in kinds} == {Kind.UNTRUST, Kind.CARD}

@@ -77,22 +77,22 @@ def test_a_key_that_its_chain_does_not_lead_to_is_refused(tmp_path: Path) -> Non
 
 
 def test_a_rotation_signs_live_statements_anew(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
-    laptop.grant(nas.client)
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.grant(nas.client)
     before = laptop.card()
     laptop.rotate()
     assert verify_card(laptop.card()).fingerprint == laptop.fingerprint
     assert laptop.card() != before
     assert {held.signed.signer for held in laptop.unpublished()} == {laptop.fingerprint}
-    assert laptop.pins() == {nas.client: nas.fingerprint}
+    assert laptop.peers.pins() == {nas.client: nas.fingerprint}
 
 
 def test_a_crash_after_the_key_was_changed_loses_nothing(laptop: Device, nas: Device) -> None:
-    laptop.trust(nas.client, nas.fingerprint, "nas")
+    laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     rotated = Identity.fresh().rotated(Serial(1))
     mine = read_identity(laptop.path / KEY_FILE).rotated(Serial(1))
     write_identity(laptop.path / KEY_FILE, mine)
     with Device.open(laptop.path) as again:
         assert again.fingerprint == mine.key.fingerprint != rotated.key.fingerprint
         assert {held.signed.signer for held in again.unpublished()} == {again.fingerprint}
-        assert again.pins() == {nas.client: nas.fingerprint}
+        assert again.peers.pins() == {nas.client: nas.fingerprint}
