@@ -41,7 +41,7 @@ class Nodes(Protocol):
         """The incarnation under which this node registers its connections."""
 
     def live(self, node: str, incarnation: str) -> bool:
-        """Tell whether what an incarnation holds still counts."""
+        """Return whether what an incarnation holds still counts."""
 
     def live_nodes(self) -> Sequence[str]:
         """Return the names of the nodes that count as live, in order."""

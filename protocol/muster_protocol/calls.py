@@ -99,6 +99,6 @@ class Pending:
     admissions: Mapping[ClientId, Hash]
 
     def answer_of(self, client: ClientId) -> Hash | None:
-        """Give the answer for which a client is admitted: the epoch names it as the cause."""
+        """Return the answer for which a client is admitted: the epoch names it as the cause."""
         causes = (cause for cause in self.epoch.epoch.causes if cause.kind is CauseKind.ANSWER)
         return next((cause.statement for cause in causes if cause.client == client), None)

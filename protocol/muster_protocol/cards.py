@@ -33,7 +33,7 @@ class Mode(StrEnum):
     SYNCHRONIZE = "synchronize"
 
     def covers(self, other: "Mode") -> bool:
-        """Tell whether this mode is at least as strong as ``other``."""
+        """Return whether this mode is at least as strong as ``other``."""
         return _STRENGTH[self] >= _STRENGTH[other]
 
 
@@ -47,7 +47,7 @@ class ProtocolRange(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     high: ProtocolVersion
 
     def highest_common(self, other: "ProtocolRange") -> int | None:
-        """Give the highest version that both speak, or None."""
+        """Return the highest version that both speak, or None."""
         common = min(self.high, other.high)
         return common if common >= max(self.low, other.low) else None
 

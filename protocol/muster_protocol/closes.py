@@ -26,5 +26,5 @@ class CloseCode(IntEnum):
 
 
 def is_stop(code: int) -> bool:
-    """Tell whether ``code`` is of the stop family, also for codes that this version does not know."""
+    """Return whether ``code`` is of the stop family, also for codes that this version does not know."""
     return STOP_FROM <= code <= 4999

@@ -29,7 +29,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(value: Struct) -> bytes:
-    """Give the MessagePack bytes of a struct: shortest forms, fields in their declared order."""
+    """Return the MessagePack bytes of a struct: shortest forms, fields in their declared order."""
     return _encoder.encode(value)
 
 
@@ -78,7 +78,7 @@ def _where(error: msgspec.ValidationError) -> str:
 
 
 def decode_exact(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T | None:
-    """Decode bytes that are exactly what encoding the value gives; None for all others, whatever is wrong with them.
+    """Decode bytes that are exactly what encoding the value gives; None for all others, for any fault.
 
     A third of the time of ``unpack`` and ``convert``, and no limit is passed by: such bytes nest as deep as the type.
     """

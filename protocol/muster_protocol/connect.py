@@ -111,7 +111,7 @@ def hello_hash(body: bytes) -> Hash:
 def hello_message_hash(data: bytes) -> Hash:
     """Hash a ``hello`` message as it came, signature and all, for the hub to sign.
 
-    Whoever spoils a byte of it on the way gets an answer to the spoiled message, which the device does not take.
+    If a byte of it is changed on the way, the answer is to the changed message, and the device does not take it.
     """
     return Hash(sha256(HELLO_MESSAGE + data).digest())
 
@@ -158,7 +158,7 @@ class DeviceHandshake:
         return frame
 
     def hello(self, nonce: Nonce, continuity: Proof | None) -> bytes:
-        """Give the ``hello`` message; ``continuity`` proves the token over the challenge's nonce and this one."""
+        """Return the ``hello`` message; ``continuity`` proves the token over the challenge's nonce and this one."""
         mine = self._dialled
         if self.hub is None or self._challenge is None:
             raise Refused(Reason.MALFORMED, "no challenge yet")
@@ -273,7 +273,7 @@ class HubHandshake:
         standing: Reason | None,
         now: TimeMs,
     ) -> bytes:
-        """Give the signed ``welcome`` message."""
+        """Return the signed ``welcome`` message."""
         body = Welcome(
             challenge=self._challenge,
             hello=device.message_hash,
@@ -289,7 +289,7 @@ class HubHandshake:
         return encode_frame(WelcomeFrame(welcome=sign(body, self._key)))
 
     def refused(self, data: bytes, code: int, reason: Reason, now: TimeMs, retry_after_ms: int | None = None) -> bytes:
-        """Give the signed ``refused`` message for the ``hello`` message that came as ``data``, readable or not."""
+        """Return the signed ``refused`` message for the ``hello`` message that came as ``data``, readable or not."""
         body = RefusedBody(
             challenge=self._challenge,
             hello=hello_message_hash(data),

@@ -53,7 +53,7 @@ def prove(token: Token, challenge: Nonce, hello: Nonce) -> Proof:
 
 
 def genuine(secret: bytes, client: ClientId, proof: Proof, challenge: Nonce, hello: Nonce) -> bool:
-    """Tell whether the hub itself once issued the token behind ``proof``, to this device."""
+    """Return whether the hub itself once issued the token behind ``proof``, to this device."""
     return hmac.compare_digest(proof.mac, prove(issue(secret, client, proof.counter), challenge, hello).mac)
 
 

@@ -17,7 +17,7 @@ from muster_protocol.reasons import Reason
 
 
 class Check(StrEnum):
-    """The checks in their order. Whoever fails at one learns nothing of those behind it."""
+    """The checks in their order. A call that fails at one learns nothing of those behind it."""
 
     REQUEST = "request"
     CREATOR_STANDING = "creator_standing"
@@ -120,7 +120,7 @@ def must_trust_each_other(kind: SessionKind, creator: ClientId, one: ClientId, o
 
 
 def decide(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Decision:
-    """Judge ``call`` over what is known of each party; a device missing from ``parties`` trusts nobody.
+    """Judge ``call`` over what is known of each party; a device missing from ``parties`` pins no device.
 
     ``now`` is the decider's clock, for the times of grants.
     """

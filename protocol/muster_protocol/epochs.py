@@ -68,7 +68,7 @@ class Epoch(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_o
         return tuple(seat.client for seat in self.members)
 
     def key_of(self, client: ClientId) -> Fingerprint | None:
-        """Give the fingerprint that ``client`` signs with here, or None if it is no member."""
+        """Return the fingerprint that ``client`` signs with here, or None if it is no member."""
         return next((seat.key for seat in self.members if seat.client == client), None)
 
     def check(self) -> None:
@@ -89,12 +89,12 @@ class KnownEpoch:
 
 
 def epoch_hash(signed: Signed) -> Hash:
-    """Give the hash that names an epoch."""
+    """Return the hash that names an epoch."""
     return statement_hash(Kind.EPOCH, signed.body)
 
 
 def read_epoch(signed: Signed, signer: PublicKey) -> KnownEpoch:
-    """Verify an epoch by the key of whoever made it; raises what ``verify`` and ``Epoch.check`` raise."""
+    """Verify an epoch by the key of its signer; raises what ``verify`` and ``Epoch.check`` raise."""
     epoch = verify(signed, signer, Epoch)
     epoch.check()
     return KnownEpoch(epoch, signed, epoch_hash(signed))

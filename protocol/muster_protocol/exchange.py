@@ -102,12 +102,12 @@ class Leave(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_o
 
 
 def admission_info(invite_hash: Hash, answer_hash: Hash, epoch_hash: Hash) -> bytes:
-    """Give the HPKE ``info`` of a key sealed in an admission."""
+    """Return the HPKE ``info`` of a key sealed in an admission."""
     return SEAL_ADMISSION + invite_hash + answer_hash + epoch_hash
 
 
 def epoch_info(epoch_hash: Hash, member: ClientId) -> bytes:
-    """Give the HPKE ``info`` of a key sealed to one who is a member already."""
+    """Return the HPKE ``info`` of a key sealed to one who is a member already."""
     return SEAL_EPOCH + epoch_hash + member.encode()
 
 
@@ -144,5 +144,5 @@ def _check_context(one: Exchange, invite: Invite, sides: tuple[ClientId, Fingerp
 
 
 def hash_of(kind: Kind, signed: Signed) -> Hash:
-    """Give the hash of a signed statement."""
+    """Return the hash of a signed statement."""
     return statement_hash(kind, signed.body)

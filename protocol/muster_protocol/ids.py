@@ -32,7 +32,7 @@ GrantId = NewType("GrantId", Annotated[bytes, Meta(min_length=16, max_length=16)
 Seed = NewType("Seed", Annotated[bytes, Meta(min_length=16, max_length=16)])
 """16 random bytes that a session's id is made from."""
 TimeMs = NewType("TimeMs", Annotated[int, Meta(ge=0, le=MAX_TIME_MS)])
-"""Milliseconds since 1970-01-01T00:00Z by the clock of whoever wrote it."""
+"""Milliseconds since 1970-01-01T00:00Z by the clock of its author."""
 Serial = NewType("Serial", Annotated[int, Meta(ge=1, le=MAX_TIME_MS)])
 """One rising counter per device for all its durable statements (SPEC.md section 2.4)."""
 
@@ -52,7 +52,7 @@ def session_id(creator: ClientId, seed: Seed) -> SessionId:
 
 
 def id_bytes(text: ClientId | SessionId) -> bytes:
-    """Give the 20 bytes that an id spells out."""
+    """Return the 20 bytes that an id spells out."""
     return base64.b32decode(text.upper())
 
 

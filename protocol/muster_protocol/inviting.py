@@ -168,7 +168,7 @@ class Inviting:
         self._out[sender] = Cause(CauseKind.LEAVE, sender, hash_of(Kind.LEAVE, signed))
 
     def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
-        """Make one epoch for all that accepted; None where nobody waits or an epoch is not committed yet."""
+        """Make one epoch for all that accepted; None if none waits, or if an epoch is not committed yet."""
         waiting = {client: live for client, live in self._live.items() if self._waits(client)}
         if not waiting or self._pending is not None:
             return None
@@ -180,7 +180,7 @@ class Inviting:
         return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
 
     def _members_with(self, new: Mapping[ClientId, EpochMember]) -> tuple[EpochMember, ...]:
-        # Whoever is admitted anew keeps its place: seniority is a member's, not an admission's.
+        # A member that is admitted again keeps its place: seniority belongs to a member, not to an admission.
         out = self._out.keys() - new.keys()
         kept = {seat.client: seat for seat in self.epoch.epoch.members if seat.client not in out}
         return tuple({**kept, **new}.values())
@@ -243,7 +243,7 @@ class Inviting:
         )
 
     def committed(self, now: TimeMs) -> None:
-        """Take the pending epoch as the newest: the hub has it. Whoever it admits has 30 s to join."""
+        """Take the pending epoch as the newest: the hub has it. A device that it admits has 30 s to join."""
         if self._pending is None:
             return
         pending, self._pending = self._pending, None
@@ -305,7 +305,7 @@ class Inviting:
         return self._targets[sender]
 
     def _key_of(self, sender: ClientId) -> PublicKey:
-        """Give the key of a member, or of one whom the pending epoch admits."""
+        """Return the key of a member, or of a device that the pending epoch admits."""
         if self._pending is not None and sender in self._pending.admissions and sender in self._live:
             return self._live[sender].peer
         member = self._members.get(sender)
@@ -328,7 +328,7 @@ class Inviting:
         return number
 
     def next_deadline(self) -> TimeMs | None:
-        """Give the time at which ``on_time`` has something to do, or None."""
+        """Return the time at which ``on_time`` has something to do, or None."""
         deadlines = [target.deadline for target in self._targets.values() if target.deadline is not None]
         return min(deadlines, default=None)
 

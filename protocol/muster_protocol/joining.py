@@ -198,7 +198,7 @@ class Joining:
         used, epoch_key = self._open(sealed, epoch_info(known.hash, invite.recipient))
         check_key(known.epoch, epoch_key)
         self._known, self._epoch_key, self._admission = known, epoch_key, None
-        # The creator knows this key now; an older one can serve nobody but a thief.
+        # The creator knows this key now; an older one could only serve a thief.
         self._receive_keys = self._receive_keys[used:]
         return known
 

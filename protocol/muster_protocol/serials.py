@@ -27,7 +27,7 @@ def compare(held: Version | None, new: Version) -> SerialVerdict:
     """Judge ``new`` against what is held.
 
     One serial over two bodies is the signer's fault and reported as ``MISMATCH``. So that all who see both still
-    end alike, in whatever order they came, the higher hash is then the one to hold: see ``wins``.
+    end alike in any order, the higher hash is then the one to hold: see ``wins``.
     """
     if held is None or new.serial > held.serial:
         return SerialVerdict.TAKEN
@@ -37,10 +37,10 @@ def compare(held: Version | None, new: Version) -> SerialVerdict:
 
 
 def wins(held: Version | None, new: Version) -> bool:
-    """Tell whether ``new`` takes the place of what is held."""
+    """Return whether ``new`` takes the place of what is held."""
     return held is None or new > held
 
 
 def next_serial(last: int, now: TimeMs) -> Serial:
-    """Give the serial of a device's next statement: the larger of the last plus one and the clock in ms."""
+    """Return the serial of a device's next statement: the larger of the last plus one and the clock in ms."""
     return Serial(max(last + 1, now))

@@ -63,5 +63,5 @@ def check_signature(signed: Signed, key: PublicKey, kind: Kind) -> None:
 
 
 def statement_hash(kind: Kind, body: bytes) -> Hash:
-    """Give the hash by which other statements refer to this one."""
+    """Return the hash by which other statements refer to this one."""
     return Hash(sha256(HASH[kind] + body).digest())

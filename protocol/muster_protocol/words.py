@@ -13,7 +13,7 @@ LIST_SIZE = 2**BITS_PER_WORD
 
 @cache
 def word_list() -> tuple[str, ...]:
-    """Give the 2048 English words of BIP-39, in their order."""
+    """Return the 2048 English words of BIP-39, in their order."""
     return tuple(Mnemonic("english").wordlist)
 
 

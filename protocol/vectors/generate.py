@@ -1,7 +1,7 @@
 """Make the files of test vectors, or with ``--into FOLDER`` make them elsewhere, to compare.
 
-Run it as ``python protocol/vectors/generate.py``. What is sealed cannot be made twice in the same bytes: it is taken
-from the sealed.json that is there as long as it still opens.
+Run it as ``python protocol/vectors/generate.py``. Sealing never makes the same bytes twice: they are taken
+from the existing sealed.json while they still open.
 """
 
 import argparse
@@ -46,7 +46,7 @@ SECTIONS = {
 
 
 def make(kept: Path) -> dict[str, list[Vector]]:
-    """Give the vectors of each file; ``kept`` holds what was sealed before."""
+    """Return the vectors of each file; ``kept`` holds what was sealed before."""
     sealer = Sealer(kept)
     told = story.tell(sealer)
     made = {
@@ -79,7 +79,7 @@ def write(into: Path) -> None:
 
 
 def _document(topic: str, vectors: list[Vector]) -> str:
-    """Give a file's text, with one vector a line, so that a change shows as the vectors that changed."""
+    """Return a file's text, with one vector a line, so that a change shows as the vectors that changed."""
     lines = ",\n".join(json.dumps(vector) for vector in vectors)
     head = f'"topic": {json.dumps(topic)}, "section": {json.dumps(SECTIONS[topic])}'
     return f'{{{head}, "vectors": [\n{lines}\n]}}\n'

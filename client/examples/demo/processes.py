@@ -81,7 +81,7 @@ class Processes:
         return done.returncode, document
 
     def log(self, name: str) -> str:
-        """Give the end of what a process wrote."""
+        """Return the end of what a process wrote."""
         return (self.root / f"{name}.log").read_text()[-2000:]
 
     def check(self) -> None:

@@ -43,7 +43,7 @@ class ServerCertificate:
         self.context.sni_callback = self._hand_over
 
     def renewed(self) -> bool:
-        """Tell whether a file is another one than at the last load, or try at it."""
+        """Return whether a file is another one than at the last load, or try at it."""
         return self._marks() != self._seen
 
     def reload(self) -> None:

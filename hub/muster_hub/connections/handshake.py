@@ -97,7 +97,7 @@ class Handshakes:
         return Greeting(HubHandshake(self._key.signing, challenge, self._origins), nonce)
 
     def refusal(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> bytes:
-        """Give the signed ``refused`` message."""
+        """Return the signed ``refused`` message."""
         now = self._context.clock.now_ms()
         return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
 

@@ -107,7 +107,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        """Tell whether the connection has begun to close."""
+        """Return whether the connection has begun to close."""
         return self._phase is _SocketPhase.CLOSING or self._frames.state is not State.OPEN
 
     @property

@@ -107,7 +107,7 @@ def busy(retry_after_s: int) -> HttpAnswer:
 
 
 def wants_websocket(request: Request) -> bool:
-    """Tell whether the request asks for WebSocket, well or badly."""
+    """Return whether the request asks for WebSocket, well or badly."""
     return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
 
 

@@ -18,7 +18,7 @@ class Heartbeat:
         self._pinged_at_s = 0.0
 
     def unanswered(self) -> bool:
-        """Tell whether nothing at all was heard since the last ping."""
+        """Return whether nothing at all was heard since the last ping."""
         return self.heard_tick < self._pinged_tick
 
     def ping(self, tick: int, now_s: float) -> bytes:

@@ -36,5 +36,5 @@ class Intake:
         return verdict
 
     def paid(self, now_s: float) -> bool:
-        """Tell whether there is no debt left."""
+        """Return whether there is no debt left."""
         return all(bucket is None or bucket.wait_s(now_s) == 0 for bucket in (self._frames, self._bytes))

@@ -29,7 +29,7 @@ class SocketPeer(Protocol):
 
     @property
     def closing(self) -> bool:
-        """Tell whether the connection has begun to close: nothing more is sent or delivered."""
+        """Return whether the connection has begun to close: nothing more is sent or delivered."""
 
     @property
     def ping_rtt_ms(self) -> float | None:

@@ -49,7 +49,7 @@ class TokenBucket:
         return self._left
 
     def abused(self) -> bool:
-        """Tell whether the debt is above the limit of the rate."""
+        """Return whether the debt is above the limit of the rate."""
         return -self._left > self._rate.debt_limit
 
     def wait_s(self, now_s: float, units: float = 0.0) -> float:

@@ -42,7 +42,7 @@ def shown(address: Any) -> str:  # noqa: ANN401 - what socket.getsockname return
 
 
 def waiting(listening: Iterable[Listening]) -> bool:
-    """Tell whether a listening socket has connections that were made and not yet taken."""
+    """Return whether a listening socket has connections that were made and not yet taken."""
     poll = select.poll()
     for sock in listening:
         poll.register(sock.fileno(), select.POLLIN)

@@ -40,7 +40,7 @@ class LeasedNodes:
         return self.keeper.incarnation
 
     def live(self, node: str, incarnation: str) -> bool:
-        """Tell whether what an incarnation holds still counts."""
+        """Return whether what an incarnation holds still counts."""
         return self.keeper.live(node, incarnation)
 
     def live_nodes(self) -> Sequence[str]:
@@ -48,7 +48,7 @@ class LeasedNodes:
         return self.keeper.table.live_nodes()
 
     def acting(self) -> bool:
-        """Tell whether this node may relay and decide at this moment."""
+        """Return whether this node may relay and decide at this moment."""
         return not self.registrations and self.keeper.acting()
 
     async def until_acting(self) -> bool:

@@ -14,7 +14,7 @@ class StoreEndedError(Exception):
 
 @asynccontextmanager
 async def store_url(settings: Settings) -> AsyncIterator[str]:
-    """Give the store's URL, for the body's time; the embedded store runs for as long.
+    """Return the store's URL, for the body's time; the embedded store runs for as long.
 
     Raises ``StoreRefused``, and in an ``ExceptionGroup`` ``StoreEndedError`` when the embedded store ended.
     """

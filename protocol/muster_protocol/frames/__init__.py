@@ -195,7 +195,7 @@ _any_frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(reduce(or_,
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Give the bytes of one WebSocket message."""
+    """Return the bytes of one WebSocket message."""
     return encode(frame)
 
 

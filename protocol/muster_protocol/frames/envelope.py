@@ -58,7 +58,7 @@ class Reply(Frame, frozen=True, kw_only=True):
 
 
 class Push(Frame, frozen=True, kw_only=True):
-    """A message that nobody asked for. With ``push``, it is delivered again until acknowledged."""
+    """A message that no request asked for. With ``push``, it is delivered again until acknowledged."""
 
     push: PushId | None = None
 

@@ -74,7 +74,7 @@ class ListSessions(Request, frozen=True, kw_only=True, tag="session.list"):
 
 
 class ResumeSession(Request, frozen=True, kw_only=True, tag="session.resume"):
-    """This member's process is new and holds no key: the creator is asked to admit it anew. Reply: ``ok``."""
+    """This member's process is new and holds no key: the creator is asked to admit it again. Reply: ``ok``."""
 
     session: SessionId
 
@@ -152,7 +152,7 @@ UpdateState = Annotated[str, Meta(pattern=r"\A(seated|joined|out|closed|resume|c
 
 
 class SessionUpdatePush(Push, frozen=True, kw_only=True, tag="session.update"):
-    """The hub's word on a session: closed (``client`` None), a member out with a reason, or one to be admitted anew.
+    """The hub's word on a session: closed (``client`` None), a member out with a reason, or one to be admitted again.
 
     ``changed`` (``client`` None): pushes about it may have been lost, and the device reads it again.
     """

@@ -22,7 +22,7 @@ def _card(length: int) -> Card:
 
 
 def rotated(length: int) -> Signed:
-    """Give the laptop's card after so many rotations."""
+    """Return the laptop's card after so many rotations."""
     return sign(_card(length), LAPTOP_KEYS[length])
 
 
@@ -35,7 +35,7 @@ def _turned(signature: Signature) -> Signature:
 
 
 def cards() -> list[Vector]:
-    """Give cards that verify, then one forgery for each thing that is checked."""
+    """Return cards that verify, then one forgery for each thing that is checked."""
     good = {f"{length} rotations": rotated(length) for length in (0, 1, 2, MAX_ROTATIONS)}
     good["one mode only"] = sign(replace(_card(0), modes=(Mode.INVENTORY,)), GENESIS)
     good["a wide protocol range"] = sign(replace(_card(0), protocol=ProtocolRange(1, 65_535)), GENESIS)

@@ -16,7 +16,7 @@ MINUTE_MS = 60 * SECOND_MS
 
 
 def secret(number: int) -> bytes:
-    """Give the secret of an identity key: one byte, 32 times."""
+    """Return the secret of an identity key: one byte, 32 times."""
     return bytes([number]) * 32
 
 
@@ -30,7 +30,7 @@ class Device:
     client: ClientId
 
     def card(self, serial: int = NOW) -> Signed:
-        """Give the device's card, without rotations."""
+        """Return the device's card, without rotations."""
         return sign(card_body(self.key, self.key, (), serial), self.key)
 
 
@@ -55,55 +55,55 @@ OTHER_HUB = SigningKey.from_secret(secret(0xAF))
 
 
 def random_bytes(what: str, size: int) -> bytes:
-    """Give bytes that look random and are the same each time."""
+    """Return bytes that look random and are the same each time."""
     blocks = (sha256(f"muster vectors: {what} {block}".encode()).digest() for block in range(-(-size // 32)))
     return b"".join(blocks)[:size]
 
 
 def nonce(what: str) -> Nonce:
-    """Give 32 bytes."""
+    """Return 32 bytes."""
     return Nonce(random_bytes(what, 32))
 
 
 def seed(what: str) -> Seed:
-    """Give a session's 16 bytes."""
+    """Return a session's 16 bytes."""
     return Seed(random_bytes(what, 16))
 
 
 def invite_id(what: str) -> InviteId:
-    """Give an invite's 16 bytes."""
+    """Return an invite's 16 bytes."""
     return InviteId(random_bytes(what, 16))
 
 
 def instance_id(what: str) -> InstanceId:
-    """Give an instance's 16 bytes."""
+    """Return an instance's 16 bytes."""
     return InstanceId(random_bytes(what, 16))
 
 
 def grant_id(what: str) -> GrantId:
-    """Give a grant's 16 bytes."""
+    """Return a grant's 16 bytes."""
     return GrantId(random_bytes(what, 16))
 
 
 def epoch_key(what: str) -> EpochKey:
-    """Give an epoch's 32 bytes."""
+    """Return an epoch's 32 bytes."""
     return EpochKey(random_bytes(what, 32))
 
 
 def receive_seed(what: str) -> bytes:
-    """Give the 96 bytes behind a receive key."""
+    """Return the 96 bytes behind a receive key."""
     return random_bytes(f"receive key {what}", 96)
 
 
 def receive_key(what: str) -> ReceiveKey:
-    """Give the receive key behind ``receive_seed``."""
+    """Return the receive key behind ``receive_seed``."""
     return ReceiveKey.from_seed(receive_seed(what))
 
 
 def card_body(
     genesis: SigningKey, current: SigningKey, rotations: tuple[SignedRotation, ...], serial: int = NOW
 ) -> Card:
-    """Give the body of a card of the device whose first key is ``genesis``."""
+    """Return the body of a card of the device whose first key is ``genesis``."""
     return Card(
         client=client_id(genesis.public.alg, genesis.public.public),
         genesis=genesis.public,
@@ -118,7 +118,7 @@ def card_body(
 
 
 def rotation_body(number: int, client: ClientId = LAPTOP.client) -> Rotation:
-    """Give the body of the laptop's rotation with this number."""
+    """Return the body of the laptop's rotation with this number."""
     return Rotation(
         client=client,
         number=number,
@@ -129,5 +129,5 @@ def rotation_body(number: int, client: ClientId = LAPTOP.client) -> Rotation:
 
 
 def rotation(number: int) -> SignedRotation:
-    """Give the laptop's rotation with this number, signed by both keys."""
+    """Return the laptop's rotation with this number, signed by both keys."""
     return sign_rotation(rotation_body(number), LAPTOP_KEYS[number - 1], LAPTOP_KEYS[number])

@@ -45,7 +45,7 @@ RETRY_MS = 5000
 
 
 def connect() -> list[Vector]:
-    """Give whole transcripts, then challenges, hellos and replies that are refused."""
+    """Return whole transcripts, then challenges, hellos and replies that are refused."""
     return [*(_transcript(name, scene) for name, scene in _scenes().items()), *_challenges(), *_hellos(), *_replies()]
 
 

@@ -22,7 +22,7 @@ PRESENTED = (
 
 
 def continuity() -> list[Vector]:
-    """Give tokens with their proofs, proofs that are not genuine, and what each counter means."""
+    """Return tokens with their proofs, proofs that are not genuine, and what each counter means."""
     secret = hub_secret(HUB_SECRET)
     found = [_token(secret, counter) for counter in COUNTERS]
     found.append(_genuine("the device that it was issued to", LAPTOP.client, expect=True))

@@ -36,7 +36,7 @@ def _grant(peer: Device) -> Json:
 
 
 def _allowed() -> Json:
-    """Give a call that all checks pass: the laptop calls the nas into a mesh that has the desk."""
+    """Return a call that all checks pass: the laptop calls the nas into a mesh that has the desk."""
     return {
         "now": NOW,
         "call": {
@@ -92,7 +92,7 @@ def _all(*changes: _Change) -> _Change:
 
 
 def _trace(failed: str | None, unknown: tuple[str, ...]) -> list[list[object]]:
-    """Give the trace of a call that fails at one check; what comes behind it was not reached."""
+    """Return the trace of a call that fails at one check; what comes behind it was not reached."""
     reached = CHECKS if failed is None else CHECKS[: CHECKS.index(failed) + 1]
     passed = {check: check != failed for check in reached if check not in unknown}
     return [[check, passed.get(check)] for check in CHECKS]
@@ -107,7 +107,7 @@ def _no(name: str, change: _Change, reason: Reason, failed: str, *unknown: str) 
 
 
 def decision() -> list[Vector]:
-    """Give calls that are allowed, then one for each way to fail, then what order hides and what is unknown."""
+    """Return calls that are allowed, then one for each way to fail, then what order hides and what is unknown."""
     return [*_allowed_calls(), *_requests(), *_trust(), *_standing(), *_grants(), *_fitting(), *_order(), *_unknown()]
 
 
@@ -215,7 +215,7 @@ def _fitting() -> list[Vector]:
 
 
 def _order() -> list[Vector]:
-    """Give a target about which everything is wrong, and set it right from the front."""
+    """Return a target about which everything is wrong, and set it right from the front."""
     wrong = [
         (_forgotten(TARGET, "pins", CREATOR), Reason.NOT_MUTUALLY_TRUSTED, "trust"),
         (_pin(TARGET, CREATOR), Reason.KEY_MISMATCH, "keys"),

@@ -35,7 +35,7 @@ def _grant(profiles: object, uses: object = None) -> bytes:
 
 
 def encoding() -> list[Vector]:
-    """Give bodies in good and bad bytes, then values that are nested or claim too much."""
+    """Return bodies in good and bad bytes, then values that are nested or claim too much."""
     return [*_good(), *_bad_bytes(), *_bad_versions(), *_bad_shapes(), *_values()]
 
 

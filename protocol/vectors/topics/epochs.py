@@ -19,7 +19,7 @@ LEFT = Cause(CauseKind.LEAVE, NAS.client, hash_of(Kind.LEAVE, story.leave(NAS)))
 
 
 def epochs(told: story.Story) -> list[Vector]:
-    """Give epochs that follow one another, epochs that do not, and epochs against pins."""
+    """Return epochs that follow one another, epochs that do not, and epochs against pins."""
     return [*_good(told), *_bad(told), *_alone(told), *_pins(told)]
 
 
@@ -160,7 +160,7 @@ def _reading(statement: Signed) -> Json:
 
 
 def _alone(told: story.Story) -> list[Vector]:
-    """Give epochs that are judged without another one."""
+    """Return epochs that are judged without another one."""
     first, second = (read(epoch, Epoch) for epoch in told.epochs[:2])
     crowd = tuple(_somebody(number) for number in range(MAX_MEMBERS + 1))
     bad = {

@@ -33,7 +33,7 @@ ANSWERED = NOW + 2 * SECOND_MS
 
 
 def exchange(told: story.Story, sealer: Sealer) -> list[Vector]:
-    """Give each message as it is accepted, then forgeries and mistakes."""
+    """Return each message as it is accepted, then forgeries and mistakes."""
     return [*_invites(), *_answers(told), *_admissions(told, sealer), *_members(told), *_joined(told)]
 
 
@@ -311,7 +311,7 @@ def _members(told: story.Story) -> list[Vector]:
 
 
 def _offered(told: story.Story, name: str) -> Json:
-    """Give what the nas says then: with a fresh receive key, unless nothing was sealed to the one it offered before."""
+    """Return the nas's answer: with a fresh receive key, unless the one it offered before is unused."""
     return {"joined": signed(story.joined(NAS, told.epochs[2], None, receive_key(name).public))}
 
 

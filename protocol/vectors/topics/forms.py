@@ -24,7 +24,7 @@ def refused(name: str, given: Json, reason: Reason, layer: str) -> Vector:
 
 
 def shown(value: object) -> object:
-    """Give a decoded MessagePack value as JSON; bytes become ``{"hex": ...}``, to differ from text."""
+    """Return a decoded MessagePack value as JSON; bytes become ``{"hex": ...}``, to differ from text."""
     if isinstance(value, bytes):
         return {"hex": value.hex()}
     if isinstance(value, list):
@@ -35,12 +35,12 @@ def shown(value: object) -> object:
 
 
 def fields(body: bytes) -> object:
-    """Give the fields of encoded bytes as JSON."""
+    """Return the fields of encoded bytes as JSON."""
     return shown(msgpack.unpackb(body))
 
 
 def signed(statement: Signed) -> Json:
-    """Give a statement as JSON."""
+    """Return a statement as JSON."""
     return {
         "body": statement.body.hex(),
         "signer": statement.signer.hex(),
@@ -49,7 +49,7 @@ def signed(statement: Signed) -> Json:
 
 
 def public(key: PublicKey) -> Json:
-    """Give a public key as JSON."""
+    """Return a public key as JSON."""
     return {"alg": key.alg, "public": key.public.hex()}
 
 

@@ -23,7 +23,7 @@ SEALED = bytes(range(256)) * 4
 
 
 def messages(told: story.Story) -> list[Vector]:
-    """Give the messages."""
+    """Return the messages."""
     examples = _opening() + _statements() + _presence() + _sessions(told) + _invites(told) + _pushes(told)
     shown = {type(example) for example in examples}
     must(shown == set(frames.FRAMES.values()), "a type of message has no vector")
@@ -218,7 +218,7 @@ def _packed(value: object) -> str:
 
 
 def _open() -> list[Vector]:
-    """Give messages that differ from what this version would write, and are taken all the same."""
+    """Return messages that differ from what this version would write, and are taken all the same."""
     plain = {"t": "ok", "re": 1}
     more: dict[str, Any] = {
         "a field that is not known": plain | {"later": [1, {"deep": None}]},

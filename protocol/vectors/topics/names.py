@@ -14,7 +14,7 @@ ORDER_8_Y = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac
 
 
 def ids() -> list[Vector]:
-    """Give names made from keys and seeds, then the spellings that people may use."""
+    """Return names made from keys and seeds, then the spellings that people may use."""
     found = [_client(device.name, device.key.public) for device in (LAPTOP, NAS, DESK, STRANGER)]
     found += [_session(device.client, number) for device in (LAPTOP, NAS) for number in (1, 2)]
     return found + _spellings()
@@ -60,7 +60,7 @@ def _spellings() -> list[Vector]:
 
 
 def fingerprints() -> list[Vector]:
-    """Give fingerprints with their words, the list of words, and the keys that are no keys."""
+    """Return fingerprints with their words, the list of words, and the keys that are no keys."""
     keys = {device.name: device.key.public for device in (LAPTOP, NAS, DESK, STRANGER)}
     keys |= {"laptop after one rotation": LAPTOP_KEYS[1].public, "hub": HUB.public}
     listed = "".join(f"{word}\n" for word in word_list()).encode()

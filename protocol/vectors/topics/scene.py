@@ -48,13 +48,13 @@ class Scene:
     token: bool = False
 
     def challenge(self) -> Challenge:
-        """Give the hub's first message."""
+        """Return the hub's first message."""
         return Challenge(
             nonce=nonce("challenge"), hub_key=self.hub.public, hub_rotations=self.links, protocol=self.hub_range, at=NOW
         )
 
     def device(self) -> DeviceHandshake:
-        """Give the device's side of the connection."""
+        """Return the device's side of the connection."""
         return DeviceHandshake(
             Dialled(
                 key=self.key,
@@ -69,7 +69,7 @@ class Scene:
         )
 
     def hub_side(self) -> HubHandshake:
-        """Give the hub's side of the connection."""
+        """Return the hub's side of the connection."""
         return HubHandshake(self.hub, self.challenge(), frozenset(ORIGINS))
 
     @property
@@ -78,26 +78,26 @@ class Scene:
         return encode_frame(self.challenge())
 
     def proof(self) -> Proof | None:
-        """Give the proof of the device's token, if it has one."""
+        """Return the proof of the device's token, if it has one."""
         if not self.token:
             return None
         return prove(issue(self._mac_key(), LAPTOP.client, 7), nonce("challenge"), nonce("hello"))
 
     def next_token(self) -> Token | None:
-        """Give the token that the hub issues: to an agent only."""
+        """Return the token that the hub issues: to an agent only."""
         return issue(self._mac_key(), LAPTOP.client, 8) if self.role is Role.AGENT else None
 
     def _mac_key(self) -> bytes:
         return hub_secret(KEY_SECRETS[self.hub.fingerprint])
 
     def hello(self) -> bytes:
-        """Give the device's hello to this scene's challenge."""
+        """Return the device's hello to this scene's challenge."""
         device = self.device()
         device.on_challenge(self.message)
         return device.hello(nonce("hello"), self.proof())
 
     def shown(self) -> Json:
-        """Give the device as JSON."""
+        """Return the device as JSON."""
         return {
             "secret": self.key_secret.hex(),
             "card": signed(self.card),

@@ -1,7 +1,6 @@
 """sealed.json: receive keys, sealed epoch keys, commitments (SPEC.md section 7.5).
 
-Sealing takes randomness, so that nobody can make the same bytes again: what the file holds already is kept as long as
-it still opens.
+Sealing takes randomness, so the same bytes cannot be made twice: what the file holds is kept while it still opens.
 """
 
 import json
@@ -17,7 +16,7 @@ from vectors.topics.forms import Json, Vector, accepted, refused
 
 
 class Sealer:
-    """Seals, or gives what was sealed before under the same name; it remembers each as a vector."""
+    """Seals a key, or returns what was sealed before under the same name, and remembers each as a vector."""
 
     def __init__(self, kept: Path) -> None:
         found = json.loads(kept.read_text("utf-8"))["vectors"] if kept.is_file() else []
@@ -39,12 +38,12 @@ class Sealer:
 
 
 def opening(behind: bytes, info: bytes, sealed_key: bytes) -> Json:
-    """Give the input of a vector that opens something."""
+    """Return the input of a vector that opens something."""
     return {"op": "open", "seed": behind.hex(), "info": info.hex(), "sealed": sealed_key.hex()}
 
 
 def sealed(sealer: Sealer) -> list[Vector]:
-    """Give what was sealed for the other files, what does not open, and what stands around it."""
+    """Return what was sealed for the other files, what does not open, and what stands around it."""
     hashes = [Hash(bytes([number]) * 32) for number in (1, 2, 3)]
     info = admission_info(*hashes)
     plain = sealer.seal("a key sealed by itself", epoch_key("alone"), "alone", info)

@@ -53,7 +53,7 @@ REVOCATION = Revocation(client=NAS.client, serial=Serial(NOW + 2), peer=LAPTOP.c
 
 
 def statements(told: story.Story) -> list[Vector]:
-    """Give one statement or more of each kind, then the labels, and statements that are refused."""
+    """Return one statement or more of each kind, then the labels, and statements that are refused."""
     found = [_signing(name, body, key) for name, (body, key) in (_durable() | _of_hub() | _of_session(told)).items()]
     return [*found, _rotation(), *_labels(), *_not_verified(), *_governance()]
 

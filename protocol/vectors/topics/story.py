@@ -43,7 +43,7 @@ SEATS = {device.client: EpochMember(device.client, device.key.fingerprint) for d
 
 
 def invite_body(target: Device = NAS, purpose: Purpose = Purpose.AUTO, kind: SessionKind = SessionKind.MESH) -> Invite:
-    """Give the body of the laptop's invite to a device."""
+    """Return the body of the laptop's invite to a device."""
     return Invite(
         session=SESSION,
         invite=invite_id(target.name),
@@ -63,7 +63,7 @@ def invite_body(target: Device = NAS, purpose: Purpose = Purpose.AUTO, kind: Ses
 
 
 def answer_body(invite: Invite, invite_hash: Hash, target: Device = NAS) -> Answer:
-    """Give the body of a device's yes to an invite."""
+    """Return the body of a device's yes to an invite."""
     return Answer(
         session=invite.session,
         invite=invite.invite,
@@ -85,7 +85,7 @@ def answer_body(invite: Invite, invite_hash: Hash, target: Device = NAS) -> Answ
 def epoch_body(
     number: int, previous: Hash | None, members: tuple[EpochMember, ...], causes: tuple[Cause, ...] = ()
 ) -> Epoch:
-    """Give the body of an epoch with the key of its number."""
+    """Return the body of an epoch with the key of its number."""
     return Epoch(
         session=SESSION,
         number=number,
@@ -118,7 +118,7 @@ def called(target: Device = NAS, kind: SessionKind = SessionKind.MESH) -> Called
 
 
 def admission_body(call: Called, epoch: Signed, sealed: bytes) -> Admission:
-    """Give the body of the admission that follows a call."""
+    """Return the body of the admission that follows a call."""
     invite = call.invite_body
     return Admission(
         session=invite.session,
@@ -177,7 +177,7 @@ class Story:
 
 
 def epochs(nas: Called, desk: Called) -> tuple[Signed, ...]:
-    """Give the four epochs of the story."""
+    """Return the four epochs of the story."""
     by_answer = [Cause(CauseKind.ANSWER, call.invite_body.recipient, call.answer_hash) for call in (nas, desk)]
     gone = Cause(CauseKind.LEAVE, NAS.client, hash_of(Kind.LEAVE, leave(NAS)))
     members = [(LAPTOP,), (LAPTOP, NAS), (LAPTOP, NAS, DESK), (LAPTOP, DESK)]

@@ -11,7 +11,7 @@ LOW, HIGH = Hash(b"\x01" * 32), Hash(b"\x02" * 32)
 
 
 def reasons() -> list[Vector]:
-    """Give the whole table of reasons."""
+    """Return the whole table of reasons."""
     return [accepted(reason.value, {"reason": reason.value}, _row(info)) for reason, info in REASONS.items()]
 
 
@@ -27,7 +27,7 @@ def _row(info: ReasonInfo) -> Json:
 
 
 def closes() -> list[Vector]:
-    """Give every close code, and codes that this version does not know."""
+    """Return every close code, and codes that this version does not know."""
     names = {code.value: code.name.lower() for code in CloseCode}
     codes = sorted({*names, 1000, 1001, 1006, 1011, 3000, 4000, 4499, 4500, 4599, 4999, 5000})
     return [
@@ -37,7 +37,7 @@ def closes() -> list[Vector]:
 
 
 def serials() -> list[Vector]:
-    """Give pairs of statements about the same thing, and the serials that a device chooses."""
+    """Return pairs of statements about the same thing, and the serials that a device chooses."""
     pairs: dict[str, tuple[Version | None, Version]] = {
         "nothing held": (None, _version(5, LOW)),
         "a higher serial": (_version(5, HIGH), _version(6, LOW)),
