@@ -20,7 +20,7 @@ app = typer.Typer(name="hub", rich_markup_mode=None, pretty_exceptions_enable=Fa
 
 
 def default_data_dir() -> Path:
-    """Return where a hub keeps its data unless told otherwise."""
+    """Return the default data folder of a hub."""
     return Path(user_data_dir("muster", appauthor=False)) / "hub"
 
 
@@ -33,45 +33,57 @@ def hub(
     context: typer.Context,
     *,
     listen: Annotated[
-        str | None, _option("Where to listen: 127.0.0.1:7627; port 0 takes a free one.", "HOST:PORT")
+        str | None, _option("Address to listen on. Default: 127.0.0.1:7627. Port 0: any free port.", "HOST:PORT")
     ] = None,
     origin: Annotated[
-        list[str] | None, _option("What devices may dial, if not what --listen says; repeatable.", "URL")
+        list[str] | None, _option("URL that devices dial, if it differs from --listen. Repeatable.", "URL")
     ] = None,
     store: Annotated[
         str | None,
-        _option("A Valkey or Redis to keep everything in: redis://..., unix:///... Default: its own.", "URL"),
+        _option("Valkey or Redis server: redis://..., unix:///... Default: the embedded store.", "URL"),
     ] = None,
-    store_replicas: Annotated[str | None, _option("Replicas that must have what is acknowledged: 0.", "N")] = None,
-    data_dir: Annotated[str | None, _option("Where the hub's key and its own store are.", "PATH")] = None,
-    key_file: Annotated[str | None, _option("The hub's key, the same for all its nodes: DATA/hub.key.", "PATH")] = None,
-    tls_cert: Annotated[str | None, _option("End TLS here: the certificate chain, PEM.", "PATH")] = None,
-    tls_key: Annotated[str | None, _option("The certificate's key, PEM.", "PATH")] = None,
+    store_replicas: Annotated[
+        str | None, _option("Replicas that must hold a write before it is acknowledged. Default: 0.", "N")
+    ] = None,
+    data_dir: Annotated[str | None, _option("Folder for the hub's key and the embedded store.", "PATH")] = None,
+    key_file: Annotated[
+        str | None, _option("The hub's key file, the same for all its nodes. Default: DATA/hub.key.", "PATH")
+    ] = None,
+    tls_cert: Annotated[
+        str | None, _option("Certificate chain (PEM). With it the hub itself ends TLS.", "PATH")
+    ] = None,
+    tls_key: Annotated[str | None, _option("Private key of the certificate (PEM).", "PATH")] = None,
     insecure: Annotated[
         bool | None,
-        typer.Option("--insecure/--no-insecure", help="Let devices of other machines dial ws://.", show_default=False),
+        typer.Option(
+            "--insecure/--no-insecure", help="Accept ws:// (without TLS) from other machines.", show_default=False
+        ),
     ] = None,
-    enrolment: Annotated[str | None, _option("Who may connect: open.", "open")] = None,
-    workers: Annotated[str | None, _option("Processes that share the port: 1.", "N")] = None,
+    enrolment: Annotated[str | None, _option("Who may connect. Only value: open (any device).", "open")] = None,
+    workers: Annotated[str | None, _option("Worker processes that share the port. Default: 1.", "N")] = None,
     stop_grace_s: Annotated[
-        str | None, _option("How long to go on after /readyz says that the hub ends: 0.2.", "SECONDS")
+        str | None, _option("Time from /readyz saying that the hub stops to the stop. Default: 0.2.", "SECONDS")
     ] = None,
-    max_entering: Annotated[str | None, _option("Devices let in at once; the others wait: 64.", "N")] = None,
-    log_format: Annotated[str | None, _option("auto (text on a terminal, else JSON), json or text.", "FORMAT")] = None,
-    log_level: Annotated[str | None, _option("debug, info, warning or error.", "LEVEL")] = None,
-    config: Annotated[str | None, _option('A TOML file with the same names: log_level = "info".', "FILE")] = None,
+    max_entering: Annotated[
+        str | None, _option("Devices admitted at the same time; others wait. Default: 64.", "N")
+    ] = None,
+    log_format: Annotated[
+        str | None, _option("Log format: auto (text on a terminal, else JSON), json or text.", "FORMAT")
+    ] = None,
+    log_level: Annotated[str | None, _option("Lowest level to log: debug, info, warning or error.", "LEVEL")] = None,
+    config: Annotated[str | None, _option('TOML file with the same settings: log_level = "info".', "FILE")] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Check the settings, show what they amount to, and end.")
+        bool, typer.Option("--check", help="Check the settings, print the values in force, and exit.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Say one JSON line when ready: url, fingerprint, pid.")
+        bool, typer.Option("--json", help="Print one JSON line when ready: url, fingerprint, pid.")
     ] = False,
 ) -> None:
-    """Run a hub: with nothing configured, on this machine alone, with a store of its own. Ctrl-C ends it.
+    """Run a hub. Without options it serves this machine alone and uses the embedded store. Ctrl-C stops it.
 
-    Every option is also an environment variable, MUSTER_HUB_LISTEN for --listen, and a line of the --config file. An
-    option counts before the environment, and that before the file. Exit codes: 0 ended as asked, 1 it had to end,
-    2 a setting cannot be used, 130 ended by a second Ctrl-C.
+    Each option is also an environment variable (MUSTER_HUB_LISTEN for --listen) and a line of the --config file. An
+    option overrides the environment, and the environment overrides the file. Exit codes: 0 stopped as asked, 1 stopped
+    by a failure, 2 a setting is not usable, 130 stopped by a second Ctrl-C.
     """
     if context.invoked_subcommand is not None:
         return

@@ -1,4 +1,4 @@
-"""Several things at once: calls that are awaited together, coroutines beside a body, and the tasks of connections."""
+"""Concurrency: calls awaited together, coroutines beside a body, and the tasks of connections."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 async def together(*calls: Coroutine[Any, Any, T]) -> list[T]:
-    """Carry out the calls side by side and return what they return, in their order.
+    """Await the calls together and return their results, in their order.
 
     Unlike a task group it raises the first failure bare, so that callers catch it by its type; unlike ``gather`` it
     leaves no call running behind.
     """
     if len(calls) == 1:
-        return [await calls[0]]  # one needs no task of its own
+        return [await calls[0]]  # a single call needs no task
     results: list[T] = []
     failed: BaseException | None = None
     for result in await asyncio.gather(*calls, return_exceptions=True):
@@ -93,7 +93,7 @@ class Tasks:
             await self._group.__aexit__(kind, error, trace)
 
     def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Start a task; outside the block nobody needs it any more, or yet, and it is not begun."""
+        """Start a task; outside the block it is not started, since nothing needs its result."""
         if self._running is None:
             work.close()
             return

@@ -13,7 +13,7 @@ from muster_protocol.keys import SigningKey
 
 
 class Clock(Protocol):
-    """The wall clock, as an argument, so that a test may set it."""
+    """The wall clock as an argument, so that a test can set it."""
 
     def now_ms(self) -> TimeMs:
         """Return the time in ms since 1970-01-01T00:00Z."""

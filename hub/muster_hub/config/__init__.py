@@ -1,1 +1,1 @@
-"""What a node is told: its settings, addresses, certificate and key."""
+"""The configuration of a node: its settings, addresses, certificate and key."""

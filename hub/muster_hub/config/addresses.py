@@ -1,4 +1,4 @@
-"""Where the hub listens, and what devices may dial to get there: the settings that have to fit together."""
+"""The address to listen on and the origins that devices dial: settings that have to fit together."""
 
 import ipaddress
 import ssl
@@ -16,7 +16,7 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where to listen; ``host`` without brackets, ``port`` 0 for any."""
+    """The address to listen on; ``host`` without brackets, ``port`` 0 for any."""
 
     host: str
     port: int
@@ -24,22 +24,22 @@ class Binding:
 
     @property
     def scheme(self) -> str:
-        """``wss`` where this hub ends TLS itself, else ``ws``."""
+        """``wss`` if this hub ends TLS itself, else ``ws``."""
         return "ws" if self.certificate is None else "wss"
 
     @property
     def tls(self) -> ssl.SSLContext | None:
-        """What the listener ends TLS with."""
+        """The TLS context of the listener, if it ends TLS."""
         return None if self.certificate is None else self.certificate.context
 
     def url(self, port: int) -> str:
-        """Return what a device on this machine, or one that sees this address, dials."""
+        """Return the URL that a device on this machine, or one that reaches this address, dials."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - the name of it
         return f"{self.scheme}://{_bracketed(host)}:{port}"
 
 
 def binding(settings: Settings) -> Binding:
-    """Read where to listen, and load the certificate. Raises ``SettingError``."""
+    """Return the address to listen on, with the certificate loaded. Raises ``SettingError``."""
     host, _, port = settings.listen.rpartition(":")
     if int(port) > MAX_PORT:
         raise SettingError("listen", f"has no port {port}; 65535 is the last")
@@ -49,7 +49,7 @@ def binding(settings: Settings) -> Binding:
 
 
 def origins(settings: Settings, found: Binding, port: int) -> frozenset[str]:
-    """Return what devices may dial, each spelled with and without a port that goes without saying."""
+    """Return the origins that devices may sign, each with and without the scheme's default port."""
     named = settings.origin or _derived(found, port)
     return frozenset(spelling for origin in named for spelling in _spellings(origin))
 

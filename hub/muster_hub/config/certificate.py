@@ -1,4 +1,4 @@
-"""The hub's own certificate: loaded with words for what is wrong, and loaded anew when it was renewed.
+"""The hub's own TLS certificate: loaded, with errors in words, and loaded again after a renewal.
 
 Connections that are open keep what they were opened with; each new handshake gets the newest.
 """
@@ -13,10 +13,10 @@ from cryptography import x509
 from muster_hub.config.settings import SettingError
 
 MAX_PEM_BYTES = 1024 * 1024
-"""What a chain or a key may have; a file beyond is not one."""
+"""Size limit of a chain or a key file."""
 
 
-# How OpenSSL says it; without a reason, what it read as a key was something else.
+# OpenSSL's reasons; without a reason, the file that it read as a key was no key.
 _ANOTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
 _NO_KEY = frozenset({"PEM_LIB", "NO_START_LINE", "BAD_BASE64_DECODE", "UNSUPPORTED"})
 
@@ -32,22 +32,22 @@ class ServerCertificate:
     not_before: datetime
     not_after: datetime
     host: str
-    """The first name in the certificate that devices may dial; empty if it has none."""
+    """The first DNS name in the certificate; empty if it has none."""
 
     def __init__(self, cert: Path, key: Path) -> None:
         self._cert = cert
         self._key = key
         self.reload()
         self.context = _context()
-        # Called for every handshake, also for one in which the device names no host.
+        # Called for each handshake, also when the device names no host.
         self.context.sni_callback = self._hand_over
 
     def renewed(self) -> bool:
-        """Return whether a file is another one than at the last load, or try at it."""
+        """Return whether a file changed since the last load, or the last attempt to load it."""
         return self._marks() != self._seen
 
     def reload(self) -> None:
-        """Load both files anew; what was in use stays in use when ``SettingError`` is raised."""
+        """Load both files again; the old certificate stays in use when ``SettingError`` is raised."""
         self._seen = self._marks()
         fresh = _context()
         leaf = _leaf(self._cert)
@@ -68,7 +68,7 @@ class ServerCertificate:
 
 
 def describe_expiry(certificate: ServerCertificate, now: datetime) -> str:
-    """Say in words what is wrong with the certificate's time, or "" if nothing is."""
+    """Return what is wrong with the certificate's validity, in words; "" if nothing is."""
     if now > certificate.not_after:
         return f"it expired on {certificate.not_after:%Y-%m-%d %H:%M} UTC, and devices refuse it"
     if now < certificate.not_before:
@@ -77,7 +77,7 @@ def describe_expiry(certificate: ServerCertificate, now: datetime) -> str:
 
 
 def now_utc() -> datetime:
-    """Return the time that certificates are judged by."""
+    """Return the time by which certificates are judged."""
     return datetime.now(UTC)
 
 
@@ -108,7 +108,7 @@ def _leaf(cert: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(pem)[0]
     except ValueError as error:
-        raise SettingError("tls_cert", f"{cert} is no certificate chain in PEM") from error
+        raise SettingError("tls_cert", f"{cert} is not a certificate chain in PEM") from error
 
 
 def _host(leaf: x509.Certificate) -> str:
@@ -121,8 +121,8 @@ def _host(leaf: x509.Certificate) -> str:
 
 
 def _no_password(key: Path) -> NoReturn:
-    # Without this the library would ask the terminal, where a service has nobody to answer.
-    raise SettingError("tls_key", f"{key} is locked with a password; the hub needs one without")
+    # Without this the library would ask on the terminal, and a service has none.
+    raise SettingError("tls_key", f"{key} is locked with a password; the hub needs a key without one")
 
 
 def _misfit(cert: Path, key: Path, error: ssl.SSLError) -> SettingError:

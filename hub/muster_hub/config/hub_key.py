@@ -1,4 +1,4 @@
-"""The hub's one secret: its identity key, in a file that only its user can read."""
+"""The hub's secrets: its identity key, in a file that only its user can read, and what is derived from it."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class HubKeyError(Exception):
-    """The key file cannot be used; the sentence says what to do."""
+    """Raised when the key file is not usable; the sentence says what to do."""
 
 
 class HubSecrets:
@@ -26,9 +26,9 @@ class HubSecrets:
 
 
 def load_or_create(path: Path) -> HubSecrets:
-    """Read the key file, or make it with a new key where there is none.
+    """Read the key file, or create it with a new key if there is none.
 
-    Raises ``HubKeyError`` for a file that others may read, or that is no key.
+    Raises ``HubKeyError`` for a file that others can read, or that holds no key.
     """
     try:
         return HubSecrets(_read(path))
@@ -51,7 +51,7 @@ def _read(path: Path) -> bytes:
 
 
 def _create(path: Path, secret: bytes) -> None:
-    """Put the whole file in its place in one step; of two who do so at once, the first one's key stands."""
+    """Create the whole file in one step; of two processes that do so at once, the first one's key stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""What a hub can be told, each setting's default, and what each may be. Flag before environment before file.
+"""The settings of a hub, their defaults and their valid values. A flag overrides the environment, and that the file.
 
 A setting has one name everywhere: ``log_format`` in the file is ``--log-format`` and ``MUSTER_HUB_LOG_FORMAT``.
 """
@@ -26,7 +26,7 @@ Listen = Annotated[str, Meta(pattern=r"\A([^:\s\[\]/]+|\[[0-9a-fA-F:.]+\]):[0-9]
 
 
 class SettingError(Exception):
-    """A setting cannot be used; ``setting`` names it and the sentence says what it may be."""
+    """Raised for a setting that is not usable; ``setting`` names it and the sentence says what is valid."""
 
     def __init__(self, setting: str, sentence: str) -> None:
         super().__init__(f"{setting}: {sentence}")
@@ -34,7 +34,7 @@ class SettingError(Exception):
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A hub's settings, checked one by one; ``addresses`` checks what they mean together."""
+    """A hub's settings, checked one by one; ``addresses`` checks those that belong together."""
 
     data_dir: Path
     store: str | None = None
@@ -46,16 +46,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     key_file: Path | None = None
     """None: ``hub.key`` in ``data_dir``. All nodes of one hub use one key."""
     origin: Annotated[tuple[Origin, ...], Meta(max_length=MAX_ORIGINS)] = ()
-    """What devices may dial; empty: what ``listen`` says."""
+    """The origins that devices dial; empty: those of ``listen``."""
     insecure: bool = False
     """Whether devices may dial ``ws://`` from other machines."""
     enrolment: Literal["open"] = "open"
     workers: Annotated[int, Meta(ge=1, le=MAX_WORKERS)] = 1
-    """Nodes, each a process, that share the port; above 1 a parent keeps them and the embedded store."""
+    """Nodes, each a process, that share the port; above 1 a supervisor runs them and the embedded store."""
     stop_grace_s: Annotated[float, Meta(ge=0.0, le=MAX_STOP_GRACE_S)] = 0.2
-    """How long a hub that was told to end goes on after ``/readyz`` said so: time for a load balancer to look."""
+    """How long a stopping hub goes on after ``/readyz`` says so: time for a load balancer to notice."""
     max_entering: Annotated[int, Meta(ge=1, le=MAX_ENTERING)] = 64
-    """Devices per node that are let in at once; more wait their turn, and far more are told to come back."""
+    """Devices per node that are admitted at the same time; more wait, and beyond the queue's limit they are refused."""
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
 
@@ -78,11 +78,11 @@ MAY_BE: dict[str, str] = {
     "log_format": "auto, json or text",
     "log_level": "debug, info, warning or error",
 }
-"""What each setting may be, in words."""
+"""The valid values of each setting, in words."""
 
 
 def load(flags: Mapping[str, object], environ: Mapping[str, str], *, data_dir: Path) -> Settings:
-    """Put the settings together; ``data_dir`` is the default one. A flag that was not given is None or empty.
+    """Return the settings from all three sources, ``data_dir`` as its default. A flag not given is None or empty.
 
     Raises ``SettingError``.
     """
@@ -116,17 +116,17 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _convert(values: Mapping[str, object]) -> Settings:
-    # One at a time, so that a refusal names its setting and nothing else.
+    # One at a time, so that an error names its setting alone.
     known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     converted: dict[str, object] = {}
     for name, value in values.items():
         if name not in known:
-            raise SettingError(name, f"is no setting of the hub; there are {', '.join(sorted([*known, 'config']))}")
+            raise SettingError(name, f"unknown setting. Valid settings: {', '.join(sorted([*known, 'config']))}")
         try:
-            # Text from the environment may stand for a number or a yes; a path comes as text from everywhere.
+            # The environment gives text for numbers and booleans, and each source gives text for a path.
             converted[name] = _one(value, known[name])
         except (msgspec.ValidationError, ValueError):
-            raise SettingError(name, f"has to be {MAY_BE[name]}") from None
+            raise SettingError(name, f"must be {MAY_BE[name]}") from None
     return Settings(**converted)  # type: ignore[arg-type]  # each was converted to its field's type
 
 

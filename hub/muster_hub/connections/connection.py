@@ -29,7 +29,7 @@ from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
 MAX_QUEUED_REQUESTS = 32
-"""Requests of one connection that wait their turn before reading is paused."""
+"""Queued requests of one connection at which reading pauses."""
 RESUME_AT = MAX_QUEUED_REQUESTS // 2
 
 _log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class _Inbox(Enum):
 
 
 class DeviceConnection:
-    """What serves one WebSocket connection (a ``listener.Handler``), and what use cases reach it by."""
+    """One device's connection: a ``listener.Handler``, and a ``LocalConnection`` for use cases."""
 
     __slots__ = ("_caller", "_cause", "_greeting", "_inbox", "_peer", "_phase", "_queue", "_services", "_working")
 
@@ -76,7 +76,7 @@ class DeviceConnection:
     # The listener calls these.
 
     def opened(self, peer: SocketPeer) -> None:
-        """Greet the peer with a challenge."""
+        """Send the challenge."""
         self._peer = peer
         self._greeting = self._services.handshakes.greet()
         peer.send(self._greeting.handshake.message)
@@ -92,7 +92,7 @@ class DeviceConnection:
             self._peer.close(CloseCode.PROTOCOL_VIOLATION, "nothing comes between hello and welcome")
 
     def closed(self, cause: listener.SocketDropCause) -> None:
-        """Leave the node and the store."""
+        """Remove the connection from the node and note its departure for the store."""
         self._phase = _ServingPhase.CLOSED
         self._queue = None
         self._greeting = None
@@ -103,14 +103,14 @@ class DeviceConnection:
 
     @property
     def caller(self) -> Caller:
-        """The device, once it is in; RuntimeError before."""
+        """The device; raises RuntimeError before it is admitted."""
         if self._caller is None:
-            raise RuntimeError("nobody is in yet")
+            raise RuntimeError("no device is admitted yet")
         return self._caller
 
     @property
     def client(self) -> ClientId:
-        """Whose connection it is."""
+        """The device's id."""
         return self.caller.client
 
     @property
@@ -120,7 +120,7 @@ class DeviceConnection:
 
     @property
     def role(self) -> Role:
-        """What the process on the other end does."""
+        """The role of the process on the other end."""
         return self.caller.role
 
     @property
@@ -129,7 +129,7 @@ class DeviceConnection:
         return self._working
 
     def finish(self) -> None:
-        """Take no more requests: the node ends. Those that came are answered, and the rest is for another node."""
+        """Take no more requests: the node stops. Queued ones are answered; another node takes the rest."""
         if self._phase is _ServingPhase.OPEN:
             self._phase = _ServingPhase.LEAVING
 
@@ -138,7 +138,7 @@ class DeviceConnection:
         self._peer.send(frame)
 
     def close(self, code: CloseCode) -> None:
-        """Close the connection; nothing that still waits in it is served."""
+        """Close the connection; queued requests are not served."""
         self._cause = self._cause or _CLOSE_CAUSES.get(code)
         self._queue = None
         if self._phase in {_ServingPhase.OPEN, _ServingPhase.LEAVING}:
@@ -146,14 +146,14 @@ class DeviceConnection:
         self._peer.close(code)
 
     def hand_over(self, frame: bytes) -> None:
-        """Send a push that waits in the inbox now; in the middle of a delivery, it has its turn there."""
+        """Send a push that was just put into the inbox; during a delivery, the delivery sends it in its order."""
         if self._inbox is _Inbox.QUIET:
             self.send(frame)
         else:
             self._inbox = _Inbox.NOTIFIED
 
     def deliver_inbox(self) -> None:
-        """Send what waits for the device; a notify in the middle of it makes it look once more."""
+        """Send the pushes of the device's inbox; a notification during a delivery starts another round."""
         if self._inbox is _Inbox.QUIET:
             self._inbox = _Inbox.DELIVERING
             self._services.tasks.spawn(self._deliver())
@@ -168,7 +168,7 @@ class DeviceConnection:
             acting = await self._services.context.nodes.until_acting()
             async with handshakes.queue.turn():
                 if self._peer.closing:
-                    return  # it did not wait for its turn
+                    return  # the peer left before its turn
                 welcomed = await handshakes.admit(greeting, hello, acting=acting)
         except HandshakeRefused as away:
             self._refuse(greeting, hello, away)
@@ -248,7 +248,7 @@ class DeviceConnection:
                 if await self._services.context.nodes.until_acting():
                     await inbox.deliver(self._services.context, self.client, self)
             except StoreUnavailable as error:
-                # The pass over the store finds what still waits, and notifications again.
+                # The outbox pass finds what still waits, and notifies again.
                 _log.info("inbox_not_delivered", client=self.client[:8], cause=error.cause)
             except Exception as exc:  # noqa: BLE001 - what waits is still there; the log says why it stays
                 _log.error("inbox_failed", client=self.client[:8], **fault_fields(exc))

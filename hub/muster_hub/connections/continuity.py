@@ -1,4 +1,4 @@
-"""The request by which an agent says that its continuity token is on its disk (SPEC.md section 4.4)."""
+"""The request ``token.confirm``: the agent's continuity token is on its disk (SPEC.md section 4.4)."""
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.registry import confirm
@@ -7,6 +7,6 @@ from muster_protocol.frames import ConfirmToken, Ok
 
 
 async def confirm_token(context: NodeContext, caller: Caller, request: ConfirmToken) -> Ok:
-    """Take the agent's word that its token is on its disk. Refuses ``superseded``, and ``mismatch``."""
+    """Note that the agent's token is on its disk. Refuses ``superseded``, and ``mismatch``."""
     await confirm(context.store, caller.client, caller.connection, request.counter)
     return Ok(re=request.id)

@@ -1,4 +1,4 @@
-"""From a message's bytes to the use case that answers it, and from whatever happens there to exactly one reply."""
+"""From a message's bytes to its use case, and from each outcome of it to exactly one reply."""
 
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -43,7 +43,7 @@ class Dispatch:
         self._allowances = allowances
 
     async def answer(self, caller: Caller, data: bytes) -> Reply:
-        """Answer one message; never raises but for a cancellation."""
+        """Answer one message; raises nothing except on cancellation."""
         try:
             return await self._serve(caller, self._read(data))
         except Refused as refused:
@@ -56,7 +56,7 @@ class Dispatch:
             return Error(re=_number(data), reason=Reason.INTERNAL)
 
     def answer_without_store(self, caller: Caller, data: bytes) -> Reply:
-        """Answer one message while the store has been away for long: what was known stands, as unknown."""
+        """Answer one message while the store is away: ``who`` as ``unknown``, all others with an error."""
         try:
             request = self._read(data)
         except Refused as refused:

@@ -37,7 +37,7 @@ from muster_protocol.reasons import Reason
 PROTOCOL = ProtocolRange(1, 1)
 NONCE_BYTES = 32
 KEEP_ALIVE_MS = 20_000
-"""What the hub promises: after this long without a sign of life it asks for one."""
+"""The hub pings a connection that was silent for this long."""
 RETRY_AFTER_MS = 2_000
 LIMITS = Limits(
     message_bytes=MAX_MESSAGE_BYTES,
@@ -126,7 +126,7 @@ class Handshakes:
             self._departures.entering(newcomer.client, -1)
 
     def _token_counter(self, greeting: Greeting, device: Introduced) -> int:
-        """Return the counter of the token that the agent holds; a proof that is not genuine shows no token."""
+        """Return the counter of the agent's token; 0 without a genuine proof."""
         proof, client = device.hello.continuity, device.card.card.client
         if proof is None or device.hello.role is not Role.AGENT:
             return 0

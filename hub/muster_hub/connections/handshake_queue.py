@@ -17,12 +17,12 @@ from muster_protocol.reasons import Reason
 WAITING_PER_PLACE = 16
 """Devices that may wait for each place; 64 places empty such a queue in about a second."""
 WAIT_LIMIT_S = 2.0
-"""How long a device waits for a place before it is told to come back: soon, also where the store is slow."""
+"""How long a device waits for a place before it is refused: short, also if the store is slow."""
 CHECKS_PER_TURN = 2
 """Devices whose signatures are checked in one turn of the event loop: about half a millisecond."""
 COME_BACK_FROM_MS = 1_000
 COME_BACK_UNTIL_MS = 10_000
-"""Between these two are those told to come back who found the queue full."""
+"""A device that finds the queue full is told to come back after a random time between these two."""
 
 
 class HandshakeRefused(Exception):
@@ -36,21 +36,21 @@ class HandshakeRefused(Exception):
 
 
 class HandshakeQueue:
-    """The places in which devices are being let in, and the queue for them."""
+    """The places for devices that are being admitted, and the queue for them."""
 
     __slots__ = ("_checks", "_giving_turns", "_loop", "_places", "_waiting", "_waiting_limit")
 
     def __init__(self, places: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._places = asyncio.Semaphore(places)
-        self._checks: deque[asyncio.Future[None]] = deque()  # of those who hold a place, so never longer than that
+        self._checks: deque[asyncio.Future[None]] = deque()  # of those that hold a place, so never longer than that
         self._giving_turns = False
         self._waiting = 0
         self._waiting_limit = places * WAITING_PER_PLACE
 
     @property
     def waiting(self) -> int:
-        """How many wait for a place."""
+        """Devices that wait for a place."""
         return self._waiting
 
     @asynccontextmanager

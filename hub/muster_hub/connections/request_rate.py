@@ -1,4 +1,4 @@
-"""How much each device may ask of this node: a token bucket per device, whatever it is connected with."""
+"""The rate of requests of each device on this node: one token bucket per device, shared by its connections."""
 
 from collections import OrderedDict
 
@@ -20,7 +20,7 @@ from muster_protocol.ids import ClientId
 REQUEST_RATE = Rate(per_s=40, burst=400)
 """In units; most requests cost one."""
 MAX_DEVICES = 20_000
-"""Devices whose allowance is remembered; the one that asked longest ago is forgotten first."""
+"""Devices whose allowance is remembered; the least recently used one is forgotten first."""
 
 _COSTS: dict[type[Request], float] = {
     PutStatement: 2,
@@ -45,7 +45,7 @@ def cost(request: Request) -> float:
 
 
 class Allowances:
-    """What is left to each device. A device that reconnects finds the bucket that it left."""
+    """The allowance that each device has left. A device that reconnects keeps its bucket."""
 
     __slots__ = ("_buckets", "_rate")
 
@@ -54,7 +54,7 @@ class Allowances:
         self._buckets: OrderedDict[ClientId, TokenBucket] = OrderedDict()
 
     def wait_ms(self, client: ClientId, units: float, now_s: float) -> int:
-        """Take ``units``, and return 0; or take nothing and return in how many ms they would be there."""
+        """Take ``units`` and return 0; or take nothing and return in how many ms they will be available."""
         bucket = self._buckets.get(client)
         if bucket is None:
             bucket = self._buckets[client] = TokenBucket(self._rate, now_s)

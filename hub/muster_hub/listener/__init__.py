@@ -1,4 +1,4 @@
-"""WebSocket for the hub: sockets in, whole binary messages out. It knows nothing of what the messages say."""
+"""WebSocket for the hub: sockets in, whole binary messages out. It does not interpret the messages."""
 
 from muster_hub.listener.listener import DRAIN_BATCH, DRAIN_PAUSE_S, SUBPROTOCOL, Listener
 from muster_hub.listener.peer import Handler, HttpAnswer, SocketDropCause, SocketPeer

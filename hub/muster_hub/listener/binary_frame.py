@@ -1,4 +1,4 @@
-"""The header of what the hub sends almost only: one unfragmented, unmasked binary frame (RFC 6455, 5.2)."""
+"""The header of an unfragmented, unmasked binary frame, which is nearly all that the hub sends (RFC 6455, 5.2)."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ HEADERS_CACHED = 4_096
 
 @lru_cache(maxsize=HEADERS_CACHED)
 def header(length: int) -> bytes:
-    """Return the bytes before a payload of so many bytes, which then goes out as it is, without another copy of it."""
+    """Return the header for a payload of so many bytes; the payload is then sent without another copy."""
     if length < 126:
         return _FINAL_BINARY + length.to_bytes(1, "big")
     if length < 65_536:

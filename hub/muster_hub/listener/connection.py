@@ -21,13 +21,13 @@ from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
 
 MAX_REASON_BYTES = 123
-"""What a close frame has left for its reason (RFC 6455, 5.5)."""
+"""Bytes of a close frame that are left for its reason (RFC 6455, 5.5)."""
 
 SLICE_BYTES = 1024
 """How much of one read is parsed before it is charged: a read of a flood can hold forty thousand frames."""
 
 PING_SPREAD = 0.25
-"""The part of the keep-alive interval that is drawn anew each time, so that many peers are not asked at once."""
+"""The random part of the keep-alive interval, so that many peers are not pinged at once."""
 
 _PEER_FAULTS = (ProtocolError, PayloadTooBig, UnicodeDecodeError, EOFError)
 
@@ -75,7 +75,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._state = state
         self._transport = transport
         self._near = near
-        # The base of ServerProtocol, without the handshake behind it: that one would keep the request alive for ever.
+        # The base of ServerProtocol, without its handshake, which would keep the request in memory.
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.max_message_bytes, logger=QUIET)
         self._intake = Intake(settings.stranger_frame_rate, settings.byte_rate, time.monotonic())
         self._heartbeat = Heartbeat(state.wheel.tick)
@@ -90,9 +90,9 @@ class WebSocketConnection(asyncio.Protocol):
         self.due_tick: int | None = None
 
     def start(self, rest: bytes) -> None:
-        """Begin, with the bytes that came right behind the handshake."""
+        """Start, with the bytes that followed the handshake."""
         self._state.add(self)
-        # Above the high mark the transport calls pause_writing: that is the whole bookkeeping of the outbox.
+        # Above the high mark the transport calls pause_writing: no other bookkeeping of the outbox is needed.
         self._transport.set_write_buffer_limits(high=self._state.settings.outbox_limit_bytes)
         self._arm(self._state.settings.auth_deadline_s)
         try:
@@ -118,7 +118,7 @@ class WebSocketConnection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Send one binary message, unless ``closing``."""
         if not self.closing:
-            self._flush()  # a pong to what came before
+            self._flush()  # first, a pong to an earlier ping
             self._transport.writelines((header(len(data)), data))
 
     def close(self, code: int, reason: str = "") -> None:
@@ -127,12 +127,12 @@ class WebSocketConnection(asyncio.Protocol):
             raise ValueError(f"a close reason has at most {MAX_REASON_BYTES} bytes")
         if self._phase is _SocketPhase.CLOSING:
             return
-        if self._frames.state is State.OPEN:  # else the peer ended it, further on in the read that is being served
+        if self._frames.state is State.OPEN:  # else the peer closed it, later in the read that is being served
             self._frames.send_close(code, reason)
         self._wind_down()
 
     def authenticated(self) -> None:
-        """Leave the limits and the deadline of strangers; the keep-alive begins."""
+        """End the limits and the deadline of strangers, and start the keep-alive."""
         if self._phase is not _SocketPhase.UNAUTHENTICATED:
             return
         self._phase = _SocketPhase.ESTABLISHED
@@ -147,7 +147,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._hold(_Pause.HANDLER)
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self._release(_Pause.HANDLER)
 
     # The transport calls these.
@@ -159,7 +159,7 @@ class WebSocketConnection(asyncio.Protocol):
         for start in range(0, len(data), SLICE_BYTES):
             verdict = self._receive(data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES])
             if told_to_stop and verdict is IntakeVerdict.ABUSED:
-                self.abort()  # it does not stop
+                self.abort()  # it keeps sending
                 return
         self._flush()
 
@@ -184,14 +184,14 @@ class WebSocketConnection(asyncio.Protocol):
             self._state.gate.leave()
         else:
             self._state.gate.leave_unauthenticated(self._near)
-        # The parser and the protocol hold each other, and so does what went wrong, with the bytes in which it did:
-        # apart, all of it is freed now.
+        # The parser, the protocol and a fault refer to each other, and the fault to the bytes that caused it. Cutting
+        # these references frees all of it now.
         self._frames.parser.close()
         self._frames.parser_exc = None
         self._tell_closed()
         self._state.discard(self)
 
-    # The wheel calls this, and the listener when it ends.
+    # The wheel calls this, and the listener at its end.
 
     def on_time(self) -> None:
         """Act on the deadline: of the rate limit, the closing handshake, the authentication or the keep-alive."""
@@ -274,7 +274,7 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._pauses &= ~why
         if not self._pauses:
-            self._heartbeat.heard_tick = self._state.wheel.tick  # the silence until now was ours
+            self._heartbeat.heard_tick = self._state.wheel.tick  # the peer was silent because we did not read
             self._transport.resume_reading()
 
     # Sending.
@@ -287,8 +287,8 @@ class WebSocketConnection(asyncio.Protocol):
                 self._end_writing()
 
     def _end_writing(self) -> None:
-        # After both close frames nothing more may come. After only ours the peer may still be talking, and closing a
-        # socket with unread bytes resets it, close frame and all: so end our half, and read on until it ends its own.
+        # After both close frames nothing more may come. After only ours the peer may still send, and closing a socket
+        # with unread bytes resets it and loses our close frame: so close our half, and read until the peer closes too.
         if self._frames.close_rcvd is None and self._transport.can_write_eof():
             self._transport.write_eof()
         else:
@@ -303,7 +303,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _keep_alive(self) -> None:
         wheel = self._state.wheel
         if self._pauses:
-            self._heartbeat.heard_tick = wheel.tick  # whoever is not listened to cannot be heard
+            self._heartbeat.heard_tick = wheel.tick  # a peer that we do not read from cannot be heard
         if self._heartbeat.unanswered():
             self._time_out(CloseCode.KEEPALIVE_TIMEOUT, "no sign of life")
             return
@@ -321,7 +321,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._schedule()
 
     def _schedule(self) -> None:
-        # A debtor is looked at on every turn; its real deadline stands meanwhile.
+        # A peer in debt is checked on each turn; its other deadline stays as it is.
         wheel = self._state.wheel
         wheel.set(self, wheel.tick + 1 if self._pauses & _Pause.RATE else self._deadline_tick)
 
@@ -335,7 +335,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._phase is _SocketPhase.CLOSING:
             return
         if self._frames.state is State.OPEN:  # see close
-            self._frames.fail(code, reason)  # unlike close, listens to nothing any more
+            self._frames.fail(code, reason)  # unlike close, reads nothing more
         self._wind_down()
 
     def _ended_by_peer(self) -> None:

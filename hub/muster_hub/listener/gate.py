@@ -1,4 +1,4 @@
-"""Who may come in: how many connections in all, how many without a name, and how many of these from one address."""
+"""Limits on connections: in all, unauthenticated ones, and unauthenticated ones from one address."""
 
 import ipaddress
 from enum import Enum, auto
@@ -10,17 +10,17 @@ IPV6_PREFIX_BITS = 64
 
 
 class AddressCount(Enum):
-    """What becomes of a new socket."""
+    """The outcome for a new socket."""
 
     ADMITTED = auto()
     REFUSED = auto()
-    """Over a limit: its request, once read, is answered with 503."""
+    """Over a limit: its request is answered with 503."""
     DROPPED = auto()
     """Far over it: reset at once."""
 
 
 def neighbourhood(host: str) -> str | None:
-    """Return what addresses are counted by: the IPv4 address, the IPv6 /64, or None for what is no IP address."""
+    """Return the unit in which an address is counted: itself (IPv4), its /64 (IPv6), or None if it is neither."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -33,7 +33,7 @@ def neighbourhood(host: str) -> str | None:
 
 
 class Gate:
-    """Counts of who is inside. Every ``enter`` that was not DROPPED is followed by one ``leave``."""
+    """The counts of open sockets. Each ``enter`` that was not DROPPED is followed by one ``leave``."""
 
     __slots__ = ("_limits", "_nearby", "_refused", "_turned_away", "_unauthenticated", "inside")
 
@@ -46,7 +46,7 @@ class Gate:
         self.inside = 0
 
     def enter(self, near: str | None) -> AddressCount:
-        """Count a new socket from ``near`` (see ``neighbourhood``) and say what becomes of it."""
+        """Count a new socket from ``near`` (see ``neighbourhood``) and return its outcome."""
         if self._has_room(near):
             self.inside += 1
             self._unauthenticated += 1
@@ -60,7 +60,7 @@ class Gate:
         return AddressCount.DROPPED
 
     def authenticated(self, near: str | None) -> None:
-        """Count an admitted socket no longer among the unauthenticated ones."""
+        """Stop counting an admitted socket as unauthenticated."""
         self._unauthenticated -= 1
         if near is None:
             return
@@ -69,16 +69,16 @@ class Gate:
             del self._nearby[near]
 
     def leave(self) -> None:
-        """Count out an authenticated socket."""
+        """Stop counting an authenticated socket."""
         self.inside -= 1
 
     def leave_unauthenticated(self, near: str | None) -> None:
-        """Count out an admitted socket that never proved anything."""
+        """Stop counting an admitted socket that never authenticated."""
         self.authenticated(near)
         self.leave()
 
     def leave_refused(self) -> None:
-        """Count out a socket that was over a limit."""
+        """Stop counting a socket that was over a limit."""
         self._refused -= 1
 
     def take_turned_away(self) -> int:

@@ -24,7 +24,7 @@ HTTP_PATHS = frozenset({"/healthz", "/readyz"})
 READING_METHODS = frozenset({"GET", "HEAD"})
 
 QUIET = logging.Logger("muster_hub.listener.websockets")  # noqa: LOG001 - so that no logging configuration reaches it
-"""For the protocol library, which would log headers and payloads."""
+"""A silent logger for the protocol library, which would log headers and payloads."""
 QUIET.disabled = True
 
 
@@ -40,12 +40,12 @@ class RequestHead:
         self._parser = Request.parse(self._read_line)
 
     def feed(self, data: bytes) -> Request | HttpAnswer | None:
-        """Take bytes; return the request once it is whole, an answer if it never will be, else None."""
+        """Take bytes; return the request when it is complete, an answer if it is invalid, else None."""
         self._left -= len(data)
         self._reader.feed_data(data)
         outcome = self._nonsense() if self._is_another_protocol() else self._parse()
         behind = 0 if outcome is None else len(self._reader.buffer)
-        if self._left + behind < 0:  # also where all of it came in one read
+        if self._left + behind < 0:  # also if all of it came in one read
             return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
         return outcome
 
@@ -54,7 +54,7 @@ class RequestHead:
             next(self._parser)
         except StopIteration as done:
             request: Request = done.value
-            # Two names for one host mean two readers who disagree; RFC 9112, 3.2, asks for a 400.
+            # Two Host headers can be read in two ways; RFC 9112, 3.2, asks for a 400.
             return request if len(request.headers.get_all("Host")) <= 1 else self._nonsense()
         except RequestLineTooLong:
             return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")
@@ -65,20 +65,20 @@ class RequestHead:
         return None
 
     def rest(self) -> bytes:
-        """Return what came behind the head."""
+        """Return the bytes that followed the head."""
         return bytes(self._reader.buffer)
 
     def close(self) -> None:
-        """Read no more: parser and head hold each other until then."""
+        """Stop reading, which cuts the references between parser and head."""
         self._parser.close()
 
     def _is_another_protocol(self) -> bool:
-        # A TLS hello or a proxy's preface may have no line end, and whoever sent it should not wait for the deadline.
+        # A TLS hello or a proxy's preface may have no line end; its sender should not wait for the deadline.
         first = self._reader.buffer[:1]
         return not self._method and bool(first) and not first.isalpha()
 
     def _nonsense(self) -> HttpAnswer:
-        # The parser knows no bodies, so a well-formed POST ends here too, and should hear what is really wrong.
+        # The parser knows no bodies, so a well-formed POST ends here too, and gets an answer that fits.
         if self._method.isalpha() and self._method.isupper() and self._method not in READING_METHODS:
             return method_not_allowed()
         return refusal(HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request.")
@@ -91,28 +91,28 @@ class RequestHead:
 
 
 def refusal(status: HTTPStatus, words: str, *headers: tuple[str, str]) -> HttpAnswer:
-    """Return an answer in plain words."""
+    """Return an answer with a plain text body."""
     return HttpAnswer(status, f"{words}\n".encode(), headers=headers)
 
 
 def method_not_allowed() -> HttpAnswer:
-    """Return the answer to a method that reads nothing."""
+    """Return the answer to a method other than GET and HEAD."""
     return refusal(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.", ("Allow", "GET, HEAD"))
 
 
 def busy(retry_after_s: int) -> HttpAnswer:
-    """Return the answer to a handshake for which there is no room; a retry may help after the seconds given."""
-    words = "No room for another connection now; please come back later."
+    """Return the answer to a handshake beyond a limit; a retry may succeed after the seconds given."""
+    words = "Too many connections. Try again later."
     return refusal(HTTPStatus.SERVICE_UNAVAILABLE, words, ("Retry-After", str(retry_after_s)))
 
 
 def wants_websocket(request: Request) -> bool:
-    """Return whether the request asks for WebSocket, well or badly."""
+    """Return whether the request asks for WebSocket, correctly or not."""
     return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
 
 
 def answer_plain(request: Request, http: Callable[[str], HttpAnswer]) -> HttpAnswer:
-    """Answer a request that wants no WebSocket: the two paths that ``http`` serves, else 404 or 405."""
+    """Return the answer to a request without WebSocket: the two paths of ``http``, else 404 or 405."""
     path = request.path.partition("?")[0]
     if request.method not in READING_METHODS:
         return method_not_allowed()
@@ -122,7 +122,7 @@ def answer_plain(request: Request, http: Callable[[str], HttpAnswer]) -> HttpAns
 
 
 def negotiate(request: Request, settings: ListenerSettings, subprotocol: str | None) -> Response | HttpAnswer:
-    """Judge a WebSocket handshake: the 101 response, or the refusal. No extension is ever agreed to."""
+    """Return the answer to a WebSocket handshake: the 101 response, or the refusal. No extension is accepted."""
     origins = None if settings.origins is None else [None if o is None else Origin(o) for o in settings.origins]
     protocol = ServerProtocol(
         origins=origins,
@@ -130,7 +130,7 @@ def negotiate(request: Request, settings: ListenerSettings, subprotocol: str | N
         logger=QUIET,
     )
     response = protocol.accept(request)
-    # Parser and fault hold the protocol, and it holds them: without this each handshake would leave a cycle.
+    # Parser, fault and protocol refer to each other: without this each handshake would leave a cycle.
     protocol.parser.close()
     fault = protocol.handshake_exc
     if fault is not None:

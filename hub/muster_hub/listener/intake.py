@@ -1,4 +1,4 @@
-"""How fast one connection may talk, in frames and in bytes together."""
+"""The receive rate of one connection, in frames and in bytes together."""
 
 from enum import Enum, auto
 
@@ -6,13 +6,13 @@ from muster_hub.listener.rate_limit import Rate, TokenBucket
 
 
 class IntakeVerdict(Enum):
-    """What a read that has just happened means for the next one."""
+    """The consequence of a read for the next one."""
 
     FREE = auto()
     OWING = auto()
-    """Read no more until the debt is paid."""
+    """Stop reading until the debt is paid."""
     ABUSED = auto()
-    """The debt is above the limit: this is no eager peer."""
+    """The debt is above the limit: this is abuse."""
 
 
 class Intake:

@@ -1,4 +1,4 @@
-"""The accepting side: the sweep over all deadlines, and the orderly end."""
+"""The listener: accepting sockets, the sweep over all deadlines, and the planned stop."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,23 +17,23 @@ from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
 
 SUBPROTOCOL = "muster.v1"
-"""What both sides agree to speak (SPEC.md, transport)."""
+"""The WebSocket subprotocol (SPEC.md section 3.1)."""
 
 DRAIN_BATCH = 200
-"""How many connections are told to go at once, and so may come back elsewhere at once."""
+"""Connections that are closed at the same time, and so may come back elsewhere at the same time."""
 
 DRAIN_PAUSE_S = 0.1
-"""What lies between two such batches."""
+"""The pause between two such batches."""
 
 LAST_CALL_TURNS = 1_000
-"""Turns of the event loop in which sockets that the kernel had accepted already are still taken."""
+"""Turns of the event loop in which sockets that the kernel has accepted are still taken."""
 
 TAKING_TURNS = 8
-"""Turns of the event loop from a socket that was taken to its first call, and some to spare: asyncio loses those that
-are between the two when it closes."""
+"""Turns of the event loop from accepting a socket to its first call, with a margin: asyncio loses sockets that are
+between the two when it closes."""
 
 OPENING_WAIT_S = 1.0
-"""How long the end waits for handshakes under way to read that they are refused."""
+"""How long the stop waits for handshakes under way to read their refusal."""
 OPENING_POLL_S = 0.01
 
 _log = structlog.get_logger(__name__)
@@ -92,7 +92,7 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """Return how many WebSocket connections there are, those that are closing included."""
+        """Return the number of WebSocket connections, including those that are closing."""
         return len(self._state.connections)
 
     def stop_accepting(self) -> None:
@@ -101,7 +101,7 @@ class Listener:
         self._server.close()
 
     async def last_call(self) -> None:
-        """Take what waits in the kernel's queue, and then ``stop_accepting``: closing first would reset them."""
+        """Accept the sockets in the kernel's queue, then ``stop_accepting``: closing first would reset them."""
         quiet = 0
         for _ in range(LAST_CALL_TURNS):
             quiet = 0 if waiting(self._server.sockets) else quiet + 1
@@ -137,7 +137,7 @@ class Listener:
     def _sweep(self) -> None:
         interval_s = self._settings.sweep_interval_s
         now_s = self._loop.time()
-        # A little late is made up for. Very late means that this process was frozen, and then nobody else was silent.
+        # A small delay is made up for. A long one means that this process was frozen, and the silence was ours.
         late = now_s - self._sweep_at_s > interval_s
         self._sweep_at_s = (now_s if late else self._sweep_at_s) + interval_s
         self._sweeper = self._loop.call_at(self._sweep_at_s, self._sweep)

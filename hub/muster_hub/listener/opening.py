@@ -1,4 +1,4 @@
-"""A socket from its first byte to the end of its HTTP request; what becomes WebSocket is handed on."""
+"""A socket from its first byte to the end of its HTTP request; a WebSocket is then handed on."""
 
 import asyncio
 from http import HTTPStatus
@@ -24,13 +24,13 @@ from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
 
 MAX_LINGER_BYTES = 256 * 1024
-"""What is still read, and thrown away, of a peer that talks on after its answer."""
+"""Bytes that are read and discarded from a peer that keeps sending after its answer."""
 
 _log = structlog.get_logger(__name__)
 
 
 def peer_host(transport: asyncio.BaseTransport) -> str:
-    """Return the IP address at the other end, ``unix`` for a Unix socket, ``gone`` for one that has left already."""
+    """Return the peer's IP address, ``unix`` for a Unix socket, ``gone`` if the peer has left."""
     name = transport.get_extra_info("peername")
     if isinstance(name, tuple):
         return str(name[0])
@@ -38,7 +38,7 @@ def peer_host(transport: asyncio.BaseTransport) -> str:
 
 
 class Opening(asyncio.Protocol):
-    """Reads one request and answers it. Kept only until then, so that idle connections do not carry its weight."""
+    """Reads one request and answers it. It is dropped then, so that idle connections do not hold its memory."""
 
     __slots__ = ("_address", "_entry", "_head", "_linger_bytes", "_near", "_state", "_transport", "due_tick")
 
@@ -88,7 +88,7 @@ class Opening(asyncio.Protocol):
             self._state.gate.leave_refused()
 
     def on_time(self) -> None:
-        """Tell a slow sender that its time is up; reset one that was told something and is still there."""
+        """Answer a slow sender with 408; reset one that was answered and is still there."""
         if self._head is None:
             self.abort()
         else:
@@ -142,7 +142,7 @@ class Opening(asyncio.Protocol):
             self._head = None
 
     def _throw_away(self, data: bytes) -> None:
-        # Closing a socket with unread bytes resets it, and the peer would miss the answer: so read on, for a while.
+        # Closing a socket with unread bytes resets it, and the peer would miss the answer: so read on for a while.
         self._linger_bytes -= len(data)
         if self._linger_bytes < 0:
             self.abort()

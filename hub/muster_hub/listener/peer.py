@@ -1,4 +1,4 @@
-"""What the room shows to whoever serves it: a peer, a handler, and an answer to plain HTTP."""
+"""The listener's interface: a peer, its handler, and an answer to plain HTTP."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,13 +11,13 @@ class SocketDropCause(StrEnum):
     """How a connection ended, as the transport saw it."""
 
     CLOSED = "closed"
-    """One of the two sides said so with a close frame."""
+    """One of the two sides sent a close frame."""
 
     TIMEOUT = "timeout"
     """The peer was silent, or not authenticated, for too long."""
 
     LOST = "lost"
-    """The socket ended without a word."""
+    """The socket ended without a close frame."""
 
 
 class SocketPeer(Protocol):
@@ -25,7 +25,7 @@ class SocketPeer(Protocol):
 
     @property
     def address(self) -> str:
-        """Return the peer's IP address, or ``unix``; for people and for counting, never a proof of anything."""
+        """Return the peer's IP address, or ``unix``; for people and for counting. It proves nothing."""
 
     @property
     def closing(self) -> bool:
@@ -48,26 +48,26 @@ class SocketPeer(Protocol):
         """
 
     def authenticated(self) -> None:
-        """Take the peer out of the limits and the deadline for those who have not yet proven who they are."""
+        """End the limits and the deadline of unauthenticated peers for this one."""
 
     def pause(self) -> None:
-        """Stop reading, so that the peer feels it; messages of the read in progress are still delivered."""
+        """Stop reading, which slows the peer down; messages of the read in progress are still delivered."""
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
 
 class Handler(Protocol):
-    """What serves one connection. An exception from it closes the connection with ``INTERNAL``."""
+    """Serves one connection. An exception from it closes the connection with ``INTERNAL``."""
 
     def opened(self, peer: SocketPeer) -> None:
-        """Meet the peer; called once, before anything else."""
+        """Take the peer; called once, before anything else."""
 
     def message(self, data: bytes) -> None:
         """Take one whole binary message, 64 KiB at most (``max_message_bytes``)."""
 
     def closed(self, cause: SocketDropCause) -> None:
-        """Hear of the end; called once, the last call."""
+        """Take the cause of the end; called once, as the last call."""
 
 
 @dataclass(frozen=True, slots=True)

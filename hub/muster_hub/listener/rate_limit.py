@@ -1,4 +1,4 @@
-"""Token buckets: how much of something one party may do per second, and how much at once."""
+"""Token buckets: what one party may do per second, and at once."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,13 @@ class Rate:
     debt_limit: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse an allowance that allows nothing; raises ValueError."""
+        """Raise ValueError for a rate that allows nothing."""
         if self.per_s <= 0 or self.burst <= 0 or self.debt_limit < 0:
             raise ValueError("a rate needs per_s and burst above 0 and a debt_limit of at least 0")
 
 
 class TokenBucket:
-    """What is left of one party's ``Rate``. Full at first; time, in seconds of any steady clock, is an argument."""
+    """What is left of one party's ``Rate``. Full at first; the time in seconds, monotonic, is an argument."""
 
     __slots__ = ("_at_s", "_left", "_rate")
 
@@ -31,7 +31,7 @@ class TokenBucket:
         self._at_s = now_s
 
     def take(self, units: float, now_s: float) -> bool:
-        """Take ``units`` if they are all there, and say whether they were."""
+        """Take ``units`` if all are available, and return whether they were."""
         self._refill(now_s)
         if units > self._left:
             return False
@@ -60,6 +60,6 @@ class TokenBucket:
         return max(0.0, (units - self._left) / self._rate.per_s)
 
     def _refill(self, now_s: float) -> None:
-        if now_s > self._at_s:  # a clock that went back gives nothing, and takes nothing away
+        if now_s > self._at_s:  # a clock that went back changes nothing
             self._left = min(self._rate.burst, self._left + (now_s - self._at_s) * self._rate.per_s)
             self._at_s = now_s

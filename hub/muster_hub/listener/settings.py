@@ -1,4 +1,4 @@
-"""What a listener binds to and the limits that it keeps."""
+"""A listener's address and its limits."""
 
 import ssl
 from dataclasses import dataclass
@@ -10,52 +10,52 @@ HANDSHAKE_DEADLINE_S = 10.0
 """From the accepted socket to the complete HTTP request; also the longest TLS handshake."""
 
 REFUSAL_DEADLINE_S = 2.0
-"""The same for a socket beyond a limit: its place is needed to answer others, health checks among them."""
+"""The same for a socket beyond a limit: its place is needed to answer others, also health checks."""
 
 AUTH_DEADLINE_S = 10.0
 """From the upgrade to ``SocketPeer.authenticated``."""
 
 KEEPALIVE_INTERVAL_S = 20.0
-"""Silence after which a peer is asked for a sign of life; up to a quarter less, so that pings spread."""
+"""Silence after which a peer is pinged; up to a quarter less, so that pings spread."""
 
 KEEPALIVE_TIMEOUT_S = 20.0
-"""Silence after that ping which counts as a loss."""
+"""Silence after that ping that counts as a lost connection."""
 
 CLOSE_TIMEOUT_S = 5.0
-"""What a peer has to finish the closing handshake, or to read what is left, before the socket is reset."""
+"""Time for a peer to finish the closing handshake, or to read what is left, before the socket is reset."""
 
 SWEEP_INTERVAL_S = 1.0
-"""How often deadlines are looked at, and so how exact they are."""
+"""How often deadlines are checked, and so how exact they are."""
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""One message, all fragments together (SPEC.md, transport)."""
+"""Limit of one message, all fragments together (SPEC.md section 3.1)."""
 
 MAX_HEAD_BYTES = 32 * 1024
-"""One HTTP request head: 128 lines of 8 KiB, which the parser would take, is too much from a stranger."""
+"""Limit of one HTTP request head; the parser's own, 128 lines of 8 KiB, is too much from a stranger."""
 
 OUTBOX_LIMIT_BYTES = 1024 * 1024
-"""What may wait in memory for one peer that does not read."""
+"""Limit of the bytes that wait in memory for one peer that does not read."""
 
 MAX_CONNECTIONS = 20_000
 MAX_UNAUTHENTICATED = 2_000
 MAX_UNAUTHENTICATED_PER_ADDRESS = 200
 MAX_REFUSALS_AT_ONCE = 200
-"""Sockets beyond a limit that are still kept until their request can be answered with 503; others are reset."""
+"""Sockets beyond a limit that are kept until their request is answered with 503; others are reset."""
 
 RETRY_AFTER_S = 5
-"""What a 503 asks for."""
+"""The Retry-After of a 503."""
 
 ACCEPT_BACKLOG = 1024
 
 STRANGER_FRAME_RATE = Rate(per_s=10, burst=100, debt_limit=100)
-"""Before the authentication, which takes one message; each frame costs the hub time, that of a stranger too."""
+"""The frame rate before authentication, which takes one message; each frame of a stranger costs time."""
 FRAME_RATE = Rate(per_s=200, burst=1_000, debt_limit=2_000)
 BYTE_RATE = Rate(per_s=2 * 1024 * 1024, burst=8 * 1024 * 1024, debt_limit=8 * 1024 * 1024)
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """Where to listen, and the limits. Durations are in seconds, sizes in bytes.
+    """A listener's address and limits. Durations are in seconds, sizes in bytes.
 
     With ``unix_path`` the listener binds a Unix socket, and ``host``, ``port`` and ``reuse_port`` are not used.
     ``origins`` lists the acceptable values of the header that browsers send, None standing for its absence; ``origins``

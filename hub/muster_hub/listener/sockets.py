@@ -10,14 +10,14 @@ from muster_hub.listener.settings import ListenerSettings
 
 
 class Listening(Protocol):
-    """A listening socket, whichever event loop it belongs to."""
+    """A listening socket of either event loop."""
 
     def fileno(self) -> int:
         """Return its descriptor."""
 
 
 async def bind(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
-    """Listen as the settings say; raises OSError if that is not possible."""
+    """Bind and listen as the settings say; raises OSError."""
     loop = asyncio.get_running_loop()
     tls: dict[str, Any] = {"backlog": settings.backlog}
     if settings.tls is not None:
@@ -42,7 +42,7 @@ def shown(address: Any) -> str:  # noqa: ANN401 - what socket.getsockname return
 
 
 def waiting(listening: Iterable[Listening]) -> bool:
-    """Return whether a listening socket has connections that were made and not yet taken."""
+    """Return whether a listening socket has connections that are not accepted yet."""
     poll = select.poll()
     for sock in listening:
         poll.register(sock.fileno(), select.POLLIN)
@@ -50,7 +50,7 @@ def waiting(listening: Iterable[Listening]) -> bool:
 
 
 class UnixSocketFile:
-    """The file of a Unix socket, to be taken away later unless another listener has put its own in the place."""
+    """The file of a Unix socket, removed at the end unless another listener has replaced it."""
 
     __slots__ = ("_inode", "_path")
 

@@ -14,7 +14,7 @@ class Timed(Protocol):
 
 
 class Wheel:
-    """Deadlines counted in ticks of ``tick_s`` seconds. Setting, moving and dropping one is O(1).
+    """Deadlines counted in ticks of ``tick_s`` seconds. Setting, moving and removing one is O(1).
 
     Time here is the number of turns, not a clock: a process that was frozen, or too busy to turn the wheel, does not
     take its own absence for the silence of others.
@@ -28,17 +28,17 @@ class Wheel:
         self.tick = 0
 
     def ticks(self, delay_s: float) -> int:
-        """Return how many whole ticks last at least ``delay_s``; 1 at least."""
+        """Return the number of whole ticks that last at least ``delay_s``; 1 at least."""
         return max(1, math.ceil(delay_s / self._tick_s))
 
     def set(self, item: Timed, tick: int) -> None:
-        """Give ``item`` its one deadline: the turn to ``tick``, or the next turn if that has passed."""
+        """Set the one deadline of ``item``: the turn to ``tick``, or the next turn if that has passed."""
         self.drop(item)
         item.due_tick = max(tick, self.tick + 1)
         self._slots.setdefault(item.due_tick, set()).add(item)
 
     def drop(self, item: Timed) -> None:
-        """Take away the deadline of ``item``, if it has one."""
+        """Remove the deadline of ``item``, if it has one."""
         if item.due_tick is None:
             return
         slot = self._slots[item.due_tick]
@@ -48,7 +48,7 @@ class Wheel:
         item.due_tick = None
 
     def turn(self) -> None:
-        """Move on by one tick and call ``on_time`` of everything whose deadline that was."""
+        """Advance by one tick and call ``on_time`` of each item whose deadline it was."""
         self.tick += 1
         due = self._slots.get(self.tick)
         while due:

@@ -1,1 +1,1 @@
-"""A node: what it is made of, and what it does in the background."""
+"""A node: its parts, and its background duties."""

@@ -1,4 +1,4 @@
-"""Taking up a renewed certificate while the hub runs: when a file changes, and when somebody says so."""
+"""Loading a renewed certificate while the hub runs: when a file changes, and on request."""
 
 import asyncio
 
@@ -8,15 +8,15 @@ from muster_hub.config.certificate import ServerCertificate, describe_expiry, no
 from muster_hub.config.settings import SettingError
 
 LOOK_EVERY_S = 5.0
-"""How often the files are looked at."""
+"""How often the files are checked."""
 WARN_EVERY_S = 24 * 3600.0
-"""How often it is said again that a certificate has expired."""
+"""How often the log repeats that a certificate has expired."""
 
 _log = structlog.get_logger(__name__)
 
 
 class CertificateRenewal:
-    """Keeps one certificate new: ``run`` beside the node, ``now`` to look at once."""
+    """Keeps one certificate current: ``run`` beside the node, ``now`` to check at once."""
 
     __slots__ = ("_asked", "_certificate", "_warned_at_s")
 
@@ -26,11 +26,11 @@ class CertificateRenewal:
         self._warned_at_s: float | None = None
 
     def now(self) -> None:
-        """Load the files anew, soon, whether or not they seem to have changed."""
+        """Load the files again soon, even if they seem unchanged."""
         self._asked.set()
 
     async def run(self) -> None:
-        """Look at the files again and again, until cancelled."""
+        """Check the files periodically until cancelled."""
         while True:
             self._warn()
             try:
@@ -46,7 +46,7 @@ class CertificateRenewal:
         try:
             self._certificate.reload()
         except SettingError as error:
-            # Half of a renewal, perhaps: the other file changes next, and then it is tried again.
+            # Perhaps half of a renewal: the other file changes next, and then it is loaded.
             _log.warning("certificate_not_renewed", why=str(error))
             return
         self._warned_at_s = None

@@ -1,4 +1,4 @@
-"""The node's folder: one process at a time, the node's lasting name, and a note for scripts on where it listens."""
+"""The node's data folder: a lock for one process, the node's lasting name, and a note for scripts on its address."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ LOCK = "node.lock"
 
 @contextmanager
 def data_folder(path: Path) -> Iterator[str]:
-    """Take the folder for this process, and give the node's name; SettingError when another process has it."""
+    """Lock the folder for this process and return the node's name. Raises SettingError if another process has it."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(path / LOCK)
@@ -35,7 +35,7 @@ def data_folder(path: Path) -> Iterator[str]:
 
 @contextmanager
 def note(path: Path, told: Mapping[str, object]) -> Iterator[None]:
-    """Keep ``hub.json`` in the folder while the hub is ready; it appears and goes in one step."""
+    """Keep ``hub.json`` in the folder while the hub is ready; it is created and removed in one step."""
     target = path / NOTE
     _replace(target, msgspec.json.encode(told) + b"\n")
     try:
@@ -45,7 +45,7 @@ def note(path: Path, told: Mapping[str, object]) -> Iterator[None]:
 
 
 def _node_name(path: Path) -> str:
-    # A node that comes back under its old name takes the lease of its last life at once.
+    # A node that starts again under its old name takes over its last lease at once.
     try:
         name = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A planned stop of one node: its devices are told when to come back, then go in batches, each once it was answered.
+"""A planned stop of one node: devices are told when to come back, then are closed in batches, each after its replies.
 
     /readyz says so -> grace -> no new sockets -> goaway to all -> batch by batch: answered, closed -> nobody left
 
@@ -21,25 +21,25 @@ from muster_protocol.closes import CloseCode
 from muster_protocol.frames import Goaway, encode_frame
 
 RETURNS_PER_S = 500
-"""How many devices are asked to come back in a second: half of what one node lets in."""
+"""Devices that are asked to come back in the same second: half of what one node admits."""
 MIN_SPREAD_S = 1.0
 MAX_SPREAD_S = 60.0
 RETURN_SLACK_MS = 4_000
-"""What a device may come later than it was told before it counts as gone."""
+"""How much later than told a device may come back before it counts as gone."""
 ANSWER_WAIT_S = 1.0
-"""How long a batch waits for requests that are being served; the store answers within that time, or not at all."""
+"""How long a batch waits for requests that are being served; the store answers within this time or not at all."""
 ANSWER_POLL_S = 0.01
 
 _log = structlog.get_logger(__name__)
 
 
 def spread_s(devices: int) -> float:
-    """Return over what time so many devices are asked to come back."""
+    """Return the time span over which so many devices are asked to come back."""
     return min(MAX_SPREAD_S, max(MIN_SPREAD_S, devices / RETURNS_PER_S))
 
 
 def return_times_ms(devices: int, roll: Callable[[], float]) -> list[int]:
-    """Return when each of so many devices is asked to come back, in ms: one in each equal part of the whole time.
+    """Return when each of so many devices is asked to come back, in ms: one in each equal part of the time span.
 
     ``roll`` gives a number from 0 to 1. Times drawn without parts would leave gaps and crowds.
     """
@@ -59,9 +59,9 @@ class Drain:
         self._listener = listener
 
     async def run(self) -> None:
-        """Let everybody go, and return when nobody is left."""
+        """Close all connections, and return when none is left."""
         await self._listener.last_call()
-        while connections := tuple(self._router):  # again for those who were on their way in
+        while connections := tuple(self._router):  # again, for those that were being admitted
             _log.info("stopping", connections=len(connections))
             _say_goaway(connections)
             await self._close_all(connections)
@@ -89,7 +89,7 @@ def _say_goaway(connections: Sequence[LocalConnection]) -> None:
 
 
 async def _close(batch: Sequence[LocalConnection]) -> None:
-    """Read nothing more from these, answer what was read, and close them."""
+    """Stop reading from these connections, answer what was read, and close them."""
     for connection in batch:
         connection.finish()
     loop = asyncio.get_running_loop()

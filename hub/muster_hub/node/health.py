@@ -1,4 +1,4 @@
-"""What the hub answers to ``/healthz`` (the process runs) and ``/readyz`` (it takes devices, and what it keeps)."""
+"""The answers to ``/healthz`` (the process runs) and ``/readyz`` (it accepts devices, and what its store keeps)."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ NOT_READY = 503
 
 
 class Readiness:
-    """Whether this node takes devices, asked anew each time; nothing here waits for anything."""
+    """Whether this node accepts devices, computed for each request without waiting."""
 
     __slots__ = ("_bus", "_context", "_kept", "stopping")
 
@@ -26,7 +26,7 @@ class Readiness:
         self.stopping = False
 
     def reasons(self) -> list[str]:
-        """Say why the node is not ready; nothing if it is."""
+        """Return why the node is not ready; empty if it is."""
         checks = {
             "stopping": self.stopping,
             "the store is away": not self._context.store.connected,
@@ -36,7 +36,7 @@ class Readiness:
         return [reason for reason, holds in checks.items() if holds]
 
     def answer(self, path: str) -> HttpAnswer:
-        """Answer a plain HTTP request for one of the two paths."""
+        """Return the answer to a plain HTTP request for one of the two paths."""
         if path == "/healthz":
             return HttpAnswer(READY, b"ok\n")
         reasons = self.reasons()

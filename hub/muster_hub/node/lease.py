@@ -1,4 +1,4 @@
-"""This node among the others: its lease, and whether it may act."""
+"""The lease of this node among the others, and whether the node may act."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ ACTING_POLL_S = 0.05
 
 
 class LeasedNodes:
-    """What ``context.Nodes`` asks for. A node acts while its lease is fresh and its devices stand under it."""
+    """Implements ``context.Nodes``. A node acts while its lease is fresh and its devices are registered under it."""
 
     __slots__ = ("keeper", "registrations")
 
@@ -27,7 +27,7 @@ class LeasedNodes:
     ) -> None:
         self.keeper = LeaseKeeper(store, node, new_incarnation=new_incarnation, on_change=on_change)
         self.registrations = 0
-        """How often connections are being entered under a new incarnation: nothing is decided before that is done."""
+        """Runs that register all connections under a new incarnation; while one is under way, nothing is decided."""
 
     @property
     def node(self) -> str:
@@ -52,12 +52,12 @@ class LeasedNodes:
         return not self.registrations and self.keeper.acting()
 
     async def until_acting(self) -> bool:
-        """Wait until this node may act; give up, with False, once its store has been away for too long to wait.
+        """Wait until this node may act; return False when the store has been away for too long.
 
-        Devices that are entered anew are waited for: then the store is there.
+        While devices are being registered again it waits on: then the store is there.
         """
         give_up_s = boot_s() + ACTING_WAIT_S
-        while not self.acting():  # it depends on a clock, and a clock sets no event
+        while not self.acting():  # it depends on a clock, which sets no event
             if boot_s() >= give_up_s and not self.registrations:
                 return False
             await asyncio.sleep(ACTING_POLL_S)

@@ -1,4 +1,4 @@
-"""One node of the hub, put together: store, lease, bus, use cases, listener; and taken apart in the reverse order.
+"""The composition root of one node: store, lease, bus, use cases, listener, closed in the reverse order.
 
 This is the one place that names every room.
 """
@@ -49,17 +49,17 @@ from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
 from muster_protocol.ids import Fingerprint
 
 SETTLE_LIMIT_S = 5.0
-"""How long a node that ends waits for the store to hear who left."""
+"""How long a stopping node waits to write its departures to the store."""
 INCARNATION_BYTES = 8
 KNOWN_AFTER_S = 1.5 * RENEW_EVERY_S
-"""By then every other node has read of a new lease; a device that came earlier would seem offline to them."""
+"""By then each other node has read a new lease; a device that connected earlier would seem offline to them."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """What is fixed in service and a test may set: the clock, the listener's limits, the rate of requests."""
+    """Values that are fixed in service and set by tests: the clock, the listener's limits, the rate of requests."""
 
     clock: Clock = field(default_factory=WallClock)
     limits: ListenerSettings = field(default_factory=ListenerSettings)
@@ -68,7 +68,7 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class NodeParts:
-    """What a node stands on: its name, its store and what that keeps, and the hub's key."""
+    """The parts of a node: its name, its store and what that keeps, and the hub's key."""
 
     name: str
     store: Store
@@ -109,12 +109,12 @@ class Node:
 
     @property
     def url(self) -> str:
-        """What a device on this machine dials."""
+        """The URL that a device on this machine dials."""
         return self._binding.url(self._listener.port)
 
     @property
     def pid(self) -> int:
-        """The process that the node runs in."""
+        """The id of the node's process."""
         return os.getpid()
 
     @property
@@ -124,17 +124,17 @@ class Node:
 
     @property
     def certificate(self) -> ServerCertificate | None:
-        """The certificate that devices see, where this hub ends TLS itself."""
+        """The certificate that devices see, if this hub ends TLS itself."""
         return self._binding.certificate
 
     def renew_certificate(self) -> None:
-        """Load the certificate anew, soon; what cannot be used leaves the old one in use."""
+        """Load the certificate again soon; if that fails, the old one stays in use."""
         if self._renewal is not None:
             self._renewal.now()
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
-        """Serve devices for the body's time, then let them go and tell the store, before anything else ends."""
+        """Serve devices while the body runs; then close their connections and tell the store, before all else ends."""
         context, store = self.context, self.context.store
         async with AsyncExitStack() as stack:
             await self._nodes.keeper.renew()
@@ -183,7 +183,7 @@ class Node:
             tasks=self._tasks,
         )
 
-    # The end.
+    # The planned stop.
 
     async def _let_go(self) -> None:
         self.readiness.stopping = True
@@ -203,11 +203,11 @@ class Node:
         except StoreError as error:
             _log.warning("lease_not_given_up", error=str(error))
 
-    # What others say.
+    # Messages and leases of other nodes.
 
     async def _heard(self, payload: bytes) -> None:
         if not self._nodes.acting():
-            return  # a node that may not act relays nothing; the sender's pass mends what had to arrive
+            return  # a node that may not act relays nothing; the sender's outbox pass repeats what must arrive
         try:
             self._router.receive(decode_bus_message(payload))
         except msgspec.DecodeError:
@@ -235,13 +235,13 @@ class Node:
 
 @asynccontextmanager
 async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIterator[Node]:
-    """Serve devices as the settings say, for the body's time.
+    """Serve devices as the settings say while the body runs.
 
     Raises ``SettingError`` or ``StoreRefused`` for settings that cannot be used, ``HubKeyError``, ``StoreUnavailable``
     when the store is not there at the start, ``OSError`` when the address cannot be bound; and in an ``ExceptionGroup``
     ``StoreEndedError`` or ``NodeReplacedError`` when it had to end.
     """
-    binding(settings)  # refused before anything is started
+    binding(settings)  # an error here comes before anything is started
     async with AsyncExitStack() as stack:
         name = stack.enter_context(data_folder(settings.data_dir))
         key = load_or_create(settings.key_file or settings.data_dir / "hub.key")

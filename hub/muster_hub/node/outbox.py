@@ -1,4 +1,4 @@
-"""The outbox of each bucket, drained by the node that the bucket falls to: what a node that died left half done.
+"""Replay outbox entries that a crashed node left unfinished; each bucket has one node that does so.
 
 Every effect is carried out at once by whoever caused it. A pass every PASS_EVERY_S does again, from the outbox, what is
 older than MIN_AGE_MS: cuts, admissions and notifications, all harmless to repeat. Records stay, bounded, until the
@@ -28,11 +28,11 @@ from muster_protocol.ids import ClientId, SessionId
 
 PASS_EVERY_S = 5.0
 MIN_AGE_MS = 2_000
-"""How old an entry is before a pass repeats it: whoever caused it had its time."""
+"""Minimum age of an entry that a pass repeats: its author had that long to finish it."""
 MAX_ENTRIES = 64
-"""Entries, and overdue joins, of one bucket at once."""
+"""Entries, and overdue joins, of one bucket in one call."""
 MAX_PAGES = 32
-"""How often one pass takes so many entries of one bucket; the next pass goes on."""
+"""Calls per bucket in one pass; the next pass continues."""
 
 _CONSUMER = "effects"
 _RECORD = b"record"
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def run(context: NodeContext) -> None:
-    """Pass over this node's buckets until cancelled."""
+    """Pass over this node's buckets periodically until cancelled."""
     while True:
         await asyncio.sleep(PASS_EVERY_S)
         if context.nodes.acting():
@@ -50,7 +50,7 @@ async def run(context: NodeContext) -> None:
 
 
 async def run_once(context: NodeContext, *, min_age_ms: int = MIN_AGE_MS, now_ms: int | None = None) -> None:
-    """Pass once over all buckets that fall to this node; what cannot be done now is done by a later pass.
+    """Pass once over all buckets of this node; a later pass does what fails now.
 
     ``now_ms`` is the time by which joins are overdue, the store's own unless told otherwise.
     """
@@ -66,14 +66,14 @@ async def run_once(context: NodeContext, *, min_age_ms: int = MIN_AGE_MS, now_ms
 
 
 def owner(bucket: int, nodes: Sequence[str]) -> str | None:
-    """Name the node that a bucket falls to among the live ones: rendezvous hashing, so that few move with each node."""
+    """Return the live node that drains a bucket, by rendezvous hashing, so that few buckets move with each node."""
     return max(nodes, key=lambda node: (sha256(f"{bucket} {node}".encode()).digest(), node), default=None)
 
 
 async def drain(context: NodeContext, bucket: int, *, min_age_ms: int, now_ms: int) -> None:
-    """Finish what stands in one bucket's outbox, and take back its seats that are overdue at ``now_ms``.
+    """Carry out the entries of one bucket's outbox, and take back its seats that are overdue at ``now_ms``.
 
-    Entries younger than ``min_age_ms`` are left to whoever caused them. Raises ``StoreUnavailable``.
+    Entries younger than ``min_age_ms`` are left to their author. Raises ``StoreUnavailable``.
     """
     for _ in range(MAX_PAGES):
         if await _drain_page(context, bucket, min_age_ms, now_ms) < MAX_ENTRIES:
@@ -89,7 +89,7 @@ async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms
         await remove_unjoined(context, seat.session, seat.client, seat.invite)
     done = [[data(cell) for cell in items(entry)] for entry in items(entries)]
     effects = [each for each in done if each[1] != _RECORD]
-    # Many notifications of one device stand together, and the same effect twice at once is once too often.
+    # A device has many notifications in a row; the same effect is carried out once.
     for kind, row in dict.fromkeys((kind, row) for _, kind, row in effects):
         await _finish(context, kind.decode(), row)
     if done:
@@ -111,7 +111,7 @@ async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
 
 
 async def _put_admission(context: NodeContext, session: SessionId, client: ClientId) -> None:
-    """Put an admission again that its device has not used yet."""
+    """Put an unused admission into its device's inbox again."""
     admission = await read_admission(context, session, client)
     if admission is None:
         return

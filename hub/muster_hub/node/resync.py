@@ -1,4 +1,4 @@
-"""What this node looks after itself while it may have missed what others said over the bus (SPEC.md section 8).
+"""Resynchronize local agents after missed bus messages (SPEC.md section 8).
 
 The bus only notifies. A node that was deaf, and all the while it is, goes over the agents connected to it: it delivers
 what waits for them, which also finds a connection whose place is another's by now, and lets them read their sessions
@@ -19,9 +19,9 @@ from muster_hub.store.errors import StoreError
 from muster_protocol.frames import encode_frame
 
 PASS_EVERY_S = 5.0
-"""How often a deaf node goes over its agents."""
+"""How often a node without a working bus resynchronizes its agents."""
 BATCH = 256
-"""Agents gone over at once."""
+"""Agents that are resynchronized at the same time."""
 PAUSE_S = 0.05
 CHANGED = "changed"
 
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Resync:
-    """Goes over the agents of one node, whenever the node came to hear the bus, and now and then while it does not."""
+    """Resynchronizes the agents of one node when its bus works again, and periodically while it does not."""
 
     __slots__ = ("_context", "_deaf", "_due")
 
@@ -39,11 +39,11 @@ class Resync:
         self._due = asyncio.Event()
 
     def recovered(self) -> None:
-        """Go over all agents soon: the node hears, and may have missed something before."""
+        """Resynchronize all agents soon: the bus works again, and messages may have been missed."""
         self._due.set()
 
     async def run(self) -> None:
-        """Go over them whenever it is due, until cancelled."""
+        """Resynchronize the agents whenever it is due, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(PASS_EVERY_S):
@@ -63,7 +63,7 @@ class Resync:
                 await self._go_over(agents[start : start + BATCH])
             except StoreError as error:
                 _log.info("agents_not_gone_over", left=len(agents) - start, error=str(error))
-                return  # the store is away, and with it the bus: it is due again when the node hears
+                return  # the store is away, and with it the bus: it is due again when the bus works
             await asyncio.sleep(PAUSE_S)
 
     async def _go_over(self, agents: Sequence[LocalConnection]) -> None:
@@ -72,6 +72,6 @@ class Resync:
         await together(*(self._let_read(connection) for connection in agents))
 
     async def _let_read(self, connection: LocalConnection) -> None:
-        """Have an agent read its sessions again: what was said live about them may not have come."""
+        """Make an agent read its sessions again: live pushes about them may have been lost."""
         for session in await read_session_index(self._context, connection.client):
             connection.send(encode_frame(update(session, None, CHANGED)))

@@ -1,4 +1,4 @@
-"""Where the store is: the one that the settings name, or one of the hub's own."""
+"""The store's URL: the one in the settings, or that of the embedded store."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,12 +9,12 @@ from muster_hub.store.embedded import EmbeddedStore
 
 
 class StoreEndedError(Exception):
-    """The embedded store ended for good; the sentence says why."""
+    """Raised when the embedded store ended for good; the sentence says why."""
 
 
 @asynccontextmanager
 async def store_url(settings: Settings) -> AsyncIterator[str]:
-    """Return the store's URL, for the body's time; the embedded store runs for as long.
+    """Return the store's URL while the body runs; the embedded store runs as long.
 
     Raises ``StoreRefused``, and in an ``ExceptionGroup`` ``StoreEndedError`` when the embedded store ended.
     """

@@ -1,4 +1,4 @@
-"""What the settings amount to, checked as far as that is possible before anything starts."""
+"""The settings in force, checked as far as possible before anything starts."""
 
 import sys
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from muster_hub.store.urls import describe
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """Every setting with its value, as people and scripts may see it: a store's password is left out."""
+    """Each setting with its value, for people and scripts; a store's password is left out."""
 
     values: dict[str, object]
 
     def text(self) -> str:
-        """Return lines of ``name = value``, as a configuration file has them."""
+        """Return lines of ``name = value``, in the form of a configuration file."""
         return "\n".join(f"{name} = {msgspec.json.encode(value).decode()}" for name, value in self.values.items())
 
     def json(self) -> str:
@@ -27,7 +27,7 @@ class Effective:
 
 
 def checked(settings: Settings) -> Effective:
-    """Check what the settings mean together. Raises ``SettingError`` or ``StoreRefused``."""
+    """Check the settings together. Raises ``SettingError`` or ``StoreRefused``."""
     found = binding(settings)
     check_platform(settings.workers, sys.platform)
     values: dict[str, object] = {name: _plain(getattr(settings, name)) for name in Settings.__struct_fields__}

@@ -1,4 +1,4 @@
-"""What signals do to a hub: the first one ends it as planned, the second one at once."""
+"""The effect of signals: the first one stops the hub as planned, the second one at once."""
 
 import asyncio
 import signal
@@ -32,5 +32,5 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def on_hangup(do: Callable[[], None]) -> None:
-    """Have SIGHUP mean something else."""
+    """Call ``effect`` on SIGHUP instead of ending the process."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, do)

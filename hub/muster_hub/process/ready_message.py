@@ -1,4 +1,4 @@
-"""What a hub says on its standard output once it is ready: lines for people, or one JSON line for scripts."""
+"""The ready message on standard output: lines for people, or one JSON line for scripts."""
 
 import sys
 from datetime import datetime
@@ -17,7 +17,7 @@ _NAME_WIDTH: Final = 18
 
 
 class Ready(Struct, frozen=True, kw_only=True):
-    """What is known once a node serves. ``kept`` says what its store keeps, ``certificate`` what devices see."""
+    """A serving node. ``kept`` says what its store keeps, ``certificate`` which certificate devices see."""
 
     url: str
     fingerprint: str
@@ -28,7 +28,7 @@ class Ready(Struct, frozen=True, kw_only=True):
 
 
 def ready(node: Node, now: datetime) -> Ready:
-    """Describe a node that serves."""
+    """Return the facts of a node that serves."""
     return Ready(
         url=node.url,
         fingerprint=node.fingerprint.hex(),
@@ -40,7 +40,7 @@ def ready(node: Node, now: datetime) -> Ready:
 
 
 def announce(settings: Settings, told: Ready, *, workers: tuple[int, ...] = ()) -> None:
-    """Tell people where the hub listens and what to do next."""
+    """Print, for people, where the hub listens and what to do next."""
     store = "its own" if settings.store is None else describe(settings.store)
     lines = {
         "connect a device": f"muster init --hub {told.url}",
@@ -56,13 +56,13 @@ def announce(settings: Settings, told: Ready, *, workers: tuple[int, ...] = ()) 
 
 
 def announce_json(settings: Settings, told: Ready, *, workers: tuple[int, ...] = ()) -> None:
-    """Tell a script in one line: ``workers`` are their process ids, where there are several."""
+    """Print one JSON line for a script; ``workers`` are process ids, if there are several."""
     line = {"url": told.url, "fingerprint": told.fingerprint, "pid": told.pid, "data_dir": str(settings.data_dir)}
     say(msgspec.json.encode(line | ({"workers": workers} if workers else {})).decode() + "\n")
 
 
 def say(text: str) -> None:
-    """Write to standard output, at once."""
+    """Write to standard output and flush."""
     sys.stdout.write(text)
     sys.stdout.flush()
 

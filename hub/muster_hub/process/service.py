@@ -1,4 +1,4 @@
-"""The hub as a process: started, announced, ended by a signal."""
+"""The hub as a process: start, ready message, end by a signal."""
 
 import asyncio
 import gc
@@ -24,10 +24,10 @@ from muster_hub.telemetry.logs import configure
 ENDED: Final = 0
 FAILED: Final = 1
 REFUSED: Final = 2
-"""A setting cannot be used; nothing was started."""
+"""A setting is not usable; nothing was started."""
 FORCED: Final = 130
 NEW_OBJECTS: Final = 20_000
-"""How many new containers there are before the garbage collector looks: some MiB."""
+"""New containers before the garbage collector runs: some MiB."""
 
 Announce: TypeAlias = Callable[[Settings, Ready], None]
 
@@ -53,7 +53,7 @@ def run_node(
 
 
 def run_loop(settings: Settings, serve: Coroutine[None, None, int]) -> int:
-    """Run to the end what serves, and return its exit code."""
+    """Run ``serve`` to its end and return its exit code."""
     configure(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -63,7 +63,7 @@ def run_loop(settings: Settings, serve: Coroutine[None, None, int]) -> int:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's, where it is installed."""
+    """Return uvloop's factory if it is installed."""
     with suppress(ImportError):
         import uvloop  # noqa: PLC0415 - it is not there on every platform
 

@@ -1,4 +1,4 @@
-"""One port for several processes: chosen and held by their parent, which listens on nothing."""
+"""One port for several processes: chosen and held by their parent, which does not listen on it."""
 
 import socket
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 PORT_TRIES = 16
-"""How many free ports are tried before none is free on all addresses of a host."""
+"""Free ports to try before giving up on one that is free on all addresses of a host."""
 
 _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 

@@ -1,4 +1,4 @@
-"""Several workers on one port, and their parent: it holds the embedded store and the port, and serves nobody.
+"""Several workers on one port, and their supervisor: it holds the embedded store and the port, and serves no device.
 
 A worker is a node in a process of its own. One that dies is started again under its old name, after pauses that grow.
 """
@@ -27,19 +27,19 @@ from muster_hub.restarts import Restarts
 from muster_hub.store.locks import FileLock
 
 START_LIMIT_S = 60.0
-"""How long a worker may take until it serves."""
+"""Limit of the time from a worker's start until it serves."""
 STOP_LIMIT_S = 300.0
-"""How long a worker may take to end as planned, with as many devices as it may hold, before it is killed."""
+"""Limit of a worker's planned stop, with as many devices as it may hold; then it is killed."""
 RESTART_PAUSE_S = 0.1
 ORPHANS_LIMIT_S = 30.0
-"""How long a supervisor waits for the workers of one that was killed: they end by themselves, as planned."""
+"""How long a supervisor waits for the workers of a killed supervisor, which stop by themselves as planned."""
 ORPHANS_POLL_S = 0.1
 
 _log = structlog.get_logger(__name__)
 
 
 class WorkerFailedError(Exception):
-    """A worker did not start, or died too often; ``code`` is what the process ended with."""
+    """Raised when a worker did not start, or died too often; ``code`` is its exit code."""
 
     def __init__(self, worker: int, code: int, sentence: str) -> None:
         super().__init__(f"worker {worker} {sentence}")
@@ -47,7 +47,7 @@ class WorkerFailedError(Exception):
 
 
 class Worker:
-    """One worker: its process, and the ones after it."""
+    """One worker: its process, and those that replace it."""
 
     def __init__(self, number: int, settings: Settings, workers: int) -> None:
         self.number = number
@@ -59,11 +59,11 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """The process id, None while there is no process."""
+        """The process id; None while there is no process."""
         return self._process.pid if self._process else None
 
     async def ready(self) -> Ready:
-        """Wait until it served for the first time."""
+        """Wait until it serves for the first time."""
         return await asyncio.shield(self._first)
 
     async def run(self) -> None:
@@ -93,7 +93,7 @@ class Worker:
             self._process.send_signal(number)
 
     async def stop(self) -> None:
-        """Have it end as planned, and wait for that; without mercy only if it takes too long."""
+        """Stop it as planned and wait; kill it only if that takes too long."""
         self._stopping.set()
         self.signal(signal.SIGTERM)
         try:
@@ -113,7 +113,7 @@ class Worker:
         process = self._process = await _start()
         try:
             if self._stopping.is_set():
-                process.kill()  # told to end while it was being started
+                process.kill()  # stopped while it was starting
             await self._begin(process)
             return await process.wait()
         finally:
@@ -148,18 +148,18 @@ class Supervisor:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The process ids of those that run."""
+        """The process ids of the running workers."""
         return tuple(worker.pid for worker in self._workers if worker.pid is not None)
 
     def hang_up(self) -> None:
-        """Have each worker load its certificate anew."""
+        """Make each worker load its certificate again."""
         for worker in self._workers:
             worker.signal(signal.SIGHUP)
 
 
 @asynccontextmanager
 async def open_supervisor(settings: Settings) -> AsyncIterator[Supervisor]:
-    """Serve devices with ``settings.workers`` processes, for the body's time; then all of them end as planned.
+    """Serve devices with ``settings.workers`` processes while the body runs; then stop all of them as planned.
 
     Raises what ``open_node`` does, and in an ``ExceptionGroup`` ``WorkerFailedError``.
     """
@@ -190,7 +190,7 @@ async def _manned(workers: Sequence[Worker]) -> AsyncIterator[Supervisor]:
 
 
 async def _until_alone(settings: Settings) -> None:
-    """Wait for workers that a killed parent left behind: they still hold the port, and their folders."""
+    """Wait for the workers of a killed supervisor: they still hold the port and their folders."""
     loop = asyncio.get_running_loop()
     until_s = loop.time() + ORPHANS_LIMIT_S
     for path in sorted(_workers_folder(settings).glob(f"*/{LOCK}")):
@@ -218,8 +218,8 @@ def _worker(number: int, common: Settings, settings: Settings) -> Worker:
 
 
 async def _start() -> asyncio.subprocess.Process:
-    # In a session of its own, so that Ctrl-C on the terminal reaches the parent alone, which passes it on once. -P and
-    # -I keep what lies in the working folder from being imported.
+    # In a session of its own, so that Ctrl-C on the terminal reaches the supervisor alone, which passes it on once. -P
+    # and -I prevent imports from the working folder.
     isolated = ("-I",) if sys.flags.isolated else ("-P",)
     return await asyncio.create_subprocess_exec(
         sys.executable,

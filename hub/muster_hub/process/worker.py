@@ -41,7 +41,7 @@ def _end_with_the_parent(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def on_input() -> None:
-        # Nothing is ever written after the plan, so this is the end of the pipe.
+        # Nothing follows the plan, so this read returns at the end of the pipe.
         loop.remove_reader(sys.stdin.fileno())
         _log.warning("parent_gone")
         stop.set()

@@ -1,4 +1,4 @@
-"""What a worker is told by its parent: its settings, and its part of the limits."""
+"""The plan that the supervisor gives a worker: its settings, and its part of the limits."""
 
 from dataclasses import replace
 from math import ceil
@@ -15,14 +15,14 @@ ALL: Final = ListenerSettings()
 
 
 class WorkerPlan(Struct, frozen=True, kw_only=True):
-    """A worker's settings, by name and as text where a file has text, and how many share the limits."""
+    """A worker's settings by name, as a configuration file has them, and how many workers share the limits."""
 
     settings: dict[str, Any]
     workers: int
 
 
 def check_platform(workers: int, platform: str) -> None:
-    """Refuse several workers where the system does not share out connections. Raises ``SettingError``."""
+    """Raise ``SettingError`` for several workers on a system that does not share out connections."""
     if workers > 1 and platform == "darwin":
         raise SettingError(
             "workers", "has to be 1 on macOS, which gives all connections of a shared port to one process"
@@ -30,19 +30,19 @@ def check_platform(workers: int, platform: str) -> None:
 
 
 def plan(settings: Settings, workers: int) -> bytes:
-    """Write a plan, as one line."""
+    """Return a plan as one line."""
     values = msgspec.to_builtins(settings, enc_hook=str)
     return msgspec.json.encode(WorkerPlan(settings=values, workers=workers)) + b"\n"
 
 
 def read_plan(line: bytes) -> tuple[Settings, int]:
-    """Read what ``plan`` wrote: the worker's settings, and how many share the limits. Raises ``SettingError``."""
+    """Read a plan: return the worker's settings, and how many share the limits. Raises ``SettingError``."""
     given = msgspec.json.decode(line, type=WorkerPlan)
     return load(given.settings, {}, data_dir=Path(given.settings["data_dir"])), given.workers
 
 
 def divided(workers: int, limits: ListenerSettings = ALL) -> ListenerSettings:
-    """Return one worker's part of what is allowed in all, on a port that all of them share."""
+    """Return one worker's part of the limits, on a port that all workers share."""
     per_address = limits.max_unauthenticated_per_address
     return replace(
         limits,

@@ -1,1 +1,1 @@
-"""What a node tells about itself: its log, its counters, and faults without secrets."""
+"""A node's log, and faults without secrets."""

@@ -1,4 +1,4 @@
-"""What a log may say about an exception: its type and place. Its message could quote a payload."""
+"""The part of an exception that a log may show: its type and place. Its message could quote a payload."""
 
 import traceback
 from pathlib import PurePath

@@ -1,4 +1,4 @@
-"""How the hub logs: constant event names with fields; coloured lines for people, JSON for machines; to stderr."""
+"""The hub's log: constant event names with fields; coloured lines for people, JSON for machines; to stderr."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ _LEVELS: dict[LogLevel, int] = {
 
 
 def configure(log_format: LogFormat, level: LogLevel) -> None:
-    """Set logging up for this process; ``auto`` is text on a terminal and JSON elsewhere."""
+    """Set up logging for this process; ``auto`` is text on a terminal and JSON elsewhere."""
     text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if text else structlog.processors.JSONRenderer()
@@ -28,7 +28,7 @@ def configure(log_format: LogFormat, level: LogLevel) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        # A line in one write: several workers share the file, and must not end up in each other's lines.
+        # One write per line: several workers share the file, and their lines must not mix.
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
