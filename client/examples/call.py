@@ -22,7 +22,7 @@ async def main(folder: Path, names: list[str]) -> int:
         targets = await session.wait()
         for target in targets:
             print(peers[target.client], target.state, target.reason or "")  # noqa: T201 - this is what it is for
-        # Whoever joined derives the same 32 bytes. The next epoch gives others.
+        # Every member derives the same 32 bytes. The next epoch gives others.
         key = session.export_key("call.py example", 32)
         print(len(key), "bytes shared with", len(session.members) - 1, "devices")  # noqa: T201 - the same
         await session.close()

@@ -108,7 +108,7 @@ class End(asyncio.Protocol):
             wanted.set_result(None)
 
     def _fail(self, reason: str) -> None:
-        """Let whoever waits for anything here hear that it will not come as planned."""
+        """Fail all that waits here: it will not come as planned."""
         waits: list[asyncio.Future[Any]] = [*self._replies.values(), *self._wanted.values()]
         for waiting in waits:
             if not waiting.done():

@@ -1,4 +1,4 @@
-"""The figures as a table for people, and as JSON for whoever compares runs."""
+"""The figures as a table for people, and as JSON to compare runs."""
 
 import datetime as dt
 import os

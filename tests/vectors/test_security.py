@@ -1,4 +1,4 @@
-"""SECURITY.md against the tests: whatever it names as shown by a test is shown by one that exists."""
+"""SECURITY.md against the tests: each test that it names exists."""
 
 import re
 from pathlib import Path

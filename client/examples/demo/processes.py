@@ -16,7 +16,7 @@ ADDRESS = "127.0.0.1"
 
 
 class DemoFailed(Exception):
-    """A part of the demo did not come up, or did what nobody expected."""
+    """Raised when a part of the demo did not start, or behaved unexpectedly."""
 
 
 def _environment() -> dict[str, str]:

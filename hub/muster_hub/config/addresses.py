@@ -61,7 +61,7 @@ def _check(settings: Settings, found: Binding) -> None:
     if plain and not settings.insecure:
         raise SettingError(
             "origin",
-            f"{plain[0]} is open to whoever is on the way; use wss:// (tls_cert and tls_key, or a proxy that ends TLS),"
+            f"{plain[0]} can be read on the way; use wss:// (tls_cert and tls_key, or a proxy that ends TLS),"
             " or set insecure",
         )
 

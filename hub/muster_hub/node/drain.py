@@ -1,6 +1,6 @@
 """A planned stop of one node: devices are told when to come back, then are closed in batches, each after its replies.
 
-    /readyz says so -> grace -> no new sockets -> goaway to all -> batch by batch: answered, closed -> nobody left
+    /readyz says so -> grace -> no new sockets -> goaway to all -> batch by batch: answered, closed -> none left
 
 Nothing that was acknowledged is lost by it, and what was asked and not answered is asked again elsewhere.
 """

@@ -1,6 +1,6 @@
 """Replay outbox entries that a crashed node left unfinished; each bucket has one node that does so.
 
-Every effect is carried out at once by whoever caused it. A pass every PASS_EVERY_S does again, from the outbox, what is
+The node that causes an effect carries it out at once. A pass every PASS_EVERY_S repeats, from the outbox, what is
 older than MIN_AGE_MS: cuts, admissions and notifications, all harmless to repeat. Records stay, bounded, until the
 audit chains take them.
 The same pass takes back seats whose ``joined`` did not come in time.

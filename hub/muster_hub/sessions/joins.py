@@ -2,7 +2,7 @@
 
 No device is touched for a newcomer that did not accept a live invite of this session. The facts come from each party's
 slot, the decision is one pure function, and only the session's slot commits. So no join is committed after a
-restriction was acknowledged, in whatever order the steps run.
+restriction was acknowledged, in any order of the steps.
 """
 
 from collections.abc import Mapping

@@ -111,7 +111,7 @@ def _challenges() -> list[Vector]:
     unsigned = replace(LINKS[0], signature=Signature(bytes(64)))
     third = Scene(hub=HUB_THIRD, links=LINKS)
     changed_key = {
-        "a hub key that nobody certified": Scene(hub=OTHER_HUB),
+        "a hub key without a certificate chain": Scene(hub=OTHER_HUB),
         "a rotation from another key": changed(third, links=LINKS[1:]),
         "a rotation to another key": changed(third, links=LINKS[:1]),
         "rotations in another order": changed(third, links=LINKS[::-1]),

@@ -150,14 +150,14 @@ def _trust() -> list[Vector]:
     return [
         _no("the creator does not trust the target", _forgotten(CREATOR, "pins", TARGET), Reason.NOT_TRUSTED, "trust"),
         _no("the target does not trust the creator", _forgotten(TARGET, "pins", CREATOR), mutually, "trust"),
-        _no("a target that nobody knows", lambda given: given["parties"].pop(TARGET), mutually, "trust"),
+        _no("an unknown target", lambda given: given["parties"].pop(TARGET), mutually, "trust"),
         _no("the creator pinned another key", _pin(CREATOR, TARGET), Reason.KEY_MISMATCH, "keys"),
         _no("the target pinned another key", _pin(TARGET, CREATOR), Reason.KEY_MISMATCH, "keys"),
         _no("the creator has a new key", _about(CREATOR, fingerprint=other), Reason.KEY_MISMATCH, "keys"),
         _no("a member does not trust the target", _forgotten(MEMBER, "pins", TARGET), mutually, "mesh"),
         _no("the target does not trust a member", _forgotten(TARGET, "pins", MEMBER), mutually, "mesh"),
         _no("a member pinned another key of the target", _pin(MEMBER, TARGET), Reason.KEY_MISMATCH, "mesh"),
-        _no("a member that nobody knows", lambda given: given["parties"].pop(MEMBER), mutually, "mesh"),
+        _no("an unknown member", lambda given: given["parties"].pop(MEMBER), mutually, "mesh"),
     ]
 
 
@@ -247,13 +247,13 @@ def _unknown() -> list[Vector]:
     others = {"pins": None, "grants": None, "online": None}
     as_creator = _all(_about(TARGET, **others), _about(MEMBER, **others))
     as_target = _all(_about(CREATOR, **others), _about(MEMBER, **others))
-    nobody = [_about(client, **others, compatibility=None, fingerprint=None) for client in (CREATOR, TARGET, MEMBER)]
+    unknown = [_about(client, **others, compatibility=None, fingerprint=None) for client in (CREATOR, TARGET, MEMBER)]
     return [
         _yes("the creator's own store", as_creator, "target_grant", "presence"),
         _yes("the target's own store", as_target, "creator_grant"),
         _yes(
             "nothing is known",
-            _all(*nobody),
+            _all(*unknown),
             *("trust", "keys", "creator_grant", "target_grant", "protocol", "app", "mode", "presence"),
         ),
         _no(

@@ -340,7 +340,7 @@ def _joined(told: story.Story) -> list[Vector]:
         "of another session": replace(body, session=session_id(DESK.client, story.SEED)),
         "in the name of another member": replace(body, member=DESK.client),
         "with another key": replace(body, member_key=DESK.key.fingerprint),
-        "for an epoch that nobody knows": replace(body, epoch=other),
+        "for an unknown epoch": replace(body, epoch=other),
         "for another admission": replace(body, admission=other),
     }
     found = [accepted("joined: the nas is in", _saying(told, told.nas_joined), {"state": "joined"})]

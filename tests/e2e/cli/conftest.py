@@ -22,7 +22,7 @@ from muster_protocol.cards import Mode
 
 PROGRAM = [sys.executable, "-m", "muster_client.cli"]
 NOBODY = "ws://127.0.0.1:1"
-"""A hub's URL where nobody listens."""
+"""The URL of a hub that is not there."""
 PATIENCE_S = 60
 """When a process that says nothing is taken for hung. No test passes or fails by less."""
 

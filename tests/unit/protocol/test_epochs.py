@@ -62,7 +62,7 @@ def _known(
 def test_who_may_change_what(
     signer: SigningKey, members: tuple[EpochMember, ...], causes: tuple[Cause, ...], reason: Reason | None
 ) -> None:
-    """The creator adds, takes out and changes keys; any other member takes out whoever left by its own word."""
+    """The creator adds, takes out and changes keys; any other member takes out those that left by their own word."""
     known = _known(A, 1, None, _A, _B, _C)
     new = _known(signer, 2, known.hash, *members, causes=causes)
     arguments = (new, known, NAMES[A], frozenset({Cause(CauseKind.LEAVE, NAMES[C], _LEFT)}))

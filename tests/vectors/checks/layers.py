@@ -22,6 +22,6 @@ _RAISED_IN = {
 
 
 def layer_of(refusal: Refused) -> str:
-    """Give the layer that refused; whatever is not named above is a rule of the protocol."""
+    """Return the layer that refused; all that is not named above is a rule of the protocol."""
     raised = traceback.extract_tb(refusal.__traceback__)[-1]
     return _RAISED_IN.get((Path(raised.filename).stem, raised.name), "rule")

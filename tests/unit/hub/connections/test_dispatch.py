@@ -1,4 +1,4 @@
-"""From the bytes of a request to exactly one reply, whatever the use case does."""
+"""From the bytes of a request to exactly one reply, for anything that the use case does."""
 
 import os
 from pathlib import Path
