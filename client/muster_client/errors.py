@@ -119,6 +119,8 @@ class Trouble(StrEnum):
     HUB_UNREACHABLE = "hub_unreachable"
     """Refused, no route, no answer, or lost; the message says which."""
     HUB_NAME_UNKNOWN = "hub_name_unknown"
+    HUB_REDIRECTS = "hub_redirects"
+    """An HTTP redirect came; it is not followed, and the message names its target."""
     NOT_A_HUB = "not_a_hub"
     """Something answered that is not a hub."""
     PROXY_FAILED = "proxy_failed"

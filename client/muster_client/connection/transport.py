@@ -9,6 +9,7 @@ from ssl import SSLContext, SSLObject, cert_time_to_seconds
 from typing import Any, cast
 
 from msgspec import Struct
+from typing_extensions import override
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
@@ -19,12 +20,14 @@ from websockets.exceptions import (
     InvalidURI,
     ProxyError,
 )
+from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from muster_client.connection.os_errors import from_os_error
 from muster_client.connection.proxy import proxy_for, shown
 from muster_client.connection.scheme_probe import speaks_plain_http, speaks_tls
 from muster_client.errors import HubUnreachable, Trouble
+from muster_client.visible import visible
 from muster_protocol.codec import MAX_MESSAGE_BYTES
 
 SUBPROTOCOL = Subprotocol("muster.v1")
@@ -38,6 +41,11 @@ ABNORMAL_CLOSURE = 1006
 _quiet = logging.getLogger("muster.transport")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
+
+
+_REDIRECTS = range(300, 400)
+MAX_TARGET_CHARS = 255
+"""How much of a redirect's target an error shows: as much as the URL of a hub may have."""
 
 
 class SocketClosed(HubUnreachable):
@@ -130,6 +138,17 @@ class Socket:
         return str(self._connection.remote_address[0])
 
 
+class _Dialling(connect):
+    """The library's dialling, but it follows no redirect.
+
+    The person chose the hub's address, and its rules were checked when it was set: ``ws://`` reaches this machine only.
+    """
+
+    @override
+    def process_redirect(self, exc: Exception) -> Exception:
+        return exc
+
+
 def _closed(error: ConnectionClosed) -> SocketClosed:
     return SocketClosed(ABNORMAL_CLOSURE if error.rcvd is None else error.rcvd.code)
 
@@ -151,7 +170,7 @@ async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> Client
     secured = {"ssl": ssl} if ssl is not None and url.startswith("wss:") else {}
     proxy = proxy_for(url)
     try:
-        return await connect(
+        return await _Dialling(
             url,
             subprotocols=[SUBPROTOCOL],
             compression=None,
@@ -189,7 +208,16 @@ def _explain(error: Exception, url: str, proxy: str | None) -> HubUnreachable:
         # Its own words quote the URL as it stands in the environment, with the password.
         return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {error.msg}", Trouble.PROXY_FAILED)
     if isinstance(error, ProxyError):
-        return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {error}", Trouble.PROXY_FAILED)
+        return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {visible(str(error))}", Trouble.PROXY_FAILED)
     if isinstance(error, InvalidStatus):
-        return HubUnreachable(f"{url} answered HTTP {error.response.status_code} and no hub", Trouble.NOT_A_HUB)
-    return HubUnreachable(f"{url} answered, but not as a hub: {error}", Trouble.NOT_A_HUB)
+        return _from_status(error.response, url)
+    return HubUnreachable(f"{url} answered, but not as a hub: {visible(str(error))}", Trouble.NOT_A_HUB)
+
+
+def _from_status(response: Response, url: str) -> HubUnreachable:
+    """Return the error for an HTTP answer that opens no WebSocket; that of a redirect names its target."""
+    status, targets = response.status_code, response.headers.get_all("Location")
+    if status in _REDIRECTS and targets:
+        target = visible(targets[0][:MAX_TARGET_CHARS])
+        return HubUnreachable(f"{url} redirects to {target}, and no redirect is followed", Trouble.HUB_REDIRECTS)
+    return HubUnreachable(f"{url} answered HTTP {status} and no hub", Trouble.NOT_A_HUB)

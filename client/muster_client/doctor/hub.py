@@ -33,6 +33,7 @@ _SET_CLOCK = "Set this machine's clock, best by a time service (NTP)."
 _CHECK_OF = {
     Trouble.HUB_NAME_UNKNOWN: "dns",
     Trouble.PROXY_FAILED: "proxy",
+    Trouble.HUB_REDIRECTS: "hub",
     Trouble.NOT_A_HUB: "hub",
     Trouble.HUB_UNREACHABLE: "hub",
 }

@@ -9,6 +9,9 @@ NEXT_STEPS: dict[Trouble, str] = {
     Trouble.HUB_NAME_UNKNOWN: (
         "See that the name in `muster id` is spelled right, and that this machine is on a network."
     ),
+    Trouble.HUB_REDIRECTS: (
+        "See that the URL in `muster id` is the hub's own; if it is, ask the hub's operator why something else answers."
+    ),
     Trouble.NOT_A_HUB: "See that the URL in `muster id` leads to the hub and not to a web page or a login page.",
     Trouble.PROXY_FAILED: "See that HTTPS_PROXY and ALL_PROXY name a proxy that works, or name the hub in NO_PROXY.",
     Trouble.TLS_UNKNOWN_CA: (

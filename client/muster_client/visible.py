@@ -1,0 +1,12 @@
+"""Text from outside, such as a hub's words, made safe to show: it moves no cursor, and hides and reverses nothing."""
+
+
+def visible(text: str) -> str:
+    r"""Return the text with each character that does not print on its own written as its escape, such as ``\x1b``.
+
+    These are the control characters C0 and C1 with DEL, the marks that reverse the direction of a line, characters
+    without width, separators of lines and paragraphs, every space but the usual one, and lone surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
