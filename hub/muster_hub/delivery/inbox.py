@@ -1,10 +1,15 @@
 """The inbox of a device: invites, answers, admissions and the ends of invites, kept until the device acknowledges them.
 
+The device's own slot judges each push: it is kept only if the device trusts the device that it comes from, under its
+current key. For any other sender, and for an id that does not exist, nothing is written. An admission needs no such
+judgement: its commit was judged by the same trust, and it waits as long as the seat does.
+
 A push has an id made from its content, so that an inbox holds it once however often it is put, and a device recognizes
 a push that it receives twice. Nodes only notify each other; the node of the device's agent reads the inbox and sends.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import live_agents
@@ -13,12 +18,12 @@ from muster_hub.routing.caller import Caller
 from muster_hub.routing.services import LocalConnection
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, pairs
-from muster_hub.store.rows import PushRow, read
+from muster_hub.store.rows import InviteEndRow, PushRow, read
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
-from muster_protocol.exchange import MAX_INVITE_MS, hash_of
+from muster_protocol.exchange import MAX_INVITE_MS, Answer, Exchange, Invite, hash_of
 from muster_protocol.frames import (
     Ack,
     AdmissionPush,
@@ -30,7 +35,7 @@ from muster_protocol.frames import (
     PushId,
     encode_frame,
 )
-from muster_protocol.ids import ClientId, InviteId, SessionId
+from muster_protocol.ids import ClientId, Fingerprint, InviteId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
@@ -43,9 +48,17 @@ _READ = script("inbox_read")
 _ACK = script("inbox_ack")
 
 
-async def put(
+class Sender(NamedTuple):
+    """The device that a push comes from, and its key."""
+
+    client: ClientId
+    key: Fingerprint
+
+
+async def put(  # noqa: PLR0917 - what the script needs
     context: NodeContext,
     client: ClientId,
+    sender: Sender | None,
     push: PushId,
     expires_ms: int,
     frame: Push,
@@ -54,47 +67,58 @@ async def put(
 ) -> None:
     """Put a push into a device's inbox, and deliver it now if the device is connected.
 
-    ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX pushes wait
-    already, ``StoreUnavailable``.
+    Nothing happens where the device does not trust the sender (None: the session has judged that), or has acknowledged
+    this push already. ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX
+    pushes wait already, ``StoreUnavailable``.
     """
-    touched = [keys.inbox(client), keys.instances(client), keys.outbox(keys.bucket(client))]
+    bucket = keys.bucket(client)
+    touched = [keys.inbox(client), keys.instances(client), keys.peers(client), keys.outbox(bucket)]
     encoded = encode_frame(frame)
-    reply = await change(context.store, _PUT, touched, client, push, expires_ms, encoded, *replaces)
+    reply = await change(
+        context.store, _PUT, touched, client, push, expires_ms, encoded, *(sender or ("", b"")), *replaces
+    )
     # An agent on this node gets the push directly: reading the inbox would cost a call, and send again what it has.
     agents = live_agents(context, instances(items(reply)))
     context.router.notify_inbox(client, agents, encoded if context.nodes.acting() else None)
 
 
-async def put_invite(context: NodeContext, client: ClientId, invite: InviteId, signed: Signed, expires_ms: int) -> None:
-    """Put an invite into a device's inbox; see ``put``."""
-    push = invite_push(invite)
-    await put(context, client, push, expires_ms, InvitePush(push=push, invite=signed))
+async def put_invite(context: NodeContext, invite: Invite, signed: Signed, expires_ms: int) -> None:
+    """Put an invite into its target's inbox; see ``put``."""
+    push = invite_push(invite.invite)
+    await put(context, invite.recipient, _sender(invite), push, expires_ms, InvitePush(push=push, invite=signed))
 
 
-async def put_answer(context: NodeContext, client: ClientId, signed: Signed) -> None:
-    """Put an answer into a device's inbox; see ``put``."""
+async def put_answer(context: NodeContext, answer: Answer, signed: Signed) -> None:
+    """Put an answer into the creator's inbox; see ``put``."""
     push = _named(Kind.ANSWER, signed)
-    await put(context, client, push, await _until(context), AnswerPush(push=push, answer=signed))
+    frame = AnswerPush(push=push, answer=signed)
+    await put(context, answer.recipient, _sender(answer), push, await _until(context), frame)
 
 
 async def put_admission(context: NodeContext, client: ClientId, signed: Signed) -> None:
-    """Put an admission into a device's inbox; see ``put``."""
+    """Put an admission into the newcomer's inbox; see ``put``."""
     push = _named(Kind.ADMISSION, signed)
-    await put(context, client, push, await _until(context), AdmissionPush(push=push, admission=signed))
+    frame = AdmissionPush(push=push, admission=signed)
+    await put(context, client, None, push, await _until(context), frame)
 
 
-async def put_invite_end(
-    context: NodeContext, client: ClientId, session: SessionId, invite: InviteId, reason: Reason
-) -> None:
+async def put_invite_end(context: NodeContext, end: InviteEndRow) -> None:
     """Put the end of an invite into its target's inbox, in place of the invite itself; see ``put``."""
-    push = f"invite.update.{invite.hex()}"
-    frame = InviteUpdatePush(push=push, session=session, client=client, invite=invite, reason=reason)
-    await put(context, client, push, await _until(context), frame, replaces=[invite_push(invite)])
+    push = f"invite.update.{end.invite.hex()}"
+    frame = InviteUpdatePush(
+        push=push, session=end.session, client=end.client, invite=end.invite, reason=Reason(end.reason)
+    )
+    sender, replaced = Sender(end.creator, end.creator_key), [invite_push(end.invite)]
+    await put(context, end.client, sender, push, await _until(context), frame, replaces=replaced)
 
 
 def invite_push(invite: InviteId) -> PushId:
     """Return the id of an invite's push."""
     return f"invite.{invite.hex()}"
+
+
+def _sender(message: Exchange) -> Sender:
+    return Sender(message.sender, message.sender_key)
 
 
 def _named(kind: Kind, signed: Signed) -> PushId:
@@ -106,7 +130,10 @@ async def _until(context: NodeContext) -> int:
 
 
 async def ack(context: NodeContext, caller: Caller, request: Ack) -> Ok:
-    """Remove pushes that the device has handled. Raises ``Refused(superseded)``, ``StoreUnavailable``."""
+    """Record that the device has handled pushes, so that they do not come again.
+
+    Raises ``Refused(superseded)``, ``StoreUnavailable``.
+    """
     touched = [keys.inbox(caller.client), keys.instances(caller.client)]
     await change(context.store, _ACK, touched, caller.connection, *request.pushes)
     return Ok(re=request.id)
@@ -136,4 +163,4 @@ async def _read(context: NodeContext, client: ClientId) -> tuple[list[bytes], In
     now = await context.store.now_ms()
     rows, connected = items(await context.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
     waiting = sorted((read(data(row), PushRow) for _, row in pairs(rows)), key=lambda row: row.order)
-    return [row.frame for row in waiting if row.expires_ms > now], instances(items(connected))
+    return [row.frame for row in waiting if row.frame and row.expires_ms > now], instances(items(connected))

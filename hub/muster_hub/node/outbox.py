@@ -1,8 +1,8 @@
 """Replay outbox entries that a crashed node left unfinished; each bucket has one node that does so.
 
 The node that causes an effect carries it out at once. A pass every PASS_EVERY_S repeats, from the outbox, what is
-older than MIN_AGE_MS: cuts, admissions and notifications, all harmless to repeat. Records stay, bounded, until the
-audit chains take them.
+older than MIN_AGE_MS: cuts, admissions, ends of invites and notifications, all harmless to repeat. Records stay,
+bounded, until the audit chains take them.
 The same pass takes back seats whose ``joined`` did not come in time.
 """
 
@@ -20,7 +20,7 @@ from muster_hub.sessions.views import read_admission
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items
 from muster_hub.store.errors import StoreUnavailable
-from muster_hub.store.rows import AdmissionRow, CutRow, DueRow, NotifyRow, read
+from muster_hub.store.rows import AdmissionRow, CutRow, DueRow, InviteEndRow, NotifyRow, read
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.errors import Refused
@@ -106,6 +106,8 @@ async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
         case "admission":
             admission = read(row, AdmissionRow)
             await _put_admission(context, admission.session, admission.client)
+        case "invite_end":
+            await _put_invite_end(context, read(row, InviteEndRow))
         case "notify":
             await inbox.notify_again(context, read(row, NotifyRow).client)
 
@@ -120,3 +122,12 @@ async def _put_admission(context: NodeContext, session: SessionId, client: Clien
     except Refused:
         # Its inbox is full. The device reads the admission from the session, or the seat is taken back.
         _log.info("admission_not_put", client=client[:8])
+
+
+async def _put_invite_end(context: NodeContext, end: InviteEndRow) -> None:
+    """Put the end of an invite again; its target may have handled it already, and then nothing happens."""
+    try:
+        await inbox.put_invite_end(context, end)
+    except Refused:
+        # Its inbox is full. An answer to the invite is refused, and the invite expires.
+        _log.info("invite_end_not_put", client=end.client[:8])

@@ -35,7 +35,7 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
     word = await _take(context, answer, hash_of(Kind.ANSWER, request.answer))
     if word == "seated":
         return Ok(re=request.id)
-    await inbox.put_answer(context, answer.recipient, request.answer)
+    await inbox.put_answer(context, answer, request.answer)
     if word == "out":
         state = await read_state(context, answer.session)
         members = {} if state is None else state.members

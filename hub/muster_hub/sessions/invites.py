@@ -17,9 +17,11 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
 from muster_hub.sessions.holds import settle_stale_holds
 from muster_hub.sessions.invite_decision import members_to_trust, refusals
+from muster_hub.sessions.invite_ends import tell_ends
 from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.store import keys
 from muster_hub.store.cells import items, text
+from muster_hub.store.rows import InviteEndRow
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, reason_of
 from muster_protocol.errors import Refused
@@ -145,27 +147,39 @@ async def _deliver(context: NodeContext, state: SessionState, good: Sequence[_In
 async def _put(context: NodeContext, state: SessionState, invite: _Invite, expires_ms: int, word: str) -> Reason | None:
     if word != "ok":
         return reason_of(word)
-    name = invite.body.invite
     try:
-        await inbox.put_invite(context, invite.target, name, invite.signed, expires_ms)
+        await inbox.put_invite(context, invite.body, invite.signed, expires_ms)
     except Refused as refused:
         # An invite that could not be delivered must not stay live.
-        await change(context.store, _CANCEL, _slot(state.session), state.creator, invite.target, name)
+        body = invite.body
+        end = InviteEndRow(state.session, body.recipient, body.invite, body.sender, body.sender_key, Reason.CANCELLED)
+        await _cancel(context, end, told=False)
         return refused.reason
     return None
 
 
 async def cancel_invite(context: NodeContext, caller: Caller, request: CancelInvite) -> Ok:
-    """Withdraw an invite and tell its device.
+    """Withdraw an invite and tell its device, once.
 
-    Raises ``Refused`` with the reason why the invite ended, if it had ended before; ``StoreUnavailable``.
+    Raises ``Refused``: ``not_a_member`` (another device created the session), ``mismatch`` (no such invite to that
+    client), or the reason why the invite ended, if it had ended before; ``StoreUnavailable``.
     """
     await check_current(context.store, caller)
-    word = await change(context.store, _CANCEL, _slot(request.session), caller.client, request.client, request.invite)
-    if word != b"cancelled":
-        raise Refused(reason_of(text(word)), "the invite had ended before")
-    await inbox.put_invite_end(context, request.client, request.session, request.invite, Reason.CANCELLED)
+    end = InviteEndRow(
+        request.session, request.client, request.invite, caller.client, caller.fingerprint, Reason.CANCELLED
+    )
+    word = await _cancel(context, end, told=True)
+    if word == "done":
+        await tell_ends(context, [end])
+    elif word != "cancelled":
+        raise Refused(reason_of(word), "the invite had ended before")
     return Ok(re=request.id)
+
+
+async def _cancel(context: NodeContext, end: InviteEndRow, *, told: bool) -> str:
+    touched = [*_slot(end.session), keys.outbox(keys.bucket(end.session))]
+    args = (end.session, end.creator, end.creator_key, end.client, end.invite, int(told))
+    return text(await change(context.store, _CANCEL, touched, *args))
 
 
 def _slot(session: SessionId) -> list[bytes]:

@@ -3,17 +3,17 @@
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
-from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.epochs import first_epoch
 from muster_hub.sessions.holds import HeldFor, HoldRequest, hold
+from muster_hub.sessions.invite_ends import tell_ends
 from muster_hub.sessions.state import state_for_member
 from muster_hub.sessions.updates import update
 from muster_hub.store import keys
 from muster_hub.store.cells import data, pairs, text
-from muster_hub.store.errors import StoreUnavailable
+from muster_hub.store.rows import InviteEndRow
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.codec import encode
@@ -77,15 +77,14 @@ async def close_session(context: NodeContext, caller: Caller, request: CloseSess
         keys.invite_outcomes(state.session),
         keys.outbox(keys.bucket(state.session)),
     ]
-    ended = pairs(await change(context.store, _CLOSE, touched, caller.client, row))
-    withdrawn = [_withdraw(context, state.session, ClientId(text(client)), InviteId(data(at))) for client, at in ended]
+    args = (state.session, caller.client, caller.fingerprint, row)
+    ends = [_end(caller, state.session, *named) for named in pairs(await change(context.store, _CLOSE, touched, *args))]
     others = [client for client in state.present if client != caller.client]
-    await together(*withdrawn, tell(context, others, update(state.session, None, "closed", Reason.SESSION_CLOSED)))
+    closed = update(state.session, None, "closed", Reason.SESSION_CLOSED)
+    await together(tell_ends(context, ends), tell(context, others, closed))
     return Ok(re=request.id)
 
 
-async def _withdraw(context: NodeContext, session: SessionId, client: ClientId, invite: InviteId) -> None:
-    try:
-        await inbox.put_invite_end(context, client, session, invite, Reason.SESSION_CLOSED)
-    except (Refused, StoreUnavailable):
-        return  # the session is closed all the same: an answer to the invite is refused, and the invite expires
+def _end(caller: Caller, session: SessionId, client: object, invite: object) -> InviteEndRow:
+    target, name = ClientId(text(client)), InviteId(data(invite))
+    return InviteEndRow(session, target, name, caller.client, caller.fingerprint, Reason.SESSION_CLOSED)

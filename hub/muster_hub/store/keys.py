@@ -11,7 +11,7 @@ bounds from here.
 | `{b:xx}:dg:<client>` | hash | grants that this device made | MAX_PEERS (1,024); a day without a peer |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
-| `{b:xx}:dx:<client>` | hash | inbox: pushes that wait for an acknowledgement | MAX_INBOX (64); a day each at most |
+| `{b:xx}:dx:<client>` | hash | inbox: pushes, waiting or acknowledged | MAX_INBOX (64) + MAX_ACKNOWLEDGED (32); a day |
 | `{b:xx}:ds:<client>` | sorted set | session index: sessions it is held for, by end | MAX_INDEXED_SESSIONS (256) |
 | `{b:xx}:dw:<client>` | hash | watchers: nodes that are told of presence, and until when | nodes; a minute each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
@@ -37,6 +37,9 @@ DAY_MS = 86_400_000
 MAX_PEERS = 1_024
 MAX_CLI_INSTANCES = 8
 MAX_INBOX = 64
+MAX_ACKNOWLEDGED = 32
+ACKNOWLEDGED_KEPT_MS = 600_000
+"""How long an acknowledged push is known, so that it does not come again: the outbox repeats effects within seconds."""
 MAX_INDEXED_SESSIONS = 256
 MAX_INVITES_PER_SESSION = 256
 MAX_EPOCHS_KEPT = 256

@@ -109,6 +109,25 @@ local function due_seat(session, client, invite)
   return pack_row(DUE, {session = session, client = client, invite = invite})
 end
 
+-- Ends an invite for good; `hash` is that of the answer that refused it, or ''.
+local function end_invite(invite_outcomes, client, invite, outcome, hash)
+  redis.call('HDEL', invite_outcomes, 'live:' .. client)
+  redis.call('HSET', invite_outcomes, invite,
+    pack_row(ENDED_INVITE, {client = client, outcome = outcome, refusal_hash = hash}))
+end
+
+-- Returns the row of an invite of this client that has ended, nil for another client's and for one that has not.
+local function ended_invite(invite_outcomes, client, invite)
+  local row = row_in(invite_outcomes, invite)
+  return row and row[ENDED_INVITE.client] == client and row or nil
+end
+
+-- Returns how an invite of this client ended, nil for another client's and for one that has not.
+local function outcome_of(invite_outcomes, client, invite)
+  local row = ended_invite(invite_outcomes, client, invite)
+  return row and row[ENDED_INVITE.outcome]
+end
+
 -- Takes a member out of a session; `row` is its row in the roster. What was sealed for it is deleted.
 local function take_member_out(roster, sealed, due, session, client, row, reason)
   redis.call('ZREM', due, due_seat(session, client, row[MEMBER.invite]))

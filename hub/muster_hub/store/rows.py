@@ -145,6 +145,19 @@ class LiveInviteRow(Row, frozen=True, array_like=True):
     refused_reason: str
 
 
+class EndedInviteRow(Row, frozen=True, array_like=True):
+    """One invite in ``keys.invite_outcomes`` that is live no more, under its id: whose it was, and how it ended.
+
+    ``refusal_hash`` is that of the one answer that refused it, or gave its seat up; empty without such an answer.
+    """
+
+    TEXT: ClassVar = (0, 1)
+
+    client: ClientId
+    outcome: str
+    refusal_hash: bytes
+
+
 class UseRow(Row, frozen=True, array_like=True):
     """The use of a one-shot grant in ``keys.uses``, under the grant's id."""
 
@@ -159,7 +172,10 @@ class UseRow(Row, frozen=True, array_like=True):
 
 
 class PushRow(Row, frozen=True, array_like=True):
-    """One push in ``keys.inbox``, under its push id. Pushes are delivered by ``order``, lowest first."""
+    """One push in ``keys.inbox``, under its push id. Pushes are delivered by ``order``, lowest first.
+
+    An acknowledged push has an empty ``frame``.
+    """
 
     TEXT: ClassVar = ()
 
@@ -198,6 +214,22 @@ class AdmissionRow(Row, frozen=True, array_like=True):
     session: SessionId
     client: ClientId
     hash: Hash
+
+
+class InviteEndRow(Row, frozen=True, array_like=True):
+    """The entry ``invite_end`` of an outbox: the end of an invite, to put into its target's inbox.
+
+    ``creator_key`` is the fingerprint under which the creator ended it.
+    """
+
+    TEXT: ClassVar = (0, 1, 3, 5)
+
+    session: SessionId
+    client: ClientId
+    invite: InviteId
+    creator: ClientId
+    creator_key: Fingerprint
+    reason: str
 
 
 class NotifyRow(Row, frozen=True, array_like=True):

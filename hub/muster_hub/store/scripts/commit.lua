@@ -76,7 +76,7 @@ for _, newcomer in ipairs(newcomers) do
   named[client] = true
   local live = row_in(invite_outcomes, 'live:' .. client)
   if not live or live[LIVE_INVITE.invite] ~= invite or live[LIVE_INVITE.state] ~= 'answered' then
-    reject(client, redis.call('HGET', invite_outcomes, invite) or 'mismatch')
+    reject(client, outcome_of(invite_outcomes, client, invite) or 'mismatch')
   elseif live[LIVE_INVITE.refused_epoch] == hash then
     reject(client, live[LIVE_INVITE.refused_reason])
   end
@@ -117,8 +117,7 @@ for _, newcomer in ipairs(newcomers) do
     reason = '', invite = invite, order = order, instance = ''}))
   redis.call('HDEL', sealed, 'key:' .. client, 'joined:' .. client, 'jn:' .. client)
   redis.call('HSET', sealed, 'adm:' .. client, admission, 'admh:' .. client, admission_hash)
-  redis.call('HDEL', invite_outcomes, 'live:' .. client)
-  redis.call('HSET', invite_outcomes, invite, 'seated')
+  end_invite(invite_outcomes, client, invite, 'seated', '')
   redis.call('ZADD', due, text(now_ms + join_ms), due_seat(sid, client, invite))
   add_entry(outbox, 'record', record)
   add_entry(outbox, 'admission', pack_row(ADMISSION, {session = sid, client = client, hash = admission_hash}))

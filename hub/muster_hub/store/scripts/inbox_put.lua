@@ -1,18 +1,24 @@
 #!lua
 -- Puts a push into a device's inbox, where it waits until it is acknowledged or expires.
--- KEYS: 1 inbox, 2 instances, 3 outbox of the bucket
--- ARGV: 1 not_after (ms), 2 client, 3 push id, 4 when it expires (ms), 5 frame, then ids of pushes that it replaces
--- Effect: the push waits, behind those that came before it, and the outbox has a notification to repeat in case the
---   first one is lost.
--- Returns: the instances, number and row in turn, to notify.
+-- KEYS: 1 inbox, 2 instances, 3 peers, 4 outbox of the bucket
+-- ARGV: 1 not_after (ms), 2 client, 3 push id, 4 when it expires (ms), 5 frame, 6 the device that it comes from, or '' for
+--   an admission, which the commit judged, 7 the key of that device or '', then ids of pushes that it replaces
+-- Effect: where the device's own row trusts the sender under that key, and for an admission, the push waits, behind those that came before it,
+--   and the outbox has a notification to repeat in case the first one is lost. Else nothing is written.
+-- Returns: the instances, number and row in turn, to notify; none where nothing waits.
 -- Errors: inbox_full (MAX_INBOX pushes wait already).
--- Again: a push that waits already keeps its place.
+-- Again: a push that waits already keeps its place, and one that was acknowledged stays so.
 -- Volatile: a push that a failover lost is sent again, or read from the session.
-local inbox, instances, outbox = unpack(KEYS)
-local _, client, push, expires_text, frame = unpack(ARGV, 1, 5)
-local FIRST_REPLACED = 6
+local inbox, instances, peers, outbox = unpack(KEYS)
+local _, client, push, expires_text, frame, sender, sender_fp = unpack(ARGV, 1, 7)
+local FIRST_REPLACED = 8
 local expires_ms = tonumber(expires_text)
 
+local about = row_in(peers, sender)
+local trusts = about and about[PEER.kind] == 'trust' and about[PEER.fingerprint] == sender_fp
+if sender ~= '' and not trusts then
+  return {}
+end
 local last, waiting, latest_ms = 0, 0, expires_ms
 if #ARGV >= FIRST_REPLACED then
   redis.call('HDEL', inbox, unpack(ARGV, FIRST_REPLACED))
@@ -20,13 +26,14 @@ end
 local rows = redis.call('HGETALL', inbox)
 for i = 1, #rows, 2 do
   local row = cmsgpack.unpack(rows[i + 1])
+  local acknowledged = row[PUSH.frame] == ''
   if row[PUSH.expires_ms] <= now_ms then
     redis.call('HDEL', inbox, rows[i])
   elseif rows[i] == push then
-    return redis.call('HGETALL', instances)
+    return acknowledged and {} or redis.call('HGETALL', instances)
   else
-    last, waiting = math.max(last, row[PUSH.order]), waiting + 1
-    latest_ms = math.max(latest_ms, row[PUSH.expires_ms])
+    waiting = waiting + (acknowledged and 0 or 1)
+    last, latest_ms = math.max(last, row[PUSH.order]), math.max(latest_ms, row[PUSH.expires_ms])
   end
 end
 if waiting >= MAX_INBOX then

@@ -6,8 +6,8 @@
 -- Effect: an accepted invite waits for its seat; a refused one is over. `cannot_open` after the seat, and before
 --   `joined`, takes the member out.
 -- Returns: 'ok', 'seated' (this invite led to a seat before), 'out' (a seat was given up now).
--- Errors: expired, cancelled, session_closed, replayed (another answer came first), mismatch (no such session or
---   invite), wrong_recipient (not for the session's creator).
+-- Errors: expired, cancelled, session_closed, replayed (another answer came first), mismatch (no such session, or no
+--   such invite to this client), wrong_recipient (not for the session's creator).
 -- Again: the same answer finds itself and gets the same reply; nothing is recorded twice.
 -- Memory full: runs, a refusal must be taken.
 local session, invite_outcomes, roster, sealed, due, outbox = unpack(KEYS)
@@ -21,21 +21,16 @@ if creator ~= recipient then
   return refuse('wrong_recipient')
 end
 
-local function end_invite(outcome)
-  redis.call('HDEL', invite_outcomes, 'live:' .. client)
-  redis.call('HSET', invite_outcomes, invite, outcome)
-end
-
 local function answer_live(live)
   if open ~= '1' or now_ms >= tonumber(ends_ms) then
     return refuse('session_closed')
   end
   if live[LIVE_INVITE.state] == 'sent' and now_ms >= live[LIVE_INVITE.expires_ms] then
-    end_invite('expired')
+    end_invite(invite_outcomes, client, invite, 'expired', '')
     return refuse('expired')
   end
   if answer ~= 'accept' then
-    end_invite(answer)
+    end_invite(invite_outcomes, client, invite, answer, hash)
     add_entry(outbox, 'record', record)
     return 'ok'
   end
@@ -47,31 +42,34 @@ local function answer_live(live)
   return 'ok'
 end
 
-local function give_up_seat()
+local function give_up_seat(ended)
   local row = row_in(roster, client)
   if not row or row[MEMBER.invite] ~= invite then
     return refuse('mismatch')
   end
   if row[MEMBER.state] == 'seated' then
     take_member_out(roster, sealed, due, sid, client, row, 'cannot_open')
+    ended[ENDED_INVITE.refusal_hash] = hash
+    redis.call('HSET', invite_outcomes, invite, cmsgpack.pack(ended))
     add_entry(outbox, 'record', record)
     return 'out'
   end
-  return row[MEMBER.reason] == 'cannot_open' and 'out' or refuse('replayed')
+  return ended[ENDED_INVITE.refusal_hash] == hash and 'out' or refuse('replayed')
 end
 
 local live = row_in(invite_outcomes, 'live:' .. client)
 if live and live[LIVE_INVITE.invite] == invite then
   return answer_live(live)
 end
-local outcome = redis.call('HGET', invite_outcomes, invite)
-if outcome == 'seated' then
-  return answer == 'cannot_open' and give_up_seat() or 'seated'
-end
-if not outcome then
+local ended = ended_invite(invite_outcomes, client, invite)
+if not ended then
   return refuse('mismatch')
 end
-if outcome == answer then
+local outcome = ended[ENDED_INVITE.outcome]
+if outcome == 'seated' then
+  return answer == 'cannot_open' and give_up_seat(ended) or 'seated'
+end
+if outcome == answer and ended[ENDED_INVITE.refusal_hash] == hash then
   return 'ok'
 end
 local without_answer = {expired = true, cancelled = true, session_closed = true}

@@ -31,7 +31,7 @@ local function enter(client, invite, expires_ms)
     return 'too_many'
   end
   if before then
-    redis.call('HSET', invite_outcomes, before, 'cancelled')
+    end_invite(invite_outcomes, client, before, 'cancelled', '')
   end
   redis.call('HSET', invite_outcomes, 'live:' .. client, pack_row(LIVE_INVITE, {invite = invite, state = 'sent',
     expires_ms = tonumber(expires_ms), answer_hash = '', refused_epoch = '', refused_reason = ''}))

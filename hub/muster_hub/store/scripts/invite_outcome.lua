@@ -10,4 +10,5 @@ local invite = unpack(ARGV)
 if redis.call('EXISTS', session) == 0 then
   return 'gone'
 end
-return redis.call('HGET', invite_outcomes, invite) or 'open'
+local ended = row_in(invite_outcomes, invite)
+return ended and ended[ENDED_INVITE.outcome] or 'open'

@@ -27,7 +27,7 @@ for i = FIRST_NEWCOMER, #ARGV, 2 do
   local live = row_in(invite_outcomes, 'live:' .. client)
   if not live or live[LIVE_INVITE.invite] ~= invite or live[LIVE_INVITE.state] ~= 'answered' then
     missing[#missing + 1] = client
-    missing[#missing + 1] = redis.call('HGET', invite_outcomes, invite) or 'mismatch'
+    missing[#missing + 1] = outcome_of(invite_outcomes, client, invite) or 'mismatch'
   end
 end
 return missing

@@ -8,17 +8,21 @@ from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answer
 
 from muster_hub.delivery import inbox
+from muster_hub.delivery.inbox import Sender
 from muster_hub.node import outbox
+from muster_hub.store import keys
 from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     MAX_WAITING,
+    Ack,
     AdmissionPush,
     AnswerPush,
     CancelInvite,
     InvitePush,
     InviteUpdatePush,
     Ok,
+    Push,
     SendAnswer,
 )
 from muster_protocol.ids import InviteId, SessionId
@@ -86,7 +90,7 @@ async def test_a_push_to_an_agent_of_this_node_costs_no_look_into_its_inbox(
 
 async def test_many_notifications_of_one_device_are_one_in_the_pass(desks: dict[str, Desk]) -> None:
     desk = desks["one"]
-    bob = await actor(desk)
+    bob = await _with_a_friend(desk)
     assert isinstance(bob.line, DeskSeat)
     await desk.unseat(bob.line)
     for each in desks.values():
@@ -99,7 +103,7 @@ async def test_many_notifications_of_one_device_are_one_in_the_pass(desks: dict[
 
 
 async def test_an_inbox_holds_so_many_and_no_more(desk: Desk) -> None:
-    bob = await actor(desk)
+    bob = await _with_a_friend(desk)
     later = now_ms() + 60_000
     for number in range(MAX_WAITING):
         await _put(desk, bob, number, later)
@@ -110,7 +114,7 @@ async def test_an_inbox_holds_so_many_and_no_more(desk: Desk) -> None:
 
 
 async def test_what_expired_makes_room_and_is_not_delivered(desk: Desk) -> None:
-    bob = await actor(desk)
+    bob = await _with_a_friend(desk)
     later = now_ms() + 60_000
     for number in range(1, MAX_WAITING):
         await _put(desk, bob, number, later)
@@ -124,7 +128,7 @@ async def test_what_expired_makes_room_and_is_not_delivered(desk: Desk) -> None:
 
 
 async def test_what_expired_while_it_waited_is_not_delivered(desk: Desk) -> None:
-    bob = await actor(desk)
+    bob = await _with_a_friend(desk)
     assert isinstance(bob.line, DeskSeat)
     await desk.unseat(bob.line)
     await _put(desk, bob, 2, now_ms() + 60_000)
@@ -147,7 +151,15 @@ async def _put(desk: Desk, bob: Actor, number: int, expires_ms: int) -> None:
         invite=_invite(number),
         reason=Reason.CANCELLED,
     )
-    await inbox.put(desk.hub, bob.client, push, expires_ms, frame)
+    friend = next(peer for peer in bob.peers.values() if peer is not bob.device)
+    await inbox.put(desk.hub, bob.client, Sender(friend.client, friend.fingerprint), push, expires_ms, frame)
+
+
+async def _with_a_friend(desk: Desk) -> Actor:
+    """Seat a device that trusts another, so that something may wait for it."""
+    bob = await actor(desk)
+    await bob.trust(await actor(desk))
+    return bob
 
 
 async def test_a_withdrawn_invite_leaves_the_inbox_and_its_end_takes_its_place(
@@ -179,6 +191,39 @@ async def test_an_answer_sent_twice_waits_once(pair: tuple[Actor, Actor], desk: 
     ann.line = await desk.seat(ann.device)
     await ann.line.next_push(AnswerPush)
     assert not ann.line.waiting(AnswerPush)
+
+
+async def test_what_was_acknowledged_never_comes_again(desks: dict[str, Desk]) -> None:
+    """Not when the outbox repeats it, nor when it is sent again."""
+    ann, bob = await actor(desks["one"]), await actor(desks["one"])
+    await befriend(ann, bob)
+    await ann.create()
+    [joining] = await invite_and_answer(ann, bob)
+    assert joining.answer is not None
+    assert not (await ann.admit()).rejected
+    await bob.acknowledge(await bob.line.next_push(AdmissionPush))
+    for desk in desks.values():
+        await outbox.run_once(desk.hub, min_age_ms=0)
+    await bob.ask(SendAnswer(id=1, answer=joining.answer), Ok)
+    for each in (ann, bob):
+        each.line = await desks["two"].seat(each.device)
+        await inbox.deliver(desks["two"].hub, each.client, each.line)
+        assert not each.line.waiting(Push)
+
+
+async def test_of_many_acknowledged_pushes_the_newest_are_known(desk: Desk) -> None:
+    bob = await _with_a_friend(desk)
+    later = now_ms() + 60_000
+    for number in range(MAX_WAITING):
+        await _put(desk, bob, number, later)
+    await bob.ask(Ack(id=1, pushes=tuple(f"test.{number}" for number in range(MAX_WAITING - 1))), Ok)
+    assert await desk.store.ask(b"HLEN", keys.inbox(bob.client)) == keys.MAX_ACKNOWLEDGED + 1
+    bob.line = await desk.seat(bob.device)
+    assert (await bob.line.next_push(InviteUpdatePush)).invite == _invite(MAX_WAITING - 1)
+    await _put(desk, bob, MAX_WAITING - 2, later)
+    await _put(desk, bob, 0, later)
+    assert (await bob.line.next_push(InviteUpdatePush)).invite == _invite(0)
+    assert not bob.line.waiting(InviteUpdatePush)
 
 
 async def test_an_admission_that_was_not_put_is_put_from_the_outbox(desks: dict[str, Desk]) -> None:

@@ -10,6 +10,7 @@ from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.delivery import inbox
 from muster_hub.store import keys
+from muster_hub.store.rows import InviteEndRow
 from muster_protocol.cards import Mode
 from muster_protocol.codec import encode
 from muster_protocol.connect import Role
@@ -58,11 +59,14 @@ async def in_all_sessions_that_it_can_be(desk: Desk, caller: Actor) -> Device:
 
 
 async def with_a_full_inbox(desk: Desk, caller: Actor) -> Device:
-    device = await trusts_others(desk, caller)
+    one, other = await actor(desk), await actor(desk)
+    await befriend(one, other)
+    sender = other.device.client, other.device.fingerprint
     for number in range(keys.MAX_INBOX):
-        end = InviteId(number.to_bytes(16))
-        await inbox.put_invite_end(desk.hub, device.client, SessionId("a" * 32), end, Reason.CANCELLED)
-    return device
+        name = InviteId(number.to_bytes(16))
+        end = InviteEndRow(SessionId("a" * 32), one.client, name, *sender, Reason.CANCELLED)
+        await inbox.put_invite_end(desk.hub, end)
+    return one.device
 
 
 async def of_another_version(desk: Desk, caller: Actor) -> Device:
