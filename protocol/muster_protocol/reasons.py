@@ -38,6 +38,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNSUPPORTED = "unsupported"
+    CLOCK_AHEAD = "clock_ahead"
     UNKNOWN_CLIENT = "unknown_client"
     NOT_TRUSTED = "not_trusted"
     NOT_MUTUALLY_TRUSTED = "not_mutually_trusted"
@@ -171,6 +172,14 @@ REASONS: dict[Reason, ReasonInfo] = {
         next_step="Update the older side.",
     ),
     # trust
+    Reason.CLOCK_AHEAD: ReasonInfo(
+        109,
+        Category.REQUEST,
+        _HUB_DEVICE,
+        retry=False,
+        sentence="The statement is dated more than a day ahead of the clock.",
+        next_step="Set the clocks of this device and of the hub right, then publish again.",
+    ),
     Reason.UNKNOWN_CLIENT: ReasonInfo(
         201,
         Category.TRUST,

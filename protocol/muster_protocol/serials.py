@@ -6,6 +6,9 @@ from msgspec import Struct
 
 from muster_protocol.ids import Hash, Serial, TimeMs
 
+MAX_AHEAD_MS = 24 * 3600 * 1000
+"""How far a serial may be ahead of the clock of the hub or device that takes it: a day."""
+
 
 class SerialVerdict(Enum):
     """What becomes of a statement that meets one about the same thing."""
@@ -41,6 +44,16 @@ def wins(held: Version | None, new: Version) -> bool:
     return held is None or new > held
 
 
-def next_serial(last: int, now: TimeMs) -> Serial:
-    """Return the serial of a device's next statement: the larger of the last plus one and the clock in ms."""
-    return Serial(max(last + 1, now))
+def next_serial(last: int, now: TimeMs, hub_at: TimeMs | None) -> Serial:
+    """Return the serial of a device's next statement: above the last one, and near the time in ms where it can be.
+
+    The device's own clock counts up to a day past ``hub_at``, the newest time of a verified ``welcome``: a clock that
+    was far ahead makes no serial that the hub would refuse. None: no ``welcome`` yet.
+    """
+    clock = now if hub_at is None else min(now, hub_at + MAX_AHEAD_MS)
+    return Serial(max(last + 1, clock))
+
+
+def is_ahead(serial: Serial, now: TimeMs) -> bool:
+    """Return whether a serial is more than a day ahead of a clock in ms."""
+    return serial > now + MAX_AHEAD_MS

@@ -32,13 +32,14 @@ async def fetch_own(connection: HubConnection, device: Device) -> None:
 
     Must come before anything is published: a device restored from a backup learns here what it revoked since.
     """
+    device.note_hub_time(connection.welcome.at)
     newest = connection.welcome.newest_serial
     synced = device.synced()
     if newest > synced:
         found = [entry async for page in _pages(connection, synced) for entry in page]
-        for entry in sorted(found, key=lambda entry: entry.kind not in RESTRICTION):
-            _apply(device, entry)
-        device.mark_synced(newest)
+        ordered = sorted(found, key=lambda entry: entry.kind not in RESTRICTION)
+        # Only a statement that verified moves the cursor: the hub's own number could move it past all that follow.
+        device.mark_synced(max((_serial(entry) for entry in ordered if _apply(device, entry)), default=synced))
     device.hub_holds(newest)
 
 
@@ -55,12 +56,14 @@ def _serial(entry: KindAndStatement) -> int:
     return serial_of(entry.kind, entry.statement)
 
 
-def _apply(device: Device, entry: KindAndStatement) -> None:
+def _apply(device: Device, entry: KindAndStatement) -> bool:
+    """Apply an own statement and return whether it is one."""
     try:
         device.apply_own(entry.kind, entry.statement)
     except Refused:
-        # Signed by a retired key, or not by this device: it has no meaning here.
-        return
+        # Signed by a retired key, not by this device, or dated far ahead: it has no meaning here.
+        return False
+    return True
 
 
 async def publish(connection: HubConnection, device: Device) -> tuple[PublishResult, ...]:

@@ -22,8 +22,9 @@ _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
 -- One row: the serial last used, and the highest that the hub is known to hold nothing unknown below.
-CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, synced INTEGER NOT NULL);
-INSERT INTO serials VALUES (1, 0, 0);
+CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, synced INTEGER NOT NULL,
+    hub_at INTEGER);  -- the newest time of a verified `welcome`
+INSERT INTO serials VALUES (1, 0, 0, NULL);
 
 -- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer).
 CREATE TABLE statements (

@@ -310,6 +310,10 @@ class Device:
             if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                 self.invites.spend(grant.grant, _NO_INVITE)
 
+    def note_hub_time(self, at: TimeMs) -> None:
+        """Record the time of a verified ``welcome``, by which serials are kept near the time (SPEC.md section 2.4)."""
+        self._statements.note_hub_time(at, self.key)
+
     def mark_synced(self, serial: int) -> None:
         """Record that all own statements at the hub up to this serial are known here."""
         self._statements.mark_synced(serial)

@@ -1,7 +1,7 @@
 """The device's own statements: serials, the newest about each topic, and which ones the hub has (SPEC.md 2.4)."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ from muster_protocol.ids import ClientId, Fingerprint, Hash, Serial, Signature, 
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.serials import SerialVerdict, Version, compare, next_serial, wins
+from muster_protocol.serials import SerialVerdict, Version, compare, is_ahead, next_serial, wins
 from muster_protocol.signed import Signed, read, sign, statement_hash, verify
 
 
@@ -74,8 +74,8 @@ class StatementStore:
     def allocate(self) -> Serial:
         """Return the next serial; no two processes of the device ever get the same one."""
         with transaction(self._db):
-            (last,) = self._db.execute("SELECT last FROM serials").fetchone()
-            serial = next_serial(last, self._clock())
+            last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
+            serial = next_serial(last, self._clock(), hub_at)
             self._db.execute("UPDATE serials SET last = ?", (serial,))
         return serial
 
@@ -85,9 +85,24 @@ class StatementStore:
         return int(synced)
 
     def mark_synced(self, serial: int) -> None:
-        """Record that nothing of this device up to ``serial`` is unknown here; new serials will be higher."""
-        raised = {"serial": serial}
-        self._db.execute("UPDATE serials SET synced = max(synced, :serial), last = max(last, :serial)", raised)
+        """Record that this device knows all of its statements at the hub up to ``serial``, that of a verified one."""
+        self._db.execute("UPDATE serials SET synced = max(synced, ?)", (serial,))
+
+    def note_hub_time(self, at: TimeMs, key: SigningKey) -> None:
+        """Record the time of a verified ``welcome``; only the newest counts.
+
+        Where the counter is more than a day ahead of it, since the clock was, set it back, and sign again with new
+        serials what the hub has not acknowledged.
+        """
+        with transaction(self._db):
+            self._db.execute("UPDATE serials SET hub_at = max(coalesce(hub_at, 0), ?)", (at,))
+            last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
+            if not is_ahead(last, hub_at):
+                return
+            ahead = [held for held in self.all() if is_ahead(held.serial, hub_at)]
+            known = [held.serial for held in self.all() if not is_ahead(held.serial, hub_at)]
+            self._db.execute("UPDATE serials SET last = ?", (max(known, default=0),))
+            self._say_again([held for held in ahead if not held.acknowledged], key)
 
     def check(self) -> None:
         """Read every statement and both counters; raises ``Refused``, ``TypeError`` or ``ValueError`` for a bad one."""
@@ -114,7 +129,6 @@ class StatementStore:
         query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         with transaction(self._db):
             self._db.execute(query, (*row, acknowledged))
-            self._db.execute("UPDATE serials SET last = max(last, ?)", (version.serial,))
 
     def unpublished(self) -> list[Held]:
         """Return each statement that the hub has not acknowledged once: restrictions first, then by serial."""
@@ -149,15 +163,20 @@ class StatementStore:
         """Apply one of this device's own statements that the hub sent back.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
-        ``malformed``, ``unsupported``.
+        ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead that is no restriction.
         """
         body = verify(signed, key, _body_of(kind))
         if body.client != me:
             raise Refused(Reason.MISMATCH, "not a statement of this device")
         if not isinstance(body, Card):
             check_governance(body)
+        ahead = is_ahead(body.serial, self._clock())
+        if ahead and kind not in RESTRICTION:
+            raise Refused(Reason.CLOCK_AHEAD, "a statement of this device")
         version = Version(body.serial, statement_hash(kind, signed.body))
         with transaction(self._db):
+            if not ahead:
+                self._db.execute("UPDATE serials SET last = max(last, ?)", (body.serial,))
             verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in _topics(body)]
         return verdicts[0]
 
@@ -173,13 +192,14 @@ class StatementStore:
         What a retired key signed counts nowhere. The card is made again when it is next needed.
         """
         with transaction(self._db):
-            for held in self.all():
-                if held.signed.signer == key.fingerprint:
-                    continue
-                self._db.execute("DELETE FROM statements WHERE topic = ? AND peer = ?", (held.topic, held.peer))
-                if held.topic is not Topic.CARD:
-                    body = read(held.signed, GOVERNANCE[held.kind])
-                    self.say(structs.replace(body, serial=self.allocate()), key)
+            self._say_again([held for held in self.all() if held.signed.signer != key.fingerprint], key)
+
+    def _say_again(self, statements: Sequence[Held], key: SigningKey) -> None:
+        for held in statements:
+            self._db.execute("DELETE FROM statements WHERE topic = ? AND peer = ?", (held.topic, held.peer))
+            if held.topic is not Topic.CARD:
+                body = read(held.signed, GOVERNANCE[held.kind])
+                self.say(structs.replace(body, serial=self.allocate()), key)
 
 
 def serial_of(kind: Kind, signed: Signed) -> Serial:

@@ -1,7 +1,7 @@
 """Cards: stored for a device, and shown to those whom it trusts (SPEC.md section 5)."""
 
 from muster_hub.context import NodeContext
-from muster_hub.governance.checks import check_own, check_verdict
+from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.pushes import push_card
 from muster_hub.presence.registry import compatibility, words
 from muster_hub.routing.caller import Caller
@@ -41,6 +41,7 @@ async def put_card(context: NodeContext, caller: Caller, signed: Signed) -> None
     """
     card = verify_card(signed)
     check_own(card.card.client, caller)
+    await check_serial(context.store, card.card.serial)
     if card.fingerprints != caller.fingerprints:
         raise Refused(Reason.MISMATCH, "a new key is shown by connecting with it")
     where = [

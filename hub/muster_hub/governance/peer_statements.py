@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from muster_hub.context import NodeContext
-from muster_hub.governance.checks import check_own, check_verdict
+from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.peer_rows import ended_grant_row, grant_row, trust_row
 from muster_hub.governance.pushes import push_statement
 from muster_hub.presence.registry import words
@@ -52,6 +52,8 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
     body = verify(signed, caller.card.card.current, GOVERNANCE[kind])
     check_own(body.client, caller)
     check_governance(body)
+    if not isinstance(body, Untrust | Revocation):  # a restriction is taken with any date
+        await check_serial(context.store, body.serial)
     args = _args(caller, kind, body, signed)
     put = _outcome(await change(context.store, _PUT[kind], _keys(caller.client), *args))
     if put.why:

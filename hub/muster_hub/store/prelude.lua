@@ -78,7 +78,9 @@ end
 -- Raises the newest serial that the hub knows of a device.
 local function raise_serial(device, serial)
   local known = tonumber(redis.call('HGET', device, 'serial') or 0)
-  redis.call('HSET', device, 'serial', text(math.max(serial, known)))
+  if serial <= now_ms + DAY_MS then
+    redis.call('HSET', device, 'serial', text(math.max(serial, known)))
+  end
 end
 
 -- Returns the sessions that a device was held for and that have not ended.

@@ -3,7 +3,7 @@
 from muster_protocol.closes import CloseCode
 from muster_protocol.ids import MAX_TIME_MS, Hash, Serial, TimeMs
 from muster_protocol.reasons import REASONS, ReasonInfo
-from muster_protocol.serials import Version, compare, next_serial, wins
+from muster_protocol.serials import MAX_AHEAD_MS, Version, compare, is_ahead, next_serial, wins
 from vectors.topics.cast import NOW
 from vectors.topics.forms import Json, Vector, accepted
 
@@ -50,7 +50,20 @@ def serials() -> list[Vector]:
     chosen = {"the clock is ahead": (NOW - 1, NOW), "the clock stands": (NOW, NOW), "the clock went back": (NOW, 7)}
     chosen["the first"] = (0, NOW)
     chosen["a device with its clock at the end of time"] = (NOW, MAX_TIME_MS)
-    return found + [_next(name, last, now) for name, (last, now) in chosen.items()]
+    day = MAX_AHEAD_MS
+    return [
+        *found,
+        *(_next(name, last, now) for name, (last, now) in chosen.items()),
+        _next("a clock that is right", NOW - 5, NOW, NOW - 1000),
+        _next("a clock that is far ahead", NOW, NOW + 30 * day, NOW),
+        _next("a clock a day ahead", NOW, NOW + day, NOW),
+        _next("a counter that is above both", NOW + 2 * day, NOW + 30 * day, NOW),
+        _next("a clock that is far behind", NOW, NOW - 30 * day, NOW),
+        _ahead("now", NOW, NOW),
+        _ahead("a day", NOW + day, NOW),
+        _ahead("a day and a millisecond", NOW + day + 1, NOW),
+        _ahead("the largest", MAX_TIME_MS, NOW),
+    ]
 
 
 def _version(serial: int, digest: Hash) -> Version:
@@ -66,7 +79,14 @@ def _pair(name: str, held: Version | None, new: Version) -> Vector:
     return accepted(name, {"op": "compare", "held": _shown(held), "new": _shown(new)}, expect)
 
 
-def _next(name: str, last: int, now: int) -> Vector:
+def _next(name: str, last: int, now: int, hub_at: int | None = None) -> Vector:
+    serial = next_serial(last, TimeMs(now), None if hub_at is None else TimeMs(hub_at))
+    return accepted(f"next: {name}", {"op": "next", "last": last, "now": now, "hub_at": hub_at}, {"serial": serial})
+
+
+def _ahead(name: str, serial: int, now: int) -> Vector:
     return accepted(
-        f"next: {name}", {"op": "next", "last": last, "now": now}, {"serial": next_serial(last, TimeMs(now))}
+        f"ahead: {name}",
+        {"op": "ahead", "serial": serial, "now": now},
+        {"ahead": is_ahead(Serial(serial), TimeMs(now))},
     )

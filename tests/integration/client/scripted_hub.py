@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from muster_client.device.device import PROTOCOL
+from muster_client.device.device import PROTOCOL, now_ms
 from muster_protocol.connect import HubHandshake, Limits
 from muster_protocol.frames import Challenge
 from muster_protocol.ids import Nonce, TimeMs
@@ -15,8 +15,10 @@ from muster_protocol.keys import SigningKey
 
 
 @asynccontextmanager
-async def scripted_hub(port: int, play: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[None]:
-    """Welcome every device on this port, and leave the rest to ``play``."""
+async def scripted_hub(
+    port: int, play: Callable[[ServerConnection], Awaitable[None]], *, newest_serial: int = 0, at: TimeMs | None = None
+) -> AsyncIterator[None]:
+    """Welcome every device on this port, and leave the rest to ``play``. ``at`` None: the time is told as it is."""
     key = SigningKey.from_secret(os.urandom(32))
 
     async def welcome(connection: ServerConnection) -> None:
@@ -33,9 +35,9 @@ async def scripted_hub(port: int, play: Callable[[ServerConnection], Awaitable[N
                 keep_alive_ms=20_000,
                 limits=Limits(65_536, 64, 16, 256, 64),
                 token=None,
-                newest_serial=0,
+                newest_serial=newest_serial,
                 standing=None,
-                now=TimeMs(0),
+                now=now_ms() if at is None else at,
             )
         )
         await play(connection)

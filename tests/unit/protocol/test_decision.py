@@ -163,7 +163,7 @@ def test_what_fails_first_hides_what_is_behind_it(first: int) -> None:
 def test_the_table_has_every_reason_that_a_decision_gives() -> None:
     given = {reason for _, reason, _ in FACTS} | {reason for _, reason, _ in CALLS if reason is not None}
     first, last = list(Reason).index(Reason.EMPTY_TARGETS), list(Reason).index(Reason.OFFLINE)
-    elsewhere = {Reason.TOO_LARGE, Reason.RATE_LIMITED, Reason.UNSUPPORTED, Reason.UNKNOWN_CLIENT}
+    elsewhere = {Reason.TOO_LARGE, Reason.RATE_LIMITED, Reason.UNSUPPORTED, Reason.CLOCK_AHEAD, Reason.UNKNOWN_CLIENT}
     assert given == set(list(Reason)[first : last + 1]) - elsewhere
 
 

@@ -15,6 +15,7 @@ CODES = {
     "too_large": 106,
     "rate_limited": 107,
     "unsupported": 108,
+    "clock_ahead": 109,
     "unknown_client": 201,
     "not_trusted": 202,
     "not_mutually_trusted": 203,

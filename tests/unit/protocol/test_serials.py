@@ -31,4 +31,4 @@ def test_verdicts(held: Version | None, new: Version, verdict: SerialVerdict, ta
 
 @pytest.mark.parametrize(("last", "now", "expected"), [(0, 0, 1), (0, 7, 7), (7, 7, 8), (9, 7, 10), (6, 7, 7)])
 def test_the_next_serial_is_larger_and_not_behind_the_clock(last: int, now: int, expected: int) -> None:
-    assert next_serial(last, TimeMs(now)) == expected
+    assert next_serial(last, TimeMs(now), None) == expected

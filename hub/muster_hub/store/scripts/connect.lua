@@ -113,7 +113,8 @@ end
 -- A device that trusts no device is kept for a day, and its card not at all.
 if redis.call('HLEN', peers) > 0 then
   local serial, kept_serial = tonumber(card_serial), tonumber(held_serial or 0)
-  if serial > kept_serial or (serial == kept_serial and above(card_hash, held_hash or '')) then
+  local newer = serial > kept_serial or (serial == kept_serial and above(card_hash, held_hash or ''))
+  if newer and serial <= now_ms + DAY_MS then
     redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
   end
   for _, key in ipairs({device, instances, grants}) do

@@ -20,10 +20,11 @@ from muster_protocol.frames import (
     StatementPush,
     Statements,
 )
-from muster_protocol.governance import Trust
+from muster_protocol.governance import Trust, Untrust
 from muster_protocol.ids import GrantId, Serial
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
+from muster_protocol.serials import MAX_AHEAD_MS
 from muster_protocol.signed import Signed, read, sign
 
 Statement = tuple[Kind, Signed]
@@ -178,6 +179,31 @@ async def test_the_newest_serial_is_told_at_the_next_connect(node: Node) -> None
     async with device.connect(node.url) as link:
         assert link.welcome.newest_serial == read(last, Trust).serial
         assert await own(link, after=link.welcome.newest_serial) == []
+
+
+async def test_only_a_restriction_is_taken_a_day_ahead_and_it_moves_no_counter(node: Node) -> None:
+    device, peer = Device(), Device()
+    async with device.connect(node.url) as link:
+        trusted = device.trust(peer)
+        assert reason(await link.put(trusted)) is None
+        device.serial += 3 * MAX_AHEAD_MS
+        refused = await link.put(device.trust(peer))
+        assert isinstance(refused, Error)
+        assert refused.reason is Reason.CLOCK_AHEAD
+        assert "the hub's clock says" in (refused.detail or "")
+        assert reason(await link.put(device.grant(peer))) is Reason.CLOCK_AHEAD
+        assert reason(await link.put((Kind.CARD, device.card(new=True)))) is Reason.CLOCK_AHEAD
+        untrust = device.untrust(peer)
+        assert reason(await link.put(untrust)) is None
+        assert untrust in await own(link)
+    device._card = None
+    device.serial -= 3 * MAX_AHEAD_MS
+    async with device.connect(node.url) as link:
+        assert link.welcome.newest_serial < untrust_serial(untrust)
+
+
+def untrust_serial(statement: Statement) -> Serial:
+    return read(statement[1], Untrust).serial
 
 
 async def test_many_statements_come_in_pages_lowest_serial_first(node: Node) -> None:
