@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from muster_protocol.closes import NextTry
 from muster_protocol.errors import MusterError
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
 from muster_protocol.reasons import Reason, Sayer
@@ -156,15 +157,20 @@ class HubKeyChanged(HubError):
 
 
 class HubRefused(HubError):
-    """The hub refused with a typed reason. ``stop``: it signed that no further try will help."""
+    """The hub refused with a typed reason. ``next_try``: what its code proves about connecting again."""
 
     def __init__(
-        self, reason: Reason, detail: str = "", retry_after_ms: int | None = None, *, stop: bool = False
+        self,
+        reason: Reason,
+        detail: str = "",
+        retry_after_ms: int | None = None,
+        *,
+        next_try: NextTry = NextTry.USUAL,
     ) -> None:
         self.reason = reason
         self.detail = detail
         self.retry_after_ms = retry_after_ms
-        self.stop = stop
+        self.next_try = next_try
         super().__init__(f"the hub refused: {reason}{f' ({detail})' if detail else ''}")
 
 

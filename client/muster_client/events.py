@@ -145,7 +145,7 @@ class DataUnwritable(Event, frozen=True, kw_only=True, tag="data_unwritable"):
 
 
 class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
-    """The hub proved that no further try will help. The agent ends."""
+    """The hub proved that it revoked this device. The agent ends."""
 
     reason: Reason
 

@@ -1,9 +1,9 @@
 """WebSocket close codes in two families: come back, or stop (SPEC.md section 3.4)."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 STOP_FROM = 4500
-"""Codes from here to 4999 tell the device to stop. All others, also unknown and standard ones, to come back."""
+"""From here to 4999 the cause does not pass with time. After all others, also unknown and standard ones, it may."""
 
 
 class CloseCode(IntEnum):
@@ -28,3 +28,32 @@ class CloseCode(IntEnum):
 def is_stop(code: int) -> bool:
     """Return whether ``code`` is of the stop family, also for codes that this version does not know."""
     return STOP_FROM <= code <= 4999
+
+
+class NextTry(StrEnum):
+    """When a device connects again after a code from its hub (SPEC.md section 4.3)."""
+
+    USUAL = "usual"
+    """After its back-off."""
+    NEW_INSTANCE = "new_instance"
+    """After its longest back-off, and under a new instance id."""
+    RARE = "rare"
+    """Every 10 minutes: a person has to act, at the hub or at the device, and may do so at any time."""
+    NEVER = "never"
+
+
+def after_close(code: int) -> NextTry:
+    """Return what a close code means. The hub signs no close, so none stops a device for good.
+
+    A device that was revoked connects again, and the hub's signed refusal stops it.
+    """
+    if code == CloseCode.SUPERSEDED:
+        return NextTry.NEW_INSTANCE
+    return NextTry.RARE if is_stop(code) and code != CloseCode.REVOKED else NextTry.USUAL
+
+
+def after_refusal(code: int, *, pinned: bool) -> NextTry:
+    """Return what the code of a signed refusal means; ``pinned``: the signer is the hub that this device pinned."""
+    if not pinned:
+        return NextTry.USUAL
+    return NextTry.NEVER if code == CloseCode.REVOKED else after_close(code)

@@ -7,6 +7,8 @@ BASE_S = 1.0
 CAP_S = 60.0
 STABLE_S = 60.0
 """A connection that lasted this long resets the waits."""
+RARE_S = 600.0
+"""The wait where a person has to act, at the hub or at the device, before a try can succeed."""
 MAX_RETRY_AFTER_S = 600.0
 """The longest wait that a hub can ask for."""
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
 from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable
-from muster_protocol.closes import is_stop
+from muster_protocol.closes import after_refusal
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
 from muster_protocol.continuity import Token, prove
 from muster_protocol.errors import Refused
@@ -50,7 +50,7 @@ class Dial:
 
 
 class ConnectionLost(HubUnreachable):
-    """A connection that was up ended. ``stop``: the hub closed it for good.
+    """A connection that was up ended, with this close code.
 
     ``died_idle_s``: it broke without a close, after this much silence; None if one side closed it.
     """
@@ -60,11 +60,6 @@ class ConnectionLost(HubUnreachable):
         self.retry_after_ms = retry_after_ms
         self.died_idle_s = died_idle_s
         super().__init__(f"the connection to the hub ended ({code})")
-
-    @property
-    def stop(self) -> bool:
-        """Whether the close code tells the device not to connect again."""
-        return is_stop(self.code)
 
 
 class HubConnection:
@@ -189,8 +184,8 @@ class HubConnection:
 async def open_connection(dial: Dial) -> AsyncIterator[HubConnection]:
     """Connect, and have both sides prove their keys.
 
-    Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, whose ``stop`` is set only if the pinned hub signed
-    it: no other hub can end a device's retries.
+    Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, which ends or slows a device's tries only if the
+    pinned hub signed it.
     """
     async with open_socket(dial.url, timeout_s=dial.timeout_s, ssl=dial.ssl) as socket:
         try:
@@ -213,8 +208,8 @@ async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
     except Refused as refused:
         raise _unproven(refused, shown) from None
     if isinstance(reply, RefusedBody):
-        stop = is_stop(reply.code) and dial.dialled.pinned_hub is not None
-        raise HubRefused(reply.reason, retry_after_ms=reply.retry_after_ms, stop=stop)
+        next_try = after_refusal(reply.code, pinned=dial.dialled.pinned_hub is not None)
+        raise HubRefused(reply.reason, retry_after_ms=reply.retry_after_ms, next_try=next_try)
     if handshake.hub is None:
         raise HubUnreachable("the hub showed no key")
     return reply, handshake.hub

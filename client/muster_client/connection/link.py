@@ -18,6 +18,7 @@ from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable
 from muster_client.events import Connected, DataUnwritable, Event, HubPinned, KeepAliveShortened, Stopped
 from muster_client.views import Drop
+from muster_protocol.closes import NextTry
 from muster_protocol.connect import Role
 from muster_protocol.frames import Push, Reply, Request
 from muster_protocol.ids import TimeMs
@@ -114,7 +115,7 @@ class Link:
     # -- keeping connected --------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Connect again and again; raises ``HubRefused`` where the hub proved that no further try will help."""
+        """Connect again and again; raises ``HubRefused`` where the hub proved that it revoked this device."""
         async with companions() as beside:
             beside.start(self._machine.run())
             while True:
@@ -136,11 +137,11 @@ class Link:
         if isinstance(error, DataNotWritten):
             # What the hub pushed could not be kept; it comes again at the next connect.
             self._tell(DataUnwritable(sentence=loss.sentence))
-        if loss.stop:
-            reason = loss.reason or Reason.MALFORMED
+        if loss.next_try is NextTry.NEVER:
+            reason = loss.reason or Reason.DEVICE_REVOKED
             self._tell(Stopped(reason=reason))
-            raise HubRefused(reason, stop=True) from None
-        if loss.superseded:
+            raise HubRefused(reason, next_try=NextTry.NEVER) from None
+        if loss.next_try is NextTry.NEW_INSTANCE:
             self._instance = new_instance()
         return loss
 

@@ -10,11 +10,12 @@ from muster_client.connection.loss import Loss
 from muster_client.errors import HubUnreachable, Trouble
 from muster_client.events import Disconnected, Event
 from muster_client.views import Drop
+from muster_protocol.closes import NextTry
 from muster_protocol.ids import TimeMs
 
 
 class Retries:
-    """Waits before each new try, unless it is woken up."""
+    """Waits before each new try. A wake-up ends the wait, but not that of a process whose place another one took."""
 
     def __init__(self, clock: Callable[[], TimeMs], tell: Callable[[Event], None]) -> None:
         self._clock = clock
@@ -42,6 +43,10 @@ class Retries:
         delay_s = self._backoff.delay_s(self._random.random(), at_least_s=loss.at_least_s)
         self.last_drop = Drop(at=self._clock(), cause=loss.cause, reason=loss.reason, sentence=loss.sentence)
         self._tell(Disconnected(cause=loss.cause, retry_in_s=delay_s, reason=loss.reason, sentence=loss.sentence))
+        if loss.next_try is NextTry.NEW_INSTANCE:
+            # Not even a wake-up makes it come back earlier: another copy of the device may be woken up just as often.
+            await asyncio.sleep(delay_s)
+            return
         try:
             async with asyncio.timeout(delay_s):
                 await self._awake.wait()

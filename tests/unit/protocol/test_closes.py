@@ -2,7 +2,7 @@
 
 import pytest
 
-from muster_protocol.closes import CloseCode, is_stop
+from muster_protocol.closes import CloseCode, NextTry, after_close, after_refusal, is_stop
 
 CODES = {
     "GOING_AWAY": 4001,
@@ -52,3 +52,37 @@ def test_the_number_tells_the_family(code: CloseCode) -> None:
 )
 def test_unknown_codes_have_a_family_too(code: int, stops: bool) -> None:
     assert is_stop(code) == stops
+
+
+PASSING = [*(code for code in CloseCode if not is_stop(code)), 1000, 1006, 3000, 4499, 5000]
+LASTING = [
+    CloseCode.KEY_MISMATCH,
+    CloseCode.INCOMPATIBLE,
+    CloseCode.PROTOCOL_VIOLATION,
+    CloseCode.UNSUPPORTED_DATA,
+    4500,
+    4999,
+]
+
+
+def test_only_a_proven_revocation_stops_a_device_for_good() -> None:
+    stopping = [code for code in range(6000) if after_refusal(code, pinned=True) is NextTry.NEVER]
+    assert stopping == [CloseCode.REVOKED]
+    assert all(after_refusal(code, pinned=False) is NextTry.USUAL for code in range(6000))
+    assert all(after_close(code) is not NextTry.NEVER for code in range(6000))
+    assert after_close(CloseCode.REVOKED) is NextTry.USUAL
+
+
+@pytest.mark.parametrize("code", LASTING)
+def test_what_does_not_pass_with_time_is_tried_rarely(code: int) -> None:
+    assert after_close(code) is after_refusal(code, pinned=True) is NextTry.RARE
+
+
+def test_a_superseded_process_comes_back_as_a_new_instance() -> None:
+    code = CloseCode.SUPERSEDED
+    assert after_close(code) is after_refusal(code, pinned=True) is NextTry.NEW_INSTANCE
+
+
+@pytest.mark.parametrize("code", PASSING)
+def test_what_passes_with_time_is_tried_as_usual(code: int) -> None:
+    assert after_close(code) is after_refusal(code, pinned=True) is NextTry.USUAL

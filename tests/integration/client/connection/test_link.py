@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free_port, settled, until
+from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from muster_client import Agent, Device, Hub, SessionRequest
 from muster_client.connection.hub import shown_hub_key
 from muster_client.device.device import PROTOCOL
+from muster_client.doctor import examine
 from muster_client.errors import HubKeyChanged, HubRefused, HubUnreachable
 from muster_client.events import (
     CloneSuspected,
@@ -28,7 +30,7 @@ from muster_client.events import (
     Published,
     SessionJoined,
 )
-from muster_protocol.closes import CloseCode
+from muster_protocol.closes import CloseCode, NextTry
 from muster_protocol.connect import HubHandshake
 from muster_protocol.frames import Challenge
 from muster_protocol.ids import Nonce, TimeMs
@@ -43,7 +45,9 @@ def hub_url(own_hub: HubProcess) -> str:
 
 
 @asynccontextmanager
-async def impostor(port: int, key: SigningKey, code: CloseCode) -> AsyncIterator[asyncio.Event]:
+async def impostor(
+    port: int, key: SigningKey, code: CloseCode, reason: Reason = Reason.DEVICE_REVOKED
+) -> AsyncIterator[asyncio.Event]:
     """Somebody else's hub on this port: it refuses everybody for good, under its own key. Tells of its first visit."""
     visited = asyncio.Event()
 
@@ -60,7 +64,7 @@ async def impostor(port: int, key: SigningKey, code: CloseCode) -> AsyncIterator
         visited.set()
         async for message in connection:
             assert isinstance(message, bytes)
-            await connection.send(handshake.refused(message, code, Reason.DEVICE_REVOKED, TimeMs(0)))
+            await connection.send(handshake.refused(message, code, reason, TimeMs(0)))
             await connection.close(code)
 
     async with serve(refuse, "127.0.0.1", port, subprotocols=[Subprotocol("muster.v1")], compression=None):
@@ -155,8 +159,53 @@ async def test_17_the_pinned_hub_ends_retries_with_its_signature(tmp_path: Path)
         async with impostor(port, key, CloseCode.REVOKED), asyncio.timeout(WAIT_S):
             with pytest.raises(HubRefused) as caught:
                 await run(laptop)
-        assert caught.value.stop
+        assert caught.value.next_try is NextTry.NEVER
         assert caught.value.reason is Reason.DEVICE_REVOKED
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (CloseCode.INCOMPATIBLE, Reason.INCOMPATIBLE_PROTOCOL),
+        (CloseCode.KEY_MISMATCH, Reason.KEY_MISMATCH),
+        (CloseCode.PROTOCOL_VIOLATION, Reason.MALFORMED),
+    ],
+)
+async def test_any_other_signed_refusal_is_tried_again_every_ten_minutes(
+    tmp_path: Path, code: CloseCode, reason: Reason
+) -> None:
+    port = free_port()
+    key = SigningKey.from_secret(os.urandom(32))
+    with Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as laptop:
+        laptop.pin_hub(key.fingerprint)
+        async with impostor(port, key, code, reason), Agent.open(laptop) as agent:
+            events = agent.events()
+            gone = await until(events, Disconnected)
+            assert (gone.cause, gone.reason) == ("refused", reason)
+            assert 600 <= gone.retry_in_s <= 660
+            drop = agent.status().last_drop
+            assert drop is not None
+            assert drop.sentence == gone.sentence
+            findings = {one.check: one async for one in examine(laptop.path)}
+            assert gone.sentence in findings["agent"].sentence
+            # A person who repaired it need not wait.
+            agent.notify()
+            await until(events, Disconnected)
+
+
+async def test_a_close_without_a_signature_stops_no_agent(tmp_path: Path) -> None:
+    port = free_port()
+
+    async def close(connection: ServerConnection) -> None:
+        await connection.close(CloseCode.REVOKED)
+
+    with Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as laptop:
+        async with scripted_hub(port, close), Agent.open(laptop) as agent:
+            events = agent.events()
+            for _ in range(2):
+                await until(events, Connected)
+                gone = await until(events, Disconnected)
+                assert (gone.cause, gone.reason) == ("closed_4501", Reason.DEVICE_REVOKED)
 
 
 async def test_a_copied_disk_is_noticed_and_the_older_copy_steps_back(make_device, open_agent, tmp_path: Path) -> None:

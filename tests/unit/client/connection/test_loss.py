@@ -6,7 +6,7 @@ from muster_client.connection.backoff import CAP_S
 from muster_client.connection.connection import ConnectionLost
 from muster_client.connection.loss import Loss, loss_from
 from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
-from muster_protocol.closes import CloseCode
+from muster_protocol.closes import CloseCode, NextTry
 from muster_protocol.ids import Fingerprint
 from muster_protocol.reasons import Reason
 
@@ -16,27 +16,39 @@ def test_a_hub_that_refuses_names_the_reason_and_the_shortest_wait() -> None:
     assert loss_from(refused) == Loss("refused", 2.5, Reason.OVERLOADED)
 
 
-def test_only_a_proven_refusal_ends_the_retries() -> None:
-    assert loss_from(HubRefused(Reason.DEVICE_REVOKED, stop=True)).stop
-    assert not loss_from(HubRefused(Reason.DEVICE_REVOKED)).stop
+def test_only_a_proven_revocation_ends_the_retries() -> None:
+    proven = HubRefused(Reason.DEVICE_REVOKED, next_try=NextTry.NEVER)
+    assert loss_from(proven).next_try is NextTry.NEVER
+    assert loss_from(HubRefused(Reason.DEVICE_REVOKED)).next_try is NextTry.USUAL
+    assert loss_from(ConnectionLost(CloseCode.REVOKED.value, None)).next_try is NextTry.USUAL
 
 
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        (CloseCode.REVOKED, Reason.DEVICE_REVOKED),
-        (CloseCode.KEY_MISMATCH, Reason.KEY_MISMATCH),
-        (CloseCode.INCOMPATIBLE, Reason.INCOMPATIBLE_PROTOCOL),
+        (CloseCode.KEY_MISMATCH.value, Reason.KEY_MISMATCH),
+        (CloseCode.INCOMPATIBLE.value, Reason.INCOMPATIBLE_PROTOCOL),
+        (CloseCode.PROTOCOL_VIOLATION.value, Reason.MALFORMED),
+        (4777, None),
     ],
 )
-def test_a_close_for_good_ends_the_retries_with_its_reason(code: CloseCode, reason: Reason) -> None:
-    loss = loss_from(ConnectionLost(code.value, None))
-    assert (loss.stop, loss.reason) == (True, reason)
+def test_a_close_whose_cause_lasts_is_tried_every_ten_minutes_with_its_reason(code: int, reason: Reason | None) -> None:
+    loss = loss_from(ConnectionLost(code, None))
+    assert (loss.next_try, loss.reason, loss.at_least_s, loss.slow) == (NextTry.RARE, reason, 600.0, True)
+    assert str(code) in loss.sentence
+    assert "every 10 minutes" in loss.sentence
+
+
+def test_a_proven_refusal_whose_cause_lasts_is_tried_every_ten_minutes_with_its_reason() -> None:
+    loss = loss_from(HubRefused(Reason.INCOMPATIBLE_PROTOCOL, next_try=NextTry.RARE))
+    assert (loss.cause, loss.reason, loss.at_least_s) == ("refused", Reason.INCOMPATIBLE_PROTOCOL, 600.0)
+    assert "incompatible_protocol" in loss.sentence
+    assert "every 10 minutes" in loss.sentence
 
 
 def test_a_superseded_process_comes_back_late_and_as_a_new_instance() -> None:
     loss = loss_from(ConnectionLost(CloseCode.SUPERSEDED.value, None))
-    assert loss == Loss("superseded", CAP_S, Reason.SUPERSEDED, slow=True, superseded=True)
+    assert loss == Loss("superseded", CAP_S, Reason.SUPERSEDED, slow=True, next_try=NextTry.NEW_INSTANCE)
 
 
 def test_a_changed_hub_key_is_not_tried_again_soon() -> None:
