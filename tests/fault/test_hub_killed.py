@@ -116,7 +116,7 @@ async def test_ctrl_c_drains_before_the_store_ends(hubs: list[NodeProcess], tmp_
         assert isinstance(busy.exception(), ConnectionError | None)
     assert await hub.ended() == 0
     assert stores_of(folder) == []
-    assert [line["event"] for line in hub.said("departures_not_told") + hub.said("lease_not_given_up")] == []
+    assert [line["event"] for line in hub.said("departures_not_settled") + hub.said("lease_not_given_up")] == []
 
     again = await start(hubs, folder)
     async with watcher.connect(again.url) as watching:

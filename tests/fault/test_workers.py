@@ -141,7 +141,7 @@ async def test_workers_end_with_a_killed_parent_and_the_next_hub_waits_for_them(
     again = await start_hub("--listen", hub.url.removeprefix("ws://"))
     assert await link.closed() == CloseCode.GOING_AWAY
     assert again.url == hub.url
-    assert len(hub.said("parent_gone")) == 2
+    assert len(hub.said("supervisor_gone")) == 2
     async with device.connect(again.url) as new:
         assert new.welcome.newest_serial == device.serial
 

@@ -143,7 +143,7 @@ class Handshakes:
             lost = [number for number, taken in outcome.taken if lapsed(context, taken, since)]
             outcome = await connect(context.store, newcomer, row, lost) if lost else outcome
         if isinstance(outcome, NotRegistered):
-            raise _turned_away(outcome)
+            raise _refusal(outcome)
         try:
             await self._cut(newcomer.client, outcome)
         except BaseException:
@@ -198,7 +198,7 @@ def _store_away() -> HandshakeRefused:
     return HandshakeRefused(CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
 
 
-def _turned_away(refused: NotRegistered) -> HandshakeRefused:
+def _refusal(refused: NotRegistered) -> HandshakeRefused:
     match refused.word:
         case "full":
             return HandshakeRefused(CloseCode.OVERLOADED, Reason.OVERLOADED, RETRY_AFTER_MS)

@@ -35,14 +35,14 @@ def neighbourhood(host: str) -> str | None:
 class Gate:
     """The counts of open sockets. Each ``enter`` that was not DROPPED is followed by one ``leave``."""
 
-    __slots__ = ("_limits", "_nearby", "_refused", "_turned_away", "_unauthenticated", "inside")
+    __slots__ = ("_limits", "_nearby", "_refused", "_refused_since", "_unauthenticated", "inside")
 
     def __init__(self, limits: ListenerSettings) -> None:
         self._limits = limits
         self._nearby: dict[str, int] = {}  # one entry per address of an unauthenticated peer, so bounded by their limit
         self._unauthenticated = 0
         self._refused = 0
-        self._turned_away = 0
+        self._refused_since = 0
         self.inside = 0
 
     def enter(self, near: str | None) -> AddressCount:
@@ -53,7 +53,7 @@ class Gate:
             if near is not None:
                 self._nearby[near] = self._nearby.get(near, 0) + 1
             return AddressCount.ADMITTED
-        self._turned_away += 1
+        self._refused_since += 1
         if self._refused < self._limits.max_refusals_at_once:
             self._refused += 1
             return AddressCount.REFUSED
@@ -81,9 +81,9 @@ class Gate:
         """Stop counting a socket that was over a limit."""
         self._refused -= 1
 
-    def take_turned_away(self) -> int:
+    def take_refused(self) -> int:
         """Return how many were refused or dropped since the last call."""
-        count, self._turned_away = self._turned_away, 0
+        count, self._refused_since = self._refused_since, 0
         return count
 
     def _has_room(self, near: str | None) -> bool:

@@ -43,7 +43,7 @@ class RequestHead:
         """Take bytes; return the request when it is complete, an answer if it is invalid, else None."""
         self._left -= len(data)
         self._reader.feed_data(data)
-        outcome = self._nonsense() if self._is_another_protocol() else self._parse()
+        outcome = self._bad_request() if self._is_another_protocol() else self._parse()
         behind = 0 if outcome is None else len(self._reader.buffer)
         if self._left + behind < 0:  # also if all of it came in one read
             return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
@@ -55,13 +55,13 @@ class RequestHead:
         except StopIteration as done:
             request: Request = done.value
             # Two Host headers can be read in two ways; RFC 9112, 3.2, asks for a 400.
-            return request if len(request.headers.get_all("Host")) <= 1 else self._nonsense()
+            return request if len(request.headers.get_all("Host")) <= 1 else self._bad_request()
         except RequestLineTooLong:
             return refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")
         except (HeaderLineTooLong, TooManyHeaders):
             return refusal(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large.")
         except (ValueError, EOFError, NotImplementedError):  # malformed, a line without CRLF, a body
-            return self._nonsense()
+            return self._bad_request()
         return None
 
     def rest(self) -> bytes:
@@ -77,7 +77,7 @@ class RequestHead:
         first = self._reader.buffer[:1]
         return not self._method and bool(first) and not first.isalpha()
 
-    def _nonsense(self) -> HttpAnswer:
+    def _bad_request(self) -> HttpAnswer:
         # The parser knows no bodies, so a well-formed POST ends here too, and gets an answer that fits.
         if self._method.isalpha() and self._method.isupper() and self._method not in READING_METHODS:
             return method_not_allowed()

@@ -142,6 +142,6 @@ class Listener:
         self._sweep_at_s = (now_s if late else self._sweep_at_s) + interval_s
         self._sweeper = self._loop.call_at(self._sweep_at_s, self._sweep)
         self._state.wheel.turn()
-        turned_away = self._state.gate.take_turned_away()
-        if turned_away:
-            _log.warning("connections_refused", count=turned_away, inside=self._state.gate.inside)
+        refused = self._state.gate.take_refused()
+        if refused:
+            _log.warning("connections_refused", count=refused, inside=self._state.gate.inside)

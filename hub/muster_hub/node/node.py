@@ -142,7 +142,7 @@ class Node:
             if len(self._nodes.live_nodes()) > 1:
                 await asyncio.sleep(KNOWN_AFTER_S)
             self._bus = await stack.enter_async_context(
-                Bus.open(store, context.nodes.node, self._heard, self._recovered)
+                Bus.open(store, context.nodes.node, self._receive, self._recovered)
             )
             self._bus_link.attach(self._bus)
             await stack.enter_async_context(
@@ -157,7 +157,7 @@ class Node:
             )
             if self._renewal is not None:
                 await stack.enter_async_context(alongside(self._renewal.run()))
-            stack.push_async_callback(self._tell_departures)
+            stack.push_async_callback(self._settle_departures)
             await stack.enter_async_context(self._tasks)
             await self._listen(stack)
             yield
@@ -170,7 +170,7 @@ class Node:
         self._listener = await stack.enter_async_context(listener)
         # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.
         self._services = self._serving(origins(self.context.settings, found, listener.port))
-        stack.push_async_callback(self._let_go)
+        stack.push_async_callback(self._drain)
 
     def _serving(self, accepted: frozenset[str]) -> Services:
         watches, rate = self._watching, Allowances(self._tuning.request_rate)
@@ -185,17 +185,17 @@ class Node:
 
     # The planned stop.
 
-    async def _let_go(self) -> None:
+    async def _drain(self) -> None:
         self.readiness.stopping = True
         await asyncio.sleep(self.context.settings.stop_grace_s)
         await Drain(self.context.store, self._router, self._departures, self._listener).run()
 
-    async def _tell_departures(self) -> None:
+    async def _settle_departures(self) -> None:
         try:
             async with asyncio.timeout(SETTLE_LIMIT_S):
                 await self._departures.settled()
         except TimeoutError:
-            _log.warning("departures_not_told")  # the end of the lease takes these entries with it
+            _log.warning("departures_not_settled")  # the end of the lease takes these entries with it
 
     async def _give_up_lease(self) -> None:
         try:
@@ -205,7 +205,7 @@ class Node:
 
     # Messages and leases of other nodes.
 
-    async def _heard(self, payload: bytes) -> None:
+    async def _receive(self, payload: bytes) -> None:
         if not self._nodes.acting():
             return  # a node that may not act relays nothing; the sender's outbox pass repeats what must arrive
         try:

@@ -62,7 +62,7 @@ async def run_once(context: NodeContext, *, min_age_ms: int = MIN_AGE_MS, now_ms
             for bucket in mine:
                 group.create_task(drain(context, bucket, min_age_ms=min_age_ms, now_ms=at_ms))
     except* StoreUnavailable as errors:
-        _log.warning("pass_not_finished", failed=len(errors.exceptions))
+        _log.warning("outbox_pass_failed", failed=len(errors.exceptions))
 
 
 def owner(bucket: int, nodes: Sequence[str]) -> str | None:

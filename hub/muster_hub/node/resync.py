@@ -1,7 +1,7 @@
 """Resynchronize local agents after missed bus messages (SPEC.md section 8).
 
-The bus only notifies. A node that was deaf, and all the while it is, goes over the agents connected to it: it delivers
-what waits for them, which also finds a connection whose place is another's by now, and lets them read their sessions
+The bus only notifies. A node that was unsubscribed, or still is, resynchronizes the agents connected to it: it delivers
+what waits for them, which also finds a connection that another one replaced, and makes them read their sessions
 again. All of that only reads.
 """
 
@@ -31,11 +31,11 @@ _log = structlog.get_logger(__name__)
 class Resync:
     """Resynchronizes the agents of one node when its bus works again, and periodically while it does not."""
 
-    __slots__ = ("_context", "_deaf", "_due")
+    __slots__ = ("_context", "_due", "_unsubscribed")
 
-    def __init__(self, context: NodeContext, deaf: Callable[[], bool]) -> None:
+    def __init__(self, context: NodeContext, unsubscribed: Callable[[], bool]) -> None:
         self._context = context
-        self._deaf = deaf
+        self._unsubscribed = unsubscribed
         self._due = asyncio.Event()
 
     def recovered(self) -> None:
@@ -49,29 +49,29 @@ class Resync:
                 async with asyncio.timeout(PASS_EVERY_S):
                     await self._due.wait()
             except TimeoutError:
-                if not self._deaf():
+                if not self._unsubscribed():
                     continue
             self._due.clear()
             if self._context.nodes.acting():
-                await self._go_over_all()
+                await self._resync_all()
 
-    async def _go_over_all(self) -> None:
+    async def _resync_all(self) -> None:
         router = self._context.router
         agents = [connection for connection in router if connection is router.local_agent(connection.client)]
         for start in range(0, len(agents), BATCH):
             try:
-                await self._go_over(agents[start : start + BATCH])
+                await self._resync(agents[start : start + BATCH])
             except StoreError as error:
-                _log.info("agents_not_gone_over", left=len(agents) - start, error=str(error))
+                _log.info("agents_not_resynchronized", left=len(agents) - start, error=str(error))
                 return  # the store is away, and with it the bus: it is due again when the bus works
             await asyncio.sleep(PAUSE_S)
 
-    async def _go_over(self, agents: Sequence[LocalConnection]) -> None:
+    async def _resync(self, agents: Sequence[LocalConnection]) -> None:
         for connection in agents:
             connection.deliver_inbox()
-        await together(*(self._let_read(connection) for connection in agents))
+        await together(*(self._send_changed(connection) for connection in agents))
 
-    async def _let_read(self, connection: LocalConnection) -> None:
+    async def _send_changed(self, connection: LocalConnection) -> None:
         """Make an agent read its sessions again: live pushes about them may have been lost."""
         for session in await read_session_index(self._context, connection.client):
             connection.send(encode_frame(update(session, None, CHANGED)))

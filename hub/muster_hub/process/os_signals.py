@@ -32,5 +32,5 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def on_hangup(do: Callable[[], None]) -> None:
-    """Call ``effect`` on SIGHUP instead of ending the process."""
+    """Call ``do`` on SIGHUP instead of ending the process."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, do)

@@ -41,7 +41,7 @@ def ready(node: Node, now: datetime) -> Ready:
 
 def announce(settings: Settings, told: Ready, *, workers: tuple[int, ...] = ()) -> None:
     """Print, for people, where the hub listens and what to do next."""
-    store = "its own" if settings.store is None else describe(settings.store)
+    store = "embedded" if settings.store is None else describe(settings.store)
     lines = {
         "connect a device": f"muster init --hub {told.url}",
         "the hub's words": " ".join(told.words),

@@ -1,4 +1,4 @@
-"""One port for several processes: chosen and held by their parent, which does not listen on it."""
+"""One port for several processes: chosen and held by their supervisor, which does not listen on it."""
 
 import socket
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """One of several nodes that share a port: ``python -m muster_hub.process.worker``, started by the supervisor only.
 
-Its plan comes in one line on standard input, which stays open: its end means that the parent is gone, and with it the
-store, perhaps. It answers with one line on standard output once it serves.
+Its plan comes in one line on standard input. The end of that input means that the supervisor is gone, and perhaps the
+store with it. The worker answers with one line on standard output once it serves.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ def main() -> int:
     """Serve as the plan says, and return the exit code."""
     try:
         settings, workers = read_plan(sys.stdin.buffer.readline())
-        return run_node(settings, _say_ready, divided(workers), _end_with_the_parent)
+        return run_node(settings, _say_ready, divided(workers), _end_with_supervisor)
     except msgspec.DecodeError:
         sys.stderr.write("A worker is started by: muster hub --workers N\n")
         return REFUSED
@@ -37,13 +37,13 @@ def _say_ready(_settings: Settings, told: Ready) -> None:
     say(msgspec.json.encode(told).decode() + "\n")
 
 
-def _end_with_the_parent(stop: asyncio.Event) -> None:
+def _end_with_supervisor(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def on_input() -> None:
         # Nothing follows the plan, so this read returns at the end of the pipe.
         loop.remove_reader(sys.stdin.fileno())
-        _log.warning("parent_gone")
+        _log.warning("supervisor_gone")
         stop.set()
 
     loop.add_reader(sys.stdin.fileno(), on_input)

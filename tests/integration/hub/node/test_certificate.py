@@ -181,9 +181,9 @@ def _locked(authority: Authority, cert: Path, key: Path) -> None:
     [
         (_missing_cert, "tls_cert", "cannot be read: No such file"),
         (_missing_key, "tls_key", "cannot be read: No such file"),
-        (_no_pem, "tls_cert", "no certificate chain in PEM"),
+        (_no_pem, "tls_cert", "not a certificate chain in PEM"),
         (_no_key, "tls_key", "no private key in PEM"),
-        (_swapped, "tls_cert", "no certificate chain in PEM"),
+        (_swapped, "tls_cert", "not a certificate chain in PEM"),
         (_other_key, "tls_key", "is not the key of the certificate"),
         (_locked, "tls_key", "locked with a password"),
     ],

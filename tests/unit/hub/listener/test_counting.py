@@ -31,8 +31,8 @@ def test_the_gate_counts_each_neighbourhood_by_itself():
     assert gate.enter("a") is AddressCount.DROPPED
     gate.leave_refused()
     assert gate.enter("a") is AddressCount.REFUSED
-    assert gate.take_turned_away() == 3
-    assert gate.take_turned_away() == 0
+    assert gate.take_refused() == 3
+    assert gate.take_refused() == 0
 
 
 def test_who_is_nowhere_is_counted_only_in_all():
