@@ -1,7 +1,8 @@
 """The creator's side of the four messages: a pure machine for one session (SPEC.md section 7).
 
-Each call returns what to send. Time, nonces and fresh keys are arguments. An epoch that ``admit`` made counts only once
-``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new.
+Each call returns what to send. Time, nonces and fresh keys are arguments. The device's own store is asked at each act:
+what it trusts and granted now decides which devices are invited, admitted and kept. An epoch that ``admit`` made counts
+only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId, Hash, InviteId, TimeMs
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
+from muster_protocol.own_decision import Intent, OwnFacts, OwnStore, decide_outgoing, why_not_kept
 from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.sealing import EpochKey, commitment, parse_receive_key, seal
 from muster_protocol.signed import Signed, sign, verify
@@ -38,6 +40,7 @@ class Inviting:
 
     key: SigningKey
     plan: Plan
+    own: OwnStore
     _live: dict[ClientId, Live] = field(default_factory=dict)
     _targets: dict[ClientId, CallTarget] = field(default_factory=dict)
     _members: dict[ClientId, CallMember] = field(default_factory=dict)
@@ -85,7 +88,14 @@ class Inviting:
         expires_at: TimeMs,
         now: TimeMs,
     ) -> Signed:
-        """Call a device; an earlier invite to it is live no longer. ``peer_key`` is the key that this device pinned."""
+        """Call a device; an earlier invite to it is live no longer. ``peer_key`` is the key that this device pinned.
+
+        Raises ``Refused`` with the reason for which this device may not call it now; nothing changes then.
+        """
+        others = tuple(client for client in self._others() if client != peer)
+        reason = self._reason_against(self.own.facts(), self._intent(peer, others, purpose), peer_key, now)
+        if reason is not None:
+            raise Refused(reason)
         body = Invite(
             session=self.plan.session,
             invite=invite,
@@ -168,9 +178,15 @@ class Inviting:
         self._out[sender] = Cause(CauseKind.LEAVE, sender, hash_of(Kind.LEAVE, signed))
 
     def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
-        """Make one epoch for all that accepted; None if none waits, or if an epoch is not committed yet."""
-        waiting = {client: live for client, live in self._live.items() if self._waits(client)}
-        if not waiting or self._pending is not None:
+        """Make one epoch for all that accepted; None where nobody waits or an epoch is not committed yet.
+
+        This device's own store is asked now: an accepted device that it may not call any more is refused, and a member
+        that it does not trust any more under that key is left out, both with this device's own reason.
+        """
+        if self._pending is not None or not any(self._waits(client) for client in self._live):
+            return None
+        waiting = self._judge(self.own.facts(), now)
+        if not waiting:
             return None
         new = {client: EpochMember(client, live.peer.fingerprint) for client, live in waiting.items()}
         epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
@@ -178,6 +194,35 @@ class Inviting:
         hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
         self._pending = Pending(epoch, key, hashes)
         return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
+
+    def _judge(self, own: OwnFacts, now: TimeMs) -> dict[ClientId, Live]:
+        """Refuse those that this device's own store speaks against, and return the accepted devices that remain."""
+        waiting = {client: live for client, live in self._live.items() if self._waits(client)}
+        members = [client for client in self._others() if client not in waiting]
+        for client in members:
+            reason = why_not_kept(own, client, self._members[client].key.fingerprint)
+            if reason is not None:
+                self.refuse(client, reason, Sayer.DEVICE)
+        allowed: dict[ClientId, Live] = {}
+        for client, live in waiting.items():
+            others = (*(member for member in members if member not in self._out), *allowed)
+            reason = self._reason_against(own, self._intent(client, others, live.invite.purpose), live.peer, now)
+            if reason is None:
+                allowed[client] = live
+            else:
+                self.refuse(client, reason, Sayer.DEVICE)
+        return allowed
+
+    def _intent(self, peer: ClientId, others: tuple[ClientId, ...], purpose: Purpose) -> Intent:
+        return Intent((peer,), others, self.plan.kind, self.plan.mode, self.plan.profile, purpose)
+
+    @staticmethod
+    def _reason_against(own: OwnFacts, intent: Intent, key: PublicKey, now: TimeMs) -> Reason | None:
+        return decide_outgoing(own, intent, intent.targets[0], now, key=key.fingerprint).reason
+
+    def _others(self) -> tuple[ClientId, ...]:
+        """Return the members beside the creator that the next epoch keeps."""
+        return tuple(client for client in self._members if client not in self._out)
 
     def _members_with(self, new: Mapping[ClientId, EpochMember]) -> tuple[EpochMember, ...]:
         # A member that is admitted again keeps its place: seniority belongs to a member, not to an admission.

@@ -1,7 +1,7 @@
 """The called device's side of the four messages, and its life as a member: a pure machine (SPEC.md sections 7 and 8).
 
 One machine is one membership: one invite, at most one answer that accepts, at most one admission. Time and fresh keys
-are arguments.
+are arguments. The device's own store is asked at each act: what it trusts and granted now decides what it joins.
 """
 
 from collections.abc import Mapping
@@ -33,6 +33,7 @@ from muster_protocol.exchange import (
 from muster_protocol.ids import ClientId, Fingerprint, Hash, TimeMs, session_id
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
+from muster_protocol.own_decision import OwnFacts, OwnStore, decide_incoming
 from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.sealing import EpochKey, ReceiveKey
 from muster_protocol.signed import Signed, sign, verify
@@ -74,6 +75,7 @@ class Joining:
     key: SigningKey
     received: Received
     protocol: ProtocolRange
+    own: OwnStore
     _answer: Signed | None = None
     _answer_hash: Hash | None = None
     # At most two: the one that was sealed to last, and the one on offer. The creator goes on sealing to the former
@@ -114,11 +116,15 @@ class Joining:
         return self._answer
 
     def accept(self, receive_key: ReceiveKey, now: TimeMs) -> Signed:
-        """Answer yes with a fresh receive key; raises ``Refused``: ``replayed``, or ``incompatible_protocol``."""
+        """Answer yes with a fresh receive key.
+
+        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, or the reason for which this device may not accept.
+        """
         if self._answer is not None:
             raise Refused(Reason.REPLAYED, "answered already")
         if self.version is None:
             raise Refused(Reason.INCOMPATIBLE_PROTOCOL)
+        self._check_allowed(self.own.facts(), now)
         self._receive_keys = [receive_key]
         return self._reply(receive_key, None, now)
 
@@ -151,11 +157,17 @@ class Joining:
         self._answer_hash = hash_of(Kind.ANSWER, self._answer)
         return self._answer
 
-    def on_admission(self, signed: Signed, pins: Mapping[ClientId, Fingerprint]) -> KnownEpoch:
+    def _check_allowed(self, own: OwnFacts, now: TimeMs) -> None:
+        reason = decide_incoming(own, self.received.invite, now).reason
+        if reason is not None:
+            raise Refused(reason)
+
+    def on_admission(self, signed: Signed, now: TimeMs) -> KnownEpoch:
         """Open the session: everything is checked before the key is taken, and nothing changes where it fails.
 
         Raises ``Refused``: ``bad_signature``, ``wrong_recipient``, ``mismatch``, ``replayed``, ``not_trusted`` or
-        ``key_mismatch`` (a member that this device did not pin so), ``cannot_open``, ``malformed``.
+        ``key_mismatch`` (a member that this device does not pin so), the reason for which this device may not join any
+        more, ``cannot_open``, ``malformed``.
         """
         if self._known is not None:
             raise Refused(Reason.REPLAYED)
@@ -165,7 +177,9 @@ class Joining:
         admission = verify(signed, received.creator_key, Admission)
         check_admission(admission, received.invite, received.hash, self._answer_hash)
         known = read_epoch(admission.epoch, received.creator_key)
-        self._check_epoch(known.epoch, pins)
+        own = self.own.facts()
+        self._check_epoch(known.epoch, own.pins)
+        self._check_allowed(own, now)
         info = admission_info(received.hash, self._answer_hash, known.hash)
         epoch_key = self._receive_keys[0].open(admission.sealed, info)
         check_key(known.epoch, epoch_key)
@@ -185,7 +199,7 @@ class Joining:
         """Remember a verified cause (a ``leave``, say) for which an epoch may take that member out."""
         self._causes.add(cause)
 
-    def on_epoch(self, signed: Signed, sealed: bytes, pins: Mapping[ClientId, Fingerprint]) -> KnownEpoch:
+    def on_epoch(self, signed: Signed, sealed: bytes) -> KnownEpoch:
         """Move on to the next epoch, made by the creator; raises ``Refused`` and stays where it was.
 
         ``epoch_forked``, ``replayed``, ``mismatch``, ``not_a_member``, ``not_trusted``, ``key_mismatch``,
@@ -194,7 +208,7 @@ class Joining:
         invite = self.received.invite
         known = read_epoch(signed, self.received.creator_key)
         check_follows(known, self.epoch, invite.sender, frozenset(self._causes))
-        self._check_epoch(known.epoch, pins)
+        self._check_epoch(known.epoch, self.own.facts().pins)
         used, epoch_key = self._open(sealed, epoch_info(known.hash, invite.recipient))
         check_key(known.epoch, epoch_key)
         self._known, self._epoch_key, self._admission = known, epoch_key, None

@@ -10,6 +10,7 @@ from tests.bench.figures import MICRO, Figure, percentile
 from tests.bench.servers import Server
 from tests.bench.swarm import Guest, begin_session, enter_all, make_devices
 from tests.integration.hub.device import now_ms
+from tests.own_store import StoredData
 
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.frames import Ack, Admit, Purpose, SealedFor, SendAnswer, SendInvites, SendJoined, encode_frame
@@ -54,22 +55,22 @@ class Pair:
         """Run both machines in memory, and keep what they would send."""
         ann, bob, now = self.creator.device, self.target.device, now_ms()
         create = self.creator.end.next_number()
-        inviting, created = begin_session(ann, create)
+        inviting, created = begin_session(ann, create, bob)
         session = inviting.plan.session
         name, until = InviteId(os.urandom(16)), TimeMs(now + 3_600_000)
         invite = inviting.invite(
             bob.client, bob.key.public, invite=name, purpose=Purpose.AUTO, expires_at=until, now=now
         )
-        joining = Joining(
-            bob.key, read_invite(invite, ann.key.public, bob.client, bob.fingerprint), ProtocolRange(1, 1)
-        )
+        received = read_invite(invite, ann.key.public, bob.client, bob.fingerprint)
+        own = StoredData(bob.client, bob.fingerprint).agree({ann.client: ann.fingerprint})
+        joining = Joining(bob.key, received, ProtocolRange(1, 1), own)
         answer = joining.accept(ReceiveKey.from_seed(os.urandom(96)), now)
         inviting.on_answer(answer, bob.client, now)
         made = inviting.admit(EpochKey(os.urandom(32)), now)
         if made is None:
             raise RuntimeError("nobody to admit")
         admissions = tuple(signed for _, signed in made.admissions)
-        joining.on_admission(admissions[0], {ann.client: ann.fingerprint, bob.client: bob.fingerprint})
+        joining.on_admission(admissions[0], now)
         joined = joining.joined_statement(ReceiveKey.from_seed(os.urandom(96)), now)
         sealed = tuple(SealedFor(client, data) for client, data in made.sealed)
         ours, theirs = self.creator.end, self.target.end

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.bench.ends import End, dial
 from tests.integration.hub.device import Device, RefusedByHubError, now_ms
+from tests.own_store import StoredData
 
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode, ProtocolRange
@@ -75,10 +76,11 @@ async def enter_all(devices: Sequence[Device], url: str, tls: ssl.SSLContext | N
     return list(await asyncio.gather(*(one(device) for device in devices)))
 
 
-def begin_session(device: Device, number: int) -> tuple[Inviting, bytes]:
+def begin_session(device: Device, number: int, *targets: Device) -> tuple[Inviting, bytes]:
     """Plan a session in memory, and give the request that makes it at the hub."""
     plan = Plan(device.client, Seed(os.urandom(16)), Mode.JOIN, None, SessionKind.STAR, ProtocolRange(1, 1))
-    inviting = Inviting(device.key, plan)
+    own = StoredData(device.client, device.fingerprint).agree({each.client: each.fingerprint for each in targets})
+    inviting = Inviting(device.key, plan, own)
     epoch = inviting.begin(EpochKey(os.urandom(32)), now_ms())
     inviting.committed(now_ms())
     request = CreateSession(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from tests.own_store import StoredData
 from tests.property.cast import BY_CLIENT, PINS, Actor, epoch_key, receive_key
 
 from muster_protocol.calls import Admissions, Plan, TargetState
@@ -12,7 +13,7 @@ from muster_protocol.exchange import DEFAULT_INVITE_MS, Admission, Invite, Joine
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Hash, InviteId, Seed, TimeMs
 from muster_protocol.inviting import Inviting
-from muster_protocol.joining import Joining, read_invite
+from muster_protocol.joining import Joining, Received, read_invite
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.sealing import EpochKey, ReceiveKey
@@ -26,6 +27,11 @@ class Message:
     kind: Kind
     signed: Signed
     sealed: bytes = b""
+
+
+def store_of(actor: Actor) -> StoredData:
+    """Return the data of a device that pinned A, B, C and M, and granted each of them everything."""
+    return StoredData(actor.client, actor.fingerprint).agree(PINS)
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class Creator:
     fresh: Fresh
     kind: SessionKind
     seed: bytes = bytes(16)
+    store: StoredData = field(init=False)
     machine: Inviting = field(init=False)
     now: TimeMs = field(init=False)
     invited: dict[InviteId, Invite] = field(default_factory=dict)
@@ -78,9 +85,12 @@ class Creator:
     _sent: Admissions | None = None
     _said: dict[ClientId, Heard] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.store = store_of(self.actor)
+
     def begin(self, now: TimeMs) -> Message:
         plan = Plan(self.actor.client, Seed(self.seed), Mode.INVENTORY, "photos", self.kind, self.actor.protocol)
-        self.now, self.machine = now, Inviting(self.actor.key, plan)
+        self.now, self.machine = now, Inviting(self.actor.key, plan, self.store)
         epoch = self.machine.begin(self.fresh.epoch_key(), now)
         self.commit()
         return Message(Kind.EPOCH, epoch)
@@ -151,10 +161,11 @@ class Opened:
 
 @dataclass(slots=True)
 class Callee:
-    """A called device. It answers yes to every invite that verifies: others judge whether it may."""
+    """A called device. It answers yes to every invite that verifies, unless its machine refuses over its own store."""
 
     actor: Actor
     fresh: Fresh
+    store: StoredData = field(init=False)
     machines: list[Joining] = field(default_factory=list)
     answered: set[Hash] = field(default_factory=set)
     """On disk, and so kept when its process ends: what it answered once it answers never again."""
@@ -162,26 +173,29 @@ class Callee:
     refused: set[tuple[InviteId, Reason]] = field(default_factory=set)
     """Its own decision, independent of what the hub makes of it."""
 
+    def __post_init__(self) -> None:
+        self.store = store_of(self.actor)
+
     def on_invite(self, signed: Signed, now: TimeMs) -> Message | None:
         sender = BY_CLIENT.get(read(signed, Invite).sender)
-        if sender is None or sender.client not in PINS:
+        if sender is None or sender.client not in self.store.pins:
             return None
         received = read_invite(signed, sender.key.public, self.actor.client, self.actor.fingerprint)
         if received.hash in self.answered:
             return None
-        machine = Joining(self.actor.key, received, self.actor.protocol)
+        machine = self._machine(received)
         answer = machine.accept(self.fresh.receive_key(self.actor), now)
         self.answered.add(received.hash)
         self.machines.append(machine)
         return Message(Kind.ANSWER, answer)
 
     def on_admission(self, machine: Joining, signed: Signed, now: TimeMs) -> Message:
-        machine.on_admission(signed, PINS)
+        machine.on_admission(signed, now)
         self._note(machine, read(signed, Admission))
         return self._joined(machine, now)
 
     def on_epoch(self, machine: Joining, signed: Signed, sealed: bytes, now: TimeMs) -> Message:
-        machine.on_epoch(signed, sealed, PINS)
+        machine.on_epoch(signed, sealed)
         self._note(machine, None)
         return self._joined(machine, now)
 
@@ -197,8 +211,11 @@ class Callee:
     def restart(self, now: TimeMs) -> list[Message]:
         """Lose all that lives in memory; the new process cannot open what the old one asked for, and says so."""
         old, self.machines = self.machines, []
-        again = [Joining(self.actor.key, machine.received, self.actor.protocol) for machine in old]
+        again = [self._machine(machine.received) for machine in old]
         return [self.refuse(machine, Reason.CANNOT_OPEN, now) for machine in again]
+
+    def _machine(self, received: Received) -> Joining:
+        return Joining(self.actor.key, received, self.actor.protocol, self.store)
 
     def _joined(self, machine: Joining, now: TimeMs) -> Message:
         return Message(Kind.JOINED, machine.joined_statement(self.fresh.receive_key(self.actor), now))

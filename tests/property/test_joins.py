@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.own_store import full_grant
 from tests.property.attacker import INSIDER_AND_RETIRED, Act, Step, World, schedules
 from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, Actor, B, C, E, M, epoch_key, receive_key
 from tests.property.devices import Opened
@@ -181,6 +182,38 @@ def test_p06_key_compromise(kind: SessionKind, steps: list[Step]) -> None:
     for heard in world.creator.heard:
         if heard.client != M.client:
             assert heard.joined.epoch in {opened.epoch.hash for opened in _opened(world, BY_CLIENT[heard.client])}
+
+
+@given(kinds, schedules, schedules, st.sampled_from([B, C, M]), st.booleans())
+def test_own_word_of_the_creator(
+    kind: SessionKind, before: list[Step], after: list[Step], peer: Actor, rotated: bool
+) -> None:
+    """The hub withholds what A took back; A seals no later epoch to that peer. The attacker's keys are as above."""
+    world = World(kind).play(before)
+    made = len(world.wire)
+    if rotated:
+        world.creator.store.pins[peer.client] = peer.retired.fingerprint
+    else:
+        del world.creator.store.pins[peer.client]
+    world.play(after)
+    for message in world.wire[made:]:
+        if message.signed.signer == A.fingerprint and message.kind in {Kind.ADMISSION, Kind.EPOCH}:
+            signed = message.signed if message.kind is Kind.EPOCH else read(message.signed, Admission).epoch
+            assert read(signed, Epoch).key_of(peer.client) is None
+
+
+@given(kinds, schedules, schedules, st.booleans())
+def test_own_word_of_the_called_device(kind: SessionKind, before: list[Step], after: list[Step], trust: bool) -> None:
+    """The hub withholds what B took back; B joins by no invite of A's any more, and without trust takes no epoch."""
+    world = World(kind).play(before)
+    store, opened = world.devices[B.client].store, len(_opened(world, B))
+    if trust:
+        del store.pins[A.client]
+    else:
+        store.grants[A.client] = full_grant(A.fingerprint, revoked=True)
+    world.play(after)
+    since = [each for each in _opened(world, B)[opened:] if each.invite.sender == A.client]
+    assert not [each for each in since if trust or each.admission is not None]
 
 
 @given(schedules)

@@ -1,8 +1,8 @@
 """Revoking while a join is under way, and grants for one use, over every interleaving.
 
 The hub here is honest as far as it is modelled: it decides over what was acknowledged when it commits. That the store's
-steps amount to this is shown in tests/integration/hub/sessions (4); the device's own store, and that a use is on disk
-before the answer leaves, in tests/unit/client (26).
+steps amount to this is shown in tests/integration/hub/sessions (4); that a use is on disk before the answer leaves, in
+tests/unit/client (26). What the devices themselves decide, their machines decide over their own stores.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from enum import Enum, auto
 
 from hypothesis import example, given
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from tests.own_store import StoredData, full_grant
 from tests.property.cast import NOON, A, Actor, B, C
-from tests.property.devices import Callee, Creator, Fresh, Message
-from tests.property.facts import call_of, grant_to, party
+from tests.property.devices import Callee, Creator, Fresh, Message, store_of
+from tests.property.facts import call_of
 
 from muster_protocol.calls import TargetState
 from muster_protocol.decision import Party, decide
@@ -23,7 +23,8 @@ from muster_protocol.errors import Refused
 from muster_protocol.frames import SessionKind
 from muster_protocol.joining import Joining, read_invite
 from muster_protocol.labels import Kind
-from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.own_decision import decide_incoming
+from muster_protocol.reasons import Reason
 
 PAIRS = {A: B, B: A}
 
@@ -50,7 +51,6 @@ class Joins:
 
     honest: bool
     fresh: Fresh = field(default_factory=Fresh)
-    said: dict[Actor, Party] = field(default_factory=lambda: {actor: party(actor, PAIRS[actor]) for actor in PAIRS})
     waiting: list[Message] = field(default_factory=list)
     uncommitted: list[Message] = field(default_factory=list)
     restricted: set[Actor] = field(default_factory=set)
@@ -63,15 +63,23 @@ class Joins:
         self.device = Callee(B, self.fresh)
 
     def restrict(self, actor: Actor, *, trust: bool) -> None:
-        said, revoked = self.said[actor], {PAIRS[actor].client: grant_to(PAIRS[actor], revoked=True)}
-        self.said[actor] = replace(said, pins={}) if trust else replace(said, grants=revoked)
+        peer, store = PAIRS[actor], self.stores()[actor]
+        if trust:
+            store.pins.pop(peer.client, None)
+        else:
+            store.grants[peer.client] = full_grant(peer.fingerprint, revoked=True)
         self.restricted.add(actor)
 
-    def permits(self, *deciders: Actor) -> bool:
-        """Decide over what ``deciders`` said; of the other the decider knows only the key."""
-        known = {actor.client: Party(actor.client, actor.fingerprint) for actor in PAIRS}
-        known |= {actor.client: self.said[actor] for actor in deciders}
-        return decide(call_of(A, B), known, NOON).reason is None
+    def stores(self) -> dict[Actor, StoredData]:
+        return {A: self.creator.store, B: self.device.store}
+
+    def hub_permits(self) -> bool:
+        """Decide as the honest hub does, over what both said."""
+        said = {
+            actor.client: Party(actor.client, actor.fingerprint, None, store.pins, store.grants)
+            for actor, store in self.stores().items()
+        }
+        return decide(call_of(A, B), said, NOON).reason is None
 
     def step(self) -> None:
         """Go on where the join is: commit, deliver, admit or call."""
@@ -84,7 +92,7 @@ class Joins:
 
     def _commit(self) -> None:
         made, self.uncommitted = self.uncommitted, []
-        if self.honest and not self.permits(A, B):
+        if self.honest and not self.hub_permits():
             self.creator.machine.rejected({B.client: Reason.GRANT_REVOKED})
             return
         self.creator.commit()
@@ -92,12 +100,12 @@ class Joins:
 
     def _deliver(self, message: Message) -> None:
         match message.kind:
-            case Kind.INVITE if self.permits(B):
+            case Kind.INVITE:
                 answer = self.device.on_invite(message.signed, NOON)
                 self.waiting += [answer] if answer else []
             case Kind.ANSWER:
                 self.creator.on_answer(message.signed, B.client)
-            case Kind.ADMISSION if self.permits(B):
+            case Kind.ADMISSION:
                 for machine in self.device.machines:
                     with suppress(Refused):
                         self.waiting.append(self.device.on_admission(machine, message.signed, NOON))
@@ -106,9 +114,7 @@ class Joins:
 
     def _next(self) -> None:
         target = self.creator.machine.targets.get(B.client)
-        if target is not None and not self.permits(A):
-            self.creator.machine.refuse(B.client, Reason.GRANT_REVOKED, Sayer.DEVICE)
-        elif target is not None and target.state is TargetState.ACCEPTED:
+        if target is not None and target.state is TargetState.ACCEPTED:
             self.uncommitted = self.creator.admit()
         elif target is None or target.state is TargetState.REFUSED:
             self.waiting.append(self.creator.invite(B))
@@ -171,7 +177,7 @@ def test_p04_commit_before_key_of_later_epochs() -> None:
     """The hub is dishonest; A itself ended its trust in B, who is a member: no later key is sealed to B."""
     joins = Joins(honest=False)
     assert list(_play(joins, [RestrictionStep.STEP] * 8))
-    joins.creator.machine.refuse(B.client, Reason.NOT_TRUSTED, Sayer.DEVICE)
+    joins.restrict(A, trust=True)
     other = Callee(C, joins.fresh)
     answer = other.on_invite(joins.creator.invite(C).signed, NOON)
     assert answer is not None
@@ -189,10 +195,10 @@ def _opens(device: Callee, machine: Joining, push: Message) -> bool:
 
 @dataclass(slots=True)
 class OneShot:
-    """B gave A one grant for one use. ``spent`` is on disk; a task that answers lives in memory."""
+    """B gave A one grant for one use. ``store`` is on disk; a task that answers lives in memory."""
 
     invites: list[Message]
-    spent: bool = False
+    store: StoredData = field(default_factory=lambda: store_of(B))
     tasks: list[Iterator[None]] = field(default_factory=list)
     answers: list[Message] = field(default_factory=list)
     machines: dict[bytes, Joining] = field(default_factory=dict)
@@ -200,13 +206,10 @@ class OneShot:
     def take(self, message: Message) -> Iterator[None]:
         """Answer an invite: in one step ask the store and spend the use, in the next send."""
         received = read_invite(message.signed, A.key.public, B.client, B.fingerprint)
-        machine = self.machines.setdefault(received.hash, Joining(B.key, received, B.protocol))
+        machine = self.machines.setdefault(received.hash, Joining(B.key, received, B.protocol, self.store))
         yield
-        grants = {A.client: grant_to(A, used=self.spent)}
-        own = replace(party(B, A), grants=grants)
-        known = {B.client: own, A.client: Party(A.client, A.fingerprint)}
-        if decide(call_of(A, B), known, NOON).reason is None:
-            self.spent = True
+        permitted = decide_incoming(self.store.facts(), received.invite, NOON).reason is None
+        if permitted and self.store.spend(A.client, received.invite.invite):
             yield
             self.answers.append(Message(Kind.ANSWER, machine.accept(Fresh().receive_key(B), NOON)))
 

@@ -56,9 +56,9 @@ def _admissions(creator: Creator, waiting: list[Joining], made: list[Message]) -
 def _join(creator: Creator, machine: Joining, place: Place) -> None:
     """Let a device take its place, and the creator hear of it."""
     if place.admission is None:
-        machine.on_epoch(place.epoch, place.sealed, PINS)
+        machine.on_epoch(place.epoch, place.sealed)
     else:
-        machine.on_admission(sign(place.admission, place.key), PINS)
+        machine.on_admission(sign(place.admission, place.key), NOON)
     owner = B if machine.key is B.key else C
     joined = machine.joined_statement(creator.fresh.receive_key(owner), NOON)
     creator.on_joined(joined, owner.client)
@@ -125,9 +125,9 @@ MOVED = (
 def _try(place: Place, admission: Admission | None, key: SigningKey, epoch: Signed, sealed: bytes) -> None:
     machine = _copy(place.machine)
     if admission is None:
-        machine.on_epoch(epoch, sealed, PINS)
+        machine.on_epoch(epoch, sealed)
     else:
-        machine.on_admission(sign(admission, key), PINS)
+        machine.on_admission(sign(admission, key), NOON)
 
 
 def test_p05_every_place_opens_what_belongs_there() -> None:
@@ -202,12 +202,12 @@ def test_p12_mesh_made_by_the_insider(seats: list[EpochMember], later: bool) -> 
     assert admission is not None
     if not later:
         forged = _with_members(admission, seats)
-        _accepts_only(seats, lambda: machine.on_admission(sign(forged, M.key), PINS))
+        _accepts_only(seats, lambda: machine.on_admission(sign(forged, M.key), NOON))
         return
-    machine.on_admission(sign(admission, M.key), PINS)
+    machine.on_admission(sign(admission, M.key), NOON)
     epoch, key = _next_epoch(machine, seats)
     sealed = seal(key, machine._receive_keys[0].public, epoch_info(epoch_hash(epoch), B.client))
-    _accepts_only(seats, lambda: machine.on_epoch(epoch, sealed, PINS))
+    _accepts_only(seats, lambda: machine.on_epoch(epoch, sealed))
 
 
 def _with_members(admission: Admission, seats: list[EpochMember]) -> Admission:

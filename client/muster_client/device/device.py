@@ -14,8 +14,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from muster_client.device import decisions
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
+from muster_client.device.facts import grants_of, pins_of, spent_on
 from muster_client.device.hub_address import HubAddress, parse_hub_url
 from muster_client.device.identity import Identity, read_identity, write_identity
 from muster_client.device.invites import Invites
@@ -35,6 +35,7 @@ from muster_protocol.governance import Grant
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
+from muster_protocol.own_decision import OwnFacts, decide_incoming, decide_outgoing
 from muster_protocol.reasons import REASONS, Category, Reason, Sayer
 from muster_protocol.serials import SerialVerdict
 from muster_protocol.signed import Signed, read
@@ -331,10 +332,8 @@ class Device:
         refuses one call and not the session, so ``decide_outgoing`` finds it when that call is made.
         """
         request.check(self.client)
-        facts, now = self._facts(), self.clock()
-        decided = [
-            (target, decisions.decide_outgoing(facts, request, target, now).reason) for target in request.targets
-        ]
+        facts, intent, now = self.facts(), request.intent(), self.clock()
+        decided = [(target, decide_outgoing(facts, intent, target, now).reason) for target in request.targets]
         obstacles = [
             Obstacle(target, reason, Sayer.DEVICE)
             for target, reason in decided
@@ -351,13 +350,11 @@ class Device:
         members: Sequence[ClientId] = (),
     ) -> Decision:
         """Decide over this device's own data whether it may call ``target`` into a session with these members."""
-        return decisions.decide_outgoing(
-            self._facts(), request, target, self.clock(), standing=standing, members=members
-        )
+        return decide_outgoing(self.facts(standing), request.intent(members), target, self.clock())
 
     def decide_incoming(self, invite: Invite, standing: Reason | None = None) -> Decision:
         """Decide over this device's own data whether it may accept a verified invite."""
-        return decisions.decide_incoming(self._facts(), invite, standing, self.clock())
+        return decide_incoming(self.facts(standing), invite, self.clock())
 
     def spend(self, invite: Invite, standing: Reason | None = None) -> Reason | None:
         """Decide on an automatic invite, and spend a one-time grant on it, in one durable step; None: accept."""
@@ -370,16 +367,19 @@ class Device:
                 return Reason.GRANT_USED
         return None
 
-    def _facts(self) -> decisions.OwnFacts:
-        mine = self.settings
+    def facts(self, standing: Reason | None = None) -> OwnFacts:
+        """Return what this device decides over, read from its data now, with its standing at the hub."""
+        mine, uses = self.settings, self.invites.uses()
         trusts, grants = self._statements.all(Topic.TRUST), self._statements.all(Topic.GRANT)
-        return decisions.OwnFacts(
+        return OwnFacts(
             client=self.client,
             fingerprint=self.fingerprint,
-            pins=decisions.pins_of(trusts),
-            grants=decisions.grants_of(grants, self.invites.spent()),
+            pins=pins_of(trusts),
+            grants=grants_of(grants, uses),
+            spent_on=spent_on(grants, uses),
             compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
             peers=self.peers.compatibilities(),
+            standing=standing,
         )
 
 

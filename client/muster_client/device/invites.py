@@ -117,6 +117,7 @@ class Invites:
         query = "INSERT OR IGNORE INTO uses VALUES (?, ?, ?)"
         return self._db.execute(query, (grant, invite, self._clock())).rowcount == 1
 
-    def spent(self) -> frozenset[GrantId]:
-        """Return the one-time grants that were spent."""
-        return frozenset(GrantId(grant) for (grant,) in self._db.execute("SELECT grant_id FROM uses"))
+    def uses(self) -> dict[GrantId, InviteId]:
+        """Return the one-time grants that were spent, each with the invite on which it was."""
+        rows = self._db.execute("SELECT grant_id, invite FROM uses")
+        return {GrantId(grant): InviteId(invite) for grant, invite in rows}

@@ -1,6 +1,7 @@
 """What a session shall be and whom to call into it: the one request, from the command line to the hub."""
 
 import re
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -8,6 +9,7 @@ from muster_client.errors import InvalidRequest
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_SESSION_MS, MAX_TARGETS, Purpose, SessionKind
 from muster_protocol.ids import ClientId
+from muster_protocol.own_decision import Intent
 from muster_protocol.reasons import Reason
 
 DEFAULT_SESSION_MS = 24 * 3600 * 1000
@@ -26,6 +28,10 @@ class SessionRequest(Struct, frozen=True):
     kind: SessionKind = SessionKind.MESH
     purpose: Purpose = Purpose.AUTO
     lasts_ms: int = DEFAULT_SESSION_MS
+
+    def intent(self, members: Sequence[ClientId] = ()) -> Intent:
+        """Return what the own decision asks of this request; ``members`` are in the session beside this device."""
+        return Intent(self.targets, tuple(members), self.kind, self.mode, self.profile, self.purpose)
 
     def check(self, creator: ClientId) -> None:
         """Check everything that needs no data of the device; raises ``InvalidRequest``."""

@@ -4,8 +4,8 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from muster_client.device import decisions
 from muster_client.device.database import transaction
+from muster_client.device.facts import pins_of
 from muster_client.device.identity import Identity
 from muster_client.device.invites import Invites
 from muster_client.device.peer_store import PeerStore
@@ -136,7 +136,7 @@ class TrustBook:
 
     def all(self) -> list[Peer]:
         """Return every peer that is or was trusted, sorted by name."""
-        return self._store.views(self._statements.all(), self._invites.spent(), self._clock())
+        return self._store.views(self._statements.all(), frozenset(self._invites.uses()), self._clock())
 
     def compatibilities(self) -> dict[ClientId, Compatibility]:
         """Return what is known of the peers' versions, applications and modes, from their verified cards."""
@@ -148,7 +148,7 @@ class TrustBook:
 
     def pins(self) -> dict[ClientId, Fingerprint]:
         """Return the trusted peers, each with the fingerprint of its pinned key."""
-        return decisions.pins_of(self._statements.all(Topic.TRUST))
+        return pins_of(self._statements.all(Topic.TRUST))
 
     def peer_key(self, peer: ClientId) -> PublicKey | None:
         """Return the public key of a peer's pin, or None before its card was seen."""

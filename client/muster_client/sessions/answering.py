@@ -12,13 +12,16 @@ from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
-from muster_protocol.ids import InviteId
+from muster_protocol.ids import InviteId, TimeMs
 from muster_protocol.joining import Joining, Received, read_invite
 from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import Signed, read
 
 MAX_JOININGS = 256
 """Answers whose admission may still come. Beyond that the oldest is forgotten."""
+
+_FORGED = frozenset({Reason.BAD_SIGNATURE, Reason.WRONG_RECIPIENT, Reason.MISMATCH, Reason.REPLAYED, Reason.MALFORMED})
+"""Reasons to refuse an admission that may not be its creator's: it gets no answer."""
 
 _log = structlog.get_logger("muster.invite")
 
@@ -122,10 +125,9 @@ class Answering:
 
     async def _answer(self, received: Received, signed: Signed, reason: Reason | None) -> None:
         """Answer an invite. The answer is stored first, so that another process of this device gives no other one."""
-        invite, now = received.invite, self._context.now()
+        invite = received.invite
         joining = self._joining(received)
-        said = reason if reason is None or Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
-        answer = joining.accept(fresh_receive_key(), now) if said is None else joining.refuse(said, now)
+        answer, said = _reply(joining, reason, self._context.now())
         self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
         self._joinings[invite.invite] = joining
         if len(self._joinings) > MAX_JOININGS:
@@ -209,7 +211,7 @@ class Answering:
         if joining is None:
             return None
         try:
-            joining.on_admission(signed, self._context.device.peers.pins())
+            joining.on_admission(signed, self._context.now())
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
             return None
@@ -223,18 +225,28 @@ class Answering:
         if remembered is None or remembered.outcome != ACCEPTED:
             return None
         received = await self._verify(remembered.signed)
-        return (
-            None
-            if received is None
-            else Joining(self._context.device.key, received, self._context.device.settings.protocol)
-        )
+        return None if received is None else self._joining(received)
 
     def _joining(self, received: Received) -> Joining:
-        return Joining(self._context.device.key, received, self._context.device.settings.protocol)
+        device = self._context.device
+        return Joining(device.key, received, device.settings.protocol, self._context.own)
 
     async def _on_bad_admission(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
         _log.info("admission_refused", reason=reason)
-        if reason in {Reason.CANNOT_OPEN, Reason.NOT_TRUSTED, Reason.KEY_MISMATCH}:
-            # A fault of the creator, or this process is new. Anything else may be a forgery and gets no answer.
-            self._joinings.pop(invite, None)
-            await self._send(invite, joining.refuse(reason, self._context.now()))
+        if reason in _FORGED:
+            return
+        # This process is new, or this device's own data speak against the session now: its creator learns why.
+        self._joinings.pop(invite, None)
+        answer, _ = _reply(joining, reason, self._context.now())
+        await self._send(invite, answer)
+
+
+def _reply(joining: Joining, reason: Reason | None, now: TimeMs) -> tuple[Signed, Reason | None]:
+    """Answer yes, or no with the reason given or that of this device's own decision; return the reason said too."""
+    if reason is None:
+        try:
+            return joining.accept(fresh_receive_key(), now), None
+        except Refused as refused:
+            reason = refused.reason
+    said = reason if Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
+    return joining.refuse(said, now), said

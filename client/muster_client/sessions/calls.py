@@ -12,6 +12,7 @@ from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.events import Progress, Target
 from muster_client.sessions.context import SessionContext
 from muster_protocol.calls import TargetState
+from muster_protocol.errors import Refused
 from muster_protocol.exchange import DEFAULT_INVITE_MS
 from muster_protocol.frames import CancelInvite, InviteResults, InviteUpdatePush, Ok, Purpose, SendInvites
 from muster_protocol.ids import ClientId, InviteId, TimeMs
@@ -96,10 +97,16 @@ class Calls:
         now = self._context.now()
         invite = InviteId(os.urandom(16))
         expires_at = TimeMs(now + DEFAULT_INVITE_MS)
+        try:
+            signed = self._machine.invite(
+                client, key, invite=invite, purpose=request.purpose, expires_at=expires_at, now=now
+            )
+        except Refused as refused:
+            # Trust or the grant ended while the peer's card was fetched.
+            self.refuse(client, refused.reason, Sayer.DEVICE)
+            return
         self._delivered.discard(client)
-        self._unsent[client] = self._machine.invite(
-            client, key, invite=invite, purpose=request.purpose, expires_at=expires_at, now=now
-        )
+        self._unsent[client] = signed
         self._invites[client] = invite
         self.show()
 

@@ -12,8 +12,21 @@ from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
 from muster_protocol.ids import ClientId, TimeMs
 from muster_protocol.keys import PublicKey
+from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import EPOCH_KEY_BYTES, SEED_BYTES, EpochKey, ReceiveKey
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStore:
+    """The device's own store as its sessions ask it: read from the database each time, with the standing at the hub."""
+
+    device: Device
+    link: Link
+
+    def facts(self) -> OwnFacts:
+        """Return what the device knows now."""
+        return self.device.facts(self.link.standing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,11 @@ class SessionContext:
     link: Link
     now: Callable[[], TimeMs]
     tell: Callable[[Event], None]
+
+    @property
+    def own(self) -> DeviceStore:
+        """The store that the machines of sessions ask at each act."""
+        return DeviceStore(self.device, self.link)
 
     async def key_of(self, peer: ClientId) -> PublicKey | Obstacle:
         """Return the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""

@@ -30,7 +30,7 @@ async def create_session(
     plan = Plan(
         device.client, Seed(os.urandom(SEED_BYTES)), wanted.mode, wanted.profile, wanted.kind, device.settings.protocol
     )
-    machine = Inviting(device.key, plan)
+    machine = Inviting(device.key, plan, context.own)
     epoch = machine.begin(fresh_epoch_key(), now)
     request = CreateSession(
         id=0,

@@ -185,10 +185,13 @@ class HostedSession(Session):
         return sum(target.state is TargetState.ACCEPTED for target in self._machine.targets.values())
 
     async def _admit(self) -> None:
-        while self._ended is None and (admitted := await self._admitting.step()) is not None:
+        while self._ended is None:
+            admitted = await self._admitting.step()
+            self._calls.show()
+            if admitted is None:
+                return
             for client in admitted:
                 self._left.pop(client, None)
-            self._calls.show()
             self._tell_members()
             self._take_answers()
 

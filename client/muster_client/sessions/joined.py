@@ -81,7 +81,7 @@ class AttendedSession(Session):
 
     async def on_epoch(self, push: EpochPush) -> None:
         """Move on to the next epoch; raises ``Refused``, with ``mismatch`` where an epoch in between was missed."""
-        self._machine.on_epoch(push.epoch, push.sealed, self._context.device.peers.pins())
+        self._machine.on_epoch(push.epoch, push.sealed)
         self._left = {client: why for client, why in self._left.items() if self._known.epoch.key_of(client)}
         self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
         await self.say_joined()

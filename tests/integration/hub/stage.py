@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from tests.integration.hub.desk import Desk, Line
 from tests.integration.hub.device import Device, now_ms
+from tests.own_store import StoredData
 
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode, ProtocolRange
@@ -53,6 +54,7 @@ class Actor:
         self.device = device
         self.line = line
         self.inviting: Inviting
+        self.store = StoredData(device.client, device.fingerprint)
         self.joining: dict[SessionId, Joining] = {}
         self.peers: dict[ClientId, Device] = {device.client: device}
         self._handled: set[str] = set()
@@ -97,7 +99,7 @@ class Actor:
         self, mode: Mode = Mode.JOIN, profile: str | None = None, kind: SessionKind = SessionKind.STAR
     ) -> CreateSession:
         plan = Plan(self.client, Seed(os.urandom(16)), mode, profile, kind, ProtocolRange(1, 1))
-        self.inviting = Inviting(self.device.key, plan)
+        self.inviting = Inviting(self.device.key, plan, self.store)
         epoch = self.inviting.begin(EpochKey(os.urandom(32)), now_ms())
         return CreateSession(
             id=1,
@@ -123,6 +125,8 @@ class Actor:
     ) -> Signed:
         device = peer.device if isinstance(peer, Actor) else peer
         now = now_ms()
+        # The hub decides here: the creator itself would call everybody.
+        self.store.agree({device.client: device.fingerprint})
         name = InviteId(invite or os.urandom(16))
         return self.inviting.invite(
             device.client,
@@ -172,7 +176,8 @@ class Actor:
         push = await self.next_push(InvitePush)
         creator = next(peer for peer in self.peers.values() if peer.fingerprint == push.invite.signer)
         received = read_invite(push.invite, creator.key.public, self.client, self.device.fingerprint)
-        joining = Joining(self.device.key, received, self.device.protocol)
+        self.store.agree(self.pins())
+        joining = Joining(self.device.key, received, self.device.protocol, self.store)
         self.joining[received.invite.session] = joining
         return joining
 
@@ -183,9 +188,10 @@ class Actor:
 
     async def take_admission(self) -> Joining:
         push = await self.next_push(AdmissionPush)
+        self.store.agree(self.pins())
         for joining in self.joining.values():
             try:
-                joining.on_admission(push.admission, self.pins())
+                joining.on_admission(push.admission, now_ms())
             except Refused:
                 continue
             return joining

@@ -3,6 +3,7 @@
 import dataclasses
 
 from msgspec.structs import replace
+from tests.own_store import StoredData
 from tests.vectors.checks.forms import Json, pins, public_key, shown, signed, versions
 
 from muster_protocol.calls import Plan, TargetState
@@ -48,7 +49,8 @@ def _creator(given: Json) -> Inviting:
     body = read(statement, Invite)
     seed = Seed(bytes.fromhex(given["seed"]))
     plan = Plan(body.sender, seed, body.mode, body.profile, body.kind, body.protocol)
-    creator = Inviting(SigningKey.from_secret(bytes.fromhex(given["creator_secret"])), plan)
+    own = StoredData(body.sender, body.sender_key).agree({body.recipient: body.recipient_key})
+    creator = Inviting(SigningKey.from_secret(bytes.fromhex(given["creator_secret"])), plan, own)
     made = creator.invite(
         body.recipient,
         public_key(given["target_key"]),
@@ -106,21 +108,25 @@ def _admit(creator: Inviting, given: Json, key: EpochKey) -> None:
     assert creator.targets[body.recipient].state is TargetState.ADMITTED
 
 
-def _member(given: Json) -> Joining:
+def _member(given: Json) -> tuple[Joining, StoredData]:
+    """Let a device answer yes; it trusts and grants the invite's sender everything."""
     key = SigningKey.from_secret(bytes.fromhex(given["target_secret"]))
     statement = signed(given["invite"])
     me = read(statement, Invite).recipient
     received = read_invite(statement, public_key(given["creator_key"]), me, key.fingerprint)
-    member = Joining(key, received, versions(given["protocol"]))
+    invite = received.invite
+    own = StoredData(me, key.fingerprint).agree({invite.sender: invite.sender_key})
+    member = Joining(key, received, versions(given["protocol"]), own)
     member.accept(ReceiveKey.from_seed(bytes.fromhex(given["receive_seed"])), TimeMs(given["answer_at"]))
-    return member
+    return member, own
 
 
 def _admission(given: Json) -> Json:
-    member = _member(given)
+    member, own = _member(given)
     answer = member.answer
     assert answer is not None
-    known = member.on_admission(signed(given["admission"]), pins(given["pins"]))
+    own.pins = pins(given["pins"])
+    known = member.on_admission(signed(given["admission"]), TimeMs(given["answer_at"]))
     return {
         "answer": shown(answer),
         "epoch_hash": known.hash.hex(),
@@ -131,11 +137,13 @@ def _admission(given: Json) -> Json:
 
 def _epoch(given: Json) -> Json:
     admitted = given["admitted"]
-    member = _member(admitted)
-    member.on_admission(signed(admitted["admission"]), pins(admitted["pins"]))
+    member, own = _member(admitted)
+    own.pins = pins(admitted["pins"])
+    member.on_admission(signed(admitted["admission"]), TimeMs(admitted["answer_at"]))
     next_key = ReceiveKey.from_seed(bytes.fromhex(given["next_receive_seed"]))
     member.joined_statement(next_key, TimeMs(given["joined_at"]))
-    known = member.on_epoch(signed(given["epoch"]), bytes.fromhex(given["sealed"]), pins(given["pins"]))
+    own.pins = pins(given["pins"])
+    known = member.on_epoch(signed(given["epoch"]), bytes.fromhex(given["sealed"]))
     fresh = ReceiveKey.from_seed(bytes.fromhex(given["fresh_receive_seed"]))
     joined = member.joined_statement(fresh, TimeMs(given["joined_at"]))
     return {"epoch_hash": known.hash.hex(), "epoch_key": member.epoch_key.hex(), "joined": shown(joined)}

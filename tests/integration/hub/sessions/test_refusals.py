@@ -181,7 +181,10 @@ async def test_each_target_has_its_own_result_in_the_order_sent(desk: Desk) -> N
     await befriend(ann, dan, grants=False)
     await ann.trust(eve)
     await ann.create()
-    results = await ann.call(eve, bob, dan, ann, bob)
+    # No honest creator calls itself.
+    to_itself = changed(ann.invite(dan), ann, recipient=ann.client, recipient_key=ann.device.fingerprint)
+    invites = (ann.invite(eve), ann.invite(bob), ann.invite(dan), to_itself, ann.invite(bob))
+    results = await ann.ask(SendInvites(id=1, session=ann.session, invites=invites), InviteResults)
     assert [result.reason for result in results.results] == [
         Reason.NOT_MUTUALLY_TRUSTED,
         Reason.DUPLICATE_TARGET,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.integration.hub.desk import Desk, DeskSeat
+from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.node import outbox
@@ -206,7 +207,7 @@ async def _call_in_again(ann: Actor, bob: Actor) -> None:
     first, second = await bob.line.next_push(AdmissionPush), await bob.line.next_push(AdmissionPush)
     joining = bob.joining[ann.session]
     assert first != second
-    joining.on_admission(second.admission, bob.pins())
+    joining.on_admission(second.admission, now_ms())
     await bob.say_joined(joining)
 
 

@@ -103,7 +103,7 @@ async def test_members_get_the_next_epoch_with_its_key(desk: Desk) -> None:
     await invite_and_answer(ann, dan)
     assert not (await ann.admit()).rejected
     push = await bob.line.next_push(EpochPush)
-    bob.joining[session].on_epoch(push.epoch, push.sealed, bob.pins())
+    bob.joining[session].on_epoch(push.epoch, push.sealed)
     assert bob.joining[session].epoch_key == ann.inviting.epoch_key
     shown = await bob.show(session, after=2)
     assert (shown.epochs, shown.sealed) == ((push.epoch,), push.sealed)

@@ -1,0 +1,123 @@
+"""A device's own decisions: `decide` over its store, when it calls, admits, answers or joins (SPEC.md section 6).
+
+The machines of a session ask the store at the moment of each act, so what a device took back counts at once, whatever
+the hub does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from muster_protocol.cards import Mode
+from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
+from muster_protocol.exchange import Invite
+from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
+from muster_protocol.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFacts:
+    """What this device knows now: its pins, its grants, and what it and its peers can do."""
+
+    client: ClientId
+    fingerprint: Fingerprint
+    pins: Mapping[ClientId, Fingerprint]
+    grants: Mapping[ClientId, GrantFacts]
+    spent_on: Mapping[ClientId, InviteId]
+    """The invite on which the one use of the newest grant to a peer was spent."""
+    compatibility: Compatibility
+    peers: Mapping[ClientId, Compatibility]
+    """What peers can do, by their verified cards."""
+    standing: Reason | None = None
+    """What the hub holds against this device, by the hub's word."""
+
+
+class OwnStore(Protocol):
+    """The device's data, read again for each act."""
+
+    def facts(self) -> OwnFacts:
+        """Return what the device knows now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The session into which a device calls: all targets called together, and the members beside this device."""
+
+    targets: tuple[ClientId, ...]
+    members: tuple[ClientId, ...]
+    kind: SessionKind
+    mode: Mode
+    profile: str | None
+    purpose: Purpose
+
+
+def decide_outgoing(
+    own: OwnFacts, intent: Intent, target: ClientId, now: TimeMs, *, key: Fingerprint | None = None
+) -> Decision:
+    """Decide whether this device may call or admit ``target``, as far as it can know.
+
+    ``key`` is the key by which the target's answer is verified; without one, it is the pinned key.
+    """
+    call = Call(
+        creator=own.client,
+        target=target,
+        targets=intent.targets,
+        members=intent.members,
+        kind=intent.kind,
+        mode=intent.mode,
+        profile=intent.profile,
+        purpose=intent.purpose,
+        room=MAX_MEMBERS - 1 - len(intent.members),
+    )
+    known = {client: _expected(own, client, None) for client in intent.members}
+    known |= {target: _expected(own, target, key), own.client: _myself(own, own.grants)}
+    return decide(call, known, now)
+
+
+def decide_incoming(own: OwnFacts, invite: Invite, now: TimeMs) -> Decision:
+    """Decide whether this device may accept a verified invite, or join by it, as far as it can know.
+
+    A grant whose one use was spent on this invite covers it.
+    """
+    call = Call(
+        creator=invite.sender,
+        target=own.client,
+        targets=(own.client,),
+        members=(),
+        kind=invite.kind,
+        mode=invite.mode,
+        profile=invite.profile,
+        purpose=invite.purpose,
+        room=MAX_MEMBERS - 1,
+    )
+    known = own.peers.get(invite.sender)
+    compatibility = None if known is None else Compatibility(invite.protocol, known.app, known.modes)
+    creator = Party(invite.sender, invite.sender_key, compatibility=compatibility)
+    return decide(call, {own.client: _myself(own, _grants_for(own, invite)), invite.sender: creator}, now)
+
+
+def why_not_kept(own: OwnFacts, member: ClientId, key: Fingerprint) -> Reason | None:
+    """Return the reason for which this device seals nothing more to a member with this key, or None."""
+    pin = own.pins.get(member)
+    if pin is None:
+        return Reason.NOT_TRUSTED
+    return None if pin == key else Reason.KEY_MISMATCH
+
+
+def _grants_for(own: OwnFacts, invite: Invite) -> Mapping[ClientId, GrantFacts]:
+    grant = own.grants.get(invite.sender)
+    if grant is None or own.spent_on.get(invite.sender) != invite.invite:
+        return own.grants
+    return {**own.grants, invite.sender: replace(grant, used=False)}
+
+
+def _myself(own: OwnFacts, grants: Mapping[ClientId, GrantFacts]) -> Party:
+    return Party(own.client, own.fingerprint, own.standing, own.pins, grants, own.compatibility)
+
+
+def _expected(own: OwnFacts, client: ClientId, key: Fingerprint | None) -> Party:
+    return Party(client, key or own.pins.get(client), compatibility=own.peers.get(client))

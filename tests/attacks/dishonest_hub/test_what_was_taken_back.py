@@ -1,0 +1,105 @@
+"""A hub that ignores what devices took back: the devices' own agents act by their own stores.
+
+The hub is a real node that takes every ``untrust`` and ``revocation``, answers ``ok`` and changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, open_agent, settled, until
+
+from muster_client import Device, SessionRequest
+from muster_client.connection.link import Link
+from muster_client.events import Invited, Progress
+from muster_hub.governance import statements
+from muster_hub.governance.peer_statements import put_peer_statement
+from muster_hub.node.node import Node
+from muster_protocol.errors import Refused
+from muster_protocol.frames import Admit, Purpose
+from muster_protocol.joining import Joining
+from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason, Sayer
+
+__all__ = ["open_agent"]
+
+
+@pytest.fixture
+def devices(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Device]]:
+    """Devices of a hub that ignores each untrust and revocation."""
+
+    async def ignoring(context: Any, caller: Any, kind: Kind, signed: Any) -> None:
+        if kind not in {Kind.UNTRUST, Kind.REVOCATION}:
+            await put_peer_statement(context, caller, kind, signed)
+
+    monkeypatch.setattr(statements, "put_peer_statement", ignoring)
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+
+
+async def test_a_member_that_is_not_trusted_any_more_gets_no_later_key(devices, open_agent) -> None:
+    laptop, nas, phone = devices("laptop"), devices("nas"), devices("phone")
+    befriend(laptop, nas, phone)
+    caller, former, _ = await open_agent(laptop), await open_agent(nas), await open_agent(phone)
+    session = await caller.start_session(SessionRequest((nas.client,)))
+    await all_joined(session, laptop.client, nas.client)
+    (at_former,) = former.sessions()
+    key, epoch = at_former.export_key("test"), session.epoch
+    laptop.peers.untrust(nas.client)
+    await session.invite((phone.client,))
+    shown = await settled(session)
+    assert shown[phone.client].state is Progress.JOINED
+    assert (shown[nas.client].reason, shown[nas.client].sayer) == (Reason.NOT_TRUSTED, Sayer.DEVICE)
+    assert {member.client for member in session.members} == {laptop.client, phone.client}
+    assert (at_former.epoch, at_former.export_key("test")) == (epoch, key)
+    assert session.export_key("test") != key
+
+
+async def test_a_device_that_answers_after_it_lost_trust_is_not_admitted(devices, open_agent) -> None:
+    laptop, nas = devices("laptop"), devices("nas")
+    befriend(laptop, nas)
+    caller, called = await open_agent(laptop), await open_agent(nas)
+    events = called.events()
+    session = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
+    invite = (await until(events, Invited)).invite
+    laptop.peers.untrust(nas.client)
+    await called.accept(invite.id)
+    target = (await settled(session))[nas.client]
+    assert (target.state, target.reason, target.sayer) == (Progress.REFUSED, Reason.NOT_TRUSTED, Sayer.DEVICE)
+    assert session.epoch == 1
+    assert called.sessions() == ()
+
+
+async def test_a_device_that_revoked_its_grant_after_its_answer_does_not_join(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laptop, nas = devices("laptop"), devices("nas")
+    befriend(laptop, nas)
+    caller, called = await open_agent(laptop), await open_agent(nas)
+    ask, on_admission = Link.ask, Joining.on_admission
+    outcomes: asyncio.Queue[Reason | None] = asyncio.Queue()
+
+    async def revoked_meanwhile(link: Link, request: Any, reply: Any) -> Any:
+        # The answer is there and the admission is not: the called device takes its grant back.
+        if isinstance(request, Admit):
+            nas.peers.revoke(laptop.client)
+        return await ask(link, request, reply)
+
+    def seen(machine: Joining, *given: Any) -> Any:
+        try:
+            known = on_admission(machine, *given)
+        except Refused as refused:
+            outcomes.put_nowait(refused.reason)
+            raise
+        outcomes.put_nowait(None)
+        return known
+
+    monkeypatch.setattr(Link, "ask", revoked_meanwhile)
+    monkeypatch.setattr(Joining, "on_admission", seen)
+    await caller.start_session(SessionRequest((nas.client,)))
+    async with asyncio.timeout(WAIT_S):
+        assert await outcomes.get() is Reason.GRANT_REVOKED
+    assert called.sessions() == ()
