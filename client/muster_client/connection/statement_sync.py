@@ -49,7 +49,11 @@ async def _pages(connection: HubConnection, after: int) -> AsyncIterator[tuple[K
         yield page.statements
         if not page.more or not page.statements:
             return
-        after = max(after + 1, _serial(page.statements[-1]))
+        try:
+            after = max(after + 1, _serial(page.statements[-1]))
+        except Refused:
+            # No honest hub ends a page with what is no statement.
+            return
 
 
 def _serial(entry: KindAndStatement) -> int:

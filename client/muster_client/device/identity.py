@@ -65,9 +65,22 @@ class Identity:
 
 
 def write_identity(path: Path, identity: Identity) -> None:
-    """Put the key file in place, 0600, in one step."""
+    """Put the key file in place, 0600, in one step, once the new file was read back and verified.
+
+    Raises ``UnsafeKeyFile`` if the new file does not open as this identity; the file before it stays.
+    """
     stored = _Stored(identity.secret, identity.genesis, identity.rotations)
-    replace_private(path, HEADER + base64.encodebytes(encode(stored)))
+    replace_private(path, HEADER + base64.encodebytes(encode(stored)), check=lambda fresh: _read_back(fresh, identity))
+
+
+def _read_back(fresh: Path, identity: Identity) -> None:
+    written = read_identity(fresh)
+    if (written.secret, written.genesis, written.rotations) != (
+        identity.secret,
+        identity.genesis,
+        identity.rotations,
+    ):
+        raise UnsafeKeyFile(f"{fresh} was read back with another content than was written; the key stays as it was")
 
 
 def read_identity(path: Path) -> Identity:

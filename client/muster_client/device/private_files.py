@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,8 +38,11 @@ def create_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE_FILE))
 
 
-def replace_private(path: Path, data: bytes) -> None:
-    """Replace the file's content in one step; the new content is on disk before the old one is gone."""
+def replace_private(path: Path, data: bytes, *, check: Callable[[Path], None] | None = None) -> None:
+    """Replace the file's content in one step; the new content is on disk before the old one is gone.
+
+    ``check`` reads the new file first. If it raises, the old file stays.
+    """
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE)
     try:
@@ -47,6 +50,8 @@ def replace_private(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if check is not None:
+            check(fresh)
         fresh.replace(path)
     except BaseException:
         fresh.unlink(missing_ok=True)

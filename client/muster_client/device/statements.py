@@ -85,8 +85,11 @@ class StatementStore:
         return int(synced)
 
     def mark_synced(self, serial: int) -> None:
-        """Record that this device knows all of its statements at the hub up to ``serial``, that of a verified one."""
-        self._db.execute("UPDATE serials SET synced = max(synced, ?)", (serial,))
+        """Record that this device knows all of its statements at the hub up to ``serial``, that of a verified one.
+
+        Never beyond the device's counter: a restriction dated far ahead would hide all that follows.
+        """
+        self._db.execute("UPDATE serials SET synced = max(synced, min(last, ?))", (serial,))
 
     def note_hub_time(self, at: TimeMs, key: SigningKey) -> None:
         """Record the time of a verified ``welcome``; only the newest counts.
@@ -148,7 +151,7 @@ class StatementStore:
         """Record that the hub has the statement with this serial on disk."""
         with transaction(self._db):
             self._db.execute("UPDATE statements SET acknowledged = 1 WHERE serial = ?", (serial,))
-            self._db.execute("UPDATE serials SET synced = max(synced, ?)", (serial,))
+            self.mark_synced(serial)
 
     def say(self, body: Card | Governance, key: SigningKey) -> Signed:
         """Sign a statement of this device and make it current."""

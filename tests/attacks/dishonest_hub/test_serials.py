@@ -108,6 +108,7 @@ async def test_an_untrust_of_the_largest_serial_is_taken_and_moves_no_counter(pa
     async with scripted_hub(pair.port, own, newest_serial=MAX_TIME_MS), Hub.connect(pair.device):
         pass
     assert pair.device.peers.pins() == {}
+    assert pair.device.synced() < now_ms() + DAY_MS, "an honest hub's later statements are still asked for"
     other = Device.create(pair.device.path.parent / "other", hub_url=pair.device.hub_url)
     with other:
         trusted = pair.device.peers.trust(other.client, other.fingerprint, "other")

@@ -39,7 +39,8 @@ if wins then
   end
   local held_serial, held_hash = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash'))
   local shown, kept = tonumber(card_serial), tonumber(held_serial or 0)
-  if shown > kept or (shown == kept and above(card_hash, held_hash or '')) then
+  local newer = shown > kept or (shown == kept and above(card_hash, held_hash or ''))
+  if newer and shown <= now_ms + DAY_MS then
     redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
   end
 end

@@ -10,7 +10,7 @@ from muster_client.device.identity import Identity, read_identity, write_identit
 from muster_client.errors import DeviceExists, NoDevice, UnsafeKeyFile
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import verify_card
-from muster_protocol.ids import Serial
+from muster_protocol.ids import MAX_TIME_MS, Serial
 
 HUB_URL = "ws://127.0.0.1:7627"
 
@@ -68,12 +68,20 @@ def test_a_rotation_keeps_the_name_and_makes_a_chain(tmp_path: Path) -> None:
     assert len(read.rotations) == 2
 
 
-def test_a_key_that_its_chain_does_not_lead_to_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_its_chain_does_not_lead_to_is_refused_when_it_is_read(tmp_path: Path) -> None:
     first = Identity.fresh()
     rotated = first.rotated(Serial(1))
-    write_identity(tmp_path / KEY_FILE, Identity(first.key, first.secret, first.genesis, rotated.rotations))
     with pytest.raises(UnsafeKeyFile):
-        read_identity(tmp_path / KEY_FILE)
+        write_identity(tmp_path / KEY_FILE, Identity(first.key, first.secret, first.genesis, rotated.rotations))
+
+
+def test_a_key_file_that_does_not_open_never_replaces_the_one_before(tmp_path: Path) -> None:
+    first = Identity.fresh()
+    write_identity(tmp_path / KEY_FILE, first)
+    with pytest.raises(UnsafeKeyFile):
+        write_identity(tmp_path / KEY_FILE, first.rotated(Serial(MAX_TIME_MS + 1)))
+    assert read_identity(tmp_path / KEY_FILE).key.fingerprint == first.key.fingerprint
+    assert [file.name for file in tmp_path.iterdir()] == [KEY_FILE]
 
 
 def test_a_rotation_signs_live_statements_anew(laptop: Device, nas: Device) -> None:
