@@ -10,8 +10,10 @@ from muster_hub.store.cells import Value, unpack
 
 _TIME = re.compile(rb"1[6-9]\d{11}")
 _TIMES = (range(16 * 10**11, 20 * 10**11), range(16 * 10**14, 20 * 10**14))
-COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotated_ms"})
+COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotated_ms", b"rotated_ver"})
 """Fields of a device that count how often it was asked, not what came of it."""
+UNFINISHED = b"cuts:"
+"""Fields of a device that remember cuts of a node that died; the outbox makes those cuts."""
 UNREAD = re.compile(rb".*:(drained|sv:.*)")
 """Keys that hold such counters alone: how far outboxes are drained, and the minimum versions, made of `ver`."""
 
@@ -30,7 +32,9 @@ def _read(direct: Direct, name: bytes) -> object:
     kind = direct.ask(b"TYPE", name)
     if kind == b"hash":
         return {
-            _plain(field): _value(value) for field, value in _pairs(direct, b"HGETALL", name) if field not in COUNTERS
+            _plain(field): _value(value)
+            for field, value in _pairs(direct, b"HGETALL", name)
+            if field not in COUNTERS and not field.startswith(UNFINISHED)
         }
     if kind == b"zset":
         return {member: _value(score) for member, score in _pairs(direct, b"ZRANGE", name, b"0", b"-1", b"WITHSCORES")}
@@ -52,7 +56,7 @@ def _plain(text: bytes) -> bytes:
 def _value(value: bytes) -> object:
     try:
         return [_cell(cell) for cell in unpack(value)]
-    except ValueError:
+    except (ValueError, TypeError):  # a hash may look like a map whose key is a list
         return _plain(value)
 
 

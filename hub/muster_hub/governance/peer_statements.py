@@ -27,6 +27,7 @@ _PUT: dict[Kind, Script] = {
     Kind.GRANT: script("put_grant"),
     Kind.REVOCATION: variant("put_grant"),
 }
+_CUTS_MADE = script("cuts_made")
 
 
 class _PutOutcome(NamedTuple):
@@ -59,6 +60,9 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
     if put.why:
         sessions = [SessionId(session) for session in put.sessions]
         await cuts.apply(context, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
+        if sessions:
+            digest = statement_hash(kind, signed.body)
+            await change(context.store, _CUTS_MADE, [keys.device(caller.client)], body.peer, digest)
     check_verdict(put.verdict)
     await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted)
 

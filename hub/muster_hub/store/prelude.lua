@@ -95,6 +95,17 @@ local function add_cuts(outbox, client, sessions, ver, why, about)
   end
 end
 
+-- Keeps, until the script `cuts_made`, that the cuts of a statement are unfinished. `field` is of the device.
+local function begin_cuts(device, field, hash, ver)
+  redis.call('HSET', device, field, pack_row(UNFINISHED_CUTS, {hash = hash, ver = ver}))
+end
+
+-- Returns the ver of a statement's cuts while they are unfinished, else nil.
+local function unfinished_ver(device, field, hash)
+  local cuts = row_in(device, field)
+  return cuts and cuts[UNFINISHED_CUTS.hash] == hash and cuts[UNFINISHED_CUTS.ver] or nil
+end
+
 -- Returns the nodes that are told of a device's presence.
 local function watching_nodes(watchers)
   local watching, rows = {}, redis.call('HGETALL', watchers)

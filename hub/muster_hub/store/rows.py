@@ -114,6 +114,18 @@ class GrantRow(Row, frozen=True, array_like=True):
     signed: bytes
 
 
+class UnfinishedCutsRow(Row, frozen=True, array_like=True):
+    """A field of a device, under ``cuts:peers:`` or ``cuts:grants:`` and a peer: cuts of a statement, not yet all made.
+
+    ``hash`` is that of the newest statement about the peer in that key, ``ver`` that of its cuts.
+    """
+
+    TEXT: ClassVar = ()
+
+    hash: Hash
+    ver: int
+
+
 class MemberRow(Row, frozen=True, array_like=True):
     """One member in ``keys.roster``, under its client id. ``invite`` is empty for the creator."""
 

@@ -17,9 +17,10 @@ local _, client, shown, role, instance_row, instance, compat, card, card_serial,
   unpack(ARGV, 1, 11)
 local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 12, 60000, 32
 
-local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms =
+local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms,
+  rotated_ver, suspected_ms, suspected_ver =
   unpack(redis.call('HMGET', device, 'chain', 'ver', 'standing', 'conn', 'confirmed', 'issued', 'serial',
-    'card_serial', 'card_hash', 'rotated_ms'))
+    'card_serial', 'card_hash', 'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver'))
 chain, ver, standing = chain or '', tonumber(ver or 0), standing or ''
 local current = shown:sub(-FINGERPRINT_BYTES)
 
@@ -68,20 +69,28 @@ local number = math.max(tonumber(last_number or 0) + 1, now_ms)
 redis.call('HSET', instances, text(number), instance_row)
 redis.call('HSET', device, 'conn', text(number), 'fp', current, 'chain', shown, 'compat', compat)
 
--- What restricts: a rotation, and a suspected clone. A rotation is cut again for a minute, because its acknowledgement
--- may have been the only thing that was lost.
-local cuts = {}
+-- What restricts: a rotation, and a suspected clone. For a minute each is cut again under its ver, because the answer to
+-- the first connection may have got lost before the cuts were made. The outbox has them from the first time.
+local cuts, sessions = {}, nil
+local function cut(why, cut_ver)
+  sessions = sessions or indexed_sessions(session_index)
+  cuts[#cuts + 1] = why
+  cuts[#cuts + 1] = cut_ver
+end
 local function restrict(why)
   ver = ver + 1
-  cuts[#cuts + 1] = why
-  cuts[#cuts + 1] = ver
+  cut(why, ver)
+  add_cuts(outbox, client, sessions, ver, why, why == 'rotation' and current or '')
+end
+local function is_recent(at_ms)
+  return now_ms - tonumber(at_ms or 0) < RECUT_MS
 end
 if rotated then
-  redis.call('HSET', device, 'rotated_ms', text(now_ms))
   record('key_rotated', 'done', '')
-end
-if rotated or now_ms - tonumber(rotated_ms or 0) < RECUT_MS then
   restrict('rotation')
+  redis.call('HSET', device, 'rotated_ms', text(now_ms), 'rotated_ver', text(ver))
+elseif is_recent(rotated_ms) then
+  cut('rotation', tonumber(rotated_ver))
 end
 
 local issued = 0
@@ -92,8 +101,11 @@ if role == 'agent' then
     if standing == '' then
       standing = 'clone_suspected'
       record('clone_suspected', 'done', 'clone_suspected')
+      restrict('clone_suspected')
+      redis.call('HSET', device, 'suspected_ms', text(now_ms), 'suspected_ver', text(ver))
+    elseif is_recent(suspected_ms) then
+      cut('clone_suspected', tonumber(suspected_ver))
     end
-    restrict('clone_suspected')
   elseif presented > last_issued and chain ~= '' then
     record('hub_restored', 'done', 'hub_restored')
   end
@@ -101,14 +113,6 @@ if role == 'agent' then
   redis.call('HSET', device, 'issued', text(issued), 'confirmed', text(math.max(confirmed, presented)))
 end
 redis.call('HSET', device, 'ver', text(ver), 'standing', standing)
-
-local sessions = {}
-if #cuts > 0 then
-  sessions = indexed_sessions(session_index)
-  for i = 1, #cuts, 2 do
-    add_cuts(outbox, client, sessions, cuts[i + 1], cuts[i], cuts[i] == 'rotation' and current or '')
-  end
-end
 
 -- A device that trusts no device is kept for a day, and its card not at all.
 if redis.call('HLEN', peers) > 0 then
@@ -125,5 +129,5 @@ else
     redis.call('PEXPIRE', key, DAY_MS)
   end
 end
-return {'connected', number, issued, standing, tonumber(newest_serial or 0), superseded, sessions,
+return {'connected', number, issued, standing, tonumber(newest_serial or 0), superseded, sessions or {},
   watching_nodes(watchers), cuts}

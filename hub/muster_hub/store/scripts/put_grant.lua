@@ -8,7 +8,7 @@
 -- Returns: {verdict, ver, why of the cut or "", {indexed session, ...}, 1 if it trusts the peer else 0}; the verdict is
 --   "taken", "known", "older" or "mismatch".
 -- Errors: superseded (the connection is not current), too_many_peers (MAX_PEERS have a grant).
--- Again: "known", with what is to be cut once more.
+-- Again: "known". While its cuts are unfinished they are returned once more, under the ver that they have.
 local device, instances, peers, grants, uses, session_index, outbox = unpack(KEYS)
 local _, client, connection, peer, kind, serial, hash, row, grant_id = unpack(ARGV)
 serial = tonumber(serial)
@@ -25,7 +25,7 @@ if held then
   verdict, wins = compare(serial, hash, held[GRANT.serial], held[GRANT.hash])
 end
 
-local why = verdict == 'known' and kind or ''
+local why = ''
 if wins then
   add_entry(outbox, 'record', device_record(kind, client, peer, 'done', '', hash))
   redis.call('HSET', grants, peer, row)
@@ -46,6 +46,13 @@ if why ~= '' then
   ver = redis.call('HINCRBY', device, 'ver', 1)
   sessions = indexed_sessions(session_index)
   add_cuts(outbox, client, sessions, ver, why, peer)
+  if wins and #sessions > 0 then
+    begin_cuts(device, 'cuts:grants:' .. peer, hash, ver)
+  end
+elseif verdict == 'known' and unfinished_ver(device, 'cuts:grants:' .. peer, hash) then
+  -- The first answer may have got lost before the cuts were made: they are made again, and the outbox has them already.
+  why, ver = kind, unfinished_ver(device, 'cuts:grants:' .. peer, hash)
+  sessions = indexed_sessions(session_index)
 end
 local about = row_in(peers, peer)
 return {verdict, ver, why, sessions, about and about[PEER.kind] == 'trust' and 1 or 0}

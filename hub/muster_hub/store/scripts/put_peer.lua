@@ -9,7 +9,7 @@
 -- Returns: {verdict, ver, why of the cut or "", {indexed session, ...}, 1 if it trusted or trusts the peer else 0}; the
 --   verdict is "taken", "known", "older" or "mismatch".
 -- Errors: superseded (the connection is not current), too_many_peers (MAX_PEERS have a statement).
--- Again: "known", with what is to be cut once more.
+-- Again: "known". While its cuts are unfinished they are returned once more, under the ver that they have.
 local device, instances, peers, grants, uses, session_index, outbox = unpack(KEYS)
 local _, client, connection, peer, kind, serial, hash, pin, row, grant_row, card, card_serial, card_hash = unpack(ARGV)
 serial = tonumber(serial)
@@ -60,14 +60,17 @@ if kind == 'untrust' then
   end
 end
 
--- A repeat may stand for a first answer that got lost before the cuts were made.
-if verdict == 'known' then
-  why = kind == 'untrust' and 'untrust' or 'grant'
-end
 local ver, sessions = tonumber(redis.call('HGET', device, 'ver') or 0), {}
 if why ~= '' then
   ver = redis.call('HINCRBY', device, 'ver', 1)
   sessions = indexed_sessions(session_index)
   add_cuts(outbox, client, sessions, ver, why, peer)
+  if wins and #sessions > 0 then
+    begin_cuts(device, 'cuts:peers:' .. peer, hash, ver)
+  end
+elseif verdict == 'known' and unfinished_ver(device, 'cuts:peers:' .. peer, hash) then
+  -- The first answer may have got lost before the cuts were made: they are made again, and the outbox has them already.
+  why, ver = kind, unfinished_ver(device, 'cuts:peers:' .. peer, hash)
+  sessions = indexed_sessions(session_index)
 end
 return {verdict, ver, why, sessions, (trusted or kind == 'trust') and 1 or 0}
