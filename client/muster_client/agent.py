@@ -244,7 +244,7 @@ class Agent:
         return (await self._link.ask(Who(id=0, clients=tuple(peers)), PresenceReply)).devices
 
     async def watch(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:
-        """As ``who``, and ``events`` reports changes from now on; replaces the peers watched before."""
+        """Return the presence of peers, and report changes in ``events``; replaces the peers watched before."""
         reply = await self._link.ask(Watch(id=0, clients=tuple(peers)), PresenceReply)
         self._watched = tuple(peers)
         return reply.devices

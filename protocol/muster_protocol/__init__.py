@@ -1,1 +1,1 @@
-"""What is said on Muster's wire, and how it is proven: pure, without I/O, clock or randomness of its own."""
+"""Muster's wire protocol: messages, statements and checks: pure, without I/O, clock or randomness of its own."""

@@ -12,7 +12,6 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Body
 
 MAX_PROFILES = 16
-MAX_PROFILE_CHARS = 64
 MAX_GRANT_MS = 366 * 24 * 3600 * 1000
 """The longest that a grant may last: one year."""
 

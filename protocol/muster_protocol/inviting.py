@@ -50,7 +50,7 @@ class Inviting:
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
     _pending: Pending | None = None
-    # What members of the pending epoch said of it: the hub's reply to ``admit`` may come behind.
+    # What members of the pending epoch said of it: the hub's reply to ``admit`` may arrive later.
     _early: dict[ClientId, Signed] = field(default_factory=dict)
 
     @property
@@ -312,7 +312,7 @@ class Inviting:
             return
         self._out.pop(client, None)
         self._live[client] = replace(live, admission_hash=pending.admissions[client], epoch_hash=pending.epoch.hash)
-        # What it said in an earlier membership counts no more.
+        # Statements from an earlier membership no longer count.
         self._members[client] = CallMember(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
         self._targets[client] = CallTarget(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
 

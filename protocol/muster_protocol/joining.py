@@ -234,7 +234,7 @@ class Joining:
         raise Refused(Reason.CANNOT_OPEN)
 
     def joined_statement(self, fresh: ReceiveKey, now: TimeMs) -> Signed:
-        """Say to all members that this one holds the epoch's key, with the receive key for the next epoch.
+        """Announce to all members that this device holds the epoch's key, with the receive key for the next epoch.
 
         That is ``fresh``, unless the one on offer was not used yet. Raises ``Refused(not_a_member)`` where the epoch's
         key is not here: before the admission, and after ``on_skipped``.

@@ -8,6 +8,7 @@ import structlog
 
 from muster_hub.connections.request_rate import Allowances, cost
 from muster_hub.context import NodeContext
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
@@ -28,17 +29,17 @@ _log = structlog.get_logger(__name__)
 class Dispatch:
     """The use cases by the request that they serve."""
 
-    __slots__ = ("_allowances", "_context", "_last_known", "_use_cases")
+    __slots__ = ("_allowances", "_context", "_use_cases", "_watches")
 
     def __init__(
         self,
         context: NodeContext,
         use_cases: Mapping[type[Request], UseCase],
         allowances: Allowances,
-        last_known: Callable[[Caller, Who], Reply],
+        watches: PresenceWatches,
     ) -> None:
         self._context = context
-        self._last_known = last_known
+        self._watches = watches
         self._use_cases = use_cases
         self._allowances = allowances
 
@@ -61,7 +62,7 @@ class Dispatch:
             request = self._read(data)
         except Refused as refused:
             return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
-        return self._last_known(caller, request) if isinstance(request, Who) else self._without_store(data)
+        return self._watches.last_known(caller, request) if isinstance(request, Who) else self._without_store(data)
 
     def _without_store(self, data: bytes) -> Reply:
         return Error(re=_number(data), reason=Reason.STORE_UNAVAILABLE, retry_after_ms=STORE_RETRY_AFTER_MS)

@@ -15,6 +15,11 @@ class BusLink:
         """Use this bus from now on."""
         self._bus = bus
 
+    @property
+    def unsubscribed(self) -> bool:
+        """Whether messages of other nodes may be missed now."""
+        return self._bus is None or self._bus.unsubscribed
+
     def publish(self, node: str, payload: bytes) -> None:
         """Send a message to a node, without waiting; the message may be lost, and is while the bus is not open.
 

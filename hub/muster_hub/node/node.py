@@ -102,7 +102,7 @@ class Node:
             settings=settings,
             key=key.signing,
         )
-        self._resync = Resync(self.context, lambda: self._bus.unsubscribed)
+        self._resync = Resync(self.context, self._bus_link)
         self._key = key
         self._services: Services
         self.readiness: Readiness
@@ -177,7 +177,7 @@ class Node:
         return Services(
             context=self.context,
             handshakes=Handshakes(self.context, self._key, self._departures, accepted),
-            dispatch=Dispatch(self.context, use_cases(watches), rate, watches.last_known),
+            dispatch=Dispatch(self.context, use_cases(watches), rate, watches),
             departures=self._departures,
             watches=watches,
             tasks=self._tasks,

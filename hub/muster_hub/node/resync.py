@@ -6,12 +6,13 @@ again. All of that only reads.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
+from muster_hub.node.bus_link import BusLink
 from muster_hub.routing.services import LocalConnection
 from muster_hub.sessions.updates import update
 from muster_hub.sessions.views import read_session_index
@@ -31,11 +32,11 @@ _log = structlog.get_logger(__name__)
 class Resync:
     """Resynchronizes the agents of one node when its bus works again, and periodically while it does not."""
 
-    __slots__ = ("_context", "_due", "_unsubscribed")
+    __slots__ = ("_bus", "_context", "_due")
 
-    def __init__(self, context: NodeContext, unsubscribed: Callable[[], bool]) -> None:
+    def __init__(self, context: NodeContext, bus: BusLink) -> None:
         self._context = context
-        self._unsubscribed = unsubscribed
+        self._bus = bus
         self._due = asyncio.Event()
 
     def recovered(self) -> None:
@@ -49,7 +50,7 @@ class Resync:
                 async with asyncio.timeout(PASS_EVERY_S):
                     await self._due.wait()
             except TimeoutError:
-                if not self._unsubscribed():
+                if not self._bus.unsubscribed:
                     continue
             self._due.clear()
             if self._context.nodes.acting():

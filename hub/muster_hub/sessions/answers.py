@@ -6,7 +6,7 @@ from muster_hub.delivery import inbox
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.state import read_state
-from muster_hub.sessions.updates import tell_out
+from muster_hub.sessions.updates import push_member_out
 from muster_hub.store import keys
 from muster_hub.store.cells import text
 from muster_hub.store.scripts import script
@@ -39,7 +39,7 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
     if word == "out":
         state = await read_state(context, answer.session)
         members = {} if state is None else state.members
-        await tell_out(context, answer.session, caller.client, Reason.CANNOT_OPEN, members)
+        await push_member_out(context, answer.session, caller.client, Reason.CANNOT_OPEN, members)
     return Ok(re=request.id)
 
 

@@ -13,7 +13,7 @@ from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.sessions.state import read_members
-from muster_hub.sessions.updates import tell_out
+from muster_hub.sessions.updates import push_member_out
 from muster_hub.store import keys
 from muster_hub.store.cells import items, pairs, text
 from muster_hub.store.scripts import script
@@ -75,4 +75,4 @@ async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> Non
     out, rows = items(await change(context.store, _CUT, touched, session, *restriction, row))
     members = read_members(rows)
     for client, reason in pairs(out):
-        await tell_out(context, session, ClientId(text(client)), Reason(text(reason)), members)
+        await push_member_out(context, session, ClientId(text(client)), Reason(text(reason)), members)

@@ -21,7 +21,7 @@ from muster_hub.sessions.facts import DeviceFacts
 from muster_hub.sessions.holds import HOLD_MS, HeldFor, HoldRequest, hold, settle
 from muster_hub.sessions.join_decision import parties_of, rejected
 from muster_hub.sessions.state import SessionState, read_state
-from muster_hub.sessions.updates import tell_out
+from muster_hub.sessions.updates import push_member_out
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Admit, Admitted, EpochPush
@@ -108,7 +108,7 @@ class _Join(Struct, frozen=True):
             tell(context, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
             for client, sealed in proposal.sealed.items()
         ]
-        outs = [tell_out(context, session, client, None, self.state.members) for client in proposal.dropped]
+        outs = [push_member_out(context, session, client, None, self.state.members) for client in proposal.dropped]
         await together(*waits, *pushes, *outs)
 
 

@@ -6,7 +6,7 @@ from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.state import read_members, state_for_member
-from muster_hub.sessions.updates import tell_out, update
+from muster_hub.sessions.updates import push_member_out, update
 from muster_hub.store import keys
 from muster_hub.store.cells import items
 from muster_hub.store.scripts import script
@@ -98,7 +98,7 @@ async def remove_unjoined(context: NodeContext, session: SessionId, client: Clie
         return  # the session has expired, and the deadline with it
     removed, roster = items(reply)
     if removed:
-        await tell_out(context, session, client, reason, read_members(roster))
+        await push_member_out(context, session, client, reason, read_members(roster))
 
 
 async def resume_session(context: NodeContext, caller: Caller, request: ResumeSession) -> Ok:

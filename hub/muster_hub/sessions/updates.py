@@ -10,7 +10,7 @@ from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
 
 
-async def tell_out(
+async def push_member_out(
     context: NodeContext,
     session: SessionId,
     client: ClientId,

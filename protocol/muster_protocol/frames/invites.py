@@ -44,7 +44,7 @@ class SendInvites(Request, frozen=True, kw_only=True, tag="invite.send"):
 
 
 class InviteResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What became of one invite; ``reason`` None is: delivered to the device's agent."""
+    """The result of one invite; ``reason`` None: it waits for the device to the device's agent."""
 
     client: ClientId
     reason: Reason | None

@@ -44,7 +44,7 @@ class CreateSession(Request, frozen=True, kw_only=True, tag="session.create"):
 
 
 class SendJoined(Request, frozen=True, kw_only=True, tag="joined.send"):
-    """Say to all members that this one is in the epoch. Reply: ``ok``."""
+    """Announce to all members that this device is in the epoch. Reply: ``ok``."""
 
     joined: Signed
 

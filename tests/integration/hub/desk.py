@@ -208,7 +208,7 @@ class Desk:
             key=SigningKey.from_secret(os.urandom(32)),
         )
         watches = PresenceWatches()
-        self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED), watches.last_known)
+        self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED), watches)
 
     async def seat(self, device: Device, role: Role = Role.AGENT) -> DeskSeat:
         """Connect a device; its agent's older seat is superseded, as the store says."""

@@ -94,7 +94,7 @@ def list_grants(context: typer.Context, *, as_json: Json = False) -> None:
 
 @commands.command(epilog=examples("muster grant renew nas --for 30d"))
 def renew(context: typer.Context, peer: PeerName, *, lasts_ms: Lasts = None, as_json: Json = False) -> None:
-    """Give the last grant again, with new time from now on."""
+    """Renew the last grant, with new time from now on."""
     lasts = _checked(lasts_ms)
     found = invocation(context)
     with found.device() as device:

@@ -6,7 +6,7 @@
 --   stands in the outbox.
 -- Returns: 'done' when the invite ended by this call; else how it had ended: 'cancelled', 'seated', or another word.
 -- Errors: not_a_member (the caller did not create the session), mismatch (that client has no such invite).
--- Again: the invite is found cancelled, and nobody is told of it twice.
+-- Again: the invite is found cancelled, and no device is notified twice.
 -- Memory full: runs, an invite can always be withdrawn.
 local session, invite_outcomes, outbox = unpack(KEYS)
 local _, sid, creator, creator_fp, client, invite, told = unpack(ARGV)

@@ -94,7 +94,7 @@ async def context(caller: Caller) -> NodeContext:
 def serving(context: NodeContext, use_case: UseCase, rate: Rate | None = None) -> Dispatch:
     """Return a dispatch that serves ``ListSessions`` alone."""
     table: dict[type[Request], UseCase] = {ListSessions: use_case, Who: use_case}
-    return Dispatch(context, table, Allowances(rate or Rate(per_s=1, burst=100)), PresenceWatches().last_known)
+    return Dispatch(context, table, Allowances(rate or Rate(per_s=1, burst=100)), PresenceWatches())
 
 
 def raising(error: Exception) -> UseCase:
