@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry
-from muster_protocol.exchange import Invite
-from muster_protocol.ids import Fingerprint, GrantId, InviteId, Signature, TimeMs
+from muster_protocol.exchange import Invite, hash_of
+from muster_protocol.ids import Fingerprint, GrantId, Hash, InviteId, Signature, TimeMs
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
@@ -30,6 +31,11 @@ class Remembered:
     received_ms: TimeMs
     expires_ms: TimeMs
     outcome: str | None
+
+    @property
+    def hash(self) -> Hash:
+        """The invite's hash: only the same bytes are the same invite."""
+        return hash_of(Kind.INVITE, self.signed)
 
     @property
     def refused(self) -> Reason | None:
@@ -111,6 +117,14 @@ class Invites:
         """Store the outcome of a waiting invite, and return False if it already has one."""
         query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome IS NULL"
         return self._db.execute(query, (outcome, invite)).rowcount == 1
+
+    def end(self, invite: InviteId, reason: Reason) -> bool:
+        """End an invite for good, an accepted one too, and return whether it waited for the person until now."""
+        with transaction(self._db):
+            waited = self.settle(invite, reason)
+            query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome = ?"
+            self._db.execute(query, (reason, invite, ACCEPTED))
+        return waited
 
     def spend(self, grant: GrantId, invite: InviteId) -> bool:
         """Spend a one-time grant on an invite, durably, and return False if it was spent before."""

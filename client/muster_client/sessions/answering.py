@@ -60,11 +60,16 @@ class Answering:
         if received is None:
             return
         invite = received.invite
+        remembered = self._context.device.invites.get(invite.invite)
+        if remembered is not None and remembered.hash != received.hash:
+            # A yes to one invite is no yes to other bytes under its id.
+            _log.info("invite_ignored", peer=invite.sender[:8], reason=Reason.REPLAYED)
+            return
         given = self._joinings.get(invite.invite)
         if given is not None and given.answer is not None:
             await self._send(invite.invite, given.answer)
             return
-        await self._decide(signed, received)
+        await self._decide(signed, received, remembered)
 
     async def _verify(self, signed: Signed) -> Received | None:
         device = self._context.device
@@ -82,9 +87,8 @@ class Answering:
             _log.info("invite_ignored", reason=refused.reason)
             return None
 
-    async def _decide(self, signed: Signed, received: Received) -> None:
+    async def _decide(self, signed: Signed, received: Received, remembered: Remembered | None) -> None:
         invite = received.invite
-        remembered = self._context.device.invites.get(invite.invite)
         if remembered is not None and remembered.refused is not None:
             await self._answer(received, signed, remembered.refused)
         elif invite.purpose is Purpose.AUTO:
@@ -187,11 +191,11 @@ class Answering:
             await self._answer(received, remembered.signed, reason)
 
     def on_ended(self, invite: InviteId, reason: Reason) -> None:
-        """Forget an invite that is over, by the hub's word."""
+        """End an invite that is over, by the hub's word: an answer to it opens nothing any more."""
         self._joinings.pop(invite, None)
         self._unsent.pop(invite, None)
         remembered = self._context.device.invites.get(invite)
-        if remembered is not None and self._context.device.invites.settle(invite, reason):
+        if remembered is not None and self._context.device.invites.end(invite, reason):
             entry = remembered.entry
             self._context.tell(InviteEnded(id=entry.id, creator=entry.creator, reason=reason))
 

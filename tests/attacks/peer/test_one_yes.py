@@ -1,0 +1,67 @@
+"""A trusted peer without a grant that wants more from one yes than its person gave.
+
+The peer is the product's own agent, with an invite id that the attacker chose.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from tests.integration.client.conftest import befriend, open_agent, until
+
+from muster_client import Device, SessionRequest
+from muster_client.device.invites import ACCEPTED
+from muster_client.events import InviteAnswered, Invited
+from muster_client.sessions import calls
+from muster_hub.node.node import Node
+from muster_protocol.cards import Mode
+from muster_protocol.frames import CancelInvite, Ok, Purpose
+from muster_protocol.ids import InviteId
+from muster_protocol.inviting import Inviting
+from muster_protocol.reasons import Reason
+
+__all__ = ["open_agent"]
+
+CHOSEN = InviteId(b"chosen by a peer")
+
+
+@pytest.fixture
+def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_one_yes_is_good_for_one_invite_only(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    peer, victim = devices("peer"), devices("victim")
+    befriend(peer, victim, granted=False)
+    attacker, agent = await open_agent(peer), await open_agent(victim)
+    events, answers = agent.events(), agent.events()
+    monkeypatch.setattr(calls, "os", SimpleNamespace(urandom=lambda _: CHOSEN))
+    # The peer keeps the yes, and admits nobody by it.
+    with monkeypatch.context() as waiting:
+        waiting.setattr(Inviting, "admit", lambda *_: None)
+        first = await attacker.start_session(SessionRequest((victim.client,), purpose=Purpose.ASK))
+        await agent.accept((await until(events, Invited)).invite.id)
+        await until(events, InviteAnswered, reason=None)
+    assert victim.invites.get(CHOSEN).outcome == ACCEPTED
+    cancel = CancelInvite(id=0, session=first.id, client=victim.client, invite=CHOSEN)
+    await attacker._context.link.ask(cancel, Ok)
+    await attacker.start_session(SessionRequest((victim.client,), mode=mode, profile="more", purpose=Purpose.ASK))
+    # Pushes are handled in order: once this invite is shown, the one before was handled.
+    monkeypatch.setattr(calls, "os", os)
+    third = await attacker.start_session(SessionRequest((victim.client,), purpose=Purpose.ASK))
+    shown = (await until(events, Invited)).invite
+    assert shown.session == third.id
+    assert [entry.session for entry in agent.inbox()] == [third.id]
+    assert agent.sessions() == ()
+    assert victim.invites.get(CHOSEN).outcome == Reason.CANCELLED
+    answered = await until(answers, InviteAnswered)
+    assert answered.session == first.id
+    await agent.decline(shown.id)
+    assert (await until(answers, InviteAnswered)).session == third.id
