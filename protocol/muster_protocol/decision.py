@@ -6,31 +6,13 @@ unchecked: the other side checks it, and the strictest wins.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from msgspec import Struct
 
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.frames import Check, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.reasons import Reason
-
-
-class Check(StrEnum):
-    """The checks in their order. A call that fails at one learns nothing of those behind it."""
-
-    REQUEST = "request"
-    CREATOR_STANDING = "creator_standing"
-    TRUST = "trust"
-    KEYS = "keys"
-    MESH = "mesh"
-    TARGET_STANDING = "target_standing"
-    CREATOR_GRANT = "creator_grant"
-    TARGET_GRANT = "target_grant"
-    PROTOCOL = "protocol"
-    APP = "app"
-    MODE = "mode"
-    PRESENCE = "presence"
 
 
 class GrantFacts(Struct, frozen=True):

@@ -8,9 +8,8 @@ from tests.vectors.checks.statements import BODIES
 
 from muster_protocol.closes import CloseCode, is_stop
 from muster_protocol.connect import Hello
-from muster_protocol.decision import Check
 from muster_protocol.exchange import Exchange
-from muster_protocol.frames import FRAMES, Request
+from muster_protocol.frames import FRAMES, Check, Request
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Sayer
 from muster_protocol.signed import Body

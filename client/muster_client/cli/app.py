@@ -13,6 +13,7 @@ from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
 from muster_client.cli.plugins import MountedCommands
 from muster_client.cli.start import command as start
 from muster_client.errors import DeviceError
+from muster_client.visible import visible
 
 DISTRIBUTION = "musterhub"
 
@@ -74,7 +75,7 @@ def _point_to_the_start(found: Invocation) -> None:
         with found.device():
             return
     except DeviceError as error:
-        typer.echo(f"\nThis machine: {error}. Next: muster init", err=True)
+        typer.echo(f"\nThis machine: {visible(str(error))}. Next: muster init", err=True)
 
 
 session_app = typer.Typer(

@@ -1,5 +1,6 @@
 """The four messages of a join as the hub carries them, and the dry run (SPEC.md sections 6 and 7)."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -22,10 +23,27 @@ class Why(Request, frozen=True, kw_only=True, tag="why"):
     purpose: Purpose
 
 
+class Check(StrEnum):
+    """The checks of the decision, in their order. A call that fails at one learns nothing of those behind it."""
+
+    REQUEST = "request"
+    CREATOR_STANDING = "creator_standing"
+    TRUST = "trust"
+    KEYS = "keys"
+    MESH = "mesh"
+    TARGET_STANDING = "target_standing"
+    CREATOR_GRANT = "creator_grant"
+    TARGET_GRANT = "target_grant"
+    PROTOCOL = "protocol"
+    APP = "app"
+    MODE = "mode"
+    PRESENCE = "presence"
+
+
 class TraceStep(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One check of the decision: its name, and whether it passed (None: not checked)."""
 
-    check: str
+    check: Check
     passed: bool | None
 
 

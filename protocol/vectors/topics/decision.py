@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 
-from muster_protocol.decision import Check
+from muster_protocol.frames import Check
 from muster_protocol.reasons import Reason
 from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, NOW, STRANGER, Device
 from vectors.topics.forms import Json, Vector, accepted

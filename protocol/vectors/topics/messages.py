@@ -161,7 +161,7 @@ def _sessions(told: story.Story) -> list[Frame]:
 
 
 def _invites(told: story.Story) -> list[Frame]:
-    checks = {"request": True, "trust": False, "keys": None}
+    checks = {frames.Check.REQUEST: True, frames.Check.TRUST: False, frames.Check.KEYS: None}
     steps = tuple(frames.TraceStep(check, passed) for check, passed in checks.items())
     result = frames.InviteResult(NAS.client, Reason.OFFLINE)
     return [

@@ -20,6 +20,7 @@ MODULES = (
     "muster_client.control",
     "muster_client.doctor",
     "muster_client.service_unit",
+    "muster_client.visible",
 )
 PROGRAMS = (*(ROOT / "client/muster_client/cli").rglob("*.py"), *(ROOT / "client/examples").rglob("*.py"))
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import msgpack
 from msgspec.structs import replace
 
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.decision import Call, Check, Compatibility, Decision, GrantFacts, Party, decide
-from muster_protocol.frames import Purpose, SessionKind
+from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
+from muster_protocol.errors import Refused
+from muster_protocol.frames import Check, DecisionReply, Purpose, SessionKind, TraceStep, decode_frame
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.reasons import Reason
 
@@ -195,3 +197,13 @@ def test_a_revoked_grant_is_revoked_whatever_else_is_wrong_with_it() -> None:
     facts = _facts()
     _granting(TARGET, CREATOR, revoked=True, used=True, expires_at=TimeMs(0), mode=Mode.JOIN, peer_key=OLD_KEY)(facts)
     assert decide(CALL, facts, NOW).reason is Reason.GRANT_REVOKED
+
+
+def test_a_trace_names_only_the_checks_of_the_table() -> None:
+    fields = {"t": "decision", "re": 1, "reason": None}
+    reply = decode_frame(msgpack.encode(fields | {"trace": [["trust", True]]}))
+    assert isinstance(reply, DecisionReply)
+    assert reply.trace == (TraceStep(Check.TRUST, passed=True),)
+    with pytest.raises(Refused) as caught:
+        decode_frame(msgpack.encode(fields | {"trace": [["trust\x1b[2J", True]]}))
+    assert caught.value.reason is Reason.MALFORMED

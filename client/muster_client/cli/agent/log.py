@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import MutableMapping
 from functools import singledispatchmethod
 from typing import Any
 
@@ -13,6 +14,7 @@ from muster_client import Device, events
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.failures import for_people
 from muster_client.cli.output.nicknames import Nicknames, short
+from muster_client.visible import visible
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import REASONS, Reason
@@ -43,7 +45,7 @@ class AgentLog:
             return
         said = self._say(event)
         if said:
-            self._output.line(f"{self._output.quiet(time.strftime('%H:%M:%S'))}  {said}")
+            self._output.line(self._output.quiet(time.strftime("%H:%M:%S")), "  ", said)
 
     def program_ended(self, session: str, code: int) -> None:
         """Write that the program of ``--on-session`` ended."""
@@ -136,16 +138,22 @@ class AgentLog:
 def configure_logs(*, as_json: bool) -> None:
     """Send the library's own log records with the agent's: JSON lines to stdout, or only warnings to the terminal."""
     level = logging.INFO if as_json else logging.WARNING
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    # JSON is written in ASCII, with every other character as its escape.
+    renderers = [structlog.processors.JSONRenderer()] if as_json else [_visible_fields, structlog.dev.ConsoleRenderer()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout if as_json else sys.stderr),
     )
+
+
+def _visible_fields(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Return a record whose texts a terminal can show (``visible``)."""
+    return {name: visible(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _record(event: events.Event) -> tuple[str, dict[str, Any]]:

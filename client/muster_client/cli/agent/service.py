@@ -49,7 +49,7 @@ def install(
     with found.device() as device:
         service = _service(device.path, on_session, accept)
     if show:
-        output.show(_document(service, installed=False, failed=()), lambda: output.line(service.text.rstrip("\n")))
+        output.show(_document(service, installed=False, failed=()), lambda: output.drawing(service.text.rstrip("\n")))
         return
     _no_other_agent(found, service)
     _write(service)

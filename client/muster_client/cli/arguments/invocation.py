@@ -12,6 +12,7 @@ import typer
 from muster_client import ControlClient, Device
 from muster_client.cli.output.failures import Failure, Word
 from muster_client.paths import default_path
+from muster_client.visible import visible
 
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document (fields: client/README.md).")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")]
@@ -57,7 +58,7 @@ def confirm(question: str, *, otherwise: str) -> None:
     """
     if not can_ask():
         raise Failure(Word.NO_TERMINAL, f"This question needs a terminal: {question}", otherwise)
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{visible(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise Failure(Word.NOT_CONFIRMED, "Cancelled. Nothing was changed.", "Run it again and answer y.")

@@ -47,7 +47,7 @@ async def _examine(path: Path, output: Output) -> list[Finding]:
 def _show(one: Finding, output: Output) -> None:
     state = one.state.value.ljust(4)
     said = output.quiet(state) if one.state is Health.OK else output.strong(state)
-    output.line(f"{said}  {one.check.ljust(_CHECK_COLUMN)}  {one.sentence}")
+    output.line(said, f"  {one.check.ljust(_CHECK_COLUMN)}  {one.sentence}")
     if one.next_step is not None:
         output.line(f"      {'next:'.ljust(_CHECK_COLUMN)}  {one.next_step}")
 

@@ -88,5 +88,6 @@ def _compare(device: Device, shown: Fingerprint, output: Output) -> None:
     if device.pinned_hub is not None:
         output.note(f"This device pinned another key before: {' '.join(words(device.pinned_hub))}")
     output.note(f"{device.hub_url} has these words now; its operator sees the same ones where the hub runs:")
-    output.note(f"\n    {' '.join(words(shown))}\n")
+    for line in ("", f"    {' '.join(words(shown))}", ""):
+        output.note(line)
     confirm("Do these words match the ones that its operator reads out?", otherwise="In a script, pass --fingerprint.")

@@ -9,7 +9,7 @@ from muster_client import Device
 from muster_client.cli.arguments.id_text import id_text
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
-from muster_client.cli.output.display import Output
+from muster_client.cli.output.display import Output, Styled
 from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_protocol.words import words
@@ -40,7 +40,7 @@ def show(
         output.show(id_document(device), lambda: show_id(device, output))
         if qr and not as_json:
             output.line()
-            output.line(qr_code(id_text(device.client, device.fingerprint)))
+            output.drawing(qr_code(id_text(device.client, device.fingerprint)))
 
 
 @commands.command(name="confirm", epilog=examples("muster id confirm", "muster id confirm --yes"))
@@ -76,7 +76,7 @@ def id_document(device: Device) -> IdDocument:
 
 def show_id(device: Device, output: Output) -> None:
     """Write this device's identity for people."""
-    pairs = [
+    pairs: list[tuple[str, str | Styled]] = [
         ("id text", output.strong(id_text(device.client, device.fingerprint))),
         ("words", output.strong(" ".join(device.words))),
         ("hub", device.hub_url),

@@ -55,7 +55,5 @@ def _welcome(device: Device, output: Output) -> None:
     output.line()
     show_id(device, output)
     output.line()
-    output.line(
-        "next:  On the other device, run `muster trust add NICKNAME ID-TEXT` with the id text above.\n"
-        "       On this device, run it with the other device's id text."
-    )
+    output.line("next:  On the other device, run `muster trust add NICKNAME ID-TEXT` with the id text above.")
+    output.line("       On this device, run it with the other device's id text.")

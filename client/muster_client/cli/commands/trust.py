@@ -141,7 +141,8 @@ def _compare(nickname: str, client: ClientId, key: Fingerprint, device: Device, 
             f"You know this device as {before.name}, with another key. Make sure that its key was changed on purpose."
         )
     output.note(f"`muster id` on {nickname} should show these words:")
-    output.note(f"\n    {' '.join(words(key))}\n")
+    for line in ("", f"    {' '.join(words(key))}", ""):
+        output.note(line)
     try:
         confirm(QUESTION, otherwise="In a script, pass --fingerprint with one from a safe source.")
     except Failure as failure:

@@ -17,8 +17,8 @@ from muster_client.cli.output.help_pages import Group, examples
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.cli.output.report_failure import tell
 from muster_protocol.cards import Mode
-from muster_protocol.decision import Check, Decision
-from muster_protocol.frames import DecisionReply, Purpose
+from muster_protocol.decision import Decision
+from muster_protocol.frames import Check, DecisionReply, Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason, Sayer
 
@@ -147,10 +147,9 @@ def _failure(verdict: WhyVerdict, question: Question, device: Device) -> Failure
 
 
 def _checks(verdict: WhyVerdict) -> list[CheckFields]:
-    own = {} if verdict.device is None else {step.check.value: step.passed for step in verdict.device.trace}
+    own = {} if verdict.device is None else {step.check: step.passed for step in verdict.device.trace}
     hub = {} if verdict.hub is None else {step.check: step.passed for step in verdict.hub.trace}
-    listed = dict.fromkeys([*(check.value for check in Check), *hub])
-    return [CheckFields(check=check, device=own.get(check), hub=hub.get(check)) for check in listed]
+    return [CheckFields(check=check.value, device=own.get(check), hub=hub.get(check)) for check in Check]
 
 
 def _document(question: Question, verdict: WhyVerdict, failure: Failure | None) -> WhyDocument:

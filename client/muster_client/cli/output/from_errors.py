@@ -14,6 +14,7 @@ from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.output.nicknames import short
 from muster_client.doctor import NEXT_STEPS, as_sentence, cut
+from muster_client.visible import visible
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
@@ -220,7 +221,7 @@ def from_unexpected(error: Exception) -> Failure:
     """Write the traceback of ``error`` to a file that only this user can read; return a failure that names it."""
     text = "".join(traceback.format_exception(error))
     if os.environ.get(DEBUG_VARIABLE):
-        sys.stderr.write(text)
+        sys.stderr.write("".join(f"{visible(line)}\n" for line in text.splitlines()))
     place = _keep(text)
     found = f"its traceback is in {place}" if place else f"set {DEBUG_VARIABLE}=1 to see its traceback"
     return Failure(

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.failures import Failure
+from muster_client.visible import visible
 
 _RED, _DIM, _PLAIN = "\x1b[31m", "\x1b[2m", "\x1b[0m"
 
@@ -31,8 +32,9 @@ def tell(failure: Failure, *, as_json: bool) -> int:
     if as_json:
         Output(as_json=True).document(describe(failure))
     red, dim, plain = (_RED, _DIM, _PLAIN) if _styled() else ("", "", "")
-    sys.stderr.write(f"{red}error:{plain} {failure.sentence} {dim}({failure.said_by} says: {failure.word}){plain}\n")
-    sys.stderr.write(f"next:  {failure.next_step}\n")
+    who = visible(f"({failure.said_by} says: {failure.word})")
+    sys.stderr.write(f"{red}error:{plain} {visible(failure.sentence)} {dim}{who}{plain}\n")
+    sys.stderr.write(f"next:  {visible(failure.next_step)}\n")
     return failure.exit_code
 
 

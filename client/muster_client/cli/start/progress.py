@@ -10,6 +10,7 @@ from muster_client.cli.output.display import Output, console
 from muster_client.cli.output.failures import said_by
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.events import Progress, Target
+from muster_client.visible import visible
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Sayer
 
@@ -95,9 +96,8 @@ class Table:
         for target in self._targets.values():
             name = self._names.call(target.client)
             state = Text(target.state, style=_STYLES.get(target.state, ""))
-            grid.add_row(
-                Text(name, style="bold"), state, Text(self._time(target)), Text(remark(target, name), style="dim")
-            )
+            said = Text(visible(remark(target, name)), style="dim")
+            grid.add_row(Text(visible(name), style="bold"), state, Text(self._time(target)), said)
         return grid
 
     def _time(self, target: Target) -> str:
