@@ -28,6 +28,7 @@ from muster_client.events import (
     PresenceChanged,
     Published,
     Stream,
+    TrustToReview,
 )
 from muster_client.paths import LOCK_FILE
 from muster_client.sessions.answering import Answering, Policy
@@ -123,12 +124,19 @@ class Agent:
         if connection.welcome.standing is Reason.CLONE_SUSPECTED:
             self._tell(CloneSuspected())
         await fetch_own(connection, self.device)
+        self._tell_unconfirmed()
         self._tell_published(await publish(connection, self.device))
         await self._answering.flush()
         await self._membership.on_welcome(connection)
         if self._watched:
             reply = await connection.ask(Watch(id=0, clients=self._watched), PresenceReply)
             self._tell(PresenceChanged(devices=reply.devices))
+
+    def _tell_unconfirmed(self) -> None:
+        peers = tuple(sorted({one.peer for one in self.device.peers.unconfirmed()}))
+        if peers:
+            _log.warning("trust_to_review", peers=[peer[:8] for peer in peers])
+            self._tell(TrustToReview(peers=peers))
 
     async def _on_push(self, connection: HubConnection, push: Push) -> None:
         await self._pushes.handle(connection, push)

@@ -45,6 +45,7 @@ __all__ = [
     "Stream",
     "Target",
     "TargetChanged",
+    "TrustToReview",
 ]
 
 MAX_UNREAD_EVENTS = 1024
@@ -152,6 +153,12 @@ class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
 
 class CloneSuspected(Event, frozen=True, kw_only=True, tag="clone_suspected"):
     """The hub suspects two copies of this device's data; automatic joins wait for ``muster id confirm``."""
+
+
+class TrustToReview(Event, frozen=True, kw_only=True, tag="trust_to_review"):
+    """The hub has trust or grants under this device's key that these data did not make: see ``muster trust review``."""
+
+    peers: tuple[ClientId, ...]
 
 
 class Published(Event, frozen=True, kw_only=True, tag="published"):

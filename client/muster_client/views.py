@@ -9,9 +9,10 @@ from muster_client.events import MemberView, Target
 from muster_protocol.cards import Mode
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, Serial, SessionId, TimeMs
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
-__all__ = ["AgentStatus", "Drop", "GrantState", "GrantView", "Peer", "SessionView"]
+__all__ = ["AgentStatus", "Drop", "GrantState", "GrantView", "Peer", "SessionView", "Unconfirmed"]
 
 
 class SessionView(Struct, frozen=True, kw_only=True):
@@ -106,3 +107,15 @@ class Peer:
     def name(self) -> str:
         """The nickname, or else the first 8 characters of its ClientId."""
         return self.nickname or self.client[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """Trust or a grant that a copy of this device's data made. ``mode`` and ``expires_at`` are those of a grant."""
+
+    peer: ClientId
+    kind: Kind
+    fingerprint: Fingerprint
+    mode: Mode | None
+    profiles: tuple[str, ...] | None
+    expires_at: TimeMs | None

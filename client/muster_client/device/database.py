@@ -33,6 +33,14 @@ CREATE TABLE statements (
     PRIMARY KEY (topic, peer)
 ) WITHOUT ROWID;
 
+-- Trust and grants of this device's key that the hub showed and this store did not make. They count for nothing until
+-- the person accepts them.
+CREATE TABLE unconfirmed (
+    topic TEXT NOT NULL, peer TEXT NOT NULL, kind TEXT NOT NULL, serial INTEGER NOT NULL, hash BLOB NOT NULL,
+    body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, acknowledged INTEGER NOT NULL,
+    PRIMARY KEY (topic, peer)
+) WITHOUT ROWID;
+
 CREATE TABLE peers (client TEXT PRIMARY KEY, nickname TEXT COLLATE NOCASE UNIQUE, added_ms INTEGER NOT NULL)
     WITHOUT ROWID;
 

@@ -23,7 +23,7 @@ from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
 from muster_client.device.session_request import SessionRequest
 from muster_client.device.statements import Held, StatementStore, Topic
-from muster_client.device.trust_book import TrustBook
+from muster_client.device.trust_book import NO_INVITE, TrustBook
 from muster_client.errors import DeviceExists, NoDevice, NotTrusted, Obstacle, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import Card, Mode, ProtocolRange
@@ -32,7 +32,7 @@ from muster_protocol.decision import Compatibility, Decision
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
 from muster_protocol.governance import Grant
-from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.own_decision import OwnFacts, decide_incoming, decide_outgoing
@@ -42,7 +42,6 @@ from muster_protocol.signed import Signed, read
 from muster_protocol.words import words
 
 DEFAULT_APP = "muster"
-_NO_INVITE = InviteId(bytes(16))
 PROTOCOL = ProtocolRange(1, 1)
 """The protocol versions that this library speaks."""
 
@@ -297,6 +296,8 @@ class Device:
     def apply_own(self, kind: Kind, statement: Signed) -> SerialVerdict:
         """Apply an own statement that the hub sent back; raises ``Refused`` for one that is not this device's.
 
+        Unknown trust and grants wait for the person, in ``peers.unconfirmed``.
+
         An unknown one shows that these data are older than the hub's: every one-time grant in them may have been used
         since, and counts as spent.
         """
@@ -309,7 +310,7 @@ class Device:
     def _spend_all(self) -> None:
         for held in self._statements.all(Topic.GRANT):
             if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
-                self.invites.spend(grant.grant, _NO_INVITE)
+                self.invites.spend(grant.grant, NO_INVITE)
 
     def note_hub_time(self, at: TimeMs) -> None:
         """Record the time of a verified ``welcome``, by which serials are kept near the time (SPEC.md section 2.4)."""

@@ -29,6 +29,8 @@ class Topic(StrEnum):
 
 RESTRICTION = frozenset({Kind.UNTRUST, Kind.REVOCATION})
 """Kinds that revoke something: they go first when several wait."""
+EXTENSION = frozenset({Kind.TRUST, Kind.GRANT})
+"""Kinds that permit something: from the hub they are taken only after the person accepted them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +130,32 @@ class StatementStore:
 
     def put(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed, *, acknowledged: bool) -> None:
         """Replace the current statement on a topic."""
-        row = (topic, peer, kind, version.serial, version.hash, signed.body, signed.signer, signed.signature)
-        query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        held = Held(topic, ClientId(peer), kind, version, signed, acknowledged)
         with transaction(self._db):
-            self._db.execute(query, (*row, acknowledged))
+            self._write("statements", held)
+            older = "DELETE FROM unconfirmed WHERE topic = ? AND peer = ? AND serial <= ?"
+            self._db.execute(older, (topic, peer, version.serial))
+
+    def _write(self, table: str, held: Held) -> None:
+        version, signed = held.version, held.signed
+        row = (held.topic, held.peer, held.kind, version.serial, version.hash, *_parts(signed), held.acknowledged)
+        query = f"INSERT OR REPLACE INTO {table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        self._db.execute(query, row)
+
+    def unconfirmed(self) -> list[Held]:
+        """Return the trust and grants that wait for the person to accept or reject them, lowest serial first."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM unconfirmed ORDER BY serial")  # noqa: S608 - constant columns
+        return [_held(row) for row in rows]
+
+    def accept(self, held: Held) -> None:
+        """Make a statement current that the person accepted. The hub has it already."""
+        self.put(held.topic, held.peer, held.kind, held.version, held.signed, acknowledged=True)
+
+    def _set_aside(self, held: Held) -> None:
+        query = f"SELECT {_COLUMNS} FROM unconfirmed WHERE topic = ? AND peer = ?"  # noqa: S608 - constant columns
+        row = self._db.execute(query, (held.topic, held.peer)).fetchone()
+        if wins(None if row is None else _held(row).version, held.version):
+            self._write("unconfirmed", held)
 
     def unpublished(self) -> list[Held]:
         """Return each statement that the hub has not acknowledged once: restrictions first, then by serial."""
@@ -146,6 +170,7 @@ class StatementStore:
         """Mark every statement as unknown to the hub, since it is another hub."""
         self._db.execute("UPDATE statements SET acknowledged = 0")
         self._db.execute("UPDATE serials SET synced = 0")
+        self._db.execute("DELETE FROM unconfirmed")
 
     def acknowledged(self, serial: int) -> None:
         """Record that the hub has the statement with this serial on disk."""
@@ -164,6 +189,9 @@ class StatementStore:
 
     def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> SerialVerdict:
         """Apply one of this device's own statements that the hub sent back.
+
+        Trust or a grant that this store did not make is set aside for the person: a thief with a copy of the key may
+        have signed it.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
         ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead that is no restriction.
@@ -186,16 +214,21 @@ class StatementStore:
     def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> SerialVerdict:
         held = self.get(topic, peer)
         if wins(None if held is None else held.version, version):
-            self.put(topic, peer, kind, version, signed, acknowledged=True)
+            if kind in EXTENSION:
+                self._set_aside(Held(topic, ClientId(peer), kind, version, signed, acknowledged=True))
+            else:
+                self.put(topic, peer, kind, version, signed, acknowledged=True)
         return compare(None if held is None else held.version, version)
 
     def sign_again(self, key: SigningKey) -> None:
         """Sign again, with the current key, every current statement that a retired key signed.
 
-        What a retired key signed counts nowhere. The card is made again when it is next needed.
+        What a retired key signed counts nowhere, and what waited for the person under it has lapsed. The card is made
+        again when it is next needed.
         """
         with transaction(self._db):
             self._say_again([held for held in self.all() if held.signed.signer != key.fingerprint], key)
+            self._db.execute("DELETE FROM unconfirmed WHERE signer != ?", (key.fingerprint,))
 
     def _say_again(self, statements: Sequence[Held], key: SigningKey) -> None:
         for held in statements:
@@ -203,6 +236,10 @@ class StatementStore:
             if held.topic is not Topic.CARD:
                 body = read(held.signed, GOVERNANCE[held.kind])
                 self.say(structs.replace(body, serial=self.allocate()), key)
+
+
+def _parts(signed: Signed) -> tuple[bytes, bytes, bytes]:
+    return signed.body, signed.signer, signed.signature
 
 
 def serial_of(kind: Kind, signed: Signed) -> Serial:

@@ -4,20 +4,22 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 
+from msgspec import structs
+
 from muster_client.device.database import transaction
 from muster_client.device.facts import pins_of
 from muster_client.device.identity import Identity
 from muster_client.device.invites import Invites
 from muster_client.device.peer_store import PeerStore
 from muster_client.device.peers import resolve as resolve_peer
-from muster_client.device.statements import StatementStore, Topic
-from muster_client.views import Peer
+from muster_client.device.statements import EXTENSION, Held, StatementStore, Topic
+from muster_client.views import Peer, Unconfirmed
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.decision import Compatibility
 from muster_protocol.errors import Refused
-from muster_protocol.governance import Grant, Revocation, Trust, Untrust, check_governance
-from muster_protocol.ids import ClientId, Fingerprint, GrantId, TimeMs
+from muster_protocol.governance import GOVERNANCE, Grant, Revocation, Trust, Untrust, check_governance
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, TimeMs
 from muster_protocol.keys import PublicKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -25,6 +27,8 @@ from muster_protocol.signed import Signed, read
 
 DEFAULT_GRANT_MS = 90 * 24 * 3600 * 1000
 """How long a grant lasts by default: 90 days."""
+NO_INVITE = InviteId(bytes(16))
+"""Stands for the invite on which a one-time grant was spent where that is not known."""
 
 
 class TrustBook:
@@ -128,6 +132,47 @@ class TrustBook:
             raise Refused(Reason.GRANT_REVOKED)
         return read(held.signed, Grant)
 
+    def unconfirmed(self) -> tuple[Unconfirmed, ...]:
+        """Return the trust and grants under this device's key that its own store did not make.
+
+        A copy of the data made them: one that a thief took, or the newer one of a device restored from a backup.
+        """
+        return tuple(_unconfirmed(held) for held in self._statements.unconfirmed())
+
+    def accept(self, peer: ClientId) -> None:
+        """Accept the trust and the grant that wait for a peer. A one-time grant may have been used: it counts as spent.
+
+        Raises ``Refused(unknown_client)`` if nothing waits.
+        """
+        with transaction(self._db):
+            for held in self._waiting(peer):
+                self._statements.accept(held)
+                if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
+                    self._invites.spend(grant.grant, NO_INVITE)
+
+    def reject(self, peer: ClientId) -> None:
+        """Reject what waits for a peer: state again what this store holds, so that the hub's copy ends too.
+
+        Raises ``Refused(unknown_client)`` if nothing waits.
+        """
+        with transaction(self._db):
+            for held in self._waiting(peer):
+                own = self._statements.get(held.topic, peer)
+                serial = self._statements.allocate()
+                if own is not None and own.kind in EXTENSION:
+                    self._say(structs.replace(read(own.signed, GOVERNANCE[own.kind]), serial=serial))
+                elif held.kind is Kind.TRUST:
+                    self._say(Untrust(client=self._identity().client, serial=serial, peer=peer))
+                else:
+                    grant = read(held.signed, Grant).grant
+                    self._say(Revocation(client=self._identity().client, serial=serial, peer=peer, grant=grant))
+
+    def _waiting(self, peer: ClientId) -> list[Held]:
+        found = [held for held in self._statements.unconfirmed() if held.peer == peer]
+        if not found:
+            raise Refused(Reason.UNKNOWN_CLIENT, "nothing waits for this device")
+        return found
+
     def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
         check_governance(body)
         # A statement that others could not read would be refused everywhere, and here too when it is read back.
@@ -165,3 +210,12 @@ class TrustBook:
         if pin is None:
             raise Refused(Reason.NOT_TRUSTED)
         self._store.learn(signed, peer, pin)
+
+
+def _unconfirmed(held: Held) -> Unconfirmed:
+    body = read(held.signed, GOVERNANCE[held.kind])
+    if isinstance(body, Grant):
+        return Unconfirmed(held.peer, held.kind, body.peer_key, body.mode, body.profiles, body.expires_at)
+    if isinstance(body, Trust):
+        return Unconfirmed(held.peer, held.kind, body.peer_key, None, None, None)
+    raise TypeError("only trust and grants wait for the person")

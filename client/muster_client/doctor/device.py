@@ -38,6 +38,7 @@ async def examine(path: Path) -> AsyncIterator[Finding]:
         async for finding in examine_hub(device):
             yield finding
         yield _statements(device)
+        yield _trust(device)
 
 
 def _unusable(path: Path, error: DeviceError) -> Finding:
@@ -98,4 +99,15 @@ def _statements(device: Device) -> Finding:
         "statements",
         f"The hub has not acknowledged {waiting} of this device's statements.",
         "Nothing to do once the hub can be reached: `muster agent` publishes them.",
+    )
+
+
+def _trust(device: Device) -> Finding:
+    waiting = {one.peer for one in device.peers.unconfirmed()}
+    if not waiting:
+        return ok("trust", "all trust and grants under this device's key were made here or accepted by you")
+    return warn(
+        "trust",
+        f"A copy of this device's data trusts or granted {len(waiting)} device(s); this one does not count them.",
+        "Run `muster trust review`. If these data were not restored from a backup, somebody has a copy of the key.",
     )

@@ -91,6 +91,10 @@ class AgentLog:
         return "the hub suspects two copies of this device's data: see `muster id confirm --help`"
 
     @_say.register
+    def _(self, event: events.TrustToReview) -> str:
+        return f"a copy of this device's data trusts or granted {len(event.peers)} device(s): see `muster trust review`"
+
+    @_say.register
     def _(self, event: events.NotPublished) -> str:
         return f"the hub rejected a {event.kind}: {_sentence(event.reason)}"
 

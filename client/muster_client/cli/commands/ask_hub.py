@@ -28,9 +28,16 @@ def ask_hub(
         async with Hub.connect(device, timeout_s=timeout_s) as hub:
             if hub.newly_pinned:
                 _tell_pinned(device, hub)
+            tell_unconfirmed(device)
             return await question(hub)
 
     return asyncio.run(ask())
+
+
+def tell_unconfirmed(device: Device) -> None:
+    """Show that trust or grants wait for the person."""
+    if device.peers.unconfirmed():
+        Output().note("note:  A copy of this device's data made trust or grants: see `muster trust review`.")
 
 
 def _tell_pinned(device: Device, hub: "Hub") -> None:

@@ -61,6 +61,25 @@ class PeersDocument(Struct, frozen=True, kw_only=True):
     peers: tuple[PeerFields, ...]
 
 
+class UnconfirmedFields(Struct, frozen=True, kw_only=True):
+    """Trust or a grant that a copy of this device's data made. ``kind``: trust or grant."""
+
+    client: str
+    kind: str
+    fingerprint: str
+    words: tuple[str, ...]
+    mode: str | None
+    profiles: tuple[str, ...] | None
+    expires_at_ms: int | None
+
+
+class ReviewDocument(Struct, frozen=True, kw_only=True):
+    """``trust review``: what waits for the person; ``hub`` only after --accept or --reject."""
+
+    waiting: tuple[UnconfirmedFields, ...]
+    hub: PublicationFields | None
+
+
 class GrantedFields(Struct, frozen=True, kw_only=True):
     """One line of ``grant list``."""
 

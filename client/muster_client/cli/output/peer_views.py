@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from muster_client.cli.durations import say_ms
-from muster_client.cli.output.documents import GrantFields, PeerFields
+from muster_client.cli.output.documents import GrantFields, PeerFields, UnconfirmedFields
 from muster_client.cli.output.failures import from_reason, invalid
-from muster_client.views import GrantState, GrantView, Peer
+from muster_client.views import GrantState, GrantView, Peer, Unconfirmed
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.words import words
@@ -61,3 +61,16 @@ def told_about(peer: Peer) -> Iterator[None]:
         if refused.reason is Reason.MALFORMED:
             raise invalid(f"This is not possible: {refused.detail}.", "See the command's --help.") from refused
         raise from_reason(refused.reason, Sayer.DEVICE, peer.name) from refused
+
+
+def unconfirmed_fields(one: Unconfirmed) -> UnconfirmedFields:
+    """Return what waits for the person in the documents of ``--json``."""
+    return UnconfirmedFields(
+        client=one.peer,
+        kind=one.kind.value,
+        fingerprint=one.fingerprint.hex(),
+        words=words(one.fingerprint),
+        mode=None if one.mode is None else one.mode.value,
+        profiles=one.profiles,
+        expires_at_ms=one.expires_at,
+    )

@@ -22,6 +22,7 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "`id confirm`": documents.ConfirmedDocument,
     "`trust add`, `trust remove`, `grant add`, `grant renew`, `grant revoke`": documents.ChangeDocument,
     "`trust list`": documents.PeersDocument,
+    "`trust review`": documents.ReviewDocument,
     "`grant list`": documents.GrantsDocument,
     "`who`": documents.PresenceDocument,
     "`why`": documents.WhyDocument,

@@ -4,6 +4,13 @@ import base64
 
 import pytest
 
+from muster_client import Device
+from muster_client.device.device import now_ms
+from muster_protocol.governance import Trust
+from muster_protocol.ids import ClientId, Fingerprint, Serial
+from muster_protocol.labels import Kind
+from muster_protocol.signed import sign
+
 
 def parts(id_text):
     """Take an id text apart: the id, and the fingerprint in hex."""
@@ -113,3 +120,41 @@ def test_a_list_through_a_pipe_is_plain_and_aligned(laptop, nas):
     assert head.split() == ["DEVICE", "ID", "AUTOMATIC", "JOINS", "HUB", "KNOWS"]
     assert row.split() == ["nas", parts(nas.id_text)[0][:8], "none", "not", "yet"]
     assert head.index("ID") == row.index(parts(nas.id_text)[0][:8])
+
+
+@pytest.fixture
+def planted(laptop, nas):
+    """Trust under the laptop's key that its own store did not make; the id of the device that it names."""
+    client, fingerprint = parts(nas.id_text)
+    with Device.open(laptop.folder) as device:
+        trust = Trust(
+            client=device.client,
+            serial=Serial(now_ms()),
+            peer=ClientId(client),
+            peer_key=Fingerprint(bytes.fromhex(fingerprint)),
+        )
+        device.apply_own(Kind.TRUST, sign(trust, device.key))
+    return client
+
+
+def test_what_a_copy_of_the_data_trusts_is_listed_and_counts_once_it_is_accepted(laptop, planted):
+    assert laptop.ok("trust", "list", "--json").document == {"peers": []}
+    (waiting,) = laptop.ok("trust", "review", "--json").document["waiting"]
+    assert (waiting["client"], waiting["kind"]) == (planted, "trust")
+    assert planted[:8] in laptop.ok("trust", "review").out
+    done = laptop.ok("trust", "review", "--accept", planted[:8], "--json").document
+    assert done["waiting"] == []
+    assert [peer["client"] for peer in laptop.ok("trust", "list", "--json").document["peers"]] == [planted]
+
+
+def test_what_the_person_rejects_is_gone_and_its_end_goes_to_the_hub(laptop, planted):
+    done = laptop.ok("trust", "review", "--reject", planted, "--json").document
+    assert done == {"waiting": [], "hub": {"published": False, "reason": "hub_unreachable"}}
+    assert laptop.ok("trust", "list", "--json").document == {"peers": []}
+    with Device.open(laptop.folder) as device:
+        assert Kind.UNTRUST in [held.kind for held in device.unpublished()]
+
+
+def test_a_device_for_which_nothing_waits_is_refused(laptop, planted):
+    laptop.fails(5, "trust", "review", "--accept", "nothing")
+    laptop.fails(5, "trust", "review", "--accept", planted, "--reject", planted)

@@ -1,0 +1,121 @@
+"""A thief who copied a device's data cannot make that device trust the thief's own, nor let it join by itself."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.integration.client.conftest import HubProcess, running_hub, until
+
+from muster_client import Agent, Device, Hub
+from muster_client.device.statements import Topic
+from muster_client.events import TrustToReview
+from muster_client.views import GrantState
+from muster_protocol.errors import Refused
+from muster_protocol.governance import Grant
+from muster_protocol.labels import Kind
+from muster_protocol.signed import read
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A victim that trusts a friend, the thief's copy of its data, and the thief's own device."""
+
+    victim: Device
+    copy: Device
+    friend: Device
+    planted: Device
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with running_hub(tmp_path) as hub:
+        yield hub
+
+
+@pytest.fixture
+def stage(tmp_path: Path, hub: HubProcess) -> Iterator[Stage]:
+    with (
+        Device.create(tmp_path / "friend", hub_url=hub.url) as friend,
+        Device.create(tmp_path / "planted", hub_url=hub.url) as planted,
+    ):
+        with Device.create(tmp_path / "victim", hub_url=hub.url) as victim:
+            victim.peers.trust(friend.client, friend.fingerprint, "friend")
+        shutil.copytree(victim.path, tmp_path / "copy")
+        with Device.open(victim.path) as victim, Device.open(tmp_path / "copy") as copy:
+            yield Stage(victim, copy, friend, planted)
+
+
+async def plant(stage: Stage) -> None:
+    """Let the thief publish trust in its own device and a grant to it, by a command line."""
+    stage.copy.peers.trust(stage.planted.client, stage.planted.fingerprint, "printer")
+    stage.copy.peers.grant(stage.planted.client)
+    async with Hub.connect(stage.copy) as hub:
+        assert [result.reason for result in hub.published if result.peer == stage.planted.client] == [None, None]
+
+
+def pins_only_the_friend(stage: Stage) -> bool:
+    return stage.victim.peers.pins() == {stage.friend.client: stage.friend.fingerprint}
+
+
+async def test_planted_trust_and_grants_do_not_count_and_the_agent_shows_them(stage: Stage) -> None:
+    await plant(stage)
+    async with Agent.open(stage.victim) as agent:
+        shown = await until(agent.events(), TrustToReview)
+        await agent.connected()
+    assert shown.peers == (stage.planted.client,)
+    assert pins_only_the_friend(stage)
+    assert [peer.client for peer in stage.victim.peers.all()] == [stage.friend.client]
+    assert [one.kind for one in stage.victim.peers.unconfirmed()] == [Kind.TRUST, Kind.GRANT]
+
+
+async def test_a_rotation_does_not_sign_planted_statements_again(stage: Stage) -> None:
+    await plant(stage)
+    async with Hub.connect(stage.victim):
+        assert len(stage.victim.peers.unconfirmed()) == 2
+    stage.victim.rotate()
+    assert pins_only_the_friend(stage)
+    assert {held.peer for held in stage.victim.unpublished() if held.topic is not Topic.CARD} == {stage.friend.client}
+    assert stage.victim.peers.unconfirmed() == ()
+
+
+async def test_what_the_person_rejects_ends_at_the_hub_too(stage: Stage) -> None:
+    await plant(stage)
+    async with Hub.connect(stage.victim) as hub:
+        stage.victim.peers.reject(stage.planted.client)
+        assert {result.reason for result in await hub.publish()} == {None}
+    assert stage.victim.peers.unconfirmed() == ()
+    # The thief's own copy learns of the end from the hub, as any copy does.
+    async with Hub.connect(stage.copy):
+        assert stage.copy.peers.pins() == {stage.friend.client: stage.friend.fingerprint}
+
+
+async def test_a_rejected_key_of_a_friend_leaves_the_friend_trusted(stage: Stage) -> None:
+    async with Hub.connect(stage.victim):
+        pass
+    stage.copy.peers.trust(stage.friend.client, stage.planted.fingerprint, "friend")
+    async with Hub.connect(stage.copy):
+        pass
+    async with Hub.connect(stage.victim) as hub:
+        assert pins_only_the_friend(stage)
+        stage.victim.peers.reject(stage.friend.client)
+        assert {result.reason for result in await hub.publish()} == {None}
+    assert pins_only_the_friend(stage)
+    assert stage.victim.peers.unconfirmed() == ()
+
+
+async def test_a_person_whose_data_were_restored_accepts_what_they_made(stage: Stage) -> None:
+    stage.copy.peers.trust(stage.planted.client, stage.planted.fingerprint, "printer")
+    once = read(stage.copy.peers.grant(stage.planted.client, once=True), Grant)
+    async with Hub.connect(stage.copy):
+        pass
+    async with Hub.connect(stage.victim):
+        stage.victim.peers.accept(stage.planted.client)
+    assert stage.planted.client in stage.victim.peers.pins()
+    assert stage.victim.peers.newest_grant(stage.planted.client) == once
+    (grant,) = [peer.grant for peer in stage.victim.peers.all() if peer.client == stage.planted.client]
+    assert grant is not None
+    assert grant.state is GrantState.USED, "it may have been used since the backup"
+    with pytest.raises(Refused):
+        stage.victim.peers.accept(stage.planted.client)
