@@ -39,7 +39,7 @@ from muster_client.control.messages import (
     StatusIs,
     TargetUpdate,
 )
-from muster_client.device.private_files import PRIVATE_FILE, in_words, make_private_folder, readable_by_others
+from muster_client.device.private_files import PRIVATE_FILE, in_words, make_own_folder
 from muster_client.device.session_request import SessionRequest
 from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
 from muster_client.events import InboxEntry, TargetChanged
@@ -64,15 +64,14 @@ _log = structlog.get_logger("muster.control")
 def socket_path(device: Path) -> Path:
     """Return the path of the control socket: beside the data, or if that is too long, in a temporary folder.
 
-    Raises ``UnusableData`` if another user owns or can read that folder.
+    Raises ``UnusableData`` if another user owns that folder, or if it is a symbolic link.
     """
     beside = (device / SOCKET_FILE).absolute()
     if len(os.fsencode(beside)) <= MAX_SOCKET_PATH_BYTES:
         return beside
     folder = Path(tempfile.gettempdir()) / f"muster-{os.getuid()}"
     with in_words(folder):
-        make_private_folder(folder)
-        if folder.stat().st_uid != os.getuid() or readable_by_others(folder):
+        if not make_own_folder(folder):
             raise UnusableData(
                 f"{folder} belongs to another user; give the device a shorter path, or set another TMPDIR"
             )

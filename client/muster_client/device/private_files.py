@@ -33,6 +33,23 @@ def make_private_folder(path: Path) -> None:
     path.chmod(PRIVATE_FOLDER)
 
 
+def make_own_folder(path: Path) -> bool:
+    """Create a folder in one that all users share, with access for its user only; return whether it is this user's.
+
+    The mode of an existing one is set only if it is. Raises ``OSError`` for a symbolic link, which another user may
+    have put there to have the mode of this user's other folders changed.
+    """
+    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        own = os.fstat(descriptor).st_uid == os.getuid()
+        if own:
+            os.fchmod(descriptor, PRIVATE_FOLDER)
+        return own
+    finally:
+        os.close(descriptor)
+
+
 def create_private(path: Path) -> None:
     """Create an empty file with mode 0600 unless there is one, so that it is never open to other users."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE_FILE))

@@ -134,3 +134,17 @@ def test_the_folder_for_long_socket_paths_is_this_users(tmp_path: Path, monkeypa
     create_private(tmp_path / f"muster-{os.getuid()}")
     with pytest.raises(UnusableData, match="cannot be used"):
         socket_path(device)
+
+
+def test_the_folder_for_long_socket_paths_is_never_reached_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    device = tmp_path / ("long" * MAX_SOCKET_PATH_BYTES)
+    target = tmp_path / "shared by its owner"
+    target.mkdir(mode=0o755)
+    target.chmod(0o755)
+    (tmp_path / f"muster-{os.getuid()}").symlink_to(target)
+    with pytest.raises(UnusableData):
+        socket_path(device)
+    assert target.stat().st_mode & 0o777 == 0o755
