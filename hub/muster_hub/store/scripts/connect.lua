@@ -5,7 +5,7 @@
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
 --   genuine continuity token (0: none was shown), 12... numbers of connections whose node is lost
 -- Effect: a new connection number, larger than any before. An agent takes the seat. The row of the same process, and
---   of a lost node, is replaced. A longer chain is a rotation, and a token older than the last confirmed a suspected
+--   of a lost node, is replaced; after a rotation every other row is. A longer chain is a rotation, and a token older than the last confirmed a suspected
 --   clone: both raise `ver` and leave a cut in the outbox for every session in the index. An agent gets the counter
 --   of its next token.
 -- Returns: {"connected", number, issued (0: no token), standing, newest serial, {superseded number, row, ...},
@@ -44,7 +44,8 @@ if standing == 'device_revoked' then
   return refuse('revoked')
 end
 
--- The place: an agent takes the one seat, a command line needs one of MAX_CLI_INSTANCES.
+-- The place: an agent takes the one seat, a command line needs one of MAX_CLI_INSTANCES. After a rotation no other
+-- connection stays: each proved itself with a key that is retired now.
 for i = FIRST_LOST, #ARGV do
   redis.call('HDEL', instances, ARGV[i])
 end
@@ -52,7 +53,7 @@ local superseded, clis = {}, 0
 local rows = redis.call('HGETALL', instances)
 for i = 1, #rows, 2 do
   local row = cmsgpack.unpack(rows[i + 1])
-  if row[INSTANCE.instance] == instance or (role == 'agent' and row[INSTANCE.role] == 'agent') then
+  if rotated or row[INSTANCE.instance] == instance or (role == 'agent' and row[INSTANCE.role] == 'agent') then
     superseded[#superseded + 1] = rows[i]
     superseded[#superseded + 1] = rows[i + 1]
   elseif row[INSTANCE.role] == 'cli' then
@@ -86,6 +87,7 @@ local function is_recent(at_ms)
   return now_ms - tonumber(at_ms or 0) < RECUT_MS
 end
 if rotated then
+  redis.call('HSET', device, 'seat', '0')
   record('key_rotated', 'done', '')
   restrict('rotation')
   redis.call('HSET', device, 'rotated_ms', text(now_ms), 'rotated_ver', text(ver))
