@@ -376,7 +376,7 @@ REASONS: dict[Reason, ReasonInfo] = {
         _PEER_DEVICE,
         retry=False,
         sentence="{peer} declined.",
-        next_step="Ask its person.",
+        next_step="Ask the user of {peer}.",
     ),
     Reason.NO_ANSWER: ReasonInfo(
         802,

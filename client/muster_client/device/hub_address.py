@@ -38,7 +38,7 @@ def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
         raise BadHubUrl("the hub's URL has no query and no fragment")
     if parts.scheme == "ws" and not insecure and not is_loopback(host):
         raise BadHubUrl(
-            "a ws:// URL is not encrypted and reaches this machine only; use wss://, or allow it with `insecure`"
+            "a ws:// URL is not encrypted and reaches this machine only; use wss://, or allow it with `--insecure`"
         )
     named = f"[{host}]" if ":" in host else host
     origin = f"{parts.scheme}://{named}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")

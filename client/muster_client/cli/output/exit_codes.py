@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
     NOT_DONE = 1
     """A typed reason was shown. For ``session start``: the session exists, but some targets refused."""
     NOT_TRUSTED = 2
-    """``session start``: a target is not trusted, and no session was created."""
+    """``session start``: a target is not trusted or not known, and no session was created."""
     AGENT_NOT_CONNECTED = 2
     """``agent status``: the agent runs but is not connected to the hub."""
     NOT_CREATED = 3

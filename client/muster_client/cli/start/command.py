@@ -52,7 +52,7 @@ EXIT_CODES = """\b
 Exit codes:
   0    all were invited; with --wait: all joined
   1    the session was created, but some targets refused
-  2    a target is not trusted, and no session was created
+  2    a target is not trusted or not known, and no session was created
   3    the session could not be created
   4    --wait ran out of time
   5    the request is invalid
