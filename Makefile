@@ -11,7 +11,7 @@ JOBS := 3
 
 # Measuring coverage takes about half as much processor time again. So it is measured in these folders only. The others
 # repeat the same code thousands of times, or kill the processes whose coverage would have to be saved.
-MEASURED := tests/unit tests/vectors tests/integration tests/e2e
+MEASURED := tests/unit tests/vectors tests/integration
 COVERAGE := build/coverage
 
 VENV := .venv

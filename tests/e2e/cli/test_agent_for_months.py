@@ -99,7 +99,7 @@ def test_doctor_finds_all_in_order(house):
     checks = [one["check"] for one in document["findings"]]
     assert checks == [
         *("device", "key", "data", "agent", "proxy", "dns", "tcp", "tls", "hub", "hub_key", "clock"),
-        *("welcome", "round_trip", "keep_alive", "statements"),
+        *("welcome", "round_trip", "keep_alive", "statements", "trust"),
     ]
     assert all(line.startswith("ok ") for line in house["nas"].ok("doctor").out.splitlines())
 
