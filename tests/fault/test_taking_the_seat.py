@@ -1,5 +1,6 @@
 """One seat, and two who want it: a laptop that lost its power and is back, and two copies of one process."""
 
+import asyncio
 import os
 import shutil
 from contextlib import AsyncExitStack
@@ -59,6 +60,13 @@ async def test_superseded_does_not_ping_pong(
     twin, later = InstanceId(os.urandom(16)), iter(lambda: InstanceId(os.urandom(16)), None)
     ids = iter([twin, twin])
     monkeypatch.setattr("muster_client.connection.link.new_instance", lambda: next(ids, None) or next(later))
+    minute_over = asyncio.Event()
+
+    async def sleep_out(_delay_s: float) -> None:
+        await minute_over.wait()
+        minute_over.clear()
+
+    monkeypatch.setattr("muster_client.connection.retries.sleep_out", sleep_out)
     with muster_client.Device.create(tmp_path / "one", hub_url=node.url) as device:
         client = device.client
     shutil.copytree(tmp_path / "one", tmp_path / "two")
@@ -69,8 +77,12 @@ async def test_superseded_does_not_ping_pong(
             of_two = two.events()
             assert (await superseded(of_one)).retry_in_s >= CAP_S
             await until(of_two, Connected)
-            # The minute is over: it takes the seat back, and the other one waits a minute in its turn.
+            # No wake-up brings it back. After the minute it takes the seat back, and the other one waits in its turn.
             one._link.wake()
+            two._link.wake()
+            await two.connected()
+            assert one._link.connection is None
+            minute_over.set()
             assert (await superseded(of_two)).retry_in_s >= CAP_S
             await until(of_one, Connected)
             await one.connected()

@@ -45,7 +45,7 @@ class Retries:
         self._tell(Disconnected(cause=loss.cause, retry_in_s=delay_s, reason=loss.reason, sentence=loss.sentence))
         if loss.next_try is NextTry.NEW_INSTANCE:
             # Not even a wake-up makes it come back earlier: another copy of the device may be woken up just as often.
-            await asyncio.sleep(delay_s)
+            await sleep_out(delay_s)
             return
         try:
             async with asyncio.timeout(delay_s):
@@ -62,3 +62,8 @@ class Retries:
             return HubUnreachable("no connection to the hub")
         known = drop.cause in set(Trouble)
         return HubUnreachable(drop.sentence, Trouble(drop.cause) if known else Trouble.HUB_UNREACHABLE)
+
+
+async def sleep_out(delay_s: float) -> None:
+    """Wait for the whole time; nothing ends it earlier."""
+    await asyncio.sleep(delay_s)
