@@ -54,7 +54,7 @@ async def _measure_batches(
     prepared = []
     for guest in guests:
         number = guest.end.next_number()
-        inviting, created = begin_session(guest.device, number)
+        inviting, created = begin_session(guest.device, number, *targets(guest))
         await guest.must("ok", number, created)
         now = now_ms()
         invites = tuple(
