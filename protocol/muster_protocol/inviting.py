@@ -178,7 +178,7 @@ class Inviting:
         self._out[sender] = Cause(CauseKind.LEAVE, sender, hash_of(Kind.LEAVE, signed))
 
     def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
-        """Make one epoch for all that accepted; None where nobody waits or an epoch is not committed yet.
+        """Make one epoch for all that accepted; None where no device waits or an epoch is not committed yet.
 
         This device's own store is asked now: an accepted device that it may not call any more is refused, and a member
         that it does not trust any more under that key is left out, both with this device's own reason.

@@ -104,10 +104,11 @@ class StatementStore:
             last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
             if not is_ahead(last, hub_at):
                 return
-            ahead = [held for held in self.all() if is_ahead(held.serial, hub_at)]
-            known = [held.serial for held in self.all() if not is_ahead(held.serial, hub_at)]
+            statements = self.all()
+            known = [held.serial for held in statements if not is_ahead(held.serial, hub_at)]
             self._db.execute("UPDATE serials SET last = ?", (max(known, default=0),))
-            self._say_again([held for held in ahead if not held.acknowledged], key)
+            unknown = [held for held in statements if is_ahead(held.serial, hub_at) and not held.acknowledged]
+            self._say_again(unknown, key)
 
     def check(self) -> None:
         """Read every statement and both counters; raises ``Refused``, ``TypeError`` or ``ValueError`` for a bad one."""

@@ -27,7 +27,7 @@ def _shown(time_ms: int) -> str:
     """Return a time in UTC, or the bare number where no date has room for it."""
     try:
         return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError):
+    except (OSError, OverflowError, ValueError):  # which of them depends on the platform
         return f"{time_ms} ms"
 
 
