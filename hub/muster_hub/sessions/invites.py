@@ -82,12 +82,12 @@ async def send_invites(context: NodeContext, caller: Caller, request: SendInvite
 
 
 async def open_session(context: NodeContext, session: SessionId, creator: ClientId) -> SessionState:
-    """Return a session that this device created and that is open.
+    """Return a session that this device created, is a member of, and that is open.
 
     Raises ``Refused``: ``not_a_member``, ``session_closed``; ``StoreUnavailable``.
     """
     state = await read_state(context, session)
-    if state is None or state.creator != creator:
+    if state is None or state.creator != creator or creator not in state.present:
         raise Refused(Reason.NOT_A_MEMBER, "there is no such session of this creator")
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)

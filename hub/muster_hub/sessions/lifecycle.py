@@ -9,7 +9,7 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.epochs import first_epoch
 from muster_hub.sessions.holds import HeldFor, HoldRequest, hold
 from muster_hub.sessions.invite_ends import tell_ends
-from muster_hub.sessions.state import state_for_member
+from muster_hub.sessions.state import read_state
 from muster_hub.sessions.updates import update
 from muster_hub.store import keys
 from muster_hub.store.cells import data, pairs, text
@@ -29,9 +29,10 @@ _CLOSE = script("session_close")
 async def create_session(context: NodeContext, caller: Caller, request: CreateSession) -> Ok:
     """Create a session; the same request again has the same answer.
 
-    Raises ``Refused``: ``mismatch`` (an id, a seed and an epoch that do not belong together, or an id that is taken),
-    ``not_trusted`` (for a device that never trusted any; nothing is stored then), ``superseded``, ``overloaded``
-    (this device is in MAX_INDEXED_SESSIONS sessions), ``malformed``; ``StoreUnavailable``.
+    Raises ``Refused``: ``mismatch`` (an id, a seed and an epoch that do not belong together, or a session of that id
+    that another request created), ``not_trusted`` (for a device that never trusted any; nothing is stored then),
+    ``superseded``, ``overloaded`` (this device is in MAX_INDEXED_SESSIONS sessions), ``malformed``;
+    ``StoreUnavailable``.
     """
     if session_id(caller.client, request.seed) != request.session:
         raise Refused(Reason.MISMATCH, "the session id does not come from its creator and seed")
@@ -56,6 +57,7 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
         request.mode,
         request.profile or "",
         request.kind,
+        request.lasts_ms,
         ends_at,
         epoch,
         encode(request.epoch),
@@ -70,7 +72,9 @@ async def close_session(context: NodeContext, caller: Caller, request: CloseSess
     Raises ``Refused``: ``not_a_member`` for all but its creator, ``superseded``; ``StoreUnavailable``.
     """
     await check_current(context.store, caller)
-    state = await state_for_member(context, request.session, caller.client)
+    state = await read_state(context, request.session)
+    if state is None or state.creator != caller.client:
+        raise Refused(Reason.NOT_A_MEMBER)
     row = record(RecordKind.SESSION_CLOSED, actor=caller.client, session=request.session)
     touched = [
         keys.session(state.session),

@@ -5,7 +5,7 @@ from muster_hub.context import NodeContext
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
-from muster_hub.sessions.state import read_members, state_for_member
+from muster_hub.sessions.state import read_members, read_state
 from muster_hub.sessions.updates import push_member_out, update
 from muster_hub.store import keys
 from muster_hub.store.cells import items
@@ -64,7 +64,7 @@ async def send_joined(context: NodeContext, caller: Caller, request: SendJoined)
 
 
 async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -> Ok:
-    """Remove a member by its own statement and push that to the other members.
+    """Remove a member by its own statement and push that to the other members, once.
 
     Raises ``Refused``: ``not_a_member``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
     """
@@ -79,9 +79,10 @@ async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -
     reply = await change(
         context.store, _OUT, _out_keys(body.session), body.session, caller.client, caller.fingerprint, "", b"", row
     )
-    _, roster = items(reply)
-    others = [row.client for row in read_members(roster).values() if row.present]
-    await tell(context, others, LeavePush(leave=request.leave))
+    removed, roster = items(reply)
+    if removed:  # one who is out already wakes no member
+        others = [row.client for row in read_members(roster).values() if row.present]
+        await tell(context, others, LeavePush(leave=request.leave))
     return Ok(re=request.id)
 
 
@@ -104,14 +105,16 @@ async def remove_unjoined(context: NodeContext, session: SessionId, client: Clie
 async def resume_session(context: NodeContext, caller: Caller, request: ResumeSession) -> Ok:
     """Ask the creator, if it is online, to admit this member again: its process is new and holds no key.
 
-    Raises ``Refused``: ``not_a_member``, ``session_closed``; ``StoreUnavailable``.
+    Raises ``Refused``: ``not_a_member``, ``session_closed``, ``superseded``; ``StoreUnavailable``.
     """
-    state = await state_for_member(context, request.session, caller.client)
+    await check_current(context.store, caller)
+    state = await read_state(context, request.session)
+    if state is None or caller.client not in state.present:
+        raise Refused(Reason.NOT_A_MEMBER)
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)
-    if caller.client not in state.present:
-        raise Refused(Reason.NOT_A_MEMBER)
-    await tell(context, [state.creator], update(state.session, caller.client, "resume"))
+    if state.creator in state.present:
+        await tell(context, [state.creator], update(state.session, caller.client, "resume"))
     return Ok(re=request.id)
 
 

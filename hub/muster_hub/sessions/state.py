@@ -12,7 +12,6 @@ from muster_hub.store.rows import ROWS_CACHED, MemberRow, read
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
 from muster_protocol.decision import must_trust_each_other
-from muster_protocol.errors import Refused
 from muster_protocol.frames import Member, MemberState, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, SessionId, TimeMs
 from muster_protocol.reasons import Reason
@@ -23,7 +22,10 @@ _KINDS = {kind.encode(): kind for kind in SessionKind}
 
 
 class RosterMember(Struct, frozen=True):
-    """One row of the roster. ``invite`` is None for the creator; ``order`` is the member's first epoch number."""
+    """One row of the roster. ``invite`` is None for the creator; ``order`` is the member's first epoch number.
+
+    ``last_epoch`` is the session's newest epoch when a former member went out, and 0 for a member.
+    """
 
     client: ClientId
     state: MemberState
@@ -32,6 +34,7 @@ class RosterMember(Struct, frozen=True):
     reason: Reason | None
     invite: InviteId | None
     order: int
+    last_epoch: int
 
     @property
     def present(self) -> bool:
@@ -76,6 +79,11 @@ async def read_state(context: NodeContext, session: SessionId) -> SessionState |
     if reply is None:
         return None
     fields, members = items(reply)
+    return parse_state(session, fields, members, await context.store.now_ms())
+
+
+def parse_state(session: SessionId, fields: object, roster: object, now_ms: int) -> SessionState:
+    """Return the session in the reply of the script ``session_state`` or ``session_show``."""
     creator, seed, mode, profile, kind, is_open, created, ends, epoch, epoch_hash = items(fields)
     ends_at = TimeMs(number(ends))
     return SessionState(
@@ -85,24 +93,13 @@ async def read_state(context: NodeContext, session: SessionId) -> SessionState |
         mode=_MODES[data(mode)],
         profile=text(profile) or None,
         kind=_KINDS[data(kind)],
-        open=is_open == b"1" and ends_at > await context.store.now_ms(),
+        open=is_open == b"1" and ends_at > now_ms,
         created_at=TimeMs(number(created)),
         ends_at=ends_at,
         epoch=number(epoch),
         epoch_hash=Hash(data(epoch_hash)),
-        members=read_members(members),
+        members=read_members(roster),
     )
-
-
-async def state_for_member(context: NodeContext, session: SessionId, client: ClientId) -> SessionState:
-    """Return a session to a current or former member.
-
-    Raises ``Refused(not_a_member)``, ``StoreUnavailable``.
-    """
-    state = await read_state(context, session)
-    if state is None or client not in state.members:
-        raise Refused(Reason.NOT_A_MEMBER)
-    return state
 
 
 def read_members(roster: object) -> dict[ClientId, RosterMember]:
@@ -122,4 +119,5 @@ def _member(client: bytes, packed: bytes) -> RosterMember:
         reason=Reason(row.reason) if row.reason else None,
         invite=InviteId(row.invite) if row.invite else None,
         order=row.order,
+        last_epoch=row.last_epoch,
     )

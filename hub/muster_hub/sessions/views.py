@@ -1,15 +1,18 @@
 """What a device reads of sessions: one session, a list of them, and its session index (SPEC.md section 8)."""
 
+from collections.abc import Mapping
+
 import msgspec
+from msgspec import Struct
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
-from muster_hub.sessions.state import SessionState, read_state, state_for_member
+from muster_hub.sessions.state import RosterMember, SessionState, parse_state, read_state
 from muster_hub.store import keys
-from muster_hub.store.adapter import Word
-from muster_hub.store.cells import data, items, text
+from muster_hub.store.cells import data, items, pairs, text
 from muster_hub.store.scripts import script
+from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     MAX_EPOCHS_SHOWN,
     GetSession,
@@ -19,6 +22,7 @@ from muster_protocol.frames import (
     SessionSummary,
 )
 from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 MAX_SESSIONS_LISTED = 64
@@ -33,40 +37,88 @@ _SESSION_INDEX = script("session_index")
 _read_signed = msgspec.msgpack.Decoder(Signed).decode
 
 
+class HeldForMember(Struct, frozen=True):
+    """What the hub holds of a session for one current or former member, as the store had it at one moment.
+
+    ``epochs`` are those behind the number ``after``, without a gap and lowest first.
+    """
+
+    state: SessionState
+    after: int
+    epochs: tuple[Signed, ...]
+    sealed: bytes | None
+    admission: Signed | None
+    joined: Mapping[ClientId, Signed]
+
+
 async def get_session(context: NodeContext, caller: Caller, request: GetSession) -> SessionReply:
     """Return a session to a current or former member.
 
     Epochs come oldest first, at most MAX_EPOCHS_SHOWN and EPOCHS_BYTES; ``epoch`` shows whether there are more. Raises
     ``Refused(not_a_member)`` for any other device, also where there is no such session; ``StoreUnavailable``.
     """
-    state = await state_for_member(context, request.session, caller.client)
-    touched = [keys.epochs(state.session), keys.sealed(state.session)]
-    args: list[Word] = [caller.client, request.after, MAX_EPOCHS_SHOWN, EPOCHS_BYTES, *state.present]
-    epochs, sealed, admission, joined = items(await context.store.run(_SHOW, touched, args))
+    held = await _read_held(context, request.session, caller.client, request.after, MAX_EPOCHS_SHOWN)
+    if held is None:
+        raise Refused(Reason.NOT_A_MEMBER)
+    return shown_to(caller.client, held, request.id)
+
+
+def shown_to(client: ClientId, held: HeldForMember, re: int) -> SessionReply:
+    """Return the reply to one who is or was a member: all to a member, and nothing later than its end to a former one.
+
+    A former member sees its own row alone: the rows of others tell what became of them since.
+    """
+    state, mine = held.state, held.state.members[client]
+    if mine.present:
+        joined = tuple(held.joined[member] for member in state.present if member in held.joined)
+        reply = _reply(state, re, open_=state.open, epoch=state.epoch, members=tuple(state.members.values()))
+        return msgspec.structs.replace(
+            reply, epochs=held.epochs, joined=joined, sealed=held.sealed, admission=held.admission
+        )
+    reply = _reply(state, re, open_=False, epoch=mine.last_epoch, members=(mine,))
+    return msgspec.structs.replace(reply, epochs=held.epochs[: max(0, mine.last_epoch - held.after)])
+
+
+def _reply(state: SessionState, re: int, *, open_: bool, epoch: int, members: tuple[RosterMember, ...]) -> SessionReply:
     return SessionReply(
-        re=request.id,
+        re=re,
         session=state.session,
         creator=state.creator,
         mode=state.mode,
         profile=state.profile,
         kind=state.kind,
-        open=state.open,
+        open=open_,
         created_at=state.created_at,
         ends_at=state.ends_at,
-        epoch=state.epoch,
-        members=tuple(row.shown() for row in state.members.values()),
-        epochs=tuple(_read_signed(data(epoch)) for epoch in items(epochs)),
-        joined=tuple(_read_signed(data(statement)) for statement in items(joined) if statement),
-        sealed=data(sealed) or None,
-        admission=_read_signed(data(admission)) if admission else None,
+        epoch=epoch,
+        members=tuple(row.shown() for row in members),
+        epochs=(),
+        joined=(),
     )
 
 
 async def read_admission(context: NodeContext, session: SessionId, client: ClientId) -> Signed | None:
     """Return the admission of a member that has not joined yet, or None. Raises ``StoreUnavailable``."""
-    touched = [keys.epochs(session), keys.sealed(session)]
-    _, _, admission, _ = items(await context.store.run(_SHOW, touched, [client, 0, 0, 0]))
-    return _read_signed(data(admission)) if admission else None
+    held = await _read_held(context, session, client, 0, 0)
+    return held.admission if held else None
+
+
+async def _read_held(
+    context: NodeContext, session: SessionId, client: ClientId, after: int, max_epochs: int
+) -> HeldForMember | None:
+    touched = [keys.session(session), keys.roster(session), keys.epochs(session), keys.sealed(session)]
+    reply = await context.store.run(_SHOW, touched, [client, after, max_epochs, EPOCHS_BYTES])
+    if reply is None:
+        return None
+    fields, roster, epochs, sealed, admission, joined = items(reply)
+    return HeldForMember(
+        state=parse_state(session, fields, roster, await context.store.now_ms()),
+        after=after,
+        epochs=tuple(_read_signed(data(epoch)) for epoch in items(epochs)),
+        sealed=data(sealed) or None,
+        admission=_read_signed(data(admission)) if admission else None,
+        joined={ClientId(text(member)): _read_signed(data(said)) for member, said in pairs(joined)},
+    )
 
 
 async def list_sessions(context: NodeContext, caller: Caller, request: ListSessions) -> SessionsReply:

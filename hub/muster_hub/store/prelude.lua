@@ -117,6 +117,12 @@ local function watching_nodes(watchers)
   return watching
 end
 
+-- Returns the fields of a session, in the order in which `sessions/state.py` reads them.
+local function session_fields(session)
+  return redis.call('HMGET', session, 'creator', 'seed', 'mode', 'profile', 'kind', 'open', 'created', 'ends', 'epoch',
+    'epoch_hash')
+end
+
 -- Returns the member of `due` for a seat.
 local function due_seat(session, client, invite)
   return pack_row(DUE, {session = session, client = client, invite = invite})
@@ -141,10 +147,12 @@ local function outcome_of(invite_outcomes, client, invite)
   return row and row[ENDED_INVITE.outcome]
 end
 
--- Takes a member out of a session; `row` is its row in the roster. What was sealed for it is deleted.
-local function take_member_out(roster, sealed, due, session, client, row, reason)
+-- Takes a member out of a session; `row` is its row in the roster, `epoch` the number of the newest epoch that has it.
+-- What was sealed for it is deleted.
+local function take_member_out(roster, sealed, due, session, client, row, reason, epoch)
   redis.call('ZREM', due, due_seat(session, client, row[MEMBER.invite]))
   row[MEMBER.state], row[MEMBER.since_ms], row[MEMBER.reason] = 'out', now_ms, reason
+  row[MEMBER.last_epoch] = tonumber(epoch)
   redis.call('HSET', roster, client, cmsgpack.pack(row))
   redis.call('HDEL', sealed, 'key:' .. client, 'adm:' .. client, 'admh:' .. client, 'joined:' .. client,
     'jn:' .. client)

@@ -141,6 +141,8 @@ class MemberRow(Row, frozen=True, array_like=True):
     """The epoch in which it came in, 0 for the creator."""
     instance: bytes
     """The instance that joined; empty while the seat waits for its ``joined``."""
+    last_epoch: int
+    """The session's newest epoch when it went out, the last that it is shown; 0 for a member."""
 
 
 class LiveInviteRow(Row, frozen=True, array_like=True):

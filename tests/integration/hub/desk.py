@@ -237,6 +237,11 @@ class Desk:
         self.router.remove(seat)
         await depart(self.store, seat.client, [seat.number], DropCause.CLOSED)
 
+    @property
+    def all(self) -> list["Desk"]:
+        """All desks of this hub, this one among them."""
+        return list(self._desks.values()) or [self]
+
     def start(self, work: Any) -> None:
         self._group.create_task(work)
 

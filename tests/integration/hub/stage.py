@@ -183,7 +183,7 @@ class Actor:
 
     async def accept(self) -> Joining:
         joining = await self.take_invite()
-        await self.ask(SendAnswer(id=4, answer=joining.accept(_receive_key(), now_ms())), Ok)
+        await self.ask(SendAnswer(id=4, answer=joining.accept(receive_key(), now_ms())), Ok)
         return joining
 
     async def take_admission(self) -> Joining:
@@ -198,7 +198,7 @@ class Actor:
         raise AssertionError("no invite fits the admission")
 
     async def say_joined(self, joining: Joining) -> None:
-        statement = joining.joined_statement(_receive_key(), now_ms())
+        statement = joining.joined_statement(receive_key(), now_ms())
         await self.ask(SendJoined(id=5, joined=statement), Ok)
 
     async def join(self) -> Joining:
@@ -228,7 +228,8 @@ class Actor:
         return await self.ask(GetSession(id=7, session=session, after=after), SessionReply)
 
 
-def _receive_key() -> ReceiveKey:
+def receive_key() -> ReceiveKey:
+    """Return a fresh receive key."""
     return ReceiveKey.from_seed(os.urandom(96))
 
 

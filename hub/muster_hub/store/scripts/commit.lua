@@ -106,7 +106,7 @@ for _, member in ipairs(kept) do
 end
 for _, member in ipairs(dropped) do
   local client, record = unpack(member)
-  take_member_out(roster, sealed, due, sid, client, members[client], '')
+  take_member_out(roster, sealed, due, sid, client, members[client], '', newest)
   add_entry(outbox, 'record', record)
 end
 for _, newcomer in ipairs(newcomers) do
@@ -114,7 +114,7 @@ for _, newcomer in ipairs(newcomers) do
   local before = members[client]
   local order = before and before[MEMBER.state] ~= 'out' and before[MEMBER.order] or number
   redis.call('HSET', roster, client, pack_row(MEMBER, {state = 'seated', fingerprint = fingerprint, since_ms = now_ms,
-    reason = '', invite = invite, order = order, instance = ''}))
+    reason = '', invite = invite, order = order, instance = '', last_epoch = 0}))
   redis.call('HDEL', sealed, 'key:' .. client, 'joined:' .. client, 'jn:' .. client)
   redis.call('HSET', sealed, 'adm:' .. client, admission, 'admh:' .. client, admission_hash)
   end_invite(invite_outcomes, client, invite, 'seated', '')

@@ -15,7 +15,7 @@ local session, roster, minimum_versions, sealed, due, outbox = unpack(KEYS)
 local _, sid, client, ver_text, why, about, record_text = unpack(ARGV)
 local ver = tonumber(ver_text)
 
-local creator, kind, ends_ms = unpack(redis.call('HMGET', session, 'creator', 'kind', 'ends'))
+local creator, kind, ends_ms, epoch = unpack(redis.call('HMGET', session, 'creator', 'kind', 'ends', 'epoch'))
 if not creator then
   return {{}, {}}
 end
@@ -48,7 +48,7 @@ local out = {}
 local function take_out(name, reason)
   local row = member(name)
   if row then
-    take_member_out(roster, sealed, due, sid, name, row, reason)
+    take_member_out(roster, sealed, due, sid, name, row, reason, epoch)
     local record = cmsgpack.unpack(record_text)
     record[RECORD.subject], record[RECORD.reason] = name, reason
     add_entry(outbox, 'record', cmsgpack.pack(record))

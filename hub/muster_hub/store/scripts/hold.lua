@@ -31,7 +31,7 @@ if holds then
   if not redis.call('ZSCORE', session_index, sid) and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
     return refuse('overloaded')
   end
-  redis.call('ZADD', session_index, ends_ms, sid)
+  redis.call('ZADD', session_index, 'GT', ends_ms, sid)
   redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])
 end
 

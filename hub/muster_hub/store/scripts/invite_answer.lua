@@ -5,7 +5,8 @@
 --   6 record of a refusal or empty, 7 session id, 8 the device that the answer is for
 -- Effect: an accepted invite waits for its seat; a refused one is over. `cannot_open` after the seat, and before
 --   `joined`, takes the member out.
--- Returns: 'ok', 'seated' (this invite led to a seat before), 'out' (a seat was given up now).
+-- Returns: 'ok', 'seated' (this invite led to a seat before), 'out' (a seat was given up now), 'was_out' (this answer
+--   gave it up before).
 -- Errors: expired, cancelled, session_closed, replayed (another answer came first), mismatch (no such session, or no
 --   such invite to this client), wrong_recipient (not for the session's creator).
 -- Again: the same answer finds itself and gets the same reply; nothing is recorded twice.
@@ -13,13 +14,7 @@
 local session, invite_outcomes, roster, sealed, due, outbox = unpack(KEYS)
 local _, client, invite, answer, hash, record, sid, recipient = unpack(ARGV)
 
-local open, ends_ms, creator = unpack(redis.call('HMGET', session, 'open', 'ends', 'creator'))
-if not creator then
-  return refuse('mismatch')
-end
-if creator ~= recipient then
-  return refuse('wrong_recipient')
-end
+local open, ends_ms, creator, epoch = unpack(redis.call('HMGET', session, 'open', 'ends', 'creator', 'epoch'))
 
 local function answer_live(live)
   if open ~= '1' or now_ms >= tonumber(ends_ms) then
@@ -48,22 +43,26 @@ local function give_up_seat(ended)
     return refuse('mismatch')
   end
   if row[MEMBER.state] == 'seated' then
-    take_member_out(roster, sealed, due, sid, client, row, 'cannot_open')
+    take_member_out(roster, sealed, due, sid, client, row, 'cannot_open', epoch)
     ended[ENDED_INVITE.refusal_hash] = hash
     redis.call('HSET', invite_outcomes, invite, cmsgpack.pack(ended))
     add_entry(outbox, 'record', record)
     return 'out'
   end
-  return ended[ENDED_INVITE.refusal_hash] == hash and 'out' or refuse('replayed')
+  return ended[ENDED_INVITE.refusal_hash] == hash and 'was_out' or refuse('replayed')
 end
 
-local live = row_in(invite_outcomes, 'live:' .. client)
-if live and live[LIVE_INVITE.invite] == invite then
-  return answer_live(live)
-end
-local ended = ended_invite(invite_outcomes, client, invite)
-if not ended then
+-- Only a device that was invited hears more than `mismatch`, which a session that does not exist says too.
+local live, ended = row_in(invite_outcomes, 'live:' .. client), ended_invite(invite_outcomes, client, invite)
+local is_live = live and live[LIVE_INVITE.invite] == invite
+if not is_live and not ended then
   return refuse('mismatch')
+end
+if creator ~= recipient then
+  return refuse('wrong_recipient')
+end
+if is_live then
+  return answer_live(live)
 end
 local outcome = ended[ENDED_INVITE.outcome]
 if outcome == 'seated' then

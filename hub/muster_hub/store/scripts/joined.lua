@@ -11,13 +11,14 @@
 local session, roster, epochs, sealed, due, outbox = unpack(KEYS)
 local _, sid, client, fingerprint, epoch_hash, admission_hash, instance, statement, record = unpack(ARGV)
 
-local open, ends_ms = unpack(redis.call('HMGET', session, 'open', 'ends'))
-if open ~= '1' or now_ms >= tonumber(ends_ms) then
-  return refuse('closed')
-end
+-- Only a member hears more than `not_a_member`, which a session that does not exist says too.
 local row = row_in(roster, client)
 if not row or row[MEMBER.state] == 'out' or row[MEMBER.fingerprint] ~= fingerprint then
   return refuse('not_a_member')
+end
+local open, ends_ms = unpack(redis.call('HMGET', session, 'open', 'ends'))
+if open ~= '1' or now_ms >= tonumber(ends_ms) then
+  return refuse('closed')
 end
 local number = tonumber(redis.call('HGET', epochs, 'h:' .. epoch_hash) or 0)
 local held_admission, held_number = unpack(redis.call('HMGET', sealed, 'admh:' .. client, 'jn:' .. client))

@@ -19,7 +19,7 @@ end
 local named = invite == '' or (row[MEMBER.state] == 'seated' and row[MEMBER.invite] == invite)
 local goes = row[MEMBER.state] ~= 'out' and named
 if goes then
-  take_member_out(roster, sealed, due, sid, client, row, reason)
+  take_member_out(roster, sealed, due, sid, client, row, reason, redis.call('HGET', session, 'epoch'))
   add_entry(outbox, 'record', record)
 end
 local rows, members = redis.call('HGETALL', roster), 0

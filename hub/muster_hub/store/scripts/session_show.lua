@@ -1,16 +1,18 @@
 #!lua flags=no-writes
--- Reads what one member is shown of a session beyond its roster.
--- KEYS: 1 epochs, 2 sealed
--- ARGV: 1 client, 2 number of the last epoch that it has, 3 epochs at most, 4 bytes of epochs at most,
---   then the clients whose newest `joined` are read
+-- Reads what the hub holds of a session for one current or former member.
+-- KEYS: 1 session, 2 roster, 3 epochs, 4 sealed
+-- ARGV: 1 client, 2 number of the last epoch that it has, 3 epochs at most, 4 bytes of epochs at most
 -- Effect: none.
--- Returns: [epochs, lowest first], the member's sealed key of the newest epoch or '', its admission or '', [joined of
---   every client named, or ''].
+-- Returns: nil unless the client is in the roster of such a session; else what the script `session_state` returns,
+--   [epochs, lowest first], its sealed key of the newest epoch or '', its admission or '', [client, newest `joined` of
+--   every one that said it, in turn].
 -- Again: it only reads.
-local epochs, sealed = unpack(KEYS)
-local client, after, max_epochs, max_bytes = unpack(ARGV, 1, 4)
-local FIRST_JOINED = 5
+local session, roster, epochs, sealed = unpack(KEYS)
+local client, after, max_epochs, max_bytes = unpack(ARGV)
 
+if redis.call('HEXISTS', roster, client) == 0 then
+  return nil
+end
 local found, bytes, number = {}, 0, tonumber(after)
 while #found < tonumber(max_epochs) do
   number = number + 1
@@ -21,9 +23,13 @@ while #found < tonumber(max_epochs) do
   found[#found + 1] = epoch
   bytes = bytes + #epoch
 end
-local joined = {}
-for i = FIRST_JOINED, #ARGV do
-  joined[#joined + 1] = redis.call('HGET', sealed, 'joined:' .. ARGV[i]) or ''
+local rows, joined = redis.call('HGETALL', roster), {}
+for i = 1, #rows, 2 do
+  local said = redis.call('HGET', sealed, 'joined:' .. rows[i])
+  if said then
+    joined[#joined + 1] = rows[i]
+    joined[#joined + 1] = said
+  end
 end
 local key, admission = unpack(redis.call('HMGET', sealed, 'key:' .. client, 'adm:' .. client))
-return {found, key or '', admission or '', joined}
+return {session_fields(session), rows, found, key or '', admission or '', joined}

@@ -6,8 +6,7 @@
 --   epoch hash], [client, row of every member in turn].
 -- Again: it only reads.
 local session, roster = unpack(KEYS)
-local known = redis.call('HMGET', session, 'creator', 'seed', 'mode', 'profile', 'kind', 'open', 'created', 'ends',
-  'epoch', 'epoch_hash')
+local known = session_fields(session)
 if not known[1] then
   return nil
 end

@@ -4,6 +4,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 
+import msgspec
 import pytest
 from tests.integration.hub.desk import Desk, WatchedStore
 from tests.integration.hub.device import now_ms
@@ -15,6 +16,7 @@ from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.store.urls import parse
 from muster_hub.store.wire import Wire
+from muster_protocol.cards import Mode
 from muster_protocol.exchange import JOIN_DEADLINE_MS, Leave
 from muster_protocol.frames import (
     AdmissionPush,
@@ -57,6 +59,31 @@ async def test_making_a_session_again_makes_it_once(pair: tuple[Actor, Actor]) -
     assert (await bob.refused(request)).reason is Reason.MISMATCH
     other = ann.plan()
     assert other.session != request.session
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"mode": Mode.SYNCHRONIZE}, {"profile": "photos"}, {"kind": SessionKind.MESH}, {"lasts_ms": 1_000}],
+    ids=lambda other: next(iter(other)),
+)
+async def test_a_session_is_not_made_again_as_another_one(
+    pair: tuple[Actor, Actor], desk: Desk, other: dict[str, object]
+) -> None:
+    ann, _ = pair
+    request = ann.plan()
+    await ann.ask(request, Ok)
+    before, indexed = await ann.show(request.session), await ends_in_index(desk, ann)
+    changed = msgspec.structs.replace(request, **other)
+    assert (await ann.refused(changed)).reason is Reason.MISMATCH
+    assert await ann.show(request.session) == before
+    assert await ends_in_index(desk, ann) >= indexed  # a restriction still reaches the session
+    await ann.ask(request, Ok)
+
+
+async def ends_in_index(desk: Desk, who: Actor) -> int:
+    """Return when its one session leaves a device's session index, in ms."""
+    [_, at_ms] = await desk.store.ask(b"ZRANGE", keys.session_index(who.client), 0, -1, b"WITHSCORES")  # type: ignore[misc]
+    return int(at_ms)  # type: ignore[arg-type]
 
 
 async def test_a_stranger_is_shown_nothing_not_even_that_there_is_a_session(
