@@ -39,7 +39,10 @@ class Compatibility(Struct, frozen=True):
 
 
 class Party(Struct, frozen=True):
-    """What the decider knows of one device. None, anywhere: it cannot know."""
+    """What the decider knows of one device. None, anywhere: it cannot know.
+
+    ``standing`` is what is known against the device; None passes.
+    """
 
     client: ClientId
     fingerprint: Fingerprint | None = None
@@ -53,13 +56,14 @@ class Party(Struct, frozen=True):
 class Call(Struct, frozen=True):
     """What is asked: may ``creator`` call ``target``, one of ``targets``, into a session with these members.
 
-    ``room`` is how many devices the session can still take. ``members`` names neither creator nor target.
+    ``room`` is how many devices the session can still take. ``members`` names neither creator nor target; None: the
+    decider cannot know them.
     """
 
     creator: ClientId
     target: ClientId
     targets: tuple[ClientId, ...]
-    members: tuple[ClientId, ...]
+    members: tuple[ClientId, ...] | None
     kind: SessionKind
     mode: Mode
     profile: str | None
@@ -120,14 +124,14 @@ def _outcomes(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Ite
     target = parties.get(call.target, _stranger(call.target))
     members = [
         parties.get(member, _stranger(member))
-        for member in call.members
+        for member in call.members or ()
         if must_trust_each_other(call.kind, call.creator, call.target, member)
     ]
     yield Check.REQUEST, _request(call)
     yield Check.CREATOR_STANDING, _standing(call, creator)
     yield Check.TRUST, _trust(creator, target)
     yield Check.KEYS, _keys(creator, target)
-    yield Check.MESH, _mesh(target, members)
+    yield Check.MESH, _mesh(call, target, members)
     yield Check.TARGET_STANDING, _standing(call, target)
     yield Check.CREATOR_GRANT, _grant(call, creator, target, now)
     yield Check.TARGET_GRANT, _grant(call, target, creator, now)
@@ -179,17 +183,21 @@ def _pinned(holder: Party, peer: Party) -> bool | None:
     return holder.pins.get(peer.client) == peer.fingerprint
 
 
-def _mesh(target: Party, members: list[Party]) -> _Outcome:
+def _mesh(call: Call, target: Party, members: list[Party]) -> _Outcome:
+    if call.kind is SessionKind.MESH and call.members is None:
+        return _UNKNOWN
     outcomes = [outcome for member in members for outcome in (_pairwise(target, member), _keys(target, member))]
     reasons = [outcome for outcome in outcomes if isinstance(outcome, Reason)]
-    return reasons[0] if reasons else None
+    if reasons:
+        return reasons[0]
+    return _UNKNOWN if outcomes and None not in outcomes else None
 
 
 def _pairwise(target: Party, member: Party) -> _Outcome:
     for one, other in ((target, member), (member, target)):
         if one.pins is not None and other.client not in one.pins:
             return Reason.NOT_MUTUALLY_TRUSTED
-    return None
+    return _UNKNOWN if target.pins is None and member.pins is None else None
 
 
 def _grant(call: Call, giver: Party, peer: Party, now: TimeMs) -> _Outcome:

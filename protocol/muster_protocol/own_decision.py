@@ -87,7 +87,7 @@ def decide_incoming(own: OwnFacts, invite: Invite, now: TimeMs) -> Decision:
         creator=invite.sender,
         target=own.client,
         targets=(own.client,),
-        members=(),
+        members=None,
         kind=invite.kind,
         mode=invite.mode,
         profile=invite.profile,

@@ -52,7 +52,7 @@ def test_p13_authority(
     own = replace(own, grants={**(own.grants or {}), C.client: party(me, C).grants[C.client]})  # type: ignore[index]
     creator, target = (me, peer) if is_creator else (peer, me)
     call = draw.draw(calls(creator, target))
-    facts = {client: draw.draw(parties(client)) for client in (peer.client, *call.members)} | {me.client: own}
+    facts = {client: draw.draw(parties(client)) for client in (peer.client, *(call.members or ()))} | {me.client: own}
     decision = decide(call, facts, now)
     if _newest(said, Kind.TRUST, Kind.UNTRUST) is not Kind.TRUST:
         assert decision.reason is not None
@@ -84,7 +84,7 @@ def test_p21_a_strangers_view(call: Call, target: tuple[Party, Party], draw: st.
 
     B may be anything at all, or not exist; A hears the same, and sees the same trace.
     """
-    facts = {client: draw.draw(parties(client)) for client in (A.client, *call.members)}
+    facts = {client: draw.draw(parties(client)) for client in (A.client, *(call.members or ()))}
     views = [decide(call, facts | {B.client: replace(each, pins=_without(each))}, now) for each in target]
     views.append(decide(call, facts, now))
     assert views[0] == views[1] == views[2]

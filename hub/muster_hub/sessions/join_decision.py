@@ -59,7 +59,7 @@ def _decide(  # noqa: PLR0917 - the decision's own inputs
         client: facts.party(online=None, session=state.session, invites=invites) for client, facts in held.items()
     }
     reason = decide(call, parties, now).reason
-    named = (state.creator, newcomer.client, *call.members)
+    named = (state.creator, newcomer.client, *(call.members or ()))
     if reason is None and any(held[client].fingerprint != proposal.epoch.key_of(client) for client in named):
         return Reason.KEY_MISMATCH
     return reason

@@ -247,20 +247,27 @@ def _unknown() -> list[Vector]:
     others = {"pins": None, "grants": None, "online": None}
     as_creator = _all(_about(TARGET, **others), _about(MEMBER, **others))
     as_target = _all(_about(CREATOR, **others), _about(MEMBER, **others))
+    creators = ("target_grant", "presence")
+    pinned = {device.client: device.key.fingerprint.hex() for device in (LAPTOP, NAS)}
     unknown = [_about(client, **others, compatibility=None, fingerprint=None) for client in (CREATOR, TARGET, MEMBER)]
     return [
-        _yes("the creator's own store", as_creator, "target_grant", "presence"),
-        _yes("the target's own store", as_target, "creator_grant"),
+        _yes("the creator's own store", as_creator, "mesh", "target_grant", "presence"),
+        _yes("the target's own store", _all(as_target, _call(members=None)), "mesh", "creator_grant"),
+        _yes("the target's own store, with the members", as_target, "creator_grant"),
+        _yes("in a star nothing is to be known of members", _all(as_creator, _call(kind="star")), *creators),
+        _yes("without members nothing is to be known of them", _all(as_creator, _call(members=[])), *creators),
+        _yes("of one member the pins are known", _all(as_creator, _about(MEMBER, pins=pinned)), *creators),
         _yes(
             "nothing is known",
             _all(*unknown),
-            *("trust", "keys", "creator_grant", "target_grant", "protocol", "app", "mode", "presence"),
+            *("trust", "keys", "mesh", "creator_grant", "target_grant", "protocol", "app", "mode", "presence"),
         ),
         _no(
             "the target's own store, without a grant",
-            _all(as_target, _forgotten(TARGET, "grants", CREATOR)),
+            _all(as_target, _call(members=None), _forgotten(TARGET, "grants", CREATOR)),
             Reason.GRANT_MISSING,
             "target_grant",
+            "mesh",
             "creator_grant",
         ),
         _no(

@@ -193,6 +193,19 @@ def test_what_cannot_be_known_passes_and_is_said_to_be_unknown() -> None:
     assert unknown == {Check.TRUST, Check.KEYS} | grants | both
 
 
+def test_a_mesh_of_which_nothing_is_known_is_said_to_be_unknown() -> None:
+    facts = {client: Party(client, KEYS[client]) for client in (CREATOR, TARGET, MEMBER)}
+    for kind, members, passed in (
+        (SessionKind.MESH, (MEMBER,), None),
+        (SessionKind.MESH, None, None),
+        (SessionKind.MESH, (), True),
+        (SessionKind.STAR, (MEMBER,), True),
+        (SessionKind.STAR, None, True),
+    ):
+        decision = decide(replace(CALL, kind=kind, members=members), facts, NOW)
+        assert (decision.reason, _passed(decision)[Check.MESH]) == (None, passed)
+
+
 def test_a_revoked_grant_is_revoked_whatever_else_is_wrong_with_it() -> None:
     facts = _facts()
     _granting(TARGET, CREATOR, revoked=True, used=True, expires_at=TimeMs(0), mode=Mode.JOIN, peer_key=OLD_KEY)(facts)

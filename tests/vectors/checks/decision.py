@@ -23,7 +23,7 @@ def _call(form: Json) -> Call:
         creator=ClientId(form["creator"]),
         target=ClientId(form["target"]),
         targets=tuple(map(ClientId, form["targets"])),
-        members=tuple(map(ClientId, form["members"])),
+        members=None if form["members"] is None else tuple(map(ClientId, form["members"])),
         kind=SessionKind(form["kind"]),
         mode=Mode(form["mode"]),
         profile=form["profile"],
