@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from tests.bench.ends import End, closing, dial
 from tests.bench.figures import MICRO, Figure
-from tests.bench.servers import Server
+from tests.bench.servers import BenchServer
 from tests.bench.swarm import enter_all, make_devices
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 
 DEVICES = 150
 """Devices that connect in one repeat."""
@@ -19,7 +19,7 @@ IDLE = 1_000
 KIB = 1024
 
 
-async def measure_connects(hub: Server, repeats: int) -> list[Figure]:
+async def measure_connects(hub: BenchServer, repeats: int) -> list[Figure]:
     """Measure devices that connect for the first time, and the same once more."""
     first = [make_devices(DEVICES) for _ in range(repeats)]
     await hub.quiet()
@@ -28,7 +28,7 @@ async def measure_connects(hub: Server, repeats: int) -> list[Figure]:
     return [*figures, *await _measure(hub, "connect again", first)]
 
 
-async def _measure(hub: Server, name: str, batches: Sequence[Sequence[Device]]) -> list[Figure]:
+async def _measure(hub: BenchServer, name: str, batches: Sequence[Sequence[SigningDevice]]) -> list[Figure]:
     both = Figure(name=f"{name}, both sides", unit="µs", values=[])
     ours = Figure(name=f"{name}, the hub's side", unit="µs", values=[])
     gc.disable()  # the generator's own garbage is no part of a device's handshake
@@ -49,7 +49,7 @@ async def _measure(hub: Server, name: str, batches: Sequence[Sequence[Device]]) 
     return [both, ours]
 
 
-async def measure_idle_devices(hub: Server, tls: ssl.SSLContext | None, name: str, target: float) -> list[Figure]:
+async def measure_idle_devices(hub: BenchServer, tls: ssl.SSLContext | None, name: str, target: float) -> list[Figure]:
     """Measure the memory of idle devices, at the hub and in its store."""
     devices = make_devices(WARM + IDLE)
     warm = await enter_all(devices[:WARM], hub.url, tls)
@@ -62,7 +62,7 @@ async def measure_idle_devices(hub: Server, tls: ssl.SSLContext | None, name: st
         return [Figure(name=name, unit="KiB", values=[held], target=target)]
 
 
-async def measure_idle_relayed(relay: Server, tls: ssl.SSLContext | None, name: str) -> Figure:
+async def measure_idle_relayed(relay: BenchServer, tls: ssl.SSLContext | None, name: str) -> Figure:
     """Measure the memory of connections that the bare relay holds."""
     ends: list[End] = []
     ends += [await dial(relay.url, tls) for _ in range(WARM)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.bench.ends import closing, dial
 from tests.bench.figures import MICRO, Figure
-from tests.bench.servers import Server
+from tests.bench.servers import BenchServer
 
 from muster_hub.store import keys
 from muster_hub.store.adapter import Store
@@ -26,7 +26,7 @@ TOGETHER = (64, 8, 1)
 _FENCE = script("fence")
 
 
-async def measure_relay(relay: Server, repeats: int) -> Figure:
+async def measure_relay(relay: BenchServer, repeats: int) -> Figure:
     """Measure a round trip over the bare relay: there, and back."""
     payload = os.urandom(MESSAGE_BYTES)
     ends = [await dial(relay.url) for _ in range(2 * RELAY_PAIRS)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from tests.bench.figures import MICRO, Figure, percentile
-from tests.bench.servers import Server
+from tests.bench.servers import BenchServer
 from tests.bench.swarm import Guest, begin_session, enter_all, make_devices
 from tests.integration.hub.device import now_ms
 from tests.own_store import StoredData
@@ -38,7 +38,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class GrantedPair:
     """Two devices that trust each other and grant each other everything."""
 
     creator: Guest
@@ -68,7 +68,7 @@ class Pair:
         inviting.on_answer(answer, bob.client, now)
         made = inviting.admit(EpochKey(os.urandom(32)), now)
         if made is None:
-            raise RuntimeError("nobody to admit")
+            raise RuntimeError("no device to admit")
         admissions = tuple(signed for _, signed in made.admissions)
         joining.on_admission(admissions[0], now)
         joined = joining.joined_statement(ReceiveKey.from_seed(os.urandom(96)), now)
@@ -112,13 +112,15 @@ def _acknowledge(guest: Guest, *pushes: str | None) -> "asyncio.Future[str]":
     return guest.end.ask(number, encode_frame(Ack(id=number, pushes=tuple(push or "" for push in pushes))))
 
 
-async def make_pairs(url: str) -> list[Pair]:
+async def make_pairs(url: str) -> list[GrantedPair]:
     """Connect the devices and let them trust each other."""
     guests = await enter_all(make_devices(2 * IN_FLIGHT), url)
-    return list(await asyncio.gather(*(Pair.befriend(*both) for both in zip(guests[::2], guests[1::2], strict=True))))
+    return list(
+        await asyncio.gather(*(GrantedPair.befriend(*both) for both in zip(guests[::2], guests[1::2], strict=True)))
+    )
 
 
-async def measure_joins(hub: Server, repeats: int) -> list[Figure]:
+async def measure_joins(hub: BenchServer, repeats: int) -> list[Figure]:
     """Measure what a join costs with 64 in flight, and how long one alone takes."""
     pairs = await make_pairs(hub.url)
     rounds = [[[pair.prepare() for _ in range(JOINS_EACH)] for pair in pairs] for _ in range(repeats)]
@@ -131,9 +133,9 @@ async def measure_joins(hub: Server, repeats: int) -> list[Figure]:
 
 
 async def _measure_sessions(
-    hub: Server, pairs: list[Pair], rounds: list[list[list[Prepared]]], alone: list[list[Prepared]]
+    hub: BenchServer, pairs: list[GrantedPair], rounds: list[list[list[Prepared]]], alone: list[list[Prepared]]
 ) -> Figure:
-    async def create(pair: Pair, batch: list[Prepared]) -> None:
+    async def create(pair: GrantedPair, batch: list[Prepared]) -> None:
         for each in batch:
             await pair.creator.must("ok", *each.create)
 
@@ -147,8 +149,10 @@ async def _measure_sessions(
     return Figure(name="session made", unit="µs", values=values, store=store)
 
 
-async def _measure_rounds(hub: Server, pairs: list[Pair], rounds: list[list[list[Prepared]]]) -> list[Figure]:
-    async def join_all(pair: Pair, batch: list[Prepared]) -> None:
+async def _measure_rounds(
+    hub: BenchServer, pairs: list[GrantedPair], rounds: list[list[list[Prepared]]]
+) -> list[Figure]:
+    async def join_all(pair: GrantedPair, batch: list[Prepared]) -> None:
         for each in batch:
             await pair.join(each)
 
@@ -193,7 +197,7 @@ async def _measure_rounds(hub: Server, pairs: list[Pair], rounds: list[list[list
     ]
 
 
-async def _measure_alone(hub: Server, pairs: list[Pair], alone: list[list[Prepared]]) -> list[Figure]:
+async def _measure_alone(hub: BenchServer, pairs: list[GrantedPair], alone: list[list[Prepared]]) -> list[Figure]:
     before = hub.moment()
     took = [await pair.join(each) for pair, batch in zip(pairs, alone, strict=True) for each in batch]
     used = before.until_now()

@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from tests.bench.figures import MICRO, Figure, percentile
-from tests.bench.servers import Server
+from tests.bench.servers import BenchServer
 from tests.bench.swarm import Guest, begin_session, enter_all, make_devices
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 
 from muster_protocol.frames import Purpose, SendInvites, Who, encode_frame
 from muster_protocol.ids import InviteId, TimeMs
@@ -23,12 +23,12 @@ LATENCIES = 64
 Request = tuple[int, bytes]
 
 
-async def measure_refusals(hub: Server, repeats: int) -> list[Figure]:
+async def measure_refusals(hub: BenchServer, repeats: int) -> list[Figure]:
     """Measure refused targets: those that trust the caller and granted nothing, and those that never heard of it."""
     guests = await enter_all(make_devices(ASKERS), hub.url)
     others = await enter_all(make_devices(ASKERS), hub.url)
     circles = [guests[at : at + BATCH] + guests[(at + BATCH) % ASKERS :][:1] for at in range(0, ASKERS, BATCH)]
-    known: dict[str, list[Device]] = {}
+    known: dict[str, list[SigningDevice]] = {}
     for circle in circles:
         for guest in circle[:BATCH]:
             known[guest.device.client] = [other.device for other in circle if other is not guest]
@@ -49,7 +49,7 @@ async def measure_refusals(hub: Server, repeats: int) -> list[Figure]:
 
 
 async def _measure_batches(
-    hub: Server, repeats: int, name: str, guests: list[Guest], targets: Callable[[Guest], Sequence[Device]]
+    hub: BenchServer, repeats: int, name: str, guests: list[Guest], targets: Callable[[Guest], Sequence[SigningDevice]]
 ) -> list[Figure]:
     prepared = []
     for guest in guests:
@@ -94,7 +94,7 @@ async def _measure_batches(
     ]
 
 
-async def measure_who(hub: Server, repeats: int) -> list[Figure]:
+async def measure_who(hub: BenchServer, repeats: int) -> list[Figure]:
     """Measure `who` about one device that is there and trusts the asker."""
     guests = await enter_all(make_devices(ASKERS), hub.url)
     pairs = list(zip(guests, [*guests[1:], guests[0]], strict=True))
@@ -113,7 +113,7 @@ async def measure_who(hub: Server, repeats: int) -> list[Figure]:
     return [await _measured(hub, repeats, "who, about one device", all_ask)]
 
 
-async def _measured(hub: Server, repeats: int, name: str, work: Callable[[], Awaitable[int]]) -> Figure:
+async def _measured(hub: BenchServer, repeats: int, name: str, work: Callable[[], Awaitable[int]]) -> Figure:
     """Measure some work, which returns how many times it did what is measured."""
     figure = Figure(name=name, unit="µs", values=[], load_share=0.0)
     await hub.quiet()

@@ -23,7 +23,7 @@ OPEN_FILES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class BenchServer:
     """A running process: where it listens, and the process of its store if it has one."""
 
     url: str
@@ -55,7 +55,7 @@ def raise_open_files() -> None:
 
 
 @asynccontextmanager
-async def hub(certificate: Certificate | None = None, *settings: str) -> AsyncIterator[Server]:
+async def hub(certificate: Certificate | None = None, *settings: str) -> AsyncIterator[BenchServer]:
     """Run a hub on its own store, as `muster hub` does with nothing configured."""
     folder = Path(tempfile.mkdtemp(prefix="mbench-"))
     arguments = ["-m", "muster_hub", "--listen", "127.0.0.1:0", "--data-dir", str(folder), "--json", *settings]
@@ -63,17 +63,17 @@ async def hub(certificate: Certificate | None = None, *settings: str) -> AsyncIt
         arguments += ["--tls-cert", str(certificate.certificate), "--tls-key", str(certificate.key)]
     try:
         async with _process(*arguments) as (url, pid):
-            yield Server(url, pid, int((folder / "store" / "child.pid").read_text()), folder / "store" / "s.sock")
+            yield BenchServer(url, pid, int((folder / "store" / "child.pid").read_text()), folder / "store" / "s.sock")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @asynccontextmanager
-async def relay(certificate: Certificate | None = None) -> AsyncIterator[Server]:
+async def relay(certificate: Certificate | None = None) -> AsyncIterator[BenchServer]:
     """Run the bare relay."""
     files = [] if certificate is None else [str(certificate.certificate), str(certificate.key)]
     async with _process("-m", "tests.bench.relay", *files) as (url, pid):
-        yield Server(url, pid)
+        yield BenchServer(url, pid)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.ends import End, dial
-from tests.integration.hub.device import Device, RefusedByHubError, now_ms
+from tests.integration.hub.device import RefusedByHubError, SigningDevice, now_ms
 from tests.own_store import StoredData
 
 from muster_protocol.calls import Plan
@@ -28,7 +28,7 @@ ENTERING = 32
 class Guest:
     """A device and its connection."""
 
-    device: Device
+    device: SigningDevice
     end: End
 
     async def put(self, *statements: tuple[Any, Signed]) -> None:
@@ -44,15 +44,15 @@ class Guest:
             raise RuntimeError(f"expected {expected}, got {got}")
 
 
-def make_devices(count: int) -> list[Device]:
+def make_devices(count: int) -> list[SigningDevice]:
     """Make devices and sign their cards."""
-    devices = [Device() for _ in range(count)]
+    devices = [SigningDevice() for _ in range(count)]
     for device in devices:
         device.card()
     return devices
 
 
-async def enter(device: Device, url: str, tls: ssl.SSLContext | None = None) -> End:
+async def enter(device: SigningDevice, url: str, tls: ssl.SSLContext | None = None) -> End:
     """Connect a device and prove who it is."""
     end = await dial(url, tls)
     shake = device.handshake(url)
@@ -65,19 +65,19 @@ async def enter(device: Device, url: str, tls: ssl.SSLContext | None = None) -> 
     return end
 
 
-async def enter_all(devices: Sequence[Device], url: str, tls: ssl.SSLContext | None = None) -> list[Guest]:
+async def enter_all(devices: Sequence[SigningDevice], url: str, tls: ssl.SSLContext | None = None) -> list[Guest]:
     """Connect devices, some at the same time."""
     turns = asyncio.Semaphore(ENTERING)
 
-    async def one(device: Device) -> Guest:
+    async def one(device: SigningDevice) -> Guest:
         async with turns:
             return Guest(device, await enter(device, url, tls))
 
     return list(await asyncio.gather(*(one(device) for device in devices)))
 
 
-def begin_session(device: Device, number: int, *targets: Device) -> tuple[Inviting, bytes]:
-    """Plan a session in memory, and give the request that makes it at the hub."""
+def begin_session(device: SigningDevice, number: int, *targets: SigningDevice) -> tuple[Inviting, bytes]:
+    """Plan a session in memory, and return the request that makes it at the hub."""
     plan = Plan(device.client, Seed(os.urandom(16)), Mode.JOIN, None, SessionKind.STAR, ProtocolRange(1, 1))
     own = StoredData(device.client, device.fingerprint).agree({each.client: each.fingerprint for each in targets})
     inviting = Inviting(device.key, plan, own)

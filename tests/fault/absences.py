@@ -3,18 +3,18 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from tests.fault.server import Server
+from tests.fault.server import StoreServer
 
 from muster_hub.store.wire import ErrorReply
 
 LOADING_WRITES = 60_000
 FILL = b"for i = 1, ARGV[1] do redis.call('SET', KEYS[1], i) end"
 
-Away = Callable[[Server], AbstractAsyncContextManager[None]]
+Away = Callable[[StoreServer], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def dead(store: Server) -> AsyncIterator[None]:
+async def dead(store: StoreServer) -> AsyncIterator[None]:
     await store.kill()
     try:
         yield
@@ -23,13 +23,13 @@ async def dead(store: Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def frozen(store: Server) -> AsyncIterator[None]:
+async def frozen(store: StoreServer) -> AsyncIterator[None]:
     with store.frozen():
         yield
 
 
 @asynccontextmanager
-async def loading(store: Server) -> AsyncIterator[None]:
+async def loading(store: StoreServer) -> AsyncIterator[None]:
     """Killed, and started again on so much data that reading it takes longer than the test does."""
     await store.say(b"EVAL", FILL, b"1", b"{b:00}:filler", b"%d" % LOADING_WRITES)
     await store.kill()
@@ -46,7 +46,7 @@ async def loading(store: Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def switched(store: Server, on: Sequence[bytes], off: Sequence[bytes]) -> AsyncIterator[None]:
+async def switched(store: StoreServer, on: Sequence[bytes], off: Sequence[bytes]) -> AsyncIterator[None]:
     """Send the store one command now, and after the body the one that takes it back."""
     await store.say(*on)
     try:
@@ -55,12 +55,12 @@ async def switched(store: Server, on: Sequence[bytes], off: Sequence[bytes]) -> 
         await store.say(*off)
 
 
-def read_only(store: Server) -> AbstractAsyncContextManager[None]:
+def read_only(store: StoreServer) -> AbstractAsyncContextManager[None]:
     """A replica by now, and its primary is elsewhere."""
     return switched(store, (b"REPLICAOF", b"127.0.0.1", b"1"), (b"REPLICAOF", b"NO", b"ONE"))
 
 
-def full(store: Server) -> AbstractAsyncContextManager[None]:
+def full(store: StoreServer) -> AbstractAsyncContextManager[None]:
     """Its memory is full."""
     limit = (b"CONFIG", b"SET", b"maxmemory")
     return switched(store, (*limit, b"1"), (*limit, b"0"))

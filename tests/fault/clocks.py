@@ -6,7 +6,7 @@ from pathlib import Path
 FOUND_BY = ("faketime", "-m", "-f", "+0s", "printenv", "LD_PRELOAD")
 
 
-class Clock:
+class ProcessClock:
     """The clock of the processes that are started with ``environ``."""
 
     def __init__(self, path: Path) -> None:

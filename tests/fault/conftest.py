@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest_asyncio
 from tests.fault.nodes import Cluster, cluster
-from tests.fault.server import Server, server
+from tests.fault.server import StoreServer, server
 
 
 @pytest_asyncio.fixture
-async def store_server() -> AsyncIterator[Server]:
+async def store_server() -> AsyncIterator[StoreServer]:
     async with server() as one:
         yield one
 
 
 @pytest_asyncio.fixture
-async def hub_nodes(tmp_path: Path, store_server: Server) -> AsyncIterator[Cluster]:
+async def hub_nodes(tmp_path: Path, store_server: StoreServer) -> AsyncIterator[Cluster]:
     async with cluster(tmp_path, store_server) as nodes:
         yield nodes
 

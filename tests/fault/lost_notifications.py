@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from tests.fault.absences import switched
 from tests.fault.nodes import Cluster, NodeProcess
-from tests.fault.server import Server
-from tests.integration.hub.device import WAIT_S, Device
+from tests.fault.server import StoreServer
+from tests.integration.hub.device import WAIT_S, SigningDevice
 from tests.integration.hub.stage import Actor, befriend, call_in
 
 from muster_protocol.closes import CloseCode
@@ -17,14 +17,14 @@ SILENT_S = 30.0
 UNSUBSCRIBED = "the node is not subscribed to the bus"
 
 
-def silent_bus(store: Server) -> AbstractAsyncContextManager[None]:
+def silent_bus(store: StoreServer) -> AbstractAsyncContextManager[None]:
     """Let the store refuse every channel: no node may publish or subscribe, and all else works."""
     everybody = (b"ACL", b"SETUSER", b"default")
     return switched(store, (*everybody, b"resetchannels"), (*everybody, b"allchannels"))
 
 
-async def actor(stack: AsyncExitStack, node: NodeProcess, device: Device | None = None) -> Actor:
-    device = device or Device()
+async def actor(stack: AsyncExitStack, node: NodeProcess, device: SigningDevice | None = None) -> Actor:
+    device = device or SigningDevice()
     return Actor(device, await stack.enter_async_context(device.connect(node.url)))
 
 

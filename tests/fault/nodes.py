@@ -11,7 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from tests.fault.server import Server
+from tests.fault.server import StoreServer
 from tests.fault.waiting import until
 from tests.integration.hub.device import WAIT_S
 from tests.integration.hub.hub_process import ready
@@ -122,7 +122,7 @@ class NodeProcess:
 class Cluster:
     """The nodes of one hub on one store."""
 
-    def __init__(self, folder: Path, store: Server, stack: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, store: StoreServer, stack: AsyncExitStack) -> None:
         self.store = store
         self.key = folder / "hub.key"
         self._folder = folder
@@ -138,6 +138,6 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, store: Server) -> AsyncIterator[Cluster]:
+async def cluster(folder: Path, store: StoreServer) -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
         yield Cluster(folder, store, stack)

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 from tests.fault.absences import Away
 from tests.fault.nodes import Cluster
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 
 from muster_protocol.frames import DropCause, Ok, PresencePush, PresenceReply, PresenceState, Watch, Who
 
@@ -24,11 +24,11 @@ async def outage(hub_nodes: Cluster, stack: AsyncExitStack, away: Away) -> None:
     """Have the store away while devices are connected to two nodes, and count what that changes: nothing."""
     store = hub_nodes.store
     nodes = [await hub_nodes.node("near"), await hub_nodes.node("far")]
-    asker = Device()
+    asker = SigningDevice()
     watching = await stack.enter_async_context(asker.connect(nodes[0].url))
     links = []
     for number in range(2 * DEVICES):
-        device = Device()
+        device = SigningDevice()
         links.append(await stack.enter_async_context(device.connect(nodes[number % 2].url)))
     seen = links[:8]
     for link in seen:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TypeVar
 
-from tests.integration.hub.device import Link
+from tests.integration.hub.device import DeviceLink
 
 from muster_protocol.frames import Error, InviteResults, Push, Reply, Request
 from muster_protocol.reasons import Reason
@@ -18,7 +18,7 @@ P = TypeVar("P", bound=Push)
 class PatientLine:
     """A link that asks again, with the very same request, where the hub could not tell. ``repeats`` counts that."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: DeviceLink) -> None:
         self.link = link
         self.repeats = 0
 

@@ -18,7 +18,7 @@ from muster_hub.store.wire import ErrorReply, Reply, Wire, WireLostError, pack
 SETTINGS = {"port": "0", "appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "save": ""}
 
 
-class Server:
+class StoreServer:
     """One server, as the embedded store would run it, under a clock that the test may set (``faketime``)."""
 
     def __init__(self, folder: Path, environ: dict[str, str] | None = None) -> None:
@@ -95,10 +95,10 @@ class Server:
 
 
 @asynccontextmanager
-async def server(environ: dict[str, str] | None = None) -> AsyncIterator[Server]:
+async def server(environ: dict[str, str] | None = None) -> AsyncIterator[StoreServer]:
     """A running server with no data; a short path, since it is a socket's."""
     folder = Path(tempfile.mkdtemp(prefix="muster-"))
-    one = Server(folder, environ)
+    one = StoreServer(folder, environ)
     try:
         await one.start()
         yield one

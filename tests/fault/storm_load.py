@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from contextlib import AsyncExitStack
 
-from tests.integration.hub.device import Device, Link, RefusedByHubError
+from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningDevice
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from muster_protocol.connect import Role
@@ -34,7 +34,7 @@ class Storm:
 
     def __init__(self, url: str, devices: int, seconds: float) -> None:
         self._url = url
-        self._devices = [Device() for _ in range(devices)]
+        self._devices = [SigningDevice() for _ in range(devices)]
         for device in self._devices:
             device.card()
         self._seconds = seconds
@@ -47,7 +47,7 @@ class Storm:
             for device in self._devices:
                 group.create_task(self._come(device, _DICE.uniform(0, self._seconds), stack))
 
-    async def _come(self, device: Device, at_s: float, stack: AsyncExitStack) -> None:
+    async def _come(self, device: SigningDevice, at_s: float, stack: AsyncExitStack) -> None:
         await asyncio.sleep(at_s)
         began_s = time.monotonic()
         for failures in range(TRIES):
@@ -59,11 +59,11 @@ class Storm:
             await asyncio.sleep(wait_s)
         self.outcomes["gave_up"] += 1
 
-    async def _try(self, device: Device, failures: int, stack: AsyncExitStack) -> float | None:
+    async def _try(self, device: SigningDevice, failures: int, stack: AsyncExitStack) -> float | None:
         """Connect; return how long to wait before the next try, None if it worked."""
         jitter_s = _DICE.uniform(0, min(8.0, BACK_OFF_S * 2**failures))
         try:
-            link: Link = await stack.enter_async_context(
+            link: DeviceLink = await stack.enter_async_context(
                 device.connect(self._url, role=Role.AGENT, source=_DICE.choice(SOURCES))
             )
         except RefusedByHubError as refused:

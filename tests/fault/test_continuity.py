@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.integration.client.conftest import until
-from tests.integration.hub.device import WAIT_S, Device, Link, RefusedByHubError
+from tests.integration.hub.device import WAIT_S, DeviceLink, RefusedByHubError, SigningDevice
 
 import muster_client
 from muster_client import Agent
@@ -33,24 +33,26 @@ async def patiently(connect: Callable[[], Awaitable[Reason | None]]) -> Reason |
                 await asyncio.sleep(AGAIN_AFTER_S)
 
 
-async def ask(device: Device, node: NodeProcess) -> Reason | None:
+async def ask(device: SigningDevice, node: NodeProcess) -> Reason | None:
     """Be a command line, for as long as it takes to say one thing."""
     async with device.connect(node.url, role=Role.CLI) as link:
-        await link.put(device.trust(Device()))
+        await link.put(device.trust(SigningDevice()))
         return link.welcome.standing
 
 
-async def keep(link: Link) -> None:
+async def keep(link: DeviceLink) -> None:
     """Have the token on disk, and no more."""
     link.device.token = link.welcome.token
 
 
-async def confirm(link: Link) -> None:
+async def confirm(link: DeviceLink) -> None:
     assert link.welcome.token is not None
     assert isinstance(await link.ask_any(ConfirmToken(id=0, counter=link.welcome.token.counter)), Ok)
 
 
-async def crowd(device: Device, node: NodeProcess, *steps: Callable[[Link], Awaitable[None]]) -> list[Reason | None]:
+async def crowd(
+    device: SigningDevice, node: NodeProcess, *steps: Callable[[DeviceLink], Awaitable[None]]
+) -> list[Reason | None]:
     """Run an agent, which takes these steps, and ten command lines at once; return what the hub says of each."""
 
     async def agent() -> Reason | None:
@@ -67,7 +69,7 @@ async def crowd(device: Device, node: NodeProcess, *steps: Callable[[Link], Awai
 async def test_a_store_rolled_back_raises_no_alarm(hub_nodes: Cluster, lost: str) -> None:
     """The last write of an agent's connect, or the last two, are not on the store's disk after all."""
     node, store = await hub_nodes.node("one"), hub_nodes.store
-    device = Device()
+    device = SigningDevice()
     assert set(await crowd(device, node, keep, confirm)) == {None}
     sizes = {"both": store.log.stat().st_size}
     async with device.connect(node.url) as link:
@@ -87,10 +89,10 @@ async def test_a_store_rolled_back_raises_no_alarm(hub_nodes: Cluster, lost: str
 
 @pytest.mark.parametrize("steps", [(), (keep,), (keep, confirm)], ids=["at once", "with its token", "after all of it"])
 async def test_an_agent_that_dies_raises_no_alarm(
-    hub_nodes: Cluster, steps: tuple[Callable[[Link], Awaitable[None]], ...]
+    hub_nodes: Cluster, steps: tuple[Callable[[DeviceLink], Awaitable[None]], ...]
 ) -> None:
     node = await hub_nodes.node("one")
-    device = Device()
+    device = SigningDevice()
     for _ in range(3):
         assert set(await crowd(device, node, *steps)) == {None}
         assert set(await crowd(device, node, keep, confirm)) == {None}

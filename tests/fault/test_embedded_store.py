@@ -187,7 +187,7 @@ async def test_data_of_another_engine_or_a_newer_one_are_not_opened(data: Path, 
             pass
 
 
-async def test_no_server_to_be_found_is_said(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_server_program_is_reported(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(data))
     monkeypatch.setattr("muster_hub.store.engine._WHEEL", "no_such_wheel")
     with pytest.raises(StoreRefused, match="no valkey-server or redis-server was found"):
@@ -241,7 +241,7 @@ async def test_a_server_that_does_not_start_is_refused_in_words(data: Path) -> N
 
 
 @pytest.mark.needs("/dev/full")
-async def test_a_full_disk_is_said_in_words(data: Path) -> None:
+async def test_a_full_disk_is_reported_in_words(data: Path) -> None:
     async with EmbeddedStore(data):
         log = next((data / "store" / "appendonlydir").glob("*.incr.aof"))
     log.unlink()

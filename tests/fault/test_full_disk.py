@@ -54,7 +54,7 @@ def command_line(device: Path, *arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.needs("mount")
-async def test_a_full_disk_is_said_in_words_and_survived(small_disk: Path, tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_in_words_and_survived(small_disk: Path, tmp_path: Path) -> None:
     with (
         running_hub(tmp_path) as hub,
         Device.create(small_disk / "laptop", hub_url=hub.url) as laptop,

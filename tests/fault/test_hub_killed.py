@@ -10,7 +10,7 @@ import psutil
 import pytest_asyncio
 from tests.fault.nodes import NodeProcess
 from tests.fault.waiting import until_so
-from tests.integration.hub.device import Device, Link
+from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import (
@@ -57,7 +57,7 @@ def stores_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-async def trusted(link: Link) -> int:
+async def trusted(link: DeviceLink) -> int:
     """Count the statements of trust that the hub holds of the device."""
     count, after = 0, 0
     while True:
@@ -71,11 +71,11 @@ async def trusted(link: Link) -> int:
 
 async def test_hub_killed_store_child_survives(hubs: list[NodeProcess], tmp_path: Path) -> None:
     folder = tmp_path / "hub"
-    device = Device()
+    device = SigningDevice()
     first = await start(hubs, folder)
     async with device.connect(first.url) as link:
         for _ in range(ROUNDS):
-            assert isinstance(await link.put(device.trust(Device())), Ok)
+            assert isinstance(await link.put(device.trust(SigningDevice())), Ok)
         first.send_signal(signal.SIGKILL)
         await first.ended()
     left_behind = stores_of(folder)
@@ -96,7 +96,7 @@ async def test_hub_killed_store_child_survives(hubs: list[NodeProcess], tmp_path
 
 async def test_ctrl_c_drains_before_the_store_ends(hubs: list[NodeProcess], tmp_path: Path) -> None:
     folder = tmp_path / "hub"
-    device, watcher = Device(), Device()
+    device, watcher = SigningDevice(), SigningDevice()
     hub = await start(hubs, folder)
     taken = 0
     async with watcher.connect(hub.url) as watching, device.connect(hub.url) as link:
@@ -104,7 +104,7 @@ async def test_ctrl_c_drains_before_the_store_ends(hubs: list[NodeProcess], tmp_
 
         async def work() -> None:
             nonlocal taken
-            while isinstance(await link.put(device.trust(Device())), Ok):
+            while isinstance(await link.put(device.trust(SigningDevice())), Ok):
                 taken += 1
 
         busy = asyncio.create_task(work())

@@ -44,9 +44,9 @@ async def scenarios(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[S
 
 
 @pytest.mark.parametrize("away", ["frozen", "dead"])
-async def test_a_store_outage_makes_nobody_offline(scenarios: Scenarios, away: str) -> None:
+async def test_a_store_outage_makes_no_device_offline(scenarios: Scenarios, away: str) -> None:
     await scenarios[away]
 
 
-async def test_lost_notifications_are_mended(scenarios: Scenarios) -> None:
+async def test_lost_notifications_are_made_good_by_a_resync(scenarios: Scenarios) -> None:
     await scenarios["lost notifications"]

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.fault.clocks import Clock
+from tests.fault.clocks import ProcessClock
 from tests.fault.nodes import Cluster, cluster
 from tests.fault.server import server
 from tests.fault.waiting import POLL_S, until_so
-from tests.integration.hub.device import WAIT_S, Device, Link
+from tests.integration.hub.device import WAIT_S, DeviceLink, SigningDevice
 
 from muster_hub.store import keys
 from muster_protocol.closes import CloseCode
@@ -41,19 +41,19 @@ MAX_LATE = 20_000
 PAD = 256
 
 
-async def watch(link: Link, *devices: Device) -> list[PresenceState]:
+async def watch(link: DeviceLink, *devices: SigningDevice) -> list[PresenceState]:
     reply = await link.ask(Watch(id=0, clients=tuple(device.client for device in devices)), PresenceReply)
     return [one.state for one in reply.devices]
 
 
-async def told(link: Link) -> list[tuple[ClientId, PresenceState, DropCause | None]]:
+async def told(link: DeviceLink) -> list[tuple[ClientId, PresenceState, DropCause | None]]:
     push = await link.next_push(PresencePush)
     return sorted((one.client, one.state, one.cause) for one in push.devices)
 
 
 async def test_a_dead_node_takes_its_devices_with_it(hub_nodes: Cluster) -> None:
     near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
-    asker, seen, mover = Device(), Device(), Device()
+    asker, seen, mover = SigningDevice(), SigningDevice(), SigningDevice()
     async with asker.connect(near.url) as link, seen.connect(far.url) as gone, mover.connect(far.url) as moving:
         for device, connection in ((seen, gone), (mover, moving)):
             await connection.put(device.trust(asker))
@@ -84,11 +84,11 @@ async def test_a_dead_node_is_noticed_in_6_s(tmp_path: Path) -> None:
 
 
 async def _noticed(folder: Path, *, store_shift_s: int) -> None:
-    store_clock, wall = Clock(folder / "store.clock"), Clock(folder / "wall.clock")
+    store_clock, wall = ProcessClock(folder / "store.clock"), ProcessClock(folder / "wall.clock")
     async with server(store_clock.environ) as store, cluster(folder, store) as hub_nodes:
         near = await hub_nodes.node("near", environ=wall.environ)
         far = await hub_nodes.node("far")
-        asker, seen, peer = Device(), Device(), Device()
+        asker, seen, peer = SigningDevice(), SigningDevice(), SigningDevice()
         async with asker.connect(near.url) as link, seen.connect(far.url) as gone:
             await gone.put(seen.trust(asker))
             assert (await who(link, seen)).state is PresenceState.ONLINE
@@ -108,7 +108,7 @@ async def _noticed(folder: Path, *, store_shift_s: int) -> None:
             assert near.said("lease_tombstoned") == []
 
 
-async def who(link: Link, device: Device) -> Presence:
+async def who(link: DeviceLink, device: SigningDevice) -> Presence:
     reply = await link.ask(Who(id=0, clients=(device.client,)), PresenceReply)
     return reply.devices[0]
 
@@ -116,7 +116,7 @@ async def who(link: Link, device: Device) -> Presence:
 # -- a frozen node does nothing on waking ------------------------------------------------------------------------------
 
 
-async def fill(link: Link, frames: list[bytes]) -> None:
+async def fill(link: DeviceLink, frames: list[bytes]) -> None:
     """Send until no more goes out: the buffers of both ends are full. The last frame is cut in the middle."""
     for number in range(MAX_LATE):
         try:
@@ -127,7 +127,7 @@ async def fill(link: Link, frames: list[bytes]) -> None:
     raise AssertionError("the buffers have no end")
 
 
-def late_frames(device: Device, peers: list[Device]) -> list[bytes]:
+def late_frames(device: SigningDevice, peers: list[SigningDevice]) -> list[bytes]:
     """What would change something if a node that may not act did it all the same."""
     said = [device.trust(peer) for peer in peers]
     return [
@@ -135,14 +135,14 @@ def late_frames(device: Device, peers: list[Device]) -> list[bytes]:
     ]
 
 
-async def entries(hub_nodes: Cluster, device: Device) -> object:
+async def entries(hub_nodes: Cluster, device: SigningDevice) -> object:
     return await hub_nodes.store.say(b"HLEN", keys.instances(device.client))
 
 
 async def test_a_frozen_node_does_nothing_on_waking(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
     near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
-    asker, stayed, moved = Device(), Device(), Device()
-    peers = [Device() for _ in range(PAD)]
+    asker, stayed, moved = SigningDevice(), SigningDevice(), SigningDevice()
+    peers = [SigningDevice() for _ in range(PAD)]
     link = await stack.enter_async_context(asker.connect(near.url))
     frozen = await stack.enter_async_context(stayed.connect(far.url))
     left_behind = await stack.enter_async_context(moved.connect(far.url))

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from tests.fault.nodes import Cluster, NodeProcess
-from tests.integration.hub.device import WAIT_S, Device, Link
+from tests.integration.hub.device import WAIT_S, DeviceLink, SigningDevice
 
 from muster_hub.node.drain import spread_s
 from muster_protocol.cards import Card
@@ -33,7 +33,7 @@ STATEMENTS_AT_ONCE = 16
 NEVER_ON_A_CLEAN_END = ("Traceback", "Task was destroyed", "never retrieved", "never awaited", "unhandled")
 
 
-async def come_back(device: Device, link: Link, url: str, stack: AsyncExitStack) -> Link:
+async def come_back(device: SigningDevice, link: DeviceLink, url: str, stack: AsyncExitStack) -> DeviceLink:
     """Do as an agent does: wait for the close, then for as long as the hub asked, and connect again."""
     assert await link.closed() == CloseCode.GOING_AWAY
     assert link.goaway is not None
@@ -46,13 +46,15 @@ def assert_clean(node: NodeProcess) -> None:
     assert not [word for word in NEVER_ON_A_CLEAN_END if word in log], log
 
 
-async def test_a_watcher_sees_nobody_leave_who_comes_back_in_time(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
+async def test_a_watcher_does_not_see_a_device_leave_that_is_back_in_time(
+    hub_nodes: Cluster, stack: AsyncExitStack
+) -> None:
     near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
-    asker, witness = Device(), Device()
+    asker, witness = SigningDevice(), SigningDevice()
     link = await stack.enter_async_context(asker.connect(near.url))
     standing = await stack.enter_async_context(witness.connect(near.url))
     await standing.put(witness.trust(asker))
-    devices = [Device() for _ in range(DEVICES)]
+    devices = [SigningDevice() for _ in range(DEVICES)]
     links = [await stack.enter_async_context(device.connect(far.url)) for device in devices]
     for device, connection in zip(devices, links, strict=True):
         await connection.put(device.trust(asker))
@@ -82,9 +84,11 @@ async def test_a_watcher_sees_nobody_leave_who_comes_back_in_time(hub_nodes: Clu
     assert_clean(far)
 
 
-async def test_whoever_does_not_come_back_is_announced_in_the_end(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
+async def test_a_device_that_does_not_come_back_is_announced_as_gone_in_the_end(
+    hub_nodes: Cluster, stack: AsyncExitStack
+) -> None:
     near, far = await hub_nodes.node("near"), await hub_nodes.node("far")
-    asker, gone = Device(), Device()
+    asker, gone = SigningDevice(), SigningDevice()
     link = await stack.enter_async_context(asker.connect(near.url))
     connection = await stack.enter_async_context(gone.connect(far.url))
     await connection.put(gone.trust(asker))
@@ -104,14 +108,14 @@ async def test_whoever_does_not_come_back_is_announced_in_the_end(hub_nodes: Clu
 
 async def test_readyz_turns_first_and_devices_are_still_served_then(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
     node = await hub_nodes.node("one", "--stop-grace-s", "300")
-    early = await stack.enter_async_context(Device().connect(node.url))
+    early = await stack.enter_async_context(SigningDevice().connect(node.url))
     node.send_signal(signal.SIGTERM)
     await node.until_not_ready("stopping")
     status, _ = await node.readyz()
     assert status == 503
-    late = await stack.enter_async_context(Device().connect(node.url))
+    late = await stack.enter_async_context(SigningDevice().connect(node.url))
     for link in (early, late):
-        assert isinstance(await link.put(link.device.trust(Device())), Ok)
+        assert isinstance(await link.put(link.device.trust(SigningDevice())), Ok)
         assert link.goaway is None
     node.send_signal(signal.SIGTERM)  # the second one does not wait
     assert await node.ended() == 130
@@ -123,10 +127,10 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def keep_saying(link: Link, said: list[int]) -> None:
+async def keep_saying(link: DeviceLink, said: list[int]) -> None:
     """Put statements, one after another, until the connection ends; note the serial of each that was acknowledged."""
     while not link.ended.is_set():
-        statement = link.device.trust(Device())
+        statement = link.device.trust(SigningDevice())
         serial = link.device.serial
         try:
             reply = await link.put(statement)
@@ -142,7 +146,7 @@ def serial(kind: Kind, statement: Signed) -> int:
     return decode_closed(statement.body, Trust).serial
 
 
-async def listed(link: Link) -> set[int]:
+async def listed(link: DeviceLink) -> set[int]:
     """Return the serials of the device's own statements, as the hub has them."""
     serials: set[int] = set()
     after, more = 0, True
@@ -157,7 +161,7 @@ async def listed(link: Link) -> set[int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_nothing_acknowledged_is_lost(hub_nodes: Cluster, stack: AsyncExitStack, number: signal.Signals) -> None:
     node = await hub_nodes.node("one")
-    links = [await stack.enter_async_context(Device().connect(node.url)) for _ in range(STATEMENTS_AT_ONCE)]
+    links = [await stack.enter_async_context(SigningDevice().connect(node.url)) for _ in range(STATEMENTS_AT_ONCE)]
     said: list[list[int]] = [[] for _ in links]
     async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
         for link, serials in zip(links, said, strict=True):

@@ -9,7 +9,7 @@ import pytest
 from tests.fault.absences import Away, dead, frozen, full, loading, read_only
 from tests.fault.nodes import Cluster
 from tests.fault.waiting import until
-from tests.integration.hub.device import Device, Link, RefusedByHubError
+from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningDevice
 from tests.integration.hub.stage import Actor, befriend
 
 from muster_protocol.closes import CloseCode
@@ -50,14 +50,14 @@ async def quickest(ask: Callable[[], object]) -> float:
     return min(took_s)
 
 
-async def not_taken(link: Link, device: Device) -> None:
-    refused = await link.put(device.trust(Device()))
+async def not_taken(link: DeviceLink, device: SigningDevice) -> None:
+    refused = await link.put(device.trust(SigningDevice()))
     assert isinstance(refused, Error)
     assert refused.reason is Reason.STORE_UNAVAILABLE
     assert refused.retry_after_ms
 
 
-async def not_invited(creator: Actor, peer: Device) -> None:
+async def not_invited(creator: Actor, peer: SigningDevice) -> None:
     invites = SendInvites(id=0, session=creator.session, invites=(creator.invite(peer, Purpose.ASK),))
     refused = await creator.line.ask_any(invites)
     assert isinstance(refused, Error)
@@ -66,16 +66,16 @@ async def not_invited(creator: Actor, peer: Device) -> None:
 
 async def not_let_in(url: str) -> None:
     with pytest.raises(RefusedByHubError) as caught:
-        async with Device().connect(url):
+        async with SigningDevice().connect(url):
             pass
     refused = caught.value.refused
     assert (refused.code, refused.reason) == (CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE)
     assert refused.retry_after_ms
 
 
-async def until_taken(link: Link, device: Device) -> None:
+async def until_taken(link: DeviceLink, device: SigningDevice) -> None:
     """Wait until the store serves again."""
-    statement = device.trust(Device())
+    statement = device.trust(SigningDevice())
 
     async def taken() -> bool:
         return isinstance(await link.put(statement), Ok)
@@ -86,7 +86,7 @@ async def until_taken(link: Link, device: Device) -> None:
 @pytest.mark.parametrize("away", [dead, frozen, loading, read_only, full])
 async def test_store_away_is_refused_within_a_second(hub_nodes: Cluster, stack: AsyncExitStack, away: Away) -> None:
     node = await hub_nodes.node("one")
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     link = await stack.enter_async_context(device.connect(node.url))
     creator = Actor(device, link)
     friend = Actor(peer, await stack.enter_async_context(peer.connect(node.url)))
@@ -108,7 +108,7 @@ async def test_store_away_is_refused_within_a_second(hub_nodes: Cluster, stack: 
 
 async def test_a_revocation_is_taken_when_memory_is_full(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
     node = await hub_nodes.node("one")
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     link = await stack.enter_async_context(device.connect(node.url))
     asker = await stack.enter_async_context(peer.connect(node.url))
     await link.put(device.trust(peer))

@@ -13,9 +13,9 @@ import msgpack
 import pytest
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.patience import PatientLine
-from tests.fault.server import Server
+from tests.fault.server import StoreServer
 from tests.integration.hub.desk import Line
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor, befriend, invite_and_answer
 
 from muster_hub.audit.records import RecordKind
@@ -35,7 +35,7 @@ POLL_S = 0.05
 
 
 @dataclass
-class Ledger:
+class Acknowledged:
     """What the hub acknowledged to one pair."""
 
     statements: list[tuple[ClientId, Kind, Signed]] = field(default_factory=list)
@@ -43,13 +43,13 @@ class Ledger:
     cut: set[SessionId] = field(default_factory=set)
 
 
-class Pair:
+class CallingPair:
     """Two devices, on two nodes, that call each other in, take everything back, and begin again."""
 
     def __init__(self, creator: Actor, member: Actor) -> None:
         self.creator = creator
         self.member = member
-        self.ledger = Ledger()
+        self.ledger = Acknowledged()
 
     async def say(self, who: Actor, statement: tuple[Kind, Signed]) -> None:
         await who.say(statement)
@@ -78,7 +78,7 @@ class Pair:
             await self.cycle()
 
 
-async def kill_again_and_again(store: Server, seed: int, done: asyncio.Event) -> int:
+async def kill_again_and_again(store: StoreServer, seed: int, done: asyncio.Event) -> int:
     """Kill the store at random moments; return how often."""
     dice = random.Random(seed)  # noqa: S311 # a schedule, not a secret
     loop = asyncio.get_running_loop()
@@ -93,17 +93,17 @@ async def kill_again_and_again(store: Server, seed: int, done: asyncio.Event) ->
     return kills
 
 
-async def pair(stack: AsyncExitStack, one: NodeProcess, two: NodeProcess) -> Pair:
+async def pair(stack: AsyncExitStack, one: NodeProcess, two: NodeProcess) -> CallingPair:
     actors = []
     for node in (one, two):
-        device = Device()
+        device = SigningDevice()
         link = await stack.enter_async_context(device.connect(node.url))
         actors.append(Actor(device, PatientLine(link)))
     await befriend(*actors, grants=False)
-    return Pair(*actors)
+    return CallingPair(*actors)
 
 
-async def records(store: Server) -> list[tuple[RecordKind, bytes, bytes, bytes, bytes]]:
+async def records(store: StoreServer) -> list[tuple[RecordKind, bytes, bytes, bytes, bytes]]:
     """Read all records: kind, actor, subject, session, and hash of the statement."""
     found = []
     for number in range(keys.BUCKETS):
@@ -123,7 +123,7 @@ async def held(line: Line) -> dict[Kind, Signed]:
     return {one.kind: one.statement for one in said.statements}
 
 
-async def check_statements(one: Pair, written: Counter[tuple[RecordKind, bytes, bytes]]) -> None:
+async def check_statements(one: CallingPair, written: Counter[tuple[RecordKind, bytes, bytes]]) -> None:
     """What stands is the last word of each device about its peer, and every word was written down once."""
     for actor in (one.creator, one.member):
         mine = [(kind, signed) for client, kind, signed in one.ledger.statements if client == actor.client]
@@ -140,7 +140,7 @@ async def check_statements(one: Pair, written: Counter[tuple[RecordKind, bytes, 
                 assert written[RecordKind(kind), actor.client.encode(), statement_hash(kind, signed.body)] == 1
 
 
-async def check_joins(one: Pair, all_records: list[tuple[RecordKind, bytes, bytes, bytes, bytes]]) -> None:
+async def check_joins(one: CallingPair, all_records: list[tuple[RecordKind, bytes, bytes, bytes, bytes]]) -> None:
     """Every join that was acknowledged stands in its session, and was written down once; so was its end."""
     for session in one.ledger.joins:
         shown = await one.creator.show(session)

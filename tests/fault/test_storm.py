@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 from tests.fault.nodes import Cluster, NodeProcess
-from tests.integration.hub.device import Device, Link, RefusedByHubError
+from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningDevice
 
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import Ok
@@ -59,11 +59,11 @@ async def storm(process: asyncio.subprocess.Process) -> dict[str, Any]:
     return found
 
 
-async def revoke_until(ended: asyncio.Event, link: Link) -> list[float]:
+async def revoke_until(ended: asyncio.Event, link: DeviceLink) -> list[float]:
     """Trust somebody and take it back, again and again; return how long each taking back took, in ms."""
     took_ms = []
     while not ended.is_set():
-        peer = Device()
+        peer = SigningDevice()
         assert isinstance(await link.put(link.device.trust(peer)), Ok)
         began_s = time.monotonic()
         assert isinstance(await link.put(link.device.untrust(peer)), Ok)
@@ -79,7 +79,7 @@ def cpu_ms(node: NodeProcess) -> float:
 
 async def test_all_get_in_and_a_revocation_meanwhile_is_carried_out(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
     node = await hub_nodes.node("one")
-    link = await stack.enter_async_context(Device().connect(node.url))
+    link = await stack.enter_async_context(SigningDevice().connect(node.url))
     async with load(node.url, DEVICES) as process:
         ended = asyncio.Event()
         before_ms = cpu_ms(node)
@@ -110,7 +110,7 @@ async def test_whom_the_hub_has_no_place_for_is_told_when_to_come_back(
 
     async def come() -> None:
         try:
-            await stack.enter_async_context(Device().connect(node.url))
+            await stack.enter_async_context(SigningDevice().connect(node.url))
         except RefusedByHubError as error:
             refused.append(error)
 
@@ -121,5 +121,5 @@ async def test_whom_the_hub_has_no_place_for_is_told_when_to_come_back(
     assert {one.code for one in overloaded} == {CloseCode.OVERLOADED}
     assert all((one.retry_after_ms or 0) >= 1_000 for one in overloaded)
     await node.until_ready()
-    async with Device().connect(node.url) as link:
-        assert isinstance(await link.put(link.device.trust(Device())), Ok)
+    async with SigningDevice().connect(node.url) as link:
+        assert isinstance(await link.put(link.device.trust(SigningDevice())), Ok)

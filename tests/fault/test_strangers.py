@@ -5,9 +5,9 @@ import os
 import random
 
 from tests.fault.nodes import Cluster
-from tests.fault.server import Server
+from tests.fault.server import StoreServer
 from tests.fault.waiting import until
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor
 
 from muster_hub.store import keys
@@ -35,19 +35,19 @@ BYTES_EACH = 1024
 _OF_A_DEVICE = (keys.peers, keys.grants, keys.uses, keys.instances, keys.inbox, keys.session_index, keys.watchers)
 
 
-async def number(store: Server, *words: bytes) -> int:
+async def number(store: StoreServer, *words: bytes) -> int:
     reply = await store.say(*words)
     assert isinstance(reply, int)
     return reply
 
 
-async def keys_of_all(store: Server) -> int:
+async def keys_of_all(store: StoreServer) -> int:
     """Count the keys of devices and sessions; how far each outbox was drained is a note of the hub's own."""
     notes = [await number(store, b"EXISTS", keys.drained(bucket)) for bucket in range(keys.BUCKETS)]
     return await number(store, b"DBSIZE") - sum(notes)
 
 
-async def kept_of(store: Server, client: ClientId) -> dict[str, object]:
+async def kept_of(store: StoreServer, client: ClientId) -> dict[str, object]:
     """Copy all that the store holds of a device, but when it was last seen."""
     held: dict[str, object] = {
         key.__name__: await store.say(b"DUMP", key(client)) for key in _OF_A_DEVICE if key is not keys.watchers
@@ -57,7 +57,7 @@ async def kept_of(store: Server, client: ClientId) -> dict[str, object]:
 
 async def intrude(url: str, targets: list[ClientId]) -> ClientId:
     """Come as somebody new and try everything on somebody who never heard of it; then go."""
-    device = Device()
+    device = SigningDevice()
     async with device.connect(url) as link:
         actor = Actor(device, link)
         session = await actor.refused(actor.plan())
@@ -77,16 +77,16 @@ async def intrude(url: str, targets: list[ClientId]) -> ClientId:
     return device.client
 
 
-def _named(client: ClientId) -> Device:
+def _named(client: ClientId) -> SigningDevice:
     """The device of that name: a stranger does not know its key."""
-    device = Device()
+    device = SigningDevice()
     device.client = client
     return device
 
 
 async def test_a_stranger_cannot_grow_the_store(hub_nodes: Cluster) -> None:
     node, store = await hub_nodes.node("one"), hub_nodes.store
-    friends = [Device() for _ in range(TARGETS)]
+    friends = [SigningDevice() for _ in range(TARGETS)]
     for friend in friends:
         async with friend.connect(node.url) as link:
             for other in friends:
@@ -101,7 +101,7 @@ async def test_a_stranger_cannot_grow_the_store(hub_nodes: Cluster) -> None:
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one_of_them() -> ClientId:
-        targets = [dice.choice(known), *(Device().client for _ in range(TARGETS - 1))]
+        targets = [dice.choice(known), *(SigningDevice().client for _ in range(TARGETS - 1))]
         async with gate:
             return await intrude(node.url, targets)
 

@@ -10,7 +10,7 @@ import pytest
 from tests.fault.nodes import Cluster
 from tests.fault.relay import relay
 from tests.integration.client.conftest import until
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor, befriend, call_in
 
 import muster_client
@@ -28,9 +28,9 @@ async def test_a_power_cut_laptop_is_callable_at_once(
 ) -> None:
     first = await hub_nodes.node("first")
     second = await hub_nodes.node("second") if elsewhere else first
-    caller = Device()
+    caller = SigningDevice()
     ann = Actor(caller, await stack.enter_async_context(caller.connect(first.url)))
-    laptop = Device()
+    laptop = SigningDevice()
     way = await stack.enter_async_context(relay(first))
     before = Actor(laptop, await stack.enter_async_context(laptop.connect(way.url, origin=first.url)))
     await befriend(ann, before)

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from tests.fault.nodes import NodeProcess, NotStartedError
 from tests.integration.certificates import Authority, served_serial
-from tests.integration.hub.device import WAIT_S, Device, Link
+from tests.integration.hub.device import WAIT_S, DeviceLink, SigningDevice
 
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import Ok, PresencePush, PresenceReply, PresenceState, Watch
@@ -69,9 +69,9 @@ async def test_workers_share_a_port_and_are_one_hub(start_hub: StartHub, stack: 
     assert (told["url"], told["pid"]) == (hub.url, hub.process.pid)
     assert len(workers(hub)) == 2
     await until_both_serve(hub)
-    asker = Device()
+    asker = SigningDevice()
     link = await stack.enter_async_context(asker.connect(hub.url))
-    devices = [Device() for _ in range(12)]
+    devices = [SigningDevice() for _ in range(12)]
     for device in devices:
         connection = await stack.enter_async_context(device.connect(hub.url))
         assert isinstance(await connection.put(device.trust(asker)), Ok)
@@ -79,9 +79,9 @@ async def test_workers_share_a_port_and_are_one_hub(start_hub: StartHub, stack: 
     assert {one.state for one in shown.devices} == {PresenceState.ONLINE}
 
 
-async def kill_under_load(hub: NodeProcess, pid: int, stack: AsyncExitStack) -> Link:
-    """Kill a worker, and give a connection that it held."""
-    links = [await stack.enter_async_context(Device().connect(hub.url)) for _ in range(12)]
+async def kill_under_load(hub: NodeProcess, pid: int, stack: AsyncExitStack) -> DeviceLink:
+    """Kill a worker, and return a connection that it held."""
+    links = [await stack.enter_async_context(SigningDevice().connect(hub.url)) for _ in range(12)]
     psutil.Process(pid).kill()
     await until(lambda: any(link.ended.is_set() for link in links))
     return next(link for link in links if link.ended.is_set())
@@ -97,7 +97,7 @@ async def test_a_worker_that_was_killed_is_started_again(start_hub: StartHub, st
     await until_both_serve(hub)
     assert await nodes_behind(hub) == before  # under its old name, so that its old lease holds nothing up
     async with lost.device.connect(hub.url) as link:
-        assert isinstance(await link.put(link.device.trust(Device())), Ok)
+        assert isinstance(await link.put(link.device.trust(SigningDevice())), Ok)
     assert [line["code"] for line in hub.said("worker_died")] == [-signal.SIGKILL]
 
 
@@ -107,7 +107,7 @@ async def test_one_signal_to_the_parent_ends_all_as_planned(
 ) -> None:
     hub = await start_hub()
     pids = workers(hub)
-    links = [await stack.enter_async_context(Device().connect(hub.url)) for _ in range(8)]
+    links = [await stack.enter_async_context(SigningDevice().connect(hub.url)) for _ in range(8)]
     hub.send_signal(number)
     assert await hub.ended() == 0
     for link in links:
@@ -133,9 +133,9 @@ async def test_workers_end_with_a_killed_parent_and_the_next_hub_waits_for_them(
     start_hub: StartHub, stack: AsyncExitStack
 ) -> None:
     hub = await start_hub()
-    device = Device()
+    device = SigningDevice()
     link = await stack.enter_async_context(device.connect(hub.url))
-    assert isinstance(await link.put(device.trust(Device())), Ok)
+    assert isinstance(await link.put(device.trust(SigningDevice())), Ok)
     hub.process.kill()
     await hub.ended()
     again = await start_hub("--listen", hub.url.removeprefix("ws://"))
@@ -146,14 +146,14 @@ async def test_workers_end_with_a_killed_parent_and_the_next_hub_waits_for_them(
         assert new.welcome.newest_serial == device.serial
 
 
-async def test_a_watcher_on_one_worker_hears_of_the_other_ones_devices(
+async def test_a_watcher_on_one_worker_is_notified_of_the_other_ones_devices(
     start_hub: StartHub, stack: AsyncExitStack
 ) -> None:
     hub = await start_hub()
-    asker = Device()
+    asker = SigningDevice()
     link = await stack.enter_async_context(asker.connect(hub.url))
     async with AsyncExitStack() as leaving:
-        devices = [Device() for _ in range(8)]
+        devices = [SigningDevice() for _ in range(8)]
         for device in devices:
             connection = await leaving.enter_async_context(device.connect(hub.url))
             await connection.put(device.trust(asker))
@@ -169,7 +169,7 @@ async def test_sighup_renews_the_certificate_in_all_workers(start_hub: StartHub,
     authority.write(cert, key)
     hub = await start_hub("--tls-cert", str(cert), "--tls-key", str(key))
     context = authority.context()
-    async with Device().connect(hub.url, tls=context) as link:
+    async with SigningDevice().connect(hub.url, tls=context) as link:
         hub.send_signal(signal.SIGHUP)  # the files are the same, so that nothing else makes a worker load them
         await until(lambda: len(hub.said("certificate_renewed")) == 2)
         second = authority.write(cert, key)
@@ -177,7 +177,7 @@ async def test_sighup_renews_the_certificate_in_all_workers(start_hub: StartHub,
         async with asyncio.timeout(WAIT_S):
             while {await served_serial(hub.url, context) for _ in range(DIALS)} != {second}:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(POLL_S)
-        assert isinstance(await link.put(link.device.trust(Device())), Ok)
+        assert isinstance(await link.put(link.device.trust(SigningDevice())), Ok)
 
 
 async def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from structlog.testing import capture_logs
 from tests.fuzz.codec_targets import Defect
-from tests.fuzz.wire import Wire
+from tests.fuzz.wire import RecordingTransport
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
@@ -47,7 +47,7 @@ _CLOSE_CODES = {1002, 1007, 1009, *CloseCode}
 
 
 @dataclass
-class Echo:
+class FuzzEcho:
     """Sends back what it gets, keeps it, and closes when it has had enough."""
 
     authenticates: bool
@@ -79,7 +79,7 @@ class Echo:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ConnectionOutcome:
     """What one life of a connection came to."""
 
     status: int | None
@@ -104,10 +104,10 @@ def listener(data: bytes) -> str:
     return f"{whole.status} {whole.codes}"
 
 
-def _live(flags: int, chunks: list[bytes]) -> Outcome:
-    handlers: list[Echo] = []
+def _live(flags: int, chunks: list[bytes]) -> ConnectionOutcome:
+    handlers: list[FuzzEcho] = []
     room = ListenerState(SETTINGS, "muster.v1", lambda: _met(handlers, flags), _health, Gate(SETTINGS), Wheel(1.0))
-    wire = Wire(Opening(room))
+    wire = RecordingTransport(Opening(room))
     wire.protocol.connection_made(wire)
     for chunk in chunks:
         if not wire.ended:
@@ -117,8 +117,8 @@ def _live(flags: int, chunks: list[bytes]) -> Outcome:
     return _outcome(bytes(wire.written), handlers)
 
 
-def _met(handlers: list[Echo], flags: int) -> Echo:
-    handlers.append(Echo(authenticates=not flags & STRANGER))
+def _met(handlers: list[FuzzEcho], flags: int) -> FuzzEcho:
+    handlers.append(FuzzEcho(authenticates=not flags & STRANGER))
     return handlers[-1]
 
 
@@ -126,7 +126,7 @@ def _health(path: str) -> HttpAnswer:
     return HttpAnswer(200, path.encode())
 
 
-def _end(flags: int, room: ListenerState, wire: Wire) -> None:
+def _end(flags: int, room: ListenerState, wire: RecordingTransport) -> None:
     if flags & LOST:
         wire.protocol.connection_lost(ConnectionResetError())
         return
@@ -141,7 +141,7 @@ def _end(flags: int, room: ListenerState, wire: Wire) -> None:
     wire.protocol.connection_lost(None)
 
 
-def _check_left(room: ListenerState, handlers: list[Echo]) -> None:
+def _check_left(room: ListenerState, handlers: list[FuzzEcho]) -> None:
     if room.gate.inside or room.gate._nearby or room.gate._unauthenticated or room.gate._refused:
         raise Defect("counted and never counted out")
     if room.openings or room.connections or room.wheel._slots:
@@ -150,9 +150,9 @@ def _check_left(room: ListenerState, handlers: list[Echo]) -> None:
         raise Defect("the handler never heard of the end")
 
 
-def _outcome(written: bytes, handlers: list[Echo]) -> Outcome:
+def _outcome(written: bytes, handlers: list[FuzzEcho]) -> ConnectionOutcome:
     if not written:
-        return Outcome(None, (), ())
+        return ConnectionOutcome(None, (), ())
     head = _ANSWER.match(written)
     if head is None or int(head[1]) not in _STATUSES:
         raise Defect(f"not an answer in HTTP: {written[:200]!r}")
@@ -161,8 +161,8 @@ def _outcome(written: bytes, handlers: list[Echo]) -> Outcome:
         length = _LENGTH.search(head[2])
         if handlers or length is None or len(rest) not in {0, int(length[1])}:
             raise Defect("an answer of another length than it says")
-        return Outcome(status, (), ())
-    return Outcome(status, _close_codes(rest), handlers[0].messages)
+        return ConnectionOutcome(status, (), ())
+    return ConnectionOutcome(status, _close_codes(rest), handlers[0].messages)
 
 
 def _close_codes(written: bytes) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing_extensions import override
 PEER = ("203.0.113.9", 50_000)
 
 
-class Wire(asyncio.Transport):
+class RecordingTransport(asyncio.Transport):
     """Holds what one protocol wrote, and whether it has let go."""
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
@@ -62,11 +62,11 @@ class Wire(asyncio.Transport):
     @override
     def pause_reading(self) -> None:
         """Only a rate limit or a handler pauses, and in this room neither does."""
-        raise AssertionError("nobody asked for a pause")
+        raise AssertionError("no pause was requested")
 
     @override
     def resume_reading(self) -> None:
-        raise AssertionError("nobody had paused")
+        raise AssertionError("reading was not paused")
 
     @override
     def close(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
-from tests.property.cast import EVERYBODY, NOON, A, Actor, B, C, E, M
+from tests.property.cast import EVERYBODY, NOON, A, B, C, E, M, RotatedDevice
 from tests.property.devices import Callee, Creator, Fresh, Message
 
 from muster_protocol.cards import Mode
@@ -83,7 +83,7 @@ schedules = st.lists(
 """Two honest steps to each attack, so that attacks meet sessions in every state."""
 
 
-class World:
+class AttackedWorld:
     """A calls B, C and M, or some of them; the hub between them does what ``play`` is told, and M is the hub's."""
 
     def __init__(
@@ -91,7 +91,7 @@ class World:
         kind: SessionKind,
         keys: tuple[SigningKey, ...] = INSIDER_AND_RETIRED,
         skews: Mapping[ClientId, int] = MappingProxyType({}),
-        called: tuple[Actor, ...] = (B, C, M),
+        called: tuple[RotatedDevice, ...] = (B, C, M),
     ) -> None:
         self.now = NOON
         self.skews = skews
@@ -107,14 +107,14 @@ class World:
         for target in called:
             self._send(self.creator.invite(target))
 
-    def play(self, steps: Iterable[Step]) -> "World":
+    def play(self, steps: Iterable[Step]) -> "AttackedWorld":
         for act, one, two, three in steps:
             self.creator.now, self.insider.now = self.at(A), self.at(M)
             with suppress(Refused):
                 self._act(act, one, two, three)
         return self
 
-    def at(self, actor: Actor) -> TimeMs:
+    def at(self, actor: RotatedDevice) -> TimeMs:
         """Return the time by a device's own clock."""
         return TimeMs(self.now + self.skews.get(actor.client, 0))
 

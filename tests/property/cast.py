@@ -16,7 +16,7 @@ DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class RotatedDevice:
     """A device that rotated its key once: ``retired`` is the old key, which the attacker may hold."""
 
     name: str
@@ -49,18 +49,18 @@ def signing_key(name: str) -> SigningKey:
     return SigningKey.from_secret(sha256(name.encode()).digest())
 
 
-def _actor(name: str, low: int, high: int) -> Actor:
+def _actor(name: str, low: int, high: int) -> RotatedDevice:
     old, new = signing_key(f"{name} genesis"), signing_key(f"{name} current")
     client = client_id(old.public.alg, old.public.public)
     body = Rotation(client=client, number=1, predecessor=old.fingerprint, new_key=new.public, serial=Serial(NOON))
-    return Actor(name, client, new, old, sign_rotation(body, old, new), ProtocolRange(low, high))
+    return RotatedDevice(name, client, new, old, sign_rotation(body, old, new), ProtocolRange(low, high))
 
 
 A = _actor("creator", 2, 5)
 B = _actor("first target", 1, 3)
 C = _actor("second target", 4, 9)
 M = _actor("insider, trusted by all, in the attacker's hand", 1, 9)
-E = _actor("stranger, trusted by nobody, in the attacker's hand", 1, 9)
+E = _actor("stranger, trusted by no device, in the attacker's hand", 1, 9)
 HUB = signing_key("hub")
 OTHER_HUB = signing_key("another hub")
 

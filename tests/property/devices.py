@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from tests.own_store import StoredData
-from tests.property.cast import BY_CLIENT, PINS, Actor, epoch_key, receive_key
+from tests.property.cast import BY_CLIENT, PINS, RotatedDevice, epoch_key, receive_key
 
 from muster_protocol.calls import Admissions, Plan, TargetState
 from muster_protocol.cards import Mode
@@ -29,7 +29,7 @@ class Message:
     sealed: bytes = b""
 
 
-def store_of(actor: Actor) -> StoredData:
+def store_of(actor: RotatedDevice) -> StoredData:
     """Return the data of a device that pinned A, B, C and M, and granted each of them everything."""
     return StoredData(actor.client, actor.fingerprint).agree(PINS)
 
@@ -38,11 +38,11 @@ def store_of(actor: Actor) -> StoredData:
 class Fresh:
     """All that must never come twice, and whose each receive key is."""
 
-    owners: list[Actor] = field(default_factory=list)
+    owners: list[RotatedDevice] = field(default_factory=list)
     epoch_keys: int = 0
     invites: int = 0
 
-    def receive_key(self, owner: Actor) -> ReceiveKey:
+    def receive_key(self, owner: RotatedDevice) -> ReceiveKey:
         self.owners.append(owner)
         return receive_key(len(self.owners) - 1)
 
@@ -68,7 +68,7 @@ class Heard:
 class Creator:
     """A session's creator."""
 
-    actor: Actor
+    actor: RotatedDevice
     fresh: Fresh
     kind: SessionKind
     seed: bytes = bytes(16)
@@ -95,7 +95,7 @@ class Creator:
         self.commit()
         return Message(Kind.EPOCH, epoch)
 
-    def invite(self, target: Actor) -> Message:
+    def invite(self, target: RotatedDevice) -> Message:
         signed = self.machine.invite(
             target.client,
             target.key.public,
@@ -163,7 +163,7 @@ class Opened:
 class Callee:
     """A called device. It answers yes to every invite that verifies, unless its machine refuses over its own store."""
 
-    actor: Actor
+    actor: RotatedDevice
     fresh: Fresh
     store: StoredData = field(init=False)
     machines: list[Joining] = field(default_factory=list)

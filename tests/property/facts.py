@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
-from tests.property.cast import BY_CLIENT, DAY_MS, NOON, A, Actor, B, C, M
-from tests.property.statements import Said, merged
+from tests.property.cast import BY_CLIENT, DAY_MS, NOON, A, B, C, M, RotatedDevice
+from tests.property.statements import DurableStatement, merged
 
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.decision import Call, Compatibility, GrantFacts, Party
@@ -19,19 +19,19 @@ LASTS_MS = 30 * DAY_MS
 
 
 def grant_to(
-    peer: Actor, *, revoked: bool = False, used: bool = False, expires_at: int = NOON + LASTS_MS
+    peer: RotatedDevice, *, revoked: bool = False, used: bool = False, expires_at: int = NOON + LASTS_MS
 ) -> GrantFacts:
     """Return a grant that covers everything, from noon on, unless told otherwise."""
     return GrantFacts(revoked, peer.fingerprint, Mode.SYNCHRONIZE, None, used, NOON, TimeMs(expires_at))
 
 
-def call_of(creator: Actor, target: Actor, purpose: Purpose = Purpose.AUTO) -> Call:
+def call_of(creator: RotatedDevice, target: RotatedDevice, purpose: Purpose = Purpose.AUTO) -> Call:
     return Call(
         creator.client, target.client, (target.client,), (), SessionKind.MESH, Mode.INVENTORY, None, purpose, 15
     )
 
 
-def party(actor: Actor, peer: Actor) -> Party:
+def party(actor: RotatedDevice, peer: RotatedDevice) -> Party:
     """Return a device that agrees to everything with ``peer``."""
     return Party(
         actor.client,
@@ -82,7 +82,7 @@ def parties(client: ClientId) -> st.SearchStrategy[Party]:
     )
 
 
-def calls(creator: Actor, target: Actor) -> st.SearchStrategy[Call]:
+def calls(creator: RotatedDevice, target: RotatedDevice) -> st.SearchStrategy[Call]:
     """Draw well-formed calls, and some that are not."""
     members = st.lists(st.sampled_from([C.client, M.client]), unique=True).map(tuple)
     targets = st.sampled_from([(target.client,), (target.client, C.client), (target.client,) * 2, ()])
@@ -102,14 +102,14 @@ def calls(creator: Actor, target: Actor) -> st.SearchStrategy[Call]:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnStore:
+class OwnStatements:
     """What a device keeps of its own statements about one peer: the newest of each thing, and the uses it spent."""
 
-    trust: Said | None
-    grant: Said | None
-    spent: frozenset[Said]
+    trust: DurableStatement | None
+    grant: DurableStatement | None
+    spent: frozenset[DurableStatement]
 
-    def party(self, actor: Actor, peer: Actor, expires_at: TimeMs) -> Party:
+    def party(self, actor: RotatedDevice, peer: RotatedDevice, expires_at: TimeMs) -> Party:
         trusts = self.trust is not None and self.trust.kind is Kind.TRUST
         grants: dict[ClientId, GrantFacts] = {}
         if self.grant is not None:
@@ -120,6 +120,6 @@ class OwnStore:
         return Party(actor.client, actor.fingerprint, None, pins, grants, COMPATIBLE)
 
 
-def own_store(statements: Sequence[Said], spent: Sequence[Said] = ()) -> OwnStore:
+def own_store(statements: Sequence[DurableStatement], spent: Sequence[DurableStatement] = ()) -> OwnStatements:
     state = merged(statements)
-    return OwnStore(state.get("trust"), state.get("grant"), frozenset(spent))
+    return OwnStatements(state.get("trust"), state.get("grant"), frozenset(spent))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from hypothesis import strategies as st
-from tests.property.cast import HUB, NOON, OTHER_HUB, A, Actor, M, nonce, signing_key
+from tests.property.cast import HUB, NOON, OTHER_HUB, A, M, RotatedDevice, nonce, signing_key
 
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.codec import decode_closed, encode
@@ -58,7 +58,7 @@ class Dialling:
     """One connection attempt of a device, and what came of it."""
 
     machine: DeviceHandshake
-    actor: Actor
+    actor: RotatedDevice
     protocol: ProtocolRange
     number: int
     challenge: bytes | None = None
@@ -68,7 +68,7 @@ class Dialling:
 
 
 @dataclass(slots=True)
-class Answering:
+class HubSide:
     """The hub's side of one connection: whom it admitted, and what it signed."""
 
     machine: HubHandshake
@@ -101,11 +101,11 @@ class Net:
     def __init__(self) -> None:
         self.wire: list[bytes] = []
         self.dialling: list[Dialling] = []
-        self.answering: list[Answering] = []
+        self.answering: list[HubSide] = []
         self.dial(A, 0)
         self.listen(1)
 
-    def dial(self, actor: Actor, number: int) -> None:
+    def dial(self, actor: RotatedDevice, number: int) -> None:
         protocol = RANGES[number % len(RANGES)]
         instance = InstanceId(bytes([number]) * 16)
         role = Role.AGENT if number % 2 else Role.CLI
@@ -114,7 +114,7 @@ class Net:
 
     def listen(self, number: int) -> None:
         challenge = challenge_of(HUB, number)
-        self.answering.append(Answering(HubHandshake(HUB, challenge, frozenset({ORIGIN})), challenge))
+        self.answering.append(HubSide(HubHandshake(HUB, challenge, frozenset({ORIGIN})), challenge))
         self.wire.append(self.answering[-1].machine.message)
 
     def play(self, steps: Sequence[Step]) -> "Net":
@@ -137,7 +137,7 @@ class Net:
                     self.listen(two)
         return self
 
-    def relay(self, dialling: Dialling, answering: Answering) -> None:
+    def relay(self, dialling: Dialling, answering: HubSide) -> None:
         """Bring one connection a message further, the honest way."""
         with suppress(Refused):
             if dialling.hello is None:
@@ -171,7 +171,7 @@ class Net:
             else:
                 dialling.refused = reply
 
-    def _to_hub(self, answering: Answering, message: bytes) -> None:
+    def _to_hub(self, answering: HubSide, message: bytes) -> None:
         try:
             answering.device = answering.machine.on_hello(message)
         except Refused as refused:

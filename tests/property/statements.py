@@ -15,7 +15,7 @@ LATEST = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DurableStatement:
     """One durable statement: its kind, and its place among those about the same thing."""
 
     kind: Kind
@@ -23,13 +23,13 @@ class Said:
     one_use: bool = False
 
 
-State = dict[str, Said]
+State = dict[str, DurableStatement]
 
 
-def said(kind: Kind, serial: int, twin: int = 0, *, one_use: bool = False) -> Said:
+def said(kind: Kind, serial: int, twin: int = 0, *, one_use: bool = False) -> DurableStatement:
     """Make a statement; ``twin`` distinguishes two with one serial, which only a faulty signer makes."""
     digest = sha256(f"{kind}{serial}{twin}{one_use}".encode()).digest()
-    return Said(kind, Version(Serial(serial), Hash(digest)), one_use)
+    return DurableStatement(kind, Version(Serial(serial), Hash(digest)), one_use)
 
 
 statements = st.builds(
@@ -41,7 +41,7 @@ statements = st.builds(
 )
 
 
-def merged(statements: Iterable[Said]) -> State:
+def merged(statements: Iterable[DurableStatement]) -> State:
     """Keep of each thing the newest that was said; an untrust speaks of the trust and of the grant."""
     state: State = {}
     for statement in statements:

@@ -18,7 +18,7 @@ SECRET = hub_secret(bytes(32))
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class DeviceRecord:
     """What the hub's store has of one device."""
 
     confirmed: int = 0
@@ -27,11 +27,11 @@ class Ledger:
 
 
 @dataclass(slots=True)
-class Hub:
+class RestorableHub:
     """A hub whose store can be put back to any earlier state."""
 
-    ledger: Ledger = field(default_factory=Ledger)
-    backups: list[Ledger] = field(default_factory=list)
+    ledger: DeviceRecord = field(default_factory=DeviceRecord)
+    backups: list[DeviceRecord] = field(default_factory=list)
     connections: int = 0
     verdicts: list[Continuity] = field(default_factory=list)
 
@@ -43,7 +43,7 @@ class Hub:
         self.verdicts.append(judge(presented, held.confirmed, held.issued))
         self.connections += 1
         issued = max(held.issued, presented) + 1
-        self._write(Ledger(max(held.confirmed, presented), issued, self.connections))
+        self._write(DeviceRecord(max(held.confirmed, presented), issued, self.connections))
         return self.connections, issued
 
     def confirm(self, connection: int, counter: int) -> bool:
@@ -53,7 +53,7 @@ class Hub:
         self._write(replace(self.ledger, confirmed=max(self.ledger.confirmed, counter)))
         return True
 
-    def _write(self, ledger: Ledger) -> None:
+    def _write(self, ledger: DeviceRecord) -> None:
         self.backups.append(self.ledger)
         self.ledger = ledger
 
@@ -63,10 +63,10 @@ class Hub:
 
 
 @dataclass(slots=True)
-class Agent:
+class DataCopy:
     """One copy of the device's data and the agent that runs on it: a step is what a crash can fall behind."""
 
-    hub: Hub
+    hub: RestorableHub
     disk: int = 0
     connection: int = 0
     welcomed: int = 0
@@ -102,7 +102,7 @@ class ContinuityStep(Enum):
 _steps = st.lists(st.tuples(st.sampled_from(ContinuityStep), st.integers(0, 30)), max_size=40)
 
 
-def _step(agent: Agent, do: ContinuityStep, choice: int) -> None:
+def _step(agent: DataCopy, do: ContinuityStep, choice: int) -> None:
     match do:
         case ContinuityStep.CONNECT:
             agent.connect()
@@ -127,7 +127,7 @@ def _step(agent: Agent, do: ContinuityStep, choice: int) -> None:
 @settings(max_examples=300)
 def test_p18_continuity_raises_no_false_alarm(steps: list[tuple[ContinuityStep, int]]) -> None:
     """No attacker: an agent, command lines, crashes behind each step of either side, and hubs put back at will."""
-    agent = Agent(Hub())
+    agent = DataCopy(RestorableHub())
     for do, choice in steps:
         _step(agent, do, choice)
     assert Continuity.CLONE_SUSPECTED not in agent.hub.verdicts
@@ -164,12 +164,12 @@ def test_p18_continuity_finds_two_copies(
 
     Each of the two connects twice, among other steps of both that get in the way.
     """
-    agent = Agent(Hub())
+    agent = DataCopy(RestorableHub())
     for do, choice in before:
         _step(agent, do, choice)
     for do in _WHOLE:
         _step(agent, do, 0)
-    copies = {False: agent, True: Agent(agent.hub, disk=agent.disk)}
+    copies = {False: agent, True: DataCopy(agent.hub, disk=agent.disk)}
     for which, do in first:
         _step(copies[which], do, 0)
     for which in order:

@@ -7,9 +7,9 @@ hub does the same work for every stranger, in tests/integration/hub/sessions (21
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.property.cast import DAY_MS, NOON, A, Actor, B, C
+from tests.property.cast import DAY_MS, NOON, A, B, C, RotatedDevice
 from tests.property.facts import LASTS_MS, call_of, calls, own_store, parties, party
-from tests.property.statements import LATEST, Said, said, statements
+from tests.property.statements import LATEST, DurableStatement, said, statements
 
 from muster_protocol.decision import Call, Party, decide
 from muster_protocol.frames import Purpose
@@ -26,7 +26,7 @@ _single = st.lists(statements, max_size=8, unique_by=lambda each: each.version.s
 _pairs = st.sampled_from([(A, B), (B, A)])
 
 
-def _newest(said: list[Said], *kinds: Kind) -> Kind | None:
+def _newest(said: list[DurableStatement], *kinds: Kind) -> Kind | None:
     about = [each for each in said if each.kind in kinds]
     return max(about, key=lambda each: each.version).kind if about else None
 
@@ -34,9 +34,9 @@ def _newest(said: list[Said], *kinds: Kind) -> Kind | None:
 @given(said=_single, draw=st.data(), pair=_pairs, is_creator=st.booleans(), now=_times, expires_at=_times)
 def test_p13_authority(
     *,
-    said: list[Said],
+    said: list[DurableStatement],
     draw: st.DataObject,
-    pair: tuple[Actor, Actor],
+    pair: tuple[RotatedDevice, RotatedDevice],
     is_creator: bool,
     now: TimeMs,
     expires_at: TimeMs,
@@ -66,7 +66,9 @@ def test_p13_authority(
 
 
 @given(_pairs, st.booleans(), st.integers(0, LASTS_MS - 1))
-def test_p13_authority_says_yes_where_it_may(pair: tuple[Actor, Actor], is_creator: bool, later: int) -> None:
+def test_p13_authority_says_yes_where_it_may(
+    pair: tuple[RotatedDevice, RotatedDevice], is_creator: bool, later: int
+) -> None:
     """No attack: trust and a grant that is in time, and the other side's facts are unknown."""
     me, peer = pair
     own = own_store([said(Kind.TRUST, 2), said(Kind.UNTRUST, 1), said(Kind.GRANT, 3)])

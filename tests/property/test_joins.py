@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.own_store import full_grant
-from tests.property.attacker import INSIDER_AND_RETIRED, Act, Step, World, schedules
-from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, Actor, B, C, E, M, epoch_key, receive_key
+from tests.property.attacker import INSIDER_AND_RETIRED, Act, AttackedWorld, Step, schedules
+from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, B, C, E, M, RotatedDevice, epoch_key, receive_key
 from tests.property.devices import Opened
 
 from muster_protocol.calls import TargetState
@@ -23,7 +23,7 @@ HONESTLY: list[Step] = [(Act.HONEST, 0, 0, 0)] * 60
 HONEST_TARGETS = (B, C)
 
 
-def _opened(world: World, actor: Actor) -> list[Opened]:
+def _opened(world: AttackedWorld, actor: RotatedDevice) -> list[Opened]:
     return world.devices[actor.client].opened
 
 
@@ -31,14 +31,14 @@ def _opened(world: World, actor: Actor) -> list[Opened]:
 @settings(max_examples=2)
 def test_without_an_attack_everybody_joins(kind: SessionKind) -> None:
     """The attacker's keys lie idle. If this fails, the properties below would hold of nothing."""
-    world = World(kind).play(HONESTLY)
+    world = AttackedWorld(kind).play(HONESTLY)
     assert {target.state for target in world.creator.machine.targets.values()} == {TargetState.JOINED}
     assert {heard.joined.epoch for heard in world.creator.heard} >= {world.creator.machine.epoch.hash}
     for actor in (B, C, M):
         assert _opened(world, actor)[-1].epoch.hash == world.creator.machine.epoch.hash
 
 
-def _check_agreement(world: World) -> None:
+def _check_agreement(world: AttackedWorld) -> None:
     creator = world.creator
     for heard in creator.heard:
         if heard.client == M.client:
@@ -64,7 +64,7 @@ def _check_agreement(world: World) -> None:
 @given(kinds, schedules)
 def test_p01_agreement(kind: SessionKind, steps: list[Step]) -> None:
     """The attacker holds the insider M's key, the stranger E's, and all retired keys; A, B and C are honest."""
-    _check_agreement(World(kind).play(steps))
+    _check_agreement(AttackedWorld(kind).play(steps))
 
 
 def test_p01_agreement_with_a_member_who_missed_a_key() -> None:
@@ -72,7 +72,7 @@ def test_p01_agreement_with_a_member_who_missed_a_key() -> None:
     called_again: list[Step] = [*HONESTLY, (Act.CALL, 0, 0, 0)] * 2
     for wait in range(6):
         _check_agreement(
-            World(SessionKind.MESH).play([*called_again, *HONESTLY[:wait], (Act.SKIP, 0, 0, 0), *HONESTLY])
+            AttackedWorld(SessionKind.MESH).play([*called_again, *HONESTLY[:wait], (Act.SKIP, 0, 0, 0), *HONESTLY])
         )
 
 
@@ -84,7 +84,7 @@ _skews = st.fixed_dictionaries({actor.client: st.integers(-DAY_MS, DAY_MS) for a
 @settings(max_examples=20)
 def test_p25_clocks_change_no_honest_join(kind: SessionKind, skews: dict[ClientId, int]) -> None:
     """No attack, and every clock up to a day wrong: all join as if they were right."""
-    world = World(kind, skews=skews).play(HONESTLY)
+    world = AttackedWorld(kind, skews=skews).play(HONESTLY)
     assert {target.state for target in world.creator.machine.targets.values()} == {TargetState.JOINED}
 
 
@@ -96,7 +96,7 @@ def test_p25_clocks_change_no_security(kind: SessionKind, steps: list[Step], ske
 
     What is decided is what it would have been with right clocks: the same schedule leads to the same statements.
     """
-    world, right = World(kind, skews=skews).play(steps), World(kind).play(steps)
+    world, right = AttackedWorld(kind, skews=skews).play(steps), AttackedWorld(kind).play(steps)
     _check_agreement(world)
     assert [heard.client for heard in world.creator.heard] == [heard.client for heard in right.creator.heard]
     assert world.creator.machine.targets.keys() == right.creator.machine.targets.keys()
@@ -111,7 +111,7 @@ def test_p02_injectivity(kind: SessionKind, steps: list[Step]) -> None:
 
     An admission that the hub is said to have rejected does not count: A forgets it and its epoch.
     """
-    creator = (world := World(kind).play(steps)).creator
+    creator = (world := AttackedWorld(kind).play(steps)).creator
     invites = [invite for invite, _ in creator.accepted]
     assert len(invites) == len(set(invites)), "two answers to one invite"
     counted = [creator.admitted[admission] for admission in creator.counted]
@@ -121,7 +121,7 @@ def test_p02_injectivity(kind: SessionKind, steps: list[Step]) -> None:
         assert len(answers) == len(set(answers)), "two keys opened for one answer"
 
 
-def _sealed_on_the_wire(world: World) -> list[tuple[Epoch, bytes, bytes]]:
+def _sealed_on_the_wire(world: AttackedWorld) -> list[tuple[Epoch, bytes, bytes]]:
     """Return every key that A sealed: the epoch, the sealed bytes, and the HPKE info that belongs to them."""
     found: list[tuple[Epoch, bytes, bytes]] = []
     for message in world.wire:
@@ -145,14 +145,14 @@ POSED: list[Step] = [(Act.POSE, 0, 0, 0), *HONESTLY]
 @given(kinds, schedules, st.sampled_from([(B, C), (B, C, M)]))
 @example(SessionKind.STAR, POSED, (B, C))
 @settings(max_examples=40)
-def test_p03_secrecy(kind: SessionKind, steps: list[Step], called: tuple[Actor, ...]) -> None:
+def test_p03_secrecy(kind: SessionKind, steps: list[Step], called: tuple[RotatedDevice, ...]) -> None:
     """The attacker holds M's and E's keys and all retired keys; afterwards all long-term keys are revealed.
 
     Long-term keys only sign, so what can open anything is a receive key: each that anybody ever made is tried on all
     that was sealed, those that the attacker put into forged answers included. An epoch that lists M is M's to read,
     and to give to E.
     """
-    world = World(kind, called=called).play(steps)
+    world = AttackedWorld(kind, called=called).play(steps)
     for epoch, sealed, info in _sealed_on_the_wire(world):
         for number, owner in enumerate(world.fresh.owners):
             try:
@@ -169,7 +169,7 @@ def test_p03_secrecy(kind: SessionKind, steps: list[Step], called: tuple[Actor, 
 @example(SessionKind.STAR, POSED)
 def test_p06_key_compromise(kind: SessionKind, steps: list[Step]) -> None:
     """The attacker holds A's own identity key too, with M's, E's and all retired ones, but not B's or C's."""
-    world = World(kind, (A.key, *INSIDER_AND_RETIRED)).play(steps)
+    world = AttackedWorld(kind, (A.key, *INSIDER_AND_RETIRED)).play(steps)
     said = {
         (actor.client, hash_of(Kind.ANSWER, message.signed))
         for message in world.wire
@@ -186,10 +186,10 @@ def test_p06_key_compromise(kind: SessionKind, steps: list[Step]) -> None:
 
 @given(kinds, schedules, schedules, st.sampled_from([B, C, M]), st.booleans())
 def test_own_word_of_the_creator(
-    kind: SessionKind, before: list[Step], after: list[Step], peer: Actor, rotated: bool
+    kind: SessionKind, before: list[Step], after: list[Step], peer: RotatedDevice, rotated: bool
 ) -> None:
     """The hub withholds what A took back; A seals no later epoch to that peer. The attacker's keys are as above."""
-    world = World(kind).play(before)
+    world = AttackedWorld(kind).play(before)
     made = len(world.wire)
     if rotated:
         world.creator.store.pins[peer.client] = peer.retired.fingerprint
@@ -205,7 +205,7 @@ def test_own_word_of_the_creator(
 @given(kinds, schedules, schedules, st.booleans())
 def test_own_word_of_the_called_device(kind: SessionKind, before: list[Step], after: list[Step], trust: bool) -> None:
     """The hub withholds what B took back; B joins by no invite of A's any more, and without trust takes no epoch."""
-    world = World(kind).play(before)
+    world = AttackedWorld(kind).play(before)
     store, opened = world.devices[B.client].store, len(_opened(world, B))
     if trust:
         del store.pins[A.client]
@@ -219,7 +219,7 @@ def test_own_word_of_the_called_device(kind: SessionKind, before: list[Step], af
 @given(schedules)
 def test_p12_mesh(steps: list[Step]) -> None:
     """The attacker holds the insider M's key, the stranger E's, and all retired keys; every session is a mesh."""
-    world = World(SessionKind.MESH).play(steps)
+    world = AttackedWorld(SessionKind.MESH).play(steps)
     for actor in HONEST_TARGETS:
         for opened in _opened(world, actor):
             others = [seat for seat in opened.epoch.epoch.members if seat.client != actor.client]
@@ -229,7 +229,7 @@ def test_p12_mesh(steps: list[Step]) -> None:
 
 def test_p22_is_not_vacuous() -> None:
     """B's person declines, and A shows it as B's word."""
-    world = World(SessionKind.STAR).play([(Act.HONEST, 0, 0, 0), (Act.DECLINE, 0, 0, 0), *HONESTLY])
+    world = AttackedWorld(SessionKind.STAR).play([(Act.HONEST, 0, 0, 0), (Act.DECLINE, 0, 0, 0), *HONESTLY])
     target = world.creator.machine.targets[B.client]
     assert (target.sayer, target.reason) == (Sayer.PEER, Reason.DECLINED)
 
@@ -237,7 +237,7 @@ def test_p22_is_not_vacuous() -> None:
 @given(kinds, schedules)
 def test_p22_provenance(kind: SessionKind, steps: list[Step]) -> None:
     """The attacker holds the insider M's key, the stranger E's, and all retired keys, but not B's or C's."""
-    world = World(kind)
+    world = AttackedWorld(kind)
     for step in steps:
         world.play([step])
         for actor in HONEST_TARGETS:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.own_store import StoredData, full_grant
-from tests.property.cast import NOON, A, Actor, B, C
+from tests.property.cast import NOON, A, B, C, RotatedDevice
 from tests.property.devices import Callee, Creator, Fresh, Message, store_of
 from tests.property.facts import call_of
 
@@ -53,7 +53,7 @@ class Joins:
     fresh: Fresh = field(default_factory=Fresh)
     waiting: list[Message] = field(default_factory=list)
     uncommitted: list[Message] = field(default_factory=list)
-    restricted: set[Actor] = field(default_factory=set)
+    restricted: set[RotatedDevice] = field(default_factory=set)
     creator: Creator = field(init=False)
     device: Callee = field(init=False)
 
@@ -62,7 +62,7 @@ class Joins:
         self.creator.begin(NOON)
         self.device = Callee(B, self.fresh)
 
-    def restrict(self, actor: Actor, *, trust: bool) -> None:
+    def restrict(self, actor: RotatedDevice, *, trust: bool) -> None:
         peer, store = PAIRS[actor], self.stores()[actor]
         if trust:
             store.pins.pop(peer.client, None)
@@ -70,7 +70,7 @@ class Joins:
             store.grants[peer.client] = full_grant(peer.fingerprint, revoked=True)
         self.restricted.add(actor)
 
-    def stores(self) -> dict[Actor, StoredData]:
+    def stores(self) -> dict[RotatedDevice, StoredData]:
         return {A: self.creator.store, B: self.device.store}
 
     def hub_permits(self) -> bool:

@@ -2,21 +2,21 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.property.statements import Said, merged, statements
+from tests.property.statements import DurableStatement, merged, statements
 
 from muster_protocol.ids import TimeMs
 from muster_protocol.serials import SerialVerdict, Version, compare, next_serial, wins
 
 
 @given(st.lists(statements, max_size=12), st.data())
-def test_p14_serials(said: list[Said], order: st.DataObject) -> None:
+def test_p14_serials(said: list[DurableStatement], order: st.DataObject) -> None:
     """The attacker delivers a device's statements in any order and as often as it likes; it holds no key of A's."""
     shuffled = order.draw(st.permutations(said + order.draw(st.lists(st.sampled_from(said)) if said else st.just([]))))
     assert merged(shuffled) == merged(said)
 
 
 @given(st.lists(statements, max_size=8), st.lists(statements, max_size=8))
-def test_p14_serials_of_two_who_meet(one: list[Said], other: list[Said]) -> None:
+def test_p14_serials_of_two_who_meet(one: list[DurableStatement], other: list[DurableStatement]) -> None:
     """Two stores that exchange what they hold end alike, and once more changes nothing."""
     union = merged(one + other)
     assert merged([*merged(one).values(), *merged(other).values()]) == union
@@ -24,7 +24,7 @@ def test_p14_serials_of_two_who_meet(one: list[Said], other: list[Said]) -> None
 
 
 @given(st.lists(statements, min_size=1))
-def test_p14_serials_never_go_back(said: list[Said]) -> None:
+def test_p14_serials_never_go_back(said: list[DurableStatement]) -> None:
     """What was held is only ever replaced by what is newer; one serial over two bodies is named."""
     held: Version | None = None
     for statement in said:

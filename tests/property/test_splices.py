@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.property.cast import NOON, PINS, A, Actor, B, C, E, M, epoch_key, receive_key
+from tests.property.cast import NOON, PINS, A, B, C, E, M, RotatedDevice, epoch_key, receive_key
 from tests.property.devices import Callee, Creator, Fresh, Message
 
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
@@ -34,7 +34,7 @@ class Place:
     sealed: bytes
 
 
-def _answered(creator: Creator, actor: Actor) -> Joining:
+def _answered(creator: Creator, actor: RotatedDevice) -> Joining:
     device = Callee(actor, creator.fresh)
     answer = device.on_invite(creator.invite(actor).signed, NOON)
     if answer is None:

@@ -30,7 +30,7 @@ Figure = Callable[[str], None]
 
 
 @dataclass
-class Hub:
+class WatchedHub:
     """The hub's process, where it listens, and the device that watches."""
 
     process: asyncio.subprocess.Process
@@ -98,7 +98,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def hub_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hub]:
+async def hub_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WatchedHub]:
     folder: Path = tmp_path_factory.mktemp("hub")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, hard))
@@ -110,7 +110,7 @@ async def hub_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     watching = await _start(sys.executable, "-m", "tests.rubbish.witness", url)
     assert watching.stdout is not None
     assert await watching.stdout.readline() == b"ready\n"
-    yield Hub(process, watching, url, Door("127.0.0.1", int(url.rpartition(":")[2])))
+    yield WatchedHub(process, watching, url, Door("127.0.0.1", int(url.rpartition(":")[2])))
     await _end(watching)
     assert process.returncode is None, "the hub ended"
     await _end(process)
@@ -126,7 +126,7 @@ def many_files() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def hub(hub_process: Hub, figure: Figure) -> AsyncIterator[Hub]:
+async def hub(hub_process: WatchedHub, figure: Figure) -> AsyncIterator[WatchedHub]:
     """The hub, with proof that it serves its device before, during and after the test."""
     await hub_process.unharmed()
     hub_process.reports.clear()

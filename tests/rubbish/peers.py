@@ -36,7 +36,7 @@ class Ending:
 
 
 @dataclass
-class Peer:
+class RawPeer:
     """One connection."""
 
     reader: asyncio.StreamReader
@@ -110,16 +110,16 @@ class Door:
     port: int
 
     @asynccontextmanager
-    async def peer(self, source: str = "127.0.0.1") -> AsyncIterator[Peer]:
+    async def peer(self, source: str = "127.0.0.1") -> AsyncIterator[RawPeer]:
         """Connect from an address of this machine."""
         reader, writer = await asyncio.open_connection(self.host, self.port, local_addr=(source, 0))
         try:
-            yield Peer(reader, writer)
+            yield RawPeer(reader, writer)
         finally:
             writer.transport.abort()
 
     @asynccontextmanager
-    async def websocket(self, source: str = "127.0.0.1") -> AsyncIterator[Peer]:
+    async def websocket(self, source: str = "127.0.0.1") -> AsyncIterator[RawPeer]:
         """Connect, and come as far as anybody may without proof of who it is: the challenge is on its way."""
         async with self.peer(source) as peer:
             peer.send(upgrade())

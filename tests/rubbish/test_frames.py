@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.listener.raw_frames import MASK, frame
 from websockets.frames import Opcode
 
@@ -82,7 +82,7 @@ async def test_frames_that_lie_about_themselves(hub, stream, code):
 
 
 async def test_a_hello_may_come_byte_by_byte(hub):
-    shake = Device().handshake(hub.url)
+    shake = SigningDevice().handshake(hub.url)
     async with hub.door.websocket() as peer:
         shake.on_challenge(await peer.message_of_hub())
         for byte in frame(Opcode.BINARY, shake.hello(Nonce(bytes(32)), None)):

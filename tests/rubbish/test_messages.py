@@ -6,7 +6,7 @@ import msgpack
 import pytest
 from tests.fuzz.codec_targets import vectors
 from tests.fuzz.mutator import ODD, mutated
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.listener.raw_frames import frame
 from websockets.frames import Opcode
 
@@ -55,7 +55,7 @@ async def _replied(link, data: bytes) -> Reply:
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-async def test_a_stranger_hears_a_signed_refusal_whatever_it_says(hub, name):
+async def test_a_stranger_gets_a_signed_refusal_for_any_message(hub, name):
     async with hub.door.websocket() as peer:
         peer.message(MESSAGES[name])
         ending = await peer.ending()
@@ -67,7 +67,7 @@ async def test_a_stranger_hears_a_signed_refusal_whatever_it_says(hub, name):
 
 @pytest.mark.parametrize("name", MESSAGES)
 async def test_nothing_may_come_between_hello_and_welcome(hub, name):
-    shake = Device().handshake(hub.url)
+    shake = SigningDevice().handshake(hub.url)
     async with hub.door.websocket() as peer:
         shake.on_challenge(await peer.message_of_hub())
         peer.send(frame(Opcode.BINARY, shake.hello(Nonce(bytes(32)), None)) + frame(Opcode.BINARY, MESSAGES[name]))
@@ -78,7 +78,7 @@ async def test_nothing_may_come_between_hello_and_welcome(hub, name):
 
 @pytest.mark.parametrize("role", Role)
 async def test_a_device_gets_one_reply_to_each_message_of_any_type(hub, role):
-    device = Device()
+    device = SigningDevice()
     async with device.connect(hub.url, role=role) as link:
         for name, data in MESSAGES.items():
             reply = await _replied(link, data)
@@ -91,7 +91,7 @@ async def test_a_field_of_another_type_is_malformed_and_nothing_more(hub):
     chance = random.Random(SEED)  # noqa: S311 - to try different things, the same ones each time
     requests = {data: _fields(data) for data in MESSAGES.values() if "id" in _fields(data)}
     assert requests
-    async with Device().connect(hub.url) as link:
+    async with SigningDevice().connect(hub.url) as link:
         for fields in requests.values():
             for name in fields.keys() - {"t"}:
                 for odd in chance.sample(ODD, ODD_VALUES_PER_FIELD):
@@ -100,7 +100,7 @@ async def test_a_field_of_another_type_is_malformed_and_nothing_more(hub):
 
 async def test_messages_that_are_almost_right_get_one_reply_each(hub):
     chance = random.Random(SEED + 1)  # noqa: S311 - the same
-    async with Device().connect(hub.url) as link:
+    async with SigningDevice().connect(hub.url) as link:
         for _ in range(MUTATIONS):
             data = mutated(chance.choice(list(MESSAGES.values())), chance)
             assert data is not None
@@ -110,7 +110,7 @@ async def test_messages_that_are_almost_right_get_one_reply_each(hub):
 @pytest.mark.parametrize("step", [b"\x91", b"\x81\xa1a"])
 @pytest.mark.parametrize("depth", [MAX_DEPTH, 200, 1_023, 1_024, 20_000])
 async def test_nesting_is_malformed_however_deep(hub, step, depth):
-    async with Device().connect(hub.url) as link:
+    async with SigningDevice().connect(hub.url) as link:
         deep = b"\x84\xa1t\xa3who\xa2id\x07\xa7clients\x90\xa1x" + step * depth + b"\xc0"
         reply = await link.ask_bytes(0, deep)
         assert isinstance(reply, Error)
@@ -126,7 +126,7 @@ async def test_messages_leave_nothing_behind(hub):
             async with hub.door.websocket() as peer:
                 peer.message(data[number % len(data)])
                 await peer.ending()
-        async with Device().connect(hub.url) as link:
+        async with SigningDevice().connect(hub.url) as link:
             for _ in range(10):
                 for size in (0, 1, 100, 10_000, 65_536):
                     await _replied(link, bytes(size))

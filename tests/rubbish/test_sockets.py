@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 
 import pytest
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.listener.raw_frames import frame
 from tests.rubbish.peers import FEW_FILES, upgrade
 from websockets.frames import Opcode
@@ -69,7 +69,7 @@ async def _closed_at_the_hub(hub) -> None:
         await hub.unharmed()
 
 
-async def test_ten_thousand_idle_sockets_cost_little_and_harm_nobody(hub, many_files, figure):
+async def test_ten_thousand_idle_sockets_cost_little_and_harm_no_device(hub, many_files, figure):
     before = hub.memory()
     peak = 0
 
@@ -88,7 +88,7 @@ async def test_ten_thousand_idle_sockets_cost_little_and_harm_nobody(hub, many_f
     await hub.stays_flat(attack, rounds=2, limit=MANY_GROWTH_BYTES)
     figure(f"{SOCKETS} idle sockets at once, {(peak - before) / 2**20:+.1f} MiB at the height")
     assert peak - before < IDLE_LIMIT_BYTES * (MAX_UNAUTHENTICATED + MAX_REFUSALS_AT_ONCE)
-    async with Device().connect(hub.url):
+    async with SigningDevice().connect(hub.url):
         pass
 
 
@@ -107,7 +107,7 @@ async def test_one_address_cannot_take_the_places_of_others(hub, many_files):
     sockets = [_connected(hub, "127.0.3.1") for _ in range(2 * MAX_UNAUTHENTICATED_PER_ADDRESS)]
     try:
         await hub.unharmed()
-        async with Device().connect(hub.url):
+        async with SigningDevice().connect(hub.url):
             pass
     finally:
         _close(sockets)

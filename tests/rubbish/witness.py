@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 
-from tests.integration.hub.device import Device, Link
+from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_protocol.frames import PresenceReply, PresenceState, Who
 
@@ -26,7 +26,7 @@ class Witness:
         self._wrong = 0
         self._asked = asyncio.Event()
 
-    async def ask_for_ever(self, link: Link, friend: Device) -> None:
+    async def ask_for_ever(self, link: DeviceLink, friend: SigningDevice) -> None:
         while True:
             began = time.perf_counter()
             reply = await link.ask_any(Who(id=0, clients=(friend.client,)))
@@ -58,7 +58,7 @@ async def lines() -> asyncio.StreamReader:
 
 
 async def witness(url: str) -> None:
-    asking, friend = Device(), Device()
+    asking, friend = SigningDevice(), SigningDevice()
     async with asking.connect(url) as link, friend.connect(url) as other:
         await other.put(friend.trust(asking))
         seen = Witness()

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.integration.hub.stage import Actor, befriend, call_in, invite_and_answer
 from tests.schedules.direct import Snapshot
-from tests.schedules.scene import Script, Studio, ask, caller_of
+from tests.schedules.scene import RequestScript, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY
 
 from muster_hub.connections.continuity import confirm_token
@@ -42,7 +42,7 @@ class Case:
     join: Admit
     restrict: Restriction
     out: ClientId | None
-    anew: Script
+    again: RequestScript
 
 
 @dataclass(slots=True)
@@ -177,23 +177,23 @@ async def _by_rotation(cast: Cast, by: str) -> Case:
     join = cast.ann.admission()
     who.device.rotate()
 
-    async def anew() -> None:
+    async def again() -> None:
         for other in cast.actors:
             if other is not who:
                 await _trust_again(other, who)
 
     name = f"rotation of {by}" + (" in a mesh" if cast.cat else "")
-    return await _case(cast, name, come_in(cast.studio.hub, who), who.client, anew, join)
+    return await _case(cast, name, come_in(cast.studio.hub, who), who.client, again, join)
 
 
 async def _by_clone(cast: Cast, by: str) -> Case:
     who = getattr(cast, by)
     await confirm_token(cast.studio.hub, caller_of(who), ConfirmToken(id=1, counter=1))
 
-    async def anew() -> None:
+    async def again() -> None:
         await who.ask(ClearSuspicion(id=1), Ok)
 
-    return await _case(cast, f"clone of {by}", come_in(cast.studio.hub, who), None, anew)
+    return await _case(cast, f"clone of {by}", come_in(cast.studio.hub, who), None, again)
 
 
 async def _case(  # noqa: PLR0917 - what a case is made of
@@ -201,7 +201,7 @@ async def _case(  # noqa: PLR0917 - what a case is made of
     name: str,
     restrict: Restriction,
     out: ClientId | None,
-    anew: Callable[[], Awaitable[None]],
+    again: Callable[[], Awaitable[None]],
     join: Admit | None = None,
 ) -> Case:
     ann, studio = cast.ann, cast.studio
@@ -211,7 +211,7 @@ async def _case(  # noqa: PLR0917 - what a case is made of
     # The restriction is made here once, so that those who take it back know the state that they speak to.
     await restrict(studio.hub)
     await studio.seat_again(*cast.actors)
-    await anew()
+    await again()
     await ann.create(kind=SessionKind.MESH if cast.cat else SessionKind.STAR)
     await call_in(ann, *(each for each in cast.actors if each is not ann))
     return Case(
@@ -225,5 +225,5 @@ async def _case(  # noqa: PLR0917 - what a case is made of
         join=join,
         restrict=restrict,
         out=out,
-        anew=studio.script(*cast.actors),
+        again=studio.script(*cast.actors),
     )

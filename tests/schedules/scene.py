@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import pytest
 from tests.integration.hub.desk import Desk, DeskSeat, P
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor
 from tests.schedules.direct import Direct, Snapshot
-from tests.schedules.world import ScheduledStore, World
+from tests.schedules.world import ScheduledStore, ScheduledWorld
 
 from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
@@ -50,7 +50,7 @@ class Entrant:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class RequestScript:
     """What devices send one after the other, once each of them has connected again."""
 
     entrants: tuple[Entrant, ...]
@@ -100,10 +100,10 @@ class Studio:
         return self.desk.hub
 
     async def actor(self, name: str) -> Actor:
-        device = Device(name)
+        device = SigningDevice(name)
         return Actor(device, RecordingLine(await self.seat(device, token=0), self._keep))
 
-    async def seat(self, device: Device, *, token: int) -> DeskSeat:
+    async def seat(self, device: SigningDevice, *, token: int) -> DeskSeat:
         caller = await enter(self.hub, Entrant(verify_card(device.card()), InstanceId(os.urandom(16))), token=token)
         seat = DeskSeat(self.desk, caller)
         self.desk.router.add(seat)
@@ -121,10 +121,10 @@ class Studio:
         if self.takes is not None:
             self.takes.append(Take(self.direct.snapshot(), caller, request))
 
-    def script(self, *actors: Actor) -> Script:
+    def script(self, *actors: Actor) -> RequestScript:
         """Return what was sent since all these were seated again."""
         callers = [caller_of(each) for each in actors]
-        return Script(tuple(Entrant(each.card, each.instance) for each in callers), tuple(self._said))
+        return RequestScript(tuple(Entrant(each.card, each.instance) for each in callers), tuple(self._said))
 
 
 @asynccontextmanager
@@ -136,8 +136,8 @@ async def studio(direct: Direct, seed: int = 0) -> AsyncIterator[Callable[[], St
             yield lambda: Studio(direct, group)
 
 
-def calm_world(direct: Direct) -> World:
-    world = World(direct, 0)
+def calm_world(direct: Direct) -> ScheduledWorld:
+    world = ScheduledWorld(direct, 0)
     world.calm = True
     return world
 
@@ -170,7 +170,7 @@ async def ask(context: NodeContext, caller: Caller, request: Request) -> Reply:
     return await use_cases(PresenceWatches())[type(request)](context, caller, request)
 
 
-async def perform(context: NodeContext, script: Script) -> None:
+async def perform(context: NodeContext, script: RequestScript) -> None:
     """Send all requests again, to a store in another state; each must succeed."""
     callers = {each.client: await enter(context, each, token=TOKEN) for each in script.entrants}
     for client, request in script.said:
@@ -191,7 +191,7 @@ async def finish(context: NodeContext, names: Sequence[str]) -> None:
         await outbox.drain(context, bucket, min_age_ms=0, now_ms=now_ms())
 
 
-async def finish_all(world: World, names: Sequence[str]) -> None:
+async def finish_all(world: ScheduledWorld, names: Sequence[str]) -> None:
     """Have a node that lives on drain these outboxes until nothing is left but records."""
     for _ in range(ROUNDS):
         await finish(world.hubs["three"], names)

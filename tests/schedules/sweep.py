@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 import pytest
-from tests.schedules.world import World
+from tests.schedules.world import ScheduledWorld
 
 SCHEDULES = int(os.environ.get("SCHEDULES", "10000"))
 SEED = os.environ.get("SEED")
@@ -36,7 +36,7 @@ def batches(share: float, part: int) -> Iterator[range]:
         yield range(start, min(start + SCENES_LAST, end))
 
 
-W = TypeVar("W", bound=World)
+W = TypeVar("W", bound=ScheduledWorld)
 
 
 async def run(world: W, scenario: Callable[[W], Awaitable[None]]) -> None:

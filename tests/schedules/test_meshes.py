@@ -12,7 +12,7 @@ from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
 from tests.schedules.sweep import SEED, batches, in_parts, run
-from tests.schedules.world import World
+from tests.schedules.world import ScheduledWorld
 
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import read_facts
@@ -136,7 +136,7 @@ def _admission(
 # -- the schedules ----------------------------------------------------------------------------------------------------
 
 
-async def play(world: World, scene: MeshScene) -> None:
+async def play(world: ScheduledWorld, scene: MeshScene) -> None:
     world.direct.restore(scene.snapshot)
     rng = world.rng
     one, other = rng.sample(scene.cliques, 2)
@@ -165,7 +165,7 @@ async def play(world: World, scene: MeshScene) -> None:
     await world.play()
 
 
-async def check(world: World, scene: MeshScene) -> int:
+async def check(world: ScheduledWorld, scene: MeshScene) -> int:
     """All who are in trust each other under the keys that they sit with; returns how many those are."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
@@ -189,11 +189,11 @@ async def test_mesh_members_trust_each_other_pairwise(direct: Direct, part: int)
             scene = await make(open_studio())
         for seed in seeds:
 
-            async def scenario(world: World, scene: MeshScene = scene) -> None:
+            async def scenario(world: ScheduledWorld, scene: MeshScene = scene) -> None:
                 await play(world, scene)
                 met[await check(world, scene)] += 1
 
-            await run(World(direct, seed), scenario)
+            await run(ScheduledWorld(direct, seed), scenario)
     assert SEED or len(met) > 3, met
 
 
@@ -201,7 +201,7 @@ async def test_of_all_who_join_at_once_those_whom_no_other_keeps_out_are_let_in(
     async with studio(direct) as open_studio:
         scene = await make(open_studio())
 
-    async def scenario(world: World) -> None:
+    async def scenario(world: ScheduledWorld) -> None:
         world.calm = True
         world.direct.restore(scene.snapshot)
         reply = await ask(world.hubs["one"], scene.creator, scene.everybody)
@@ -213,4 +213,4 @@ async def test_of_all_who_join_at_once_those_whom_no_other_keeps_out_are_let_in(
         for client in rejected:
             assert any(frozenset((client, other)) not in scene.trusting for other in passed)
 
-    await run(World(direct, 0), scenario)
+    await run(ScheduledWorld(direct, 0), scenario)

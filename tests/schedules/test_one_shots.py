@@ -8,7 +8,7 @@ from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
 from tests.schedules.sweep import SEED, batches, in_parts, run
-from tests.schedules.world import MAX_STEPS, PAUSE_MS, World
+from tests.schedules.world import MAX_STEPS, PAUSE_MS, ScheduledWorld
 from typing_extensions import override
 
 from muster_hub.context import NodeContext
@@ -73,7 +73,7 @@ async def _answered(ann: Actor, bob: Actor) -> Admit:
     return ann.admission()
 
 
-async def play(world: World, scene: OneShotScene) -> None:
+async def play(world: ScheduledWorld, scene: OneShotScene) -> None:
     """Let both joins run, repeated or not, perhaps while the creator takes back its own grant and gives it again."""
     world.direct.restore(scene.snapshot)
     rng = world.rng
@@ -94,7 +94,7 @@ async def play(world: World, scene: OneShotScene) -> None:
     await world.play()
 
 
-async def seats(world: World, scene: OneShotScene) -> list[bool]:
+async def seats(world: ScheduledWorld, scene: OneShotScene) -> list[bool]:
     """Return for each session whether bob has or had a seat there."""
     states = [await read_state(world.hubs["three"], session) for session in scene.sessions]
     assert None not in states
@@ -103,7 +103,7 @@ async def seats(world: World, scene: OneShotScene) -> list[bool]:
     return [row is not None for row in rows]
 
 
-async def check(world: World, scene: OneShotScene) -> int:
+async def check(world: ScheduledWorld, scene: OneShotScene) -> int:
     """Settle what is left, ask for the third join, and return how many of the first two were committed."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
@@ -134,15 +134,15 @@ async def test_a_one_shot_is_used_once_or_given_back(direct: Direct, part: int) 
         for seed in seeds:
             scene = scenes[seed % 2]
 
-            async def scenario(world: World, scene: OneShotScene = scene) -> None:
+            async def scenario(world: ScheduledWorld, scene: OneShotScene = scene) -> None:
                 await play(world, scene)
                 met[await check(world, scene)] += 1
 
-            await run(World(direct, seed), scenario)
+            await run(ScheduledWorld(direct, seed), scenario)
     assert SEED or (met[0] and met[1]), met
 
 
-class Sleeper(World):
+class Sleeper(ScheduledWorld):
     """A world in which the first node to hold anything sleeps, its holds made, until the others are done."""
 
     slept = False

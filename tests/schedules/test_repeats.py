@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from itertools import permutations, product
 
 import pytest_asyncio
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor, befriend, call_in
 from tests.schedules import books
 from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import come_in
 from tests.schedules.scene import Studio, Take, ask, finish_all, studio
 from tests.schedules.sweep import run
-from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, World
+from tests.schedules.world import PAUSE_MS, Ask, Outcome, Parked, ScheduledWorld
 from typing_extensions import override
 
 from muster_hub.sessions.facts import read_facts
@@ -36,10 +36,10 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
 GRANT = GrantId(bytes(range(16)))
-Disturb = Callable[[World, Parked], None]
+Disturb = Callable[[ScheduledWorld, Parked], None]
 
 
-class Once(World):
+class Once(ScheduledWorld):
     """A world in which all goes well but for the call with one number, which is disturbed in one way."""
 
     def __init__(self, direct: Direct, number: int, disturb: Disturb) -> None:
@@ -58,26 +58,33 @@ class Once(World):
             self.carry_out(call)
 
 
-def answer_twice(world: World, call: Parked) -> None:
-    """Carry it out twice, and give the second answer."""
+def answer_twice(world: ScheduledWorld, call: Parked) -> None:
+    """Carry it out twice, and return the second answer."""
     world.execute(call)
     world.carry_out(call)
 
 
-def die_after(world: World, call: Parked) -> None:
+def die_after(world: ScheduledWorld, call: Parked) -> None:
     """Carry it out, and have the node die before it hears."""
     world.parked.remove(call)
     world.execute(call)
     world.kill(call)
 
 
-def die_before(world: World, call: Parked) -> None:
+def die_before(world: ScheduledWorld, call: Parked) -> None:
     """Have the node die with the call unsent."""
     world.parked.clear()
     world.kill(call)
 
 
-DISTURBANCES = (World.lose_request, World.lose_reply, World.delay, answer_twice, die_before, die_after)
+DISTURBANCES = (
+    ScheduledWorld.lose_request,
+    ScheduledWorld.lose_reply,
+    ScheduledWorld.delay,
+    answer_twice,
+    die_before,
+    die_after,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class RequestScene:
 async def life(studio: Studio) -> list[RequestScene]:
     """Make one scene of everything that devices ask for: two of them, from trust to the end of a session."""
     ann, bob = [await studio.actor(name) for name in ("ann", "bob")]
-    newcomer = Actor(Device("cat"), ann.line)
+    newcomer = Actor(SigningDevice("cat"), ann.line)
     connects = [("connect", studio.direct.snapshot(), come_in(studio.hub, newcomer))]
     takes: list[Take] = []
     studio.takes = takes
@@ -173,11 +180,11 @@ async def disturbed(world: Once, scene: RequestScene, *, tries: int) -> Outcome:
 
 
 async def undisturbed(direct: Direct, scene: RequestScene) -> tuple[Once, Outcome]:
-    world = Once(direct, 0, World.delay)
+    world = Once(direct, 0, ScheduledWorld.delay)
     return world, await disturbed(world, scene, tries=1)
 
 
-async def settled(world: World, scene: RequestScene) -> books.Book:
+async def settled(world: ScheduledWorld, scene: RequestScene) -> books.Book:
     """Have what was left behind finished and settled, as others would who meet it, and read what is there."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
@@ -203,7 +210,7 @@ class Late(Once):
     """A world in which one call reaches the store after its caller gave it up, and changes nothing there."""
 
     def __init__(self, direct: Direct, number: int) -> None:
-        super().__init__(direct, number, World.delay)
+        super().__init__(direct, number, ScheduledWorld.delay)
         self.refused: str | None = None
 
     @override

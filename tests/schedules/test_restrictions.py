@@ -6,7 +6,7 @@ from tests.schedules.direct import Direct
 from tests.schedules.restrictions import Case, cases
 from tests.schedules.scene import ask, finish, finish_all, perform, studio
 from tests.schedules.sweep import SCHEDULES, SEED, batches, in_parts, run
-from tests.schedules.world import Gone, Outcome, Parked, World
+from tests.schedules.world import Gone, Outcome, Parked, ScheduledWorld
 from typing_extensions import override
 
 from muster_hub.context import NodeContext
@@ -26,7 +26,7 @@ AGAIN_EVERY = 8
 class Schedule:
     """One schedule of a case, and when what happened in it."""
 
-    def __init__(self, case: Case, world: World) -> None:
+    def __init__(self, case: Case, world: ScheduledWorld) -> None:
         self.case = case
         self.world = world
         self.committed_at: int | None = None
@@ -131,20 +131,20 @@ async def test_no_join_is_committed_after_an_acknowledged_revocation(direct: Dir
 
             call_again = SEED is not None or (seed // len(made)) % AGAIN_EVERY == 0
 
-            async def scenario(world: World, case: Case = case, call_again: bool = call_again) -> None:
+            async def scenario(world: ScheduledWorld, case: Case = case, call_again: bool = call_again) -> None:
                 schedule = Schedule(case, world)
                 await schedule.play()
                 await schedule.check()
                 if call_again:
-                    await perform(world.hubs["three"], case.anew)
+                    await perform(world.hubs["three"], case.again)
                 met["committed" if schedule.committed_at else "not"] += 1
                 met["acknowledged" if schedule.acknowledged_at else "unheard"] += 1
 
-            await run(World(direct, seed), scenario)
+            await run(ScheduledWorld(direct, seed), scenario)
     assert SEED or min(met[each] for each in ("committed", "not", "acknowledged", "unheard")) > 0, met
 
 
-class Path(World):
+class Path(ScheduledWorld):
     """A world that takes the turns it is told, and then always the first; `widths` are the ways there were at each."""
 
     def __init__(self, direct: Direct, turns: list[int], crashes: int) -> None:
@@ -206,7 +206,7 @@ async def test_a_seed_gives_the_same_schedule_each_time(direct: Direct) -> None:
         async with studio(direct) as open_studio:
             made = await cases(open_studio)
         for seed in range(len(made)):
-            world = World(direct, seed)
+            world = ScheduledWorld(direct, seed)
             await Schedule(made[seed], world).play()
             stories.append(world.story())
     assert stories[: len(made)] == stories[len(made) :]

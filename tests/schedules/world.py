@@ -76,7 +76,7 @@ class ScheduledStore(Store):
 
     __slots__ = ("_node", "_world")
 
-    def __init__(self, world: "World", node: str) -> None:
+    def __init__(self, world: "ScheduledWorld", node: str) -> None:
         super().__init__(_NOWHERE)
         self._world = world
         self._node = node
@@ -108,7 +108,7 @@ Outcome = Gone | Refused | Any
 Ask = Callable[[NodeContext], Awaitable[Any]]
 
 
-class World:
+class ScheduledWorld:
     """Three nodes, one store, one seed. `calm`: calls are carried out at once, nothing is decided by the seed."""
 
     def __init__(self, direct: Direct, seed: int, *, faults: int | None = None) -> None:
@@ -345,19 +345,19 @@ class World:
                 task.cancel()
 
 
-FAULTS: tuple[Callable[[World, Parked], None], ...] = (
-    World.lose_request,
-    World.lose_reply,
-    World.keep_reply,
-    World.keep_reply,
-    World.repeat,
-    World.echo,
-    World.delay,
-    World.pause,
-    World.freeze,
-    World.freeze,
-    World.kill,
-    World.kill,
+FAULTS: tuple[Callable[[ScheduledWorld, Parked], None], ...] = (
+    ScheduledWorld.lose_request,
+    ScheduledWorld.lose_reply,
+    ScheduledWorld.keep_reply,
+    ScheduledWorld.keep_reply,
+    ScheduledWorld.repeat,
+    ScheduledWorld.echo,
+    ScheduledWorld.delay,
+    ScheduledWorld.pause,
+    ScheduledWorld.freeze,
+    ScheduledWorld.freeze,
+    ScheduledWorld.kill,
+    ScheduledWorld.kill,
 )
 
 

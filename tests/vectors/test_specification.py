@@ -22,13 +22,13 @@ _CITED = re.compile(r"SPEC\.md,? sections? (\d+(?:\.\d)?)(?: (?:and|to) (\d+(?:\
 
 
 def _tables() -> list[list[list[str]]]:
-    """Give every table as rows of cells."""
+    """Return every table as rows of cells."""
     blocks = re.findall(r"(?:^\|.*\n)+", SPECIFICATION, re.MULTILINE)
     return [[[cell.strip() for cell in row.strip("|").split("|")] for row in block.splitlines()] for block in blocks]
 
 
 def _positions(name: str) -> list[tuple[int, str]]:
-    """Give the field positions in the table of a body: the one whose header or section names it."""
+    """Return the field positions in the table of a body: the one whose header or section names it."""
     for table in _tables():
         header = table[0]
         if header[0] == "#" and re.sub(r"`|,.*", "", header[1]) == name:

@@ -14,7 +14,7 @@ GRANT_MS = 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class CalledDevice:
     """A device that the laptop calls. ``reason`` None: it should join."""
 
     name: str
@@ -23,14 +23,14 @@ class Called:
 
 
 FLEET = (
-    Called("workstation", "trusted and granted"),
-    Called("nas", "trusted and granted"),
-    Called("tablet", "trusted and granted"),
-    Called("phone", "switched off", Reason.OFFLINE),
-    Called("printer", "took its grant back", Reason.GRANT_REVOKED),
-    Called("studio", "its key has changed", Reason.KEY_MISMATCH),
-    Called("museum", "an older protocol", Reason.INCOMPATIBLE_PROTOCOL),
-    Called("neighbour", "never trusted us", Reason.NOT_MUTUALLY_TRUSTED),
+    CalledDevice("workstation", "trusted and granted"),
+    CalledDevice("nas", "trusted and granted"),
+    CalledDevice("tablet", "trusted and granted"),
+    CalledDevice("phone", "switched off", Reason.OFFLINE),
+    CalledDevice("printer", "took its grant back", Reason.GRANT_REVOKED),
+    CalledDevice("studio", "its key has changed", Reason.KEY_MISMATCH),
+    CalledDevice("museum", "an older protocol", Reason.INCOMPATIBLE_PROTOCOL),
+    CalledDevice("neighbour", "never trusted us", Reason.NOT_MUTUALLY_TRUSTED),
 )
 JOINERS = tuple(called.name for called in FLEET if called.reason is None)
 OLDER_PROTOCOL = ProtocolRange(0, 0)

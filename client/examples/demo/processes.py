@@ -32,7 +32,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[str]] = {}
 
     def start_hub(self, port: int) -> dict[str, Any]:
-        """Start the hub and give the line that it prints once it is ready."""
+        """Start the hub and return the line that it prints once it is ready."""
         data = self.root / "hub"
         command = [*MUSTER, "hub", "--json", "--listen", f"{ADDRESS}:{port}", "--data-dir", str(data)]
         hub = self._start("hub", command, stdout=subprocess.PIPE)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fleet import FLEET, Called
+from fleet import FLEET, CalledDevice
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -32,7 +32,7 @@ def say(text: str) -> None:
     console.print(f"  {text}", soft_wrap=True)
 
 
-def outcomes(document: dict[str, Any], fleet: tuple[Called, ...] = FLEET) -> bool:
+def outcomes(document: dict[str, Any], fleet: tuple[CalledDevice, ...] = FLEET) -> bool:
     """Show what became of each called device; tell whether all of it is what should have been."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for column in ("", "device", "what about it", "outcome", "whose word", "time"):
@@ -55,7 +55,7 @@ def outcomes(document: dict[str, Any], fleet: tuple[Called, ...] = FLEET) -> boo
     return good
 
 
-def as_expected(called: Called, target: dict[str, Any]) -> bool:
+def as_expected(called: CalledDevice, target: dict[str, Any]) -> bool:
     """Compare one outcome with the story."""
     if called.reason is None:
         return bool(target.get("state") == "joined")
@@ -68,7 +68,7 @@ def _outcome(target: dict[str, Any]) -> str:
     return f"[yellow]{target.get('reason') or target.get('state') or 'missing'}[/yellow]"
 
 
-def _sayer(called: Called, target: dict[str, Any]) -> str:
+def _sayer(called: CalledDevice, target: dict[str, Any]) -> str:
     words = {"hub": "the hub", "peer": called.name, "device": "the laptop"}
     if target.get("state") == "joined":
         return called.name

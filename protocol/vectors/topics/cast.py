@@ -21,7 +21,7 @@ def secret(number: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class CastDevice:
     """A device: its name in the vectors, its secret and its keys."""
 
     name: str
@@ -34,10 +34,10 @@ class Device:
         return sign(card_body(self.key, self.key, (), serial), self.key)
 
 
-def device(name: str, number: int) -> Device:
+def device(name: str, number: int) -> CastDevice:
     """Make a device whose secret is the byte ``number``, 32 times."""
     key = SigningKey.from_secret(secret(number))
-    return Device(name, secret(number), key, client_id(key.public.alg, key.public.public))
+    return CastDevice(name, secret(number), key, client_id(key.public.alg, key.public.public))
 
 
 LAPTOP = device("laptop", 0x01)

@@ -39,7 +39,7 @@ from vectors.topics.cast import (
     secret,
 )
 from vectors.topics.forms import Json, Vector, accepted, refused
-from vectors.topics.scene import KEY_SECRETS, LINKS, ORIGIN, ORIGINS, Scene, welcome
+from vectors.topics.scene import KEY_SECRETS, LINKS, ORIGIN, ORIGINS, DialScene, welcome
 
 RETRY_MS = 5000
 
@@ -49,23 +49,25 @@ def connect() -> list[Vector]:
     return [*(_transcript(name, scene) for name, scene in _scenes().items()), *_challenges(), *_hellos(), *_replies()]
 
 
-def _scenes() -> dict[str, Scene]:
-    rotated_laptop = Scene(key=LAPTOP_KEYS[1], key_secret=secret(0x11), card=rotated(1))
-    two_behind = Scene(hub=HUB_THIRD, links=LINKS)
+def _scenes() -> dict[str, DialScene]:
+    rotated_laptop = DialScene(key=LAPTOP_KEYS[1], key_secret=secret(0x11), card=rotated(1))
+    two_behind = DialScene(hub=HUB_THIRD, links=LINKS)
     return {
-        "a first meeting: no hub key pinned, no token": Scene(pinned=None),
-        "an agent with its token": Scene(token=True),
-        "a command line": Scene(role=Role.CLI),
+        "a first meeting: no hub key pinned, no token": DialScene(pinned=None),
+        "an agent with its token": DialScene(token=True),
+        "a command line": DialScene(role=Role.CLI),
         "a device after one rotation": rotated_laptop,
-        "the highest version that both speak": Scene(hub_range=ProtocolRange(1, 2), device_range=ProtocolRange(1, 3)),
-        "a hub key that the pinned one certified": Scene(hub=HUB_NEXT, links=LINKS[:1]),
+        "the highest version that both speak": DialScene(
+            hub_range=ProtocolRange(1, 2), device_range=ProtocolRange(1, 3)
+        ),
+        "a hub key that the pinned one certified": DialScene(hub=HUB_NEXT, links=LINKS[:1]),
         "a hub key two rotations after the pin": two_behind,
         "a hub key one rotation after a pin in the middle": changed(two_behind, pinned=HUB_NEXT.fingerprint),
-        "the hub's second origin": Scene(origin=ORIGINS[1]),
+        "the hub's second origin": DialScene(origin=ORIGINS[1]),
     }
 
 
-def _transcript(name: str, scene: Scene) -> Vector:
+def _transcript(name: str, scene: DialScene) -> Vector:
     hub, device = scene.hub_side(), scene.device()
     device.on_challenge(hub.message)
     hello = device.hello(nonce("hello"), scene.proof())
@@ -109,22 +111,22 @@ def _proof(proof: Proof | None) -> Json | None:
 
 def _challenges() -> list[Vector]:
     unsigned = replace(LINKS[0], signature=Signature(bytes(64)))
-    third = Scene(hub=HUB_THIRD, links=LINKS)
+    third = DialScene(hub=HUB_THIRD, links=LINKS)
     changed_key = {
-        "a hub key without a certificate chain": Scene(hub=OTHER_HUB),
+        "a hub key without a certificate chain": DialScene(hub=OTHER_HUB),
         "a rotation from another key": changed(third, links=LINKS[1:]),
         "a rotation to another key": changed(third, links=LINKS[:1]),
         "rotations in another order": changed(third, links=LINKS[::-1]),
-        "a retired hub key": Scene(links=LINKS, pinned=HUB_NEXT.fingerprint),
+        "a retired hub key": DialScene(links=LINKS, pinned=HUB_NEXT.fingerprint),
     }
     found = [_challenged(name, scene, Reason.HUB_KEY_CHANGED, "rule") for name, scene in changed_key.items()]
-    bad_link = Scene(hub=HUB_NEXT, links=(unsigned,))
+    bad_link = DialScene(hub=HUB_NEXT, links=(unsigned,))
     found.append(_challenged("a rotation without a good signature", bad_link, Reason.BAD_SIGNATURE, "signature"))
-    newer = Scene(hub_range=ProtocolRange(2, 3))
+    newer = DialScene(hub_range=ProtocolRange(2, 3))
     return [*found, _challenged("no common version", newer, Reason.INCOMPATIBLE_PROTOCOL, "rule")]
 
 
-def _challenged(name: str, scene: Scene, reason: Reason, layer: str) -> Vector:
+def _challenged(name: str, scene: DialScene, reason: Reason, layer: str) -> Vector:
     given = {"op": "on_challenge", "device": scene.shown(), "challenge": scene.message.hex()}
     return refused(f"challenge: {name}", given, reason, layer)
 
@@ -134,7 +136,7 @@ def _hello_body() -> bytes:
 
 
 def _hello(protocol: ProtocolRange | None = None) -> Hello:
-    scene = Scene()
+    scene = DialScene()
     return Hello(
         card=scene.card,
         instance=instance_id("laptop"),
@@ -148,7 +150,7 @@ def _hello(protocol: ProtocolRange | None = None) -> Hello:
 def _connect(hello: bytes) -> Connect:
     return Connect(
         client=LAPTOP.client,
-        challenge=challenge_hash(Scene().message),
+        challenge=challenge_hash(DialScene().message),
         hello=hello_hash(hello),
         origin=ORIGIN,
         hub_key=HUB.fingerprint,
@@ -178,19 +180,19 @@ def _hellos() -> list[Vector]:
     others = {
         # The attacker's hub shows the honest hub's nonce under its own key, and passes on what it hears.
         "relayed by another hub": (
-            Scene(hub=OTHER_HUB, pinned=None).hello(),
+            DialScene(hub=OTHER_HUB, pinned=None).hello(),
             Reason.HUB_KEY_CHANGED,
             "rule",
         ),
         "signed by another key": (_framed(body, sign(own, STRANGER.key)), Reason.MISMATCH, "signature"),
         "with a turned signature": (_framed(body, turned), Reason.BAD_SIGNATURE, "signature"),
-        "signed by a retired key": (Scene(card=rotated(1)).hello(), Reason.MISMATCH, "signature"),
+        "signed by a retired key": (DialScene(card=rotated(1)).hello(), Reason.MISMATCH, "signature"),
         "with a byte behind the body": (
             _framed(body + b"\xc0", sign(_connect(body + b"\xc0"), LAPTOP.key)),
             Reason.MALFORMED,
             "encoding",
         ),
-        "another message in its place": (Scene().message, Reason.MALFORMED, "rule"),
+        "another message in its place": (DialScene().message, Reason.MALFORMED, "rule"),
         "no common version": (
             _framed(newer, sign(_connect(newer), LAPTOP.key)),
             Reason.INCOMPATIBLE_PROTOCOL,
@@ -205,14 +207,14 @@ def _greeted(name: str, message: bytes, reason: Reason, layer: str) -> Vector:
         "op": "on_hello",
         "hub_secret": HUB_SECRET.hex(),
         "origins": list(ORIGINS),
-        "challenge": Scene().message.hex(),
+        "challenge": DialScene().message.hex(),
         "hello": message.hex(),
     }
     return refused(f"hello: {name}", given, reason, layer)
 
 
 def _replies() -> list[Vector]:
-    scene = Scene(device_range=ProtocolRange(1, 2), hub_range=ProtocolRange(1, 2))
+    scene = DialScene(device_range=ProtocolRange(1, 2), hub_range=ProtocolRange(1, 2))
     hub = scene.hub_side()
     met = hub.on_hello(scene.hello())
     other_challenge = replace(scene.challenge(), nonce=nonce("another challenge"))
@@ -228,7 +230,7 @@ def _replies() -> list[Vector]:
     ]
 
 
-def _other_replies(scene: Scene, hub: HubHandshake, met: Introduced) -> dict[str, tuple[bytes, Reason, str]]:
+def _other_replies(scene: DialScene, hub: HubHandshake, met: Introduced) -> dict[str, tuple[bytes, Reason, str]]:
     impostor = HubHandshake(OTHER_HUB, scene.challenge(), frozenset(ORIGINS))
     no = RefusedBody(
         challenge=challenge_hash(scene.message),
@@ -270,7 +272,7 @@ def _other_replies(scene: Scene, hub: HubHandshake, met: Introduced) -> dict[str
     }
 
 
-def _replied(name: str, scene: Scene, message: bytes, reason: Reason, layer: str) -> Vector:
+def _replied(name: str, scene: DialScene, message: bytes, reason: Reason, layer: str) -> Vector:
     given = {
         "op": "on_reply",
         "device": scene.shown(),

@@ -5,14 +5,14 @@ from copy import deepcopy
 
 from muster_protocol.frames import Check
 from muster_protocol.reasons import Reason
-from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, NOW, STRANGER, Device
+from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, NOW, STRANGER, CastDevice
 from vectors.topics.forms import Json, Vector, accepted
 
 CREATOR, TARGET, MEMBER = LAPTOP.client, NAS.client, DESK.client
 CHECKS = [check.value for check in Check]
 
 
-def _party(device: Device, *others: Device) -> Json:
+def _party(device: CastDevice, *others: CastDevice) -> Json:
     return {
         "fingerprint": device.key.fingerprint.hex(),
         "standing": None,
@@ -23,7 +23,7 @@ def _party(device: Device, *others: Device) -> Json:
     }
 
 
-def _grant(peer: Device) -> Json:
+def _grant(peer: CastDevice) -> Json:
     return {
         "revoked": False,
         "peer_key": peer.key.fingerprint.hex(),

@@ -11,7 +11,7 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read, sign, statement_hash
 from vectors.topics import story
-from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, STRANGER, Device, random_bytes
+from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, STRANGER, CastDevice, random_bytes
 from vectors.topics.forms import Json, Vector, accepted, public, refused, signed
 
 LAPTOP_SEAT, NAS_SEAT, DESK_SEAT = (story.SEATS[device.client] for device in (LAPTOP, NAS, DESK))
@@ -218,7 +218,7 @@ def _pins(told: story.Story) -> list[Vector]:
     ]
 
 
-def _pinned(told: story.Story, kind: str, pins: dict[ClientId, Fingerprint], me: Device = NAS) -> Json:
+def _pinned(told: story.Story, kind: str, pins: dict[ClientId, Fingerprint], me: CastDevice = NAS) -> Json:
     return {
         "op": "pins",
         "epoch": signed(told.epochs[2]),

@@ -19,7 +19,7 @@ from vectors.topics.cast import (
     SECOND_MS,
     STRANGER,
     VERSIONS,
-    Device,
+    CastDevice,
     epoch_key,
     invite_id,
     receive_key,
@@ -100,7 +100,7 @@ def _invited(name: str, invite: Signed) -> Vector:
     return accepted(f"invite: {name}", _inviting(invite), expect)
 
 
-def _answering(answer: Signed, now: int = ANSWERED, sender: Device = NAS) -> Json:
+def _answering(answer: Signed, now: int = ANSWERED, sender: CastDevice = NAS) -> Json:
     return {
         "op": "answer",
         "creator_secret": LAPTOP.secret.hex(),
@@ -173,7 +173,7 @@ def _bad_answers(body: Answer, told: story.Story) -> dict[str, tuple[Answer, Rea
     }
 
 
-def _admitting(call: story.Called, admission: Signed, pins: dict[str, str] | None = None) -> Json:
+def _admitting(call: story.AnsweredInvite, admission: Signed, pins: dict[str, str] | None = None) -> Json:
     return {
         "op": "admission",
         "target_secret": NAS.secret.hex(),
@@ -362,7 +362,7 @@ def _joined(told: story.Story) -> list[Vector]:
     ]
 
 
-def _saying(told: story.Story, statement: Signed, sender: Device = NAS, times: int = 1) -> Json:
+def _saying(told: story.Story, statement: Signed, sender: CastDevice = NAS, times: int = 1) -> Json:
     return {
         **_answering(told.nas.answer),
         "op": "joined",

@@ -14,7 +14,7 @@ from muster_protocol.signed import Signed, sign
 from vectors.topics import story
 from vectors.topics.cast import LAPTOP, LAPTOP_KEYS, NAS, NOW, invite_id
 from vectors.topics.forms import Vector, accepted, fields, must, refused
-from vectors.topics.scene import LINKS, Scene, welcome
+from vectors.topics.scene import LINKS, DialScene, welcome
 from vectors.topics.statements import GRANT, TRUST
 
 SESSION: SessionId = story.SESSION
@@ -42,8 +42,8 @@ def _same(frame: Frame) -> Vector:
 
 
 def _opening() -> list[Frame]:
-    scene = Scene(hub=LAPTOP_KEYS[0], links=LINKS[:1])
-    plain = Scene()
+    scene = DialScene(hub=LAPTOP_KEYS[0], links=LINKS[:1])
+    plain = DialScene()
     hub = plain.hub_side()
     hello = plain.hello()
     met = hub.on_hello(hello)

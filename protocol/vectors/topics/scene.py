@@ -32,7 +32,7 @@ KEY_SECRETS = {HUB.fingerprint: HUB_SECRET, HUB_NEXT.fingerprint: secret(0xA1), 
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class DialScene:
     """One connection: who dials what, and what the hub shows."""
 
     hub: SigningKey = HUB

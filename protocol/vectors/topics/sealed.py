@@ -24,7 +24,7 @@ class Sealer:
         self.vectors: list[Vector] = []
 
     def seal(self, name: str, key: EpochKey, receiver: str, info: bytes) -> bytes:
-        """Give ``key`` sealed to the receive key called ``receiver``."""
+        """Return ``key`` sealed to the receive key called ``receiver``."""
         found = self._from_file(name, key, receiver, info) or seal(key, receive_key(receiver).public, info)
         self.vectors.append(accepted(name, opening(receive_seed(receiver), info, found), {"key": key.hex()}))
         return found

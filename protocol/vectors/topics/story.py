@@ -27,7 +27,7 @@ from vectors.topics.cast import (
     NOW,
     SECOND_MS,
     VERSIONS,
-    Device,
+    CastDevice,
     epoch_key,
     invite_id,
     receive_key,
@@ -42,7 +42,9 @@ KEYS = {number: epoch_key(f"epoch {number}") for number in (1, 2, 3, 4)}
 SEATS = {device.client: EpochMember(device.client, device.key.fingerprint) for device in (LAPTOP, NAS, DESK)}
 
 
-def invite_body(target: Device = NAS, purpose: Purpose = Purpose.AUTO, kind: SessionKind = SessionKind.MESH) -> Invite:
+def invite_body(
+    target: CastDevice = NAS, purpose: Purpose = Purpose.AUTO, kind: SessionKind = SessionKind.MESH
+) -> Invite:
     """Return the body of the laptop's invite to a device."""
     return Invite(
         session=SESSION,
@@ -62,7 +64,7 @@ def invite_body(target: Device = NAS, purpose: Purpose = Purpose.AUTO, kind: Ses
     )
 
 
-def answer_body(invite: Invite, invite_hash: Hash, target: Device = NAS) -> Answer:
+def answer_body(invite: Invite, invite_hash: Hash, target: CastDevice = NAS) -> Answer:
     """Return the body of a device's yes to an invite."""
     return Answer(
         session=invite.session,
@@ -98,7 +100,7 @@ def epoch_body(
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class AnsweredInvite:
     """An invite, the answer to it, and their hashes."""
 
     invite_body: Invite
@@ -108,16 +110,16 @@ class Called:
     answer_hash: Hash
 
 
-def called(target: Device = NAS, kind: SessionKind = SessionKind.MESH) -> Called:
+def called(target: CastDevice = NAS, kind: SessionKind = SessionKind.MESH) -> AnsweredInvite:
     """Let the laptop call a device that says yes."""
     body = invite_body(target, kind=kind)
     invite = sign(body, LAPTOP.key)
     invite_hash = hash_of(Kind.INVITE, invite)
     answer = sign(answer_body(body, invite_hash, target), target.key)
-    return Called(body, invite, invite_hash, answer, hash_of(Kind.ANSWER, answer))
+    return AnsweredInvite(body, invite, invite_hash, answer, hash_of(Kind.ANSWER, answer))
 
 
-def admission_body(call: Called, epoch: Signed, sealed: bytes) -> Admission:
+def admission_body(call: AnsweredInvite, epoch: Signed, sealed: bytes) -> Admission:
     """Return the body of the admission that follows a call."""
     invite = call.invite_body
     return Admission(
@@ -139,7 +141,7 @@ def admission_body(call: Called, epoch: Signed, sealed: bytes) -> Admission:
     )
 
 
-def joined(member: Device, epoch: Signed, admission: Signed | None, next_key: PublicReceiveKey) -> Signed:
+def joined(member: CastDevice, epoch: Signed, admission: Signed | None, next_key: PublicReceiveKey) -> Signed:
     """Let a member say that it holds an epoch's key."""
     body = Joined(
         session=SESSION,
@@ -153,7 +155,7 @@ def joined(member: Device, epoch: Signed, admission: Signed | None, next_key: Pu
     return sign(body, member.key)
 
 
-def leave(member: Device) -> Signed:
+def leave(member: CastDevice) -> Signed:
     """Let a member leave."""
     body = Leave(
         session=SESSION, member=member.client, member_key=member.key.fingerprint, at=TimeMs(NOW + 9 * SECOND_MS)
@@ -166,17 +168,17 @@ class Story:
     """The laptop makes a session, the nas joins, then the desk, then the nas leaves."""
 
     epochs: tuple[Signed, ...]
-    nas: Called
+    nas: AnsweredInvite
     nas_admission: Signed
     nas_joined: Signed
     nas_leave: Signed
-    desk: Called
+    desk: AnsweredInvite
     desk_admission: Signed
     sealed_to_nas: bytes
     sealed_to_nas_late: bytes
 
 
-def epochs(nas: Called, desk: Called) -> tuple[Signed, ...]:
+def epochs(nas: AnsweredInvite, desk: AnsweredInvite) -> tuple[Signed, ...]:
     """Return the four epochs of the story."""
     by_answer = [Cause(CauseKind.ANSWER, call.invite_body.recipient, call.answer_hash) for call in (nas, desk)]
     gone = Cause(CauseKind.LEAVE, NAS.client, hash_of(Kind.LEAVE, leave(NAS)))
@@ -210,7 +212,7 @@ def tell(sealer: Sealer) -> Story:
     )
 
 
-def _admit(sealer: Sealer, newcomer: Device, call: Called, epoch: Signed, key: EpochKey) -> Signed:
+def _admit(sealer: Sealer, newcomer: CastDevice, call: AnsweredInvite, epoch: Signed, key: EpochKey) -> Signed:
     info = admission_info(call.invite_hash, call.answer_hash, epoch_hash(epoch))
     sealed = sealer.seal(f"the key in the admission of the {newcomer.name}", key, f"{newcomer.name} 1", info)
     return sign(admission_body(call, epoch, sealed), LAPTOP.key)

@@ -48,7 +48,7 @@ def listing(*statements: tuple[Kind, Signed]) -> Callable[[ServerConnection], Aw
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TrustingPair:
     """A device that trusts another one and granted it joins, and the port on which its hub will be."""
 
     device: Device
@@ -57,7 +57,7 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
+def pair(tmp_path: Path) -> Iterator[TrustingPair]:
     port = free_port()
     url = f"ws://127.0.0.1:{port}"
     with (
@@ -66,10 +66,10 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     ):
         device.peers.trust(peer.client, peer.fingerprint, "peer")
         device.peers.grant(peer.client)
-        yield Pair(device, peer, port)
+        yield TrustingPair(device, peer, port)
 
 
-def takes_back(pair: Pair) -> None:
+def takes_back(pair: TrustingPair) -> None:
     """Show that the device can still revoke, untrust and change its key, with serials that are near the time."""
     device, peer = pair.device, pair.peer.client
     revoked = read(device.peers.revoke(peer), Revocation).serial
@@ -80,13 +80,13 @@ def takes_back(pair: Pair) -> None:
         assert again.fingerprint == device.fingerprint
 
 
-async def test_the_newest_serial_that_a_hub_claims_moves_no_counter(pair: Pair) -> None:
+async def test_the_newest_serial_that_a_hub_claims_moves_no_counter(pair: TrustingPair) -> None:
     async with scripted_hub(pair.port, listing(), newest_serial=MAX_TIME_MS), Hub.connect(pair.device):
         pass
     takes_back(pair)
 
 
-async def test_a_grant_of_the_largest_serial_is_not_taken_and_moves_no_counter(pair: Pair) -> None:
+async def test_a_grant_of_the_largest_serial_is_not_taken_and_moves_no_counter(pair: TrustingPair) -> None:
     grant = read(pair.device.peers.grant(pair.peer.client), Grant)
     body = Grant(
         client=pair.device.client, serial=Serial(MAX_TIME_MS), peer=grant.peer, peer_key=grant.peer_key,
@@ -102,7 +102,7 @@ async def test_a_grant_of_the_largest_serial_is_not_taken_and_moves_no_counter(p
     takes_back(pair)
 
 
-async def test_an_untrust_of_the_largest_serial_is_taken_and_moves_no_counter(pair: Pair) -> None:
+async def test_an_untrust_of_the_largest_serial_is_taken_and_moves_no_counter(pair: TrustingPair) -> None:
     body = Untrust(client=pair.device.client, serial=Serial(MAX_TIME_MS), peer=pair.peer.client)
     own = listing((Kind.UNTRUST, sign(body, pair.device.key)))
     async with scripted_hub(pair.port, own, newest_serial=MAX_TIME_MS), Hub.connect(pair.device):
@@ -115,7 +115,7 @@ async def test_an_untrust_of_the_largest_serial_is_taken_and_moves_no_counter(pa
         assert read(trusted, Trust).serial < now_ms() + DAY_MS
 
 
-async def test_a_time_of_the_hub_that_is_far_ahead_moves_no_serial(pair: Pair) -> None:
+async def test_a_time_of_the_hub_that_is_far_ahead_moves_no_serial(pair: TrustingPair) -> None:
     async with scripted_hub(pair.port, listing(), at=TimeMs(MAX_TIME_MS)), Hub.connect(pair.device):
         pass
     takes_back(pair)
@@ -134,7 +134,7 @@ async def test_statements_of_a_clock_that_was_far_ahead_are_signed_again(tmp_pat
         assert all(held.serial <= now_ms() + DAY_MS for held in device.unpublished())
 
 
-def test_a_statement_that_is_ahead_is_refused_by_its_reason(pair: Pair) -> None:
+def test_a_statement_that_is_ahead_is_refused_by_its_reason(pair: TrustingPair) -> None:
     body = Trust(
         client=pair.device.client, serial=Serial(now_ms() + 2 * DAY_MS), peer=pair.peer.client,
         peer_key=pair.peer.fingerprint,

@@ -6,7 +6,7 @@ import pytest
 from tests.attacks.stored import changed, stored
 from tests.integration.hub.conftest import Links
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor
 
 from muster_hub.node.node import Node
@@ -18,21 +18,21 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 
-def copied(owner: Device) -> Device:
+def copied(owner: SigningDevice) -> SigningDevice:
     """Return the owner's device as a thief of its disk has it: with the key of now."""
     return copy.copy(owner)
 
 
 @pytest.mark.parametrize("role", list(Role))
 async def test_a_rotation_ends_all_connections_of_the_thief(node: Node, links: Links, role: Role) -> None:
-    owner = Device()
+    owner = SigningDevice()
     thief = copied(owner)
     stolen = [await links.enter_async_context(thief.connect(node.url, role=Role.CLI)) for _ in range(8)]
     stolen.append(await links.enter_async_context(thief.connect(node.url)))
     owner.rotate()
     link = await links.enter_async_context(owner.connect(node.url, role=role))
     assert [await each.closed() for each in stolen] == [CloseCode.SUPERSEDED] * len(stolen)
-    assert isinstance(await link.put(owner.trust(Device())), Ok)
+    assert isinstance(await link.put(owner.trust(SigningDevice())), Ok)
 
 
 async def test_a_connection_under_a_retired_key_can_change_nothing(pair: tuple[Actor, Actor], desk: Desk) -> None:
@@ -45,7 +45,7 @@ async def test_a_connection_under_a_retired_key_can_change_nothing(pair: tuple[A
     rotated = copied(owner.device)
     rotated.rotate()
     await desk.seat(rotated)
-    planted = Device()
+    planted = SigningDevice()
     before = await stored(desk)
     for line in lines:
         said = (

@@ -43,7 +43,7 @@ async def test_one_yes_is_good_for_one_invite_only(
     attacker, agent = await open_agent(peer), await open_agent(victim)
     events, answers = agent.events(), agent.events()
     monkeypatch.setattr(calls, "os", SimpleNamespace(urandom=lambda _: CHOSEN))
-    # The peer keeps the yes, and admits nobody by it.
+    # The peer keeps the yes, and admits no device by it.
     with monkeypatch.context() as waiting:
         waiting.setattr(Inviting, "admit", lambda *_: None)
         first = await attacker.start_session(SessionRequest((victim.client,), purpose=Purpose.ASK))

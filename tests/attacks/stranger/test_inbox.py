@@ -25,7 +25,7 @@ async def ended_invite(stranger: Actor, accomplice: Actor) -> InviteId:
     return invite
 
 
-async def test_nobodys_inbox_can_be_written_by_cancelling_ended_invites(desk: Desk) -> None:
+async def test_cancelling_ended_invites_writes_to_no_inbox(desk: Desk) -> None:
     for state in STRANGERS:
         stranger, accomplice = await actor(desk), await actor(desk)
         await befriend(stranger, accomplice)

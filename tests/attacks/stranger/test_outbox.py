@@ -2,7 +2,7 @@
 
 import pytest
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor, actor
 
 from muster_hub.store import keys
@@ -16,13 +16,13 @@ REPEATS = 358
 Statement = tuple[Kind, Signed]
 
 
-async def restricting(noisy: Actor, peer: Device, kind: Kind) -> Statement:
+async def restricting(noisy: Actor, peer: SigningDevice, kind: Kind) -> Statement:
     """Return a statement of this kind that restricts, once what it restricts was said."""
     grant = noisy.device.grant(peer, grant=GrantId(bytes(16)))
     await noisy.say(noisy.device.trust(peer), grant)
     match kind:
         case Kind.TRUST:
-            return noisy.device.trust(peer, Device().fingerprint)
+            return noisy.device.trust(peer, SigningDevice().fingerprint)
         case Kind.UNTRUST:
             return noisy.device.untrust(peer)
         case Kind.GRANT:
@@ -31,20 +31,20 @@ async def restricting(noisy: Actor, peer: Device, kind: Kind) -> Statement:
             return noisy.device.revocation(peer, GrantId(bytes(16)))
 
 
-async def in_many_sessions(desk: Desk, device: Device) -> None:
+async def in_many_sessions(desk: Desk, device: SigningDevice) -> None:
     names = [session_id(device.client, Seed(number.to_bytes(16))) for number in range(keys.MAX_INDEXED_SESSIONS)]
     entries = [word for name in names for word in (now_ms() + 3_600_000, name)]
     await desk.store.ask(b"ZADD", keys.session_index(device.client), *entries)
 
 
-async def size(desk: Desk, device: Device) -> object:
+async def size(desk: Desk, device: SigningDevice) -> object:
     return await desk.store.ask(b"XLEN", keys.outbox(keys.bucket(device.client)))
 
 
 @pytest.mark.parametrize("kind", [Kind.TRUST, Kind.UNTRUST, Kind.GRANT, Kind.REVOCATION])
 async def test_an_old_statement_repeated_makes_no_outbox_grow(desk: Desk, kind: Kind) -> None:
     noisy = await actor(desk)
-    statement = await restricting(noisy, Device(), kind)
+    statement = await restricting(noisy, SigningDevice(), kind)
     await in_many_sessions(desk, noisy.device)
     before = await size(desk, noisy.device)
     await noisy.say(statement)
@@ -62,7 +62,7 @@ async def test_an_old_statement_repeated_makes_no_outbox_grow(desk: Desk, kind: 
 
 
 async def test_a_repeat_makes_the_cuts_that_were_not_made(desk: Desk) -> None:
-    noisy, peer = await actor(desk), Device()
+    noisy, peer = await actor(desk), SigningDevice()
     kind, signed = await restricting(noisy, peer, Kind.UNTRUST)
     await in_many_sessions(desk, noisy.device)
 

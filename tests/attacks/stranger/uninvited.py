@@ -2,7 +2,7 @@
 
 import os
 
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor
 
 from muster_protocol.cards import ProtocolRange
@@ -20,7 +20,7 @@ async def session_of(stranger: Actor) -> CreateSession:
     return request
 
 
-def admit(stranger: Actor, created: CreateSession, *targets: Device, purpose: Purpose = Purpose.AUTO) -> Admit:
+def admit(stranger: Actor, created: CreateSession, *targets: SigningDevice, purpose: Purpose = Purpose.AUTO) -> Admit:
     """Return the request that admits devices to a stranger's own new session."""
     me = stranger.device
     epoch = me.sign(

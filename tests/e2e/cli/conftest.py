@@ -128,7 +128,7 @@ def new_cli() -> Iterator[NewCli]:
 
 @pytest.fixture
 def cli(new_cli: NewCli) -> Cli:
-    """Give a machine that is no device yet."""
+    """Return the command line of a machine that is not set up as a device."""
     return new_cli("laptop")
 
 
@@ -146,13 +146,13 @@ def new_device(new_cli: NewCli) -> NewCli:
 
 @pytest.fixture
 def laptop(new_device: NewCli) -> Cli:
-    """Give a device."""
+    """Return a device."""
     return new_device("laptop")
 
 
 @pytest.fixture
 def nas(new_device: NewCli) -> Cli:
-    """Give another device."""
+    """Return another device."""
     return new_device("nas")
 
 
@@ -167,12 +167,12 @@ class Background:
         self._process = PopenSpawn(command, env=environment, timeout=PATIENCE_S, encoding="utf-8")
 
     def hear(self, text: str) -> str:
-        """Wait until it says this, and give the rest of that line."""
+        """Wait until it writes this, and return the rest of that line."""
         self._process.expect_exact(text)
         return str(self._process.readline())
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tell it to end, and give its exit code."""
+        """End it, and return its exit code."""
         self._process.kill(number)
         code = self._process.wait()
         self.last_words = self._process.read()
@@ -199,7 +199,7 @@ def _ends_well(name: str, agent: Background) -> None:
 
 @pytest.fixture(scope="module")
 def house(hub_url: str) -> Iterator[dict[str, Cli]]:
-    """Give a laptop that trusts four devices, each in another state; the agents of all but two run.
+    """Return a laptop that trusts four devices, each in another state; the agents of all but two run.
 
     ``nas`` grants and is granted; ``phone`` is trusted, and its person is asked; ``attic`` grants, and is switched off;
     ``guest`` is trusted by the laptop, and does not trust it. ``idle`` is a device without an agent.

@@ -140,7 +140,7 @@ def test_doctor_finds_a_hub_with_another_key(new_cli, hub_url):
     assert "muster hub trust" in failed[0]["next_step"]
 
 
-def test_a_session_that_nobody_could_be_called_into_is_closed_again(house):
+def test_a_session_whose_only_target_cannot_be_called_is_closed_again(house):
     laptop = house["laptop"]
     done = laptop.run("session", "start", "attic", "--json")
     assert done.code == 1

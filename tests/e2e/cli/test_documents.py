@@ -2,18 +2,10 @@
 
 from typing import Literal
 
-import msgspec
+from tests.document_schemas import Mode, Schema, Words, read
 
 
-class Strict(msgspec.Struct, forbid_unknown_fields=True):
-    pass
-
-
-Words = tuple[str, str, str, str, str, str, str, str]
-Mode = Literal["join", "inventory", "synchronize"]
-
-
-class Presence(Strict):
+class PresenceSchema(Schema):
     nickname: str | None
     client: str
     state: Literal["online", "offline", "unknown", "hidden"]
@@ -21,17 +13,17 @@ class Presence(Strict):
     cause: Literal["closed", "timeout", "node_lost", "revoked", "superseded"] | None
 
 
-class Who(Strict):
-    devices: list[Presence]
+class WhoSchema(Schema):
+    devices: list[PresenceSchema]
 
 
-class Check(Strict):
+class CheckSchema(Schema):
     check: str
     device: bool | None
     hub: bool | None
 
 
-class Why(Strict):
+class WhySchema(Schema):
     creator: str
     target: str
     mode: Mode
@@ -41,10 +33,10 @@ class Why(Strict):
     said_by: Literal["hub", "device"] | None
     sentence: str | None
     next_step: str | None
-    checks: list[Check]
+    checks: list[CheckSchema]
 
 
-class Target(Strict):
+class TargetSchema(Schema):
     nickname: str | None
     client: str
     state: Literal["called", "delivered", "accepted", "joined", "refused"]
@@ -55,7 +47,7 @@ class Target(Strict):
     after_ms: int
 
 
-class Start(Strict):
+class StartSchema(Schema):
     session: str | None
     closed: bool
     mode: Mode
@@ -63,17 +55,17 @@ class Start(Strict):
     kind: Literal["mesh", "star"]
     purpose: Literal["auto", "ask"]
     exit_code: int
-    targets: list[Target]
+    targets: list[TargetSchema]
 
 
-class Member(Strict):
+class MemberSchema(Schema):
     nickname: str | None
     client: str
     state: Literal["seated", "joined", "out"] | None
     reason: str | None
 
 
-class Session(Strict):
+class SessionSchema(Schema):
     session: str
     nickname: str | None
     creator: str
@@ -85,23 +77,23 @@ class Session(Strict):
     epoch: int | None
     created_at_ms: int
     ends_at_ms: int
-    members: list[Member]
+    members: list[MemberSchema]
 
 
-class Sessions(Strict):
-    sessions: list[Session]
+class SessionsSchema(Schema):
+    sessions: list[SessionSchema]
 
 
-class OneSession(Strict):
-    session: Session
+class OneSessionSchema(Schema):
+    session: SessionSchema
 
 
-class SessionEnd(Strict):
+class SessionEndSchema(Schema):
     session: str
     state: Literal["left", "closed"]
 
 
-class Invite(Strict):
+class InviteSchema(Schema):
     id: str
     nickname: str | None
     creator: str
@@ -112,29 +104,24 @@ class Invite(Strict):
     expires_at_ms: int
 
 
-class Inbox(Strict):
-    invites: list[Invite]
+class InboxSchema(Schema):
+    invites: list[InviteSchema]
 
 
-class Answered(Strict):
+class AnsweredSchema(Schema):
     accepted: bool
-    invite: Invite
+    invite: InviteSchema
 
 
-class HubKey(Strict):
+class HubKeySchema(Schema):
     hub_url: str
     fingerprint: str
     words: Words
     changed: bool
 
 
-def read(done, schema):
-    (line,) = done.out.splitlines()
-    return msgspec.json.decode(line, type=schema)
-
-
 def test_presence(house):
-    who = read(house["laptop"].ok("who", "--json"), Who)
+    who = read(house["laptop"].ok("who", "--json"), WhoSchema)
     states = {one.nickname: (one.state, one.cause) for one in who.devices}
     assert states == {
         "nas": ("online", None),
@@ -145,12 +132,12 @@ def test_presence(house):
 
 
 def test_why_yes_and_why_no(house):
-    yes = read(house["laptop"].ok("why", "nas", "--json"), Why)
+    yes = read(house["laptop"].ok("why", "nas", "--json"), WhySchema)
     assert (yes.reason, yes.said_by) == (None, None)
     assert all(one.hub is True for one in yes.checks)
     done = house["laptop"].run("why", "attic", "--json")
     assert done.code == 1
-    no = read(done, Why)
+    no = read(done, WhySchema)
     assert (no.reason, no.said_by) == ("offline", "hub")
     assert no.sentence in done.err or done.err == ""
 
@@ -158,39 +145,39 @@ def test_why_yes_and_why_no(house):
 def test_why_in_the_other_direction(house):
     done = house["laptop"].run("why", "phone", "me", "--json")
     assert done.code == 1
-    why = read(done, Why)
+    why = read(done, WhySchema)
     assert why.reason == "grant_missing"
     assert why.target == house["laptop"].id_text.split(":")[1]
 
 
 def test_a_session_from_its_start_to_its_end(house):
     laptop = house["laptop"]
-    started = read(laptop.ok("session", "start", "nas", "--wait", "--json"), Start)
+    started = read(laptop.ok("session", "start", "nas", "--wait", "--json"), StartSchema)
     assert started.exit_code == 0
     assert [(one.nickname, one.state, one.said_by, one.reason) for one in started.targets] == [
         ("nas", "joined", "peer", None)
     ]
-    listed = read(laptop.ok("session", "list", "--json"), Sessions)
+    listed = read(laptop.ok("session", "list", "--json"), SessionsSchema)
     assert started.session in [one.session for one in listed.sessions]
-    shown = read(laptop.ok("session", "show", started.session[:10], "--json"), OneSession).session
+    shown = read(laptop.ok("session", "show", started.session[:10], "--json"), OneSessionSchema).session
     assert shown.held
     assert {(one.nickname, one.state) for one in shown.members} == {(None, "joined"), ("nas", "joined")}
-    assert read(house["nas"].ok("session", "leave", started.session, "--json"), SessionEnd).state == "left"
-    assert read(laptop.ok("session", "close", started.session, "--json"), SessionEnd).state == "closed"
+    assert read(house["nas"].ok("session", "leave", started.session, "--json"), SessionEndSchema).state == "left"
+    assert read(laptop.ok("session", "close", started.session, "--json"), SessionEndSchema).state == "closed"
 
 
 def test_an_invite_that_a_person_answers(house):
     laptop, phone = house["laptop"], house["phone"]
-    started = read(laptop.ok("session", "start", "phone", "--ask", "--profile", "photos", "--json"), Start)
+    started = read(laptop.ok("session", "start", "phone", "--ask", "--profile", "photos", "--json"), StartSchema)
     assert started.targets[0].state == "delivered"
     phone.agents[0].hear('"event": "invited"')
-    (waiting,) = read(phone.ok("inbox", "--json"), Inbox).invites
+    (waiting,) = read(phone.ok("inbox", "--json"), InboxSchema).invites
     assert (waiting.session, waiting.nickname, waiting.profile) == (started.session, "laptop", "photos")
-    answered = read(phone.ok("accept", waiting.id[:6], "--json"), Answered)
+    answered = read(phone.ok("accept", waiting.id[:6], "--json"), AnsweredSchema)
     assert answered.accepted
     assert answered.invite == waiting
-    assert read(phone.ok("inbox", "--json"), Inbox).invites == []
+    assert read(phone.ok("inbox", "--json"), InboxSchema).invites == []
 
 
 def test_the_hubs_key(house):
-    assert read(house["laptop"].ok("hub", "trust", "--yes", "--json"), HubKey).changed is False
+    assert read(house["laptop"].ok("hub", "trust", "--yes", "--json"), HubKeySchema).changed is False

@@ -37,7 +37,7 @@ def test_without_its_parts_hub_says_what_to_install_and_trust_still_works(cli, t
 
 @pytest.fixture
 def misled(new_cli, hub_url):
-    """Give a device that pinned another key than its hub shows."""
+    """Return a device that pinned another key than its hub shows."""
     made = new_cli("misled")
     with Device.create(made.folder, hub_url=hub_url) as device:
         device.pin_hub(ANOTHER)

@@ -67,7 +67,7 @@ def test_1_a_person_who_declines_is_the_one_who_says_so(house):
     assert screen.exitstatus == 1
 
 
-@pytest.mark.parametrize("name", ["nobody", "a" * 32])
+@pytest.mark.parametrize("name", ["unknown", "a" * 32])
 def test_2_somebody_is_not_known(house, name):
     done = house["laptop"].run("session", "start", "nas", name)
     assert done.code == 2

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from tests.integration.hub.desk import Desk, WatchedStore
-from tests.integration.hub.device import WAIT_S, Device
+from tests.integration.hub.device import WAIT_S, SigningDevice
 from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.config.hub_key import load_or_create
@@ -57,7 +57,7 @@ async def node(start_node: StartNode) -> Node:
 
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 Links = AsyncExitStack
-Records = Callable[[Node, Device], Awaitable[list[list[object]]]]
+Records = Callable[[Node, SigningDevice], Awaitable[list[list[object]]]]
 
 
 async def _eventually(holds: Callable[[], object]) -> None:
@@ -121,7 +121,7 @@ def ask_store() -> Ask:
 def records(ask_store: Ask) -> Records:
     """Return the records in the outbox of a device's bucket that name the device, oldest first."""
 
-    async def read(node: Node, device: Device) -> list[list[object]]:
+    async def read(node: Node, device: SigningDevice) -> list[list[object]]:
         entries = await ask_store(node, b"XRANGE", keys.outbox(keys.bucket(device.client)), b"-", b"+")
         assert isinstance(entries, list)
         fields = [dict(zip(entry[1][::2], entry[1][1::2], strict=True)) for entry in entries]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from tests.integration.hub.device import WAIT_S, Device, now_ms
+from tests.integration.hub.device import WAIT_S, SigningDevice, now_ms
 from typing_extensions import override
 
 from muster_hub.config.settings import Settings
@@ -210,7 +210,7 @@ class Desk:
         watches = PresenceWatches()
         self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED), watches)
 
-    async def seat(self, device: Device, role: Role = Role.AGENT) -> DeskSeat:
+    async def seat(self, device: SigningDevice, role: Role = Role.AGENT) -> DeskSeat:
         """Connect a device; its agent's older seat is superseded, as the store says."""
         card = verify_card(device.card())
         instance = InstanceId(os.urandom(16))

@@ -44,7 +44,7 @@ class RefusedByHubError(Exception):
         self.refused = refused
 
 
-class Device:
+class SigningDevice:
     """An identity and what it says. Serial numbers rise with each statement."""
 
     def __init__(self, name: str = "", app: str = "muster", modes: tuple[Mode, ...] = tuple(Mode)) -> None:
@@ -102,7 +102,7 @@ class Device:
     def sign(self, body: Body) -> Signed:
         return sign(body, self.key)
 
-    def trust(self, peer: "Device", fingerprint: Fingerprint | None = None) -> tuple[Kind, Signed]:
+    def trust(self, peer: "SigningDevice", fingerprint: Fingerprint | None = None) -> tuple[Kind, Signed]:
         body = Trust(
             client=self.client,
             serial=self.next_serial(),
@@ -111,12 +111,12 @@ class Device:
         )
         return Kind.TRUST, self.sign(body)
 
-    def untrust(self, peer: "Device") -> tuple[Kind, Signed]:
+    def untrust(self, peer: "SigningDevice") -> tuple[Kind, Signed]:
         return Kind.UNTRUST, self.sign(Untrust(client=self.client, serial=self.next_serial(), peer=peer.client))
 
     def grant(
         self,
-        peer: "Device",
+        peer: "SigningDevice",
         mode: Mode = Mode.SYNCHRONIZE,
         profiles: tuple[str, ...] | None = None,
         *,
@@ -139,7 +139,7 @@ class Device:
         )
         return Kind.GRANT, self.sign(body)
 
-    def revocation(self, peer: "Device", grant: GrantId) -> tuple[Kind, Signed]:
+    def revocation(self, peer: "SigningDevice", grant: GrantId) -> tuple[Kind, Signed]:
         body = Revocation(client=self.client, serial=self.next_serial(), peer=peer.client, grant=grant)
         return Kind.REVOCATION, self.sign(body)
 
@@ -155,7 +155,7 @@ class Device:
         token: Token | None = None,
         tls: ssl.SSLContext | None = None,
         source: str | None = None,
-    ) -> AsyncIterator["Link"]:
+    ) -> AsyncIterator["DeviceLink"]:
         """Connect, or raise RefusedByHubError. An agent shows ``token``, else the token that it was given last."""
         async with dial(url, tls=tls, source=source) as socket:
             shake = self.handshake(origin or url, role=role, instance=instance, pinned_hub=pinned_hub)
@@ -167,7 +167,7 @@ class Device:
             answer = shake.on_reply(await receive(socket))
             if isinstance(answer, RefusedBody):
                 raise RefusedByHubError(answer)
-            async with Link(self, socket, answer) as link:
+            async with DeviceLink(self, socket, answer) as link:
                 yield link
 
     def handshake(
@@ -192,10 +192,10 @@ class Device:
         )
 
 
-class Link:
+class DeviceLink:
     """One welcome connection: requests that wait for their reply, and the pushes that came meanwhile."""
 
-    def __init__(self, device: Device, socket: ClientConnection, welcome: Welcome) -> None:
+    def __init__(self, device: SigningDevice, socket: ClientConnection, welcome: Welcome) -> None:
         self.device = device
         self.socket = socket
         self.welcome = welcome

@@ -4,7 +4,7 @@ import os
 from typing import Any, TypeVar
 
 from tests.integration.hub.desk import Desk, Line
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.own_store import StoredData
 
 from muster_protocol.calls import Plan
@@ -50,13 +50,13 @@ R = TypeVar("R", bound=Reply)
 class Actor:
     """A device with a line to the hub, as creator of one session and as member of others."""
 
-    def __init__(self, device: Device, line: Line) -> None:
+    def __init__(self, device: SigningDevice, line: Line) -> None:
         self.device = device
         self.line = line
         self.inviting: Inviting
         self.store = StoredData(device.client, device.fingerprint)
         self.joining: dict[SessionId, Joining] = {}
-        self.peers: dict[ClientId, Device] = {device.client: device}
+        self.peers: dict[ClientId, SigningDevice] = {device.client: device}
         self._handled: set[str] = set()
 
     @property
@@ -121,7 +121,11 @@ class Actor:
         return request.session
 
     def invite(
-        self, peer: "Actor | Device", purpose: Purpose = Purpose.AUTO, lasts_ms: int = 300_000, invite: bytes = b""
+        self,
+        peer: "Actor | SigningDevice",
+        purpose: Purpose = Purpose.AUTO,
+        lasts_ms: int = 300_000,
+        invite: bytes = b"",
     ) -> Signed:
         device = peer.device if isinstance(peer, Actor) else peer
         now = now_ms()
@@ -264,5 +268,5 @@ async def call_in(creator: Actor, *targets: Actor) -> None:
 
 async def actor(desk: Desk, name: str = "") -> Actor:
     """Seat a new device."""
-    device = Device(name)
+    device = SigningDevice(name)
     return Actor(device, await desk.seat(device))

@@ -15,7 +15,7 @@ START = TimeMs(1_800_000_000_000)
 
 
 @dataclass
-class Clock:
+class ManualClock:
     now: TimeMs = START
 
     def __call__(self) -> TimeMs:
@@ -26,12 +26,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def make_device(tmp_path: Path, clock: Clock) -> Iterator[Callable[[str], Device]]:
+def make_device(tmp_path: Path, clock: ManualClock) -> Iterator[Callable[[str], Device]]:
     """Make devices by name; they are closed after the test."""
     with ExitStack() as stack:
         yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=HUB_URL, clock=clock))

@@ -6,7 +6,7 @@ import gc
 from muster_client.events import MAX_UNREAD_EVENTS, Broadcast, Missed
 
 
-async def test_each_reader_hears_what_comes_after_it_began() -> None:
+async def test_each_reader_gets_what_comes_after_it_began() -> None:
     source: Broadcast[int] = Broadcast()
     early = source.listen()
     source.tell(1)
@@ -39,7 +39,7 @@ async def test_a_slow_reader_is_told_what_it_missed() -> None:
     assert heard[1:] == list(range(3, MAX_UNREAD_EVENTS + 3))
 
 
-async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
+async def test_a_reader_without_a_reference_is_forgotten() -> None:
     source: Broadcast[int] = Broadcast()
     reader = source.listen()
     assert len(source._readers) == 1

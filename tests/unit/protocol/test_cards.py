@@ -29,7 +29,7 @@ CLIENT = client_id(ED25519, KEYS[0].public.public)
 
 
 def _rotation(number: int, /, **changes: Any) -> SignedRotation:
-    """Give the link from key ``number - 1`` to key ``number``."""
+    """Return the link from key ``number - 1`` to key ``number``."""
     old, new = KEYS[number - 1], KEYS[number]
     body = Rotation(
         client=CLIENT, number=number, predecessor=old.fingerprint, new_key=new.public, serial=Serial(number)
@@ -123,7 +123,7 @@ def _with(link: SignedRotation, **changes: Any) -> SignedRotation:
 
 
 def _resigned(**changes: Any) -> SignedRotation:
-    """Give the last link with a changed body, signed well by both keys."""
+    """Return the last link with a changed body, signed well by both keys."""
     return _rotation(3, **changes)
 
 

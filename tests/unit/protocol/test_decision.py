@@ -29,7 +29,7 @@ def _grant(peer: ClientId, **changes: Any) -> GrantFacts:
 
 
 def _facts() -> Facts:
-    """Give facts under which all is well."""
+    """Return facts under which every check passes."""
     clients = (CREATOR, TARGET, MEMBER)
     return {
         client: Party(
@@ -184,7 +184,7 @@ def test_a_star_does_not_ask_about_members() -> None:
     assert decide(replace(CALL, kind=SessionKind.STAR), facts, NOW).reason is None
 
 
-def test_what_cannot_be_known_passes_and_is_said_to_be_unknown() -> None:
+def test_what_cannot_be_known_passes_and_is_reported_as_unknown() -> None:
     facts = {CREATOR: Party(CREATOR, KEYS[CREATOR]), TARGET: Party(TARGET)}
     decision = decide(replace(CALL, members=()), facts, NOW)
     assert decision.reason is None

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.protocol.test_memberships import _A, _B, NAMES, NOW, A, B, C, Table, _epoch_key, _reason, table
+from tests.unit.protocol.test_memberships import _A, _B, NAMES, NOW, A, B, C, CreatorSession, _epoch_key, _reason, table
 
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
 from muster_protocol.exchange import epoch_info
@@ -47,7 +47,7 @@ def _next(machine: Joining, key: EpochKey, **changes: Any) -> tuple[Signed, byte
         ({"commitment": Hash(bytes(32))}, Reason.MISMATCH),
     ],
 )
-def test_an_epoch_follows_the_one_before(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_epoch_follows_the_one_before(table: CreatorSession, changes: dict[str, Any], reason: Reason) -> None:
     machine, _ = table.joined(B)
     before = machine.epoch
     assert _reason(machine.on_epoch, *_next(machine, _epoch_key(99), **changes)) is reason

@@ -49,7 +49,7 @@ def _epoch_key(number: int) -> EpochKey:
 
 
 @dataclass(slots=True)
-class Table:
+class CreatorSession:
     """A's session, with what is needed to bring others in."""
 
     creator: Inviting
@@ -90,9 +90,9 @@ def _joining(invite: Signed, key: SigningKey) -> Joining:
 
 
 @pytest.fixture
-def table() -> Table:
+def table() -> CreatorSession:
     plan = Plan(NAMES[A], Seed(bytes(16)), Mode.JOIN, None, SessionKind.MESH, RANGE)
-    made = Table(Inviting(A, plan, _store(A)))
+    made = CreatorSession(Inviting(A, plan, _store(A)))
     made.creator.begin(_epoch_key(0), NOW)
     made.creator.committed(NOW)
     return made
@@ -104,7 +104,7 @@ def _reason(call: Any, *args: Any) -> Reason:
     return refused.value.reason
 
 
-def _state(table: Table, key: SigningKey) -> CallTarget:
+def _state(table: CreatorSession, key: SigningKey) -> CallTarget:
     return table.creator.targets[NAMES[key]]
 
 
@@ -125,13 +125,15 @@ def _state(table: Table, key: SigningKey) -> CallTarget:
         ({"expires_at": TimeMs(NOW + 24 * 3600 * 1000 + 1)}, Reason.MALFORMED),
     ],
 )
-def test_an_invite_says_who_calls_whom_into_what(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_invite_says_who_calls_whom_into_what(
+    table: CreatorSession, changes: dict[str, Any], reason: Reason
+) -> None:
     invite = msgspec.structs.replace(read(table.call(B), Invite), **changes)
     assert _reason(_joining, sign(invite, A), B) is reason
     assert _reason(_joining, sign(invite, C), B) is Reason.MISMATCH
 
 
-def test_an_invite_without_a_common_version_is_not_accepted(table: Table) -> None:
+def test_an_invite_without_a_common_version_is_not_accepted(table: CreatorSession) -> None:
     machine = Joining(B, _joining(table.call(B), B).received, ProtocolRange(2, 3), _store(B))
     assert _reason(machine.accept, _receive(1), NOW) is Reason.INCOMPATIBLE_PROTOCOL
 
@@ -156,14 +158,14 @@ def test_an_invite_without_a_common_version_is_not_accepted(table: Table) -> Non
         ({"receive_key": None, "reason": Reason.OFFLINE}, Reason.MALFORMED),
     ],
 )
-def test_an_answer_goes_with_its_invite(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_answer_goes_with_its_invite(table: CreatorSession, changes: dict[str, Any], reason: Reason) -> None:
     answer = msgspec.structs.replace(read(_joining(table.call(B), B).accept(_receive(1), NOW), Answer), **changes)
     before = _state(table, B)
     assert _reason(table.creator.on_answer, sign(answer, B), NAMES[B], NOW) is reason
     assert _state(table, B) == before
 
 
-def test_an_answer_is_taken_once_and_in_time(table: Table) -> None:
+def test_an_answer_is_taken_once_and_in_time(table: CreatorSession) -> None:
     machine = _joining(table.call(B), B)
     answer = machine.accept(_receive(1), NOW)
     assert machine.answer == answer
@@ -174,14 +176,14 @@ def test_an_answer_is_taken_once_and_in_time(table: Table) -> None:
     assert _reason(table.creator.on_answer, answer, NAMES[B], NOW) is Reason.REPLAYED
 
 
-def test_a_refusal_is_the_peers_word_and_only_its_own_reasons(table: Table) -> None:
+def test_a_refusal_is_the_peers_word_and_only_its_own_reasons(table: CreatorSession) -> None:
     machine = _joining(table.call(B), B)
     assert _reason(machine.refuse, Reason.OFFLINE, NOW) is Reason.MALFORMED
     target = table.creator.on_answer(machine.refuse(Reason.DECLINED, NOW), NAMES[B], NOW)
     assert (target.state, target.reason, target.sayer) == (TargetState.REFUSED, Reason.DECLINED, Sayer.PEER)
 
 
-def test_times_end_what_waits(table: Table) -> None:
+def test_times_end_what_waits(table: CreatorSession) -> None:
     table.call(B)
     table.answered(C)
     assert table.creator.next_deadline() == LATER
@@ -199,7 +201,7 @@ def test_times_end_what_waits(table: Table) -> None:
 # -- the admission ---------------------------------------------------------------------------------------------------
 
 
-def _admitted(table: Table) -> tuple[Joining, Admission]:
+def _admitted(table: CreatorSession) -> tuple[Joining, Admission]:
     machine = table.answered(B)
     made = table.creator.admit(_epoch_key(1), NOW)
     assert made is not None
@@ -207,7 +209,7 @@ def _admitted(table: Table) -> tuple[Joining, Admission]:
 
 
 def _resealed(machine: Joining, admission: Admission, key: EpochKey, **changes: Any) -> Signed:
-    """Give an admission with another epoch in it, all else as it must be: the creator itself misbehaves."""
+    """Return an admission with another epoch in it, all else as it must be: the creator itself misbehaves."""
     epoch = msgspec.structs.replace(read(admission.epoch, Epoch), **changes)
     signed = sign(epoch, A)
     info = admission_info(admission.invite_hash, admission.answer_hash, epoch_hash(signed))
@@ -235,7 +237,7 @@ _A, _B, _C = (EpochMember(NAMES[key], key.fingerprint) for key in (A, B, C))
         ({"number": 3}, Reason.MISMATCH),
     ],
 )
-def test_an_admission_brings_a_good_epoch(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_admission_brings_a_good_epoch(table: CreatorSession, changes: dict[str, Any], reason: Reason) -> None:
     machine, admission = _admitted(table)
     assert _reason(machine.on_admission, _resealed(machine, admission, _epoch_key(1), **changes), NOW) is reason
     assert not machine.joined
@@ -257,14 +259,14 @@ def test_an_admission_brings_a_good_epoch(table: Table, changes: dict[str, Any],
         ({"sealed": bytes(1167)}, Reason.MALFORMED),
     ],
 )
-def test_an_admission_goes_with_the_answer(table: Table, changes: dict[str, Any], reason: Reason) -> None:
+def test_an_admission_goes_with_the_answer(table: CreatorSession, changes: dict[str, Any], reason: Reason) -> None:
     machine, admission = _admitted(table)
     assert _reason(machine.on_admission, sign(msgspec.structs.replace(admission, **changes), A), NOW) is reason
     machine.on_admission(sign(admission, A), NOW)
     assert _reason(machine.on_admission, sign(admission, A), NOW) is Reason.REPLAYED
 
 
-def test_a_device_that_refused_opens_nothing(table: Table) -> None:
+def test_a_device_that_refused_opens_nothing(table: CreatorSession) -> None:
     machine, admission = _admitted(table)
     machine.refuse(Reason.CANNOT_OPEN, NOW)
     assert _reason(machine.on_admission, sign(admission, A), NOW) is Reason.CANNOT_OPEN
@@ -273,7 +275,7 @@ def test_a_device_that_refused_opens_nothing(table: Table) -> None:
 # -- members ---------------------------------------------------------------------------------------------------------
 
 
-def test_nobody_speaks_for_an_epoch_without_its_key(table: Table) -> None:
+def test_an_epoch_is_not_vouched_for_without_its_key(table: CreatorSession) -> None:
     machine, _ = table.joined(B)
     assert (
         _reason(Joining(B, machine.received, RANGE, _store(B)).joined_statement, _receive(90), NOW)
@@ -288,7 +290,7 @@ def test_nobody_speaks_for_an_epoch_without_its_key(table: Table) -> None:
     assert _reason(machine.joined_statement, _receive(91), NOW) is Reason.NOT_A_MEMBER
 
 
-def test_what_was_said_in_an_earlier_membership_says_nothing_in_the_next(table: Table) -> None:
+def test_statements_of_an_earlier_membership_prove_nothing_in_the_next(table: CreatorSession) -> None:
     """The hub keeps an old ``joined`` back: taken later, it would name a receive key that is gone."""
     machine, _ = table.joined(B)
     other = table.answered(C)
@@ -308,14 +310,14 @@ def test_what_was_said_in_an_earlier_membership_says_nothing_in_the_next(table: 
     assert _state(table, B).state is TargetState.JOINED
 
 
-def test_joined_is_heard_once_and_from_members_alone(table: Table) -> None:
+def test_joined_is_heard_once_and_from_members_alone(table: CreatorSession) -> None:
     _, said = table.joined(B)
     assert _state(table, B).state is TargetState.JOINED
     assert _reason(table.creator.on_joined, said, NAMES[B]) is Reason.REPLAYED
     assert _reason(table.creator.on_joined, said, NAMES[C]) is Reason.NOT_A_MEMBER
 
 
-def test_whoever_left_is_in_no_later_epoch(table: Table) -> None:
+def test_a_member_that_left_is_in_no_later_epoch(table: CreatorSession) -> None:
     """The hub commits no epoch with a member who is out: an epoch that keeps it would be refused for ever."""
     table.joined(B)
     table.creator.refuse(NAMES[B], Reason.NOT_A_MEMBER, Sayer.HUB)
@@ -326,7 +328,7 @@ def test_whoever_left_is_in_no_later_epoch(table: Table) -> None:
     assert made.sealed == ()
 
 
-def test_joined_may_come_before_the_hubs_reply(table: Table) -> None:
+def test_joined_may_come_before_the_hubs_reply(table: CreatorSession) -> None:
     member, _ = table.joined(C)
     machine, made = table.admitted(B)
     said = machine.joined_statement(_receive(table.next()), NOW)
@@ -342,7 +344,7 @@ def test_joined_may_come_before_the_hubs_reply(table: Table) -> None:
     assert _reason(table.creator.on_joined, again, NAMES[C]) is Reason.REPLAYED
 
 
-def test_joined_to_an_epoch_that_is_not_committed_says_nothing(table: Table) -> None:
+def test_joined_to_an_epoch_that_is_not_committed_says_nothing(table: CreatorSession) -> None:
     machine, _ = table.admitted(B)
     said = machine.joined_statement(_receive(table.next()), NOW)
     table.creator.on_joined(said, NAMES[B])
@@ -353,7 +355,7 @@ def test_joined_to_an_epoch_that_is_not_committed_says_nothing(table: Table) -> 
     assert _reason(table.creator.on_joined, said, NAMES[B]) is Reason.MISMATCH
 
 
-def test_whoever_never_joined_is_in_no_later_epoch(table: Table) -> None:
+def test_a_device_that_never_joined_is_in_no_later_epoch(table: CreatorSession) -> None:
     table.answered(B)
     assert table.creator.admit(_epoch_key(80), NOW) is not None
     table.creator.committed(NOW)

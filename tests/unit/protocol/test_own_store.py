@@ -11,7 +11,7 @@ from tests.unit.protocol.test_memberships import (
     A,
     B,
     C,
-    Table,
+    CreatorSession,
     _admitted,
     _epoch_key,
     _joining,
@@ -37,7 +37,7 @@ def _own(machine: Inviting | Joining) -> StoredData:
     return machine.own
 
 
-def test_a_creator_calls_only_whom_its_own_store_allows(table: Table) -> None:
+def test_a_creator_calls_only_whom_its_own_store_allows(table: CreatorSession) -> None:
     own = _own(table.creator)
     own.grants[NAMES[B]] = full_grant(B.fingerprint, revoked=True)
     assert _reason(table.call, B) is Reason.GRANT_REVOKED
@@ -56,7 +56,7 @@ def test_a_creator_calls_only_whom_its_own_store_allows(table: Table) -> None:
     ],
 )
 def test_a_device_that_answered_is_admitted_by_what_the_store_says_now(
-    table: Table, change: Callable[[StoredData], object], reason: Reason
+    table: CreatorSession, change: Callable[[StoredData], object], reason: Reason
 ) -> None:
     table.answered(B)
     change(_own(table.creator))
@@ -66,7 +66,9 @@ def test_a_device_that_answered_is_admitted_by_what_the_store_says_now(
 
 
 @pytest.mark.parametrize(("pin", "reason"), [(None, Reason.NOT_TRUSTED), (C.fingerprint, Reason.KEY_MISMATCH)])
-def test_a_member_is_kept_by_what_the_store_says_now(table: Table, pin: Fingerprint | None, reason: Reason) -> None:
+def test_a_member_is_kept_by_what_the_store_says_now(
+    table: CreatorSession, pin: Fingerprint | None, reason: Reason
+) -> None:
     table.joined(B)
     table.answered(C)
     own = _own(table.creator)
@@ -79,7 +81,7 @@ def test_a_member_is_kept_by_what_the_store_says_now(table: Table, pin: Fingerpr
     assert (target.state, target.reason, target.sayer) == (TargetState.REFUSED, reason, Sayer.DEVICE)
 
 
-def test_a_member_whose_grant_ended_stays(table: Table) -> None:
+def test_a_member_whose_grant_ended_stays(table: CreatorSession) -> None:
     table.joined(B)
     table.answered(C)
     del _own(table.creator).grants[NAMES[B]]
@@ -88,7 +90,7 @@ def test_a_member_whose_grant_ended_stays(table: Table) -> None:
     assert dict(made.sealed).keys() == {NAMES[B]}
 
 
-def test_a_device_answers_and_joins_by_what_its_store_says_now(table: Table) -> None:
+def test_a_device_answers_and_joins_by_what_its_store_says_now(table: CreatorSession) -> None:
     machine = _joining(table.call(B), B)
     own = _own(machine)
     own.grants[NAMES[A]] = full_grant(A.fingerprint, revoked=True)
@@ -106,7 +108,7 @@ def test_a_device_answers_and_joins_by_what_its_store_says_now(table: Table) -> 
     assert machine.joined
 
 
-def test_a_member_takes_no_epoch_with_a_device_that_it_does_not_trust_any_more(table: Table) -> None:
+def test_a_member_takes_no_epoch_with_a_device_that_it_does_not_trust_any_more(table: CreatorSession) -> None:
     machine, _ = table.joined(B)
     del _own(machine).pins[NAMES[A]]
     assert _reason(machine.on_epoch, *_next(machine, _epoch_key(99))) is Reason.NOT_TRUSTED

@@ -228,7 +228,7 @@ async def test_a_copied_disk_is_noticed_and_the_older_copy_steps_back(make_devic
         assert hub.welcome.standing is None
 
 
-async def test_a_running_agent_hears_that_its_person_confirmed_the_data(
+async def test_a_running_agent_learns_that_its_person_confirmed_the_data(
     make_device, open_agent, tmp_path: Path
 ) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")

@@ -185,7 +185,7 @@ async def test_tls_to_a_plain_hub_is_told_apart(tmp_path: Path) -> None:
         assert await trouble_of(device) is Trouble.TLS_NOT_SPOKEN
 
 
-async def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
+async def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
     with Device.create(tmp_path / "laptop", hub_url="wss://nowhere.invalid") as device:
         assert await trouble_of(device) is Trouble.HUB_NAME_UNKNOWN
 

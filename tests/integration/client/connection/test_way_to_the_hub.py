@@ -225,7 +225,7 @@ async def test_a_proxy_that_is_not_there_is_the_one_to_blame(proxied, monkeypatc
     assert caught.value.trouble is Trouble.PROXY_FAILED
 
 
-async def test_nobody_is_shown_the_password_of_a_proxy_that_cannot_be_used(
+async def test_the_password_of_a_proxy_that_cannot_be_used_is_never_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in VARIABLES:

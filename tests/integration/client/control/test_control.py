@@ -43,7 +43,7 @@ def mode_of(path: str) -> int | None:
     return stat.S_IMODE(Path(path).stat().st_mode) if Path(path).exists() else None
 
 
-async def test_without_an_agent_there_is_nobody_to_ask(make_device, open_agent) -> None:
+async def test_without_an_agent_a_request_to_it_fails(make_device, open_agent) -> None:
     laptop = make_device("laptop")
     control = ControlClient(laptop.path)
     with pytest.raises(NoAgent):
@@ -134,7 +134,7 @@ async def test_a_reader_that_stops_leaves_the_calls_open_and_cancel_ends_them(ma
     assert session.targets[nas.client].reason is Reason.CANCELLED
 
 
-async def test_a_reader_that_stops_before_it_took_the_session_has_called_nobody(make_device, open_agent) -> None:
+async def test_a_reader_that_stops_before_it_took_the_session_calls_no_device(make_device, open_agent) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas, granted=False)
     caller, called = await open_agent(laptop), await open_agent(nas)
@@ -155,7 +155,7 @@ async def test_a_reader_that_stops_before_it_took_the_session_has_called_nobody(
     assert (await until(heard, Invited)).invite.session == wanted.id, "the first invite that came"
 
 
-async def test_a_session_that_nobody_takes_is_closed_in_time(
+async def test_a_session_that_no_command_line_takes_is_closed_in_time(
     make_device, open_agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
@@ -182,7 +182,7 @@ async def test_a_session_that_ended_meanwhile_needs_no_withdrawing(make_device, 
     assert capsys.readouterr().err == "The open invites were withdrawn.\n"
 
 
-async def test_readers_that_stopped_take_nobodys_place(make_device, open_agent) -> None:
+async def test_readers_that_stopped_take_no_place(make_device, open_agent) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas, granted=False)
     await open_agent(laptop)
@@ -236,7 +236,7 @@ async def test_nonsense_is_dropped_and_the_agent_goes_on(make_device, open_agent
     assert (await aside(ControlClient(laptop.path).status)).client == laptop.client
 
 
-async def test_command_lines_that_hang_keep_nobody_out_for_long(make_device, open_agent) -> None:
+async def test_command_lines_that_hang_keep_no_other_out_for_long(make_device, open_agent) -> None:
     laptop = make_device("laptop")
     await open_agent(laptop)
     holder = read_holder(laptop.path / LOCK_FILE)

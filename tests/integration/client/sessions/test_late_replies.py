@@ -17,7 +17,7 @@ from muster_client.sessions.hosted import HostedSession
 from muster_protocol.frames import Admit
 
 
-class Held:
+class HeldAdmitReply:
     """The first reply to ``admit`` waits for ``release``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +54,7 @@ async def test_a_newcomer_may_join_before_the_creator_knows_that_it_is_in(
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas)
     caller, called = await open_agent(laptop), await open_agent(nas)
-    held = Held(monkeypatch)
+    held = HeldAdmitReply(monkeypatch)
     heard = held.until_called(monkeypatch, "on_joined")
     joined = called.events()
     session = await caller.start_session(SessionRequest((nas.client,)))
@@ -73,7 +73,7 @@ async def test_a_new_process_may_ask_for_its_key_before_the_creator_knows_that_i
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas)
     caller = await open_agent(laptop)
-    held = Held(monkeypatch)
+    held = HeldAdmitReply(monkeypatch)
     async with Agent.open(nas) as first:
         await first.connected()
         joined = first.events()

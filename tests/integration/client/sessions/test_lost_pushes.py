@@ -68,7 +68,7 @@ async def until_shown(session: Session, expected: dict[ClientId, MemberState]) -
             await anext(updates)
 
 
-async def test_an_agent_that_hears_changed_catches_up(nodes, store_url, make_device_at, open_agent) -> None:
+async def test_an_agent_that_receives_changed_catches_up(nodes, store_url, make_device_at, open_agent) -> None:
     near, far = nodes
     laptop, phone, tv, screen = (make_device_at(name, near) for name in ("laptop", "phone", "tv", "screen"))
     nas, desk = (make_device_at(name, far) for name in ("nas", "desk"))
@@ -102,7 +102,7 @@ async def test_an_agent_that_hears_changed_catches_up(nodes, store_url, make_dev
         assert not any(isinstance(event, Disconnected) for event in one._waiting), "no reconnect did it"
 
 
-async def test_an_agent_that_hears_changed_reads_who_was_taken_out(
+async def test_an_agent_that_receives_changed_reads_who_was_taken_out(
     nodes, store_url, make_device_at, open_agent
 ) -> None:
     near, far = nodes

@@ -170,7 +170,7 @@ async def test_nothing_is_created_where_somebody_is_not_trusted(make_device, ope
         assert await hub.sessions() == ()
 
 
-async def test_a_wrong_request_is_refused_before_anybody_hears_of_it(make_device, open_agent) -> None:
+async def test_a_wrong_request_is_refused_before_any_device_is_called(make_device, open_agent) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas)
     caller = await open_agent(laptop)
@@ -212,7 +212,7 @@ async def test_leaving_and_closing(make_device, open_agent) -> None:
     assert agents[0].sessions() == agents[2].sessions() == ()
 
 
-async def test_a_member_whose_process_is_new_is_admitted_anew(make_device, open_agent) -> None:
+async def test_a_member_whose_process_is_new_is_admitted_again(make_device, open_agent) -> None:
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas)
     caller = await open_agent(laptop)

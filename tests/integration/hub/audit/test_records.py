@@ -1,7 +1,7 @@
 """What stands in the outbox for the chains: each join and each end once, refusals once a request, strangers never."""
 
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.sessions.test_sessions import leave
 from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
@@ -55,7 +55,7 @@ async def test_a_refusal_by_the_called_device_is_recorded_once(pair: tuple[Actor
 
 async def test_the_refusals_of_one_request_are_one_record_of_the_caller(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
-    strangers = [Device(), Device()]
+    strangers = [SigningDevice(), SigningDevice()]
     await ann.create()
     invites = (ann.invite(strangers[0]), ann.invite(bob), ann.invite(strangers[1]))
     await ann.line.ask_any(SendInvites(id=1, session=ann.session, invites=invites))
@@ -75,7 +75,7 @@ async def test_a_member_cut_out_is_recorded_once(pair: tuple[Actor, Actor], desk
     assert outs == [["member_out", bob.client, bob.client, "done", Reason.NOT_TRUSTED]]
 
 
-async def test_a_device_that_trusts_nobody_leaves_nothing(desk: Desk) -> None:
+async def test_a_device_that_trusts_no_other_leaves_nothing(desk: Desk) -> None:
     eve, ann = await actor(desk), await actor(desk)
     await befriend(ann, await actor(desk))
     assert (await eve.refused(eve.plan())).reason is Reason.NOT_TRUSTED

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from tests.integration.hub.conftest import Eventually, Links, StartNode
-from tests.integration.hub.device import Device, RefusedByHubError
+from tests.integration.hub.device import RefusedByHubError, SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.presence.record import read_presence
@@ -17,7 +17,7 @@ from muster_protocol.reasons import Reason
 
 
 async def test_a_device_is_welcomed_by_the_hub_that_it_pinned(node: Node) -> None:
-    async with Device().connect(node.url, pinned_hub=node.fingerprint) as link:
+    async with SigningDevice().connect(node.url, pinned_hub=node.fingerprint) as link:
         welcome = link.welcome
         assert welcome.connection > 0
         assert welcome.protocol == 1
@@ -27,7 +27,7 @@ async def test_a_device_is_welcomed_by_the_hub_that_it_pinned(node: Node) -> Non
 
 
 async def test_every_connection_has_a_larger_number_than_the_ones_before(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     numbers = []
     for role in (Role.AGENT, Role.CLI, Role.AGENT):
         async with device.connect(node.url, role=role) as link:
@@ -36,7 +36,7 @@ async def test_every_connection_has_a_larger_number_than_the_ones_before(node: N
 
 
 async def test_the_newest_agent_takes_the_seat_at_once(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as older, device.connect(node.url) as newer:
         assert await older.closed() == CloseCode.SUPERSEDED
         assert isinstance(await newer.ask_any(ListStatements(id=0, after=0)), Statements)
@@ -44,13 +44,13 @@ async def test_the_newest_agent_takes_the_seat_at_once(node: Node) -> None:
 
 async def test_the_newest_agent_takes_the_seat_from_another_node(start_node: StartNode) -> None:
     one, two = await start_node("one"), await start_node("two")
-    device = Device()
+    device = SigningDevice()
     async with device.connect(one.url) as older, device.connect(two.url):
         assert await older.closed() == CloseCode.SUPERSEDED
 
 
 async def test_a_superseded_connection_takes_only_its_own_entry_with_it(node: Node, eventually: Eventually) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as older, device.connect(node.url) as newer:
         await older.closed()
         await eventually(lambda: len(node.context.router) == 1)
@@ -60,7 +60,7 @@ async def test_a_superseded_connection_takes_only_its_own_entry_with_it(node: No
 
 
 async def test_command_lines_beyond_the_limit_are_overloaded(node: Node, links: Links) -> None:
-    device = Device()
+    device = SigningDevice()
     for _ in range(MAX_CLI_INSTANCES):
         await links.enter_async_context(device.connect(node.url, role=Role.CLI))
     with pytest.raises(RefusedByHubError) as caught:
@@ -73,14 +73,14 @@ async def test_command_lines_beyond_the_limit_are_overloaded(node: Node, links: 
 
 
 async def test_the_same_process_takes_its_own_place(node: Node, links: Links) -> None:
-    device, instance = Device(), InstanceId(os.urandom(16))
+    device, instance = SigningDevice(), InstanceId(os.urandom(16))
     first = await links.enter_async_context(device.connect(node.url, role=Role.CLI, instance=instance))
     await links.enter_async_context(device.connect(node.url, role=Role.CLI, instance=instance))
     assert await first.closed() == CloseCode.SUPERSEDED
 
 
 async def test_a_leave_leaves_time_and_cause(node: Node, eventually: Eventually) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as link:
         number = link.welcome.connection
 

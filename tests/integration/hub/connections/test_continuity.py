@@ -2,7 +2,7 @@
 
 import pytest
 from tests.integration.hub.conftest import Ask, Links, Records
-from tests.integration.hub.device import Device, Link
+from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.store import keys
@@ -12,7 +12,7 @@ from muster_protocol.frames import ClearSuspicion, ConfirmToken, Error, Ok
 from muster_protocol.reasons import Reason
 
 
-async def keep(link: Link) -> Token:
+async def keep(link: DeviceLink) -> Token:
     """Do what an agent does: write the token down, then say so."""
     token = link.welcome.token
     assert token is not None
@@ -21,20 +21,20 @@ async def keep(link: Link) -> Token:
     return token
 
 
-async def come_and_go(device: Device, node: Node) -> Token:
+async def come_and_go(device: SigningDevice, node: Node) -> Token:
     async with device.connect(node.url) as link:
         assert link.welcome.standing is None
         return await keep(link)
 
 
 async def test_an_agent_that_keeps_its_token_is_never_suspected(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     counters = [(await come_and_go(device, node)).counter for _ in range(4)]
     assert counters == sorted(set(counters))
 
 
 async def test_a_token_whose_confirmation_got_lost_is_good(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     await come_and_go(device, node)
     async with device.connect(node.url) as link:
         device.token = link.welcome.token  # on disk, and then the process dies
@@ -43,7 +43,7 @@ async def test_a_token_whose_confirmation_got_lost_is_good(node: Node) -> None:
 
 
 async def test_a_token_that_never_reached_the_disk_is_not_missed(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     await come_and_go(device, node)
     for _ in range(3):
         async with device.connect(node.url) as link:
@@ -51,12 +51,12 @@ async def test_a_token_that_never_reached_the_disk_is_not_missed(node: Node) -> 
 
 
 async def test_an_older_copy_of_a_devices_data_is_suspected(node: Node, records: Records) -> None:
-    device = Device()
+    device = SigningDevice()
     old = await come_and_go(device, node)
     await come_and_go(device, node)
     async with device.connect(node.url, token=old) as link:
         assert link.welcome.standing is Reason.CLONE_SUSPECTED  # and the connection stays
-        assert isinstance(await link.put(device.trust(Device())), Ok)
+        assert isinstance(await link.put(device.trust(SigningDevice())), Ok)
     # Neither copy is blamed: the suspicion stands, whichever of them comes.
     async with device.connect(node.url) as link:
         assert link.welcome.standing is Reason.CLONE_SUSPECTED
@@ -65,7 +65,7 @@ async def test_an_older_copy_of_a_devices_data_is_suspected(node: Node, records:
 
 async def test_two_copies_that_both_connect_twice_are_suspected(node: Node) -> None:
     """Whichever of them comes first, and though the first to come confirms nothing."""
-    device = Device()
+    device = SigningDevice()
     copied = await come_and_go(device, node)
     tokens = {"original": copied, "copy": copied}
     standings = []
@@ -77,7 +77,7 @@ async def test_two_copies_that_both_connect_twice_are_suspected(node: Node) -> N
 
 
 async def test_a_copy_without_its_token_is_suspected(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     await come_and_go(device, node)
     device.token = None
     async with device.connect(node.url) as link:
@@ -85,14 +85,14 @@ async def test_a_copy_without_its_token_is_suspected(node: Node) -> None:
 
 
 async def test_a_forged_proof_shows_no_token(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     token = await come_and_go(device, node)
     async with device.connect(node.url, token=Token(token.counter + 100, token.mac)) as link:
         assert link.welcome.standing is Reason.CLONE_SUSPECTED
 
 
 async def test_command_lines_have_no_part_in_it(node: Node, links: Links) -> None:
-    device = Device()
+    device = SigningDevice()
     await come_and_go(device, node)
     link = await links.enter_async_context(device.connect(node.url, role=Role.CLI))
     assert link.welcome.token is None
@@ -104,7 +104,7 @@ async def test_command_lines_have_no_part_in_it(node: Node, links: Links) -> Non
 
 
 async def test_a_hub_that_was_restored_accepts_and_records_it(node: Node, ask_store: Ask, records: Records) -> None:
-    device = Device()
+    device = SigningDevice()
     first = await come_and_go(device, node)
     await come_and_go(device, node)
     # What a backup taken after the first connection holds.
@@ -116,7 +116,7 @@ async def test_a_hub_that_was_restored_accepts_and_records_it(node: Node, ask_st
 
 
 async def test_a_counter_that_was_never_issued_is_not_confirmed(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as link:
         token = await keep(link)
         refused = await link.ask_any(ConfirmToken(id=0, counter=token.counter + 1))
@@ -126,7 +126,7 @@ async def test_a_counter_that_was_never_issued_is_not_confirmed(node: Node) -> N
 
 @pytest.mark.parametrize("role", list(Role))
 async def test_the_person_decides(node: Node, records: Records, role: Role) -> None:
-    device = Device()
+    device = SigningDevice()
     await come_and_go(device, node)
     device.token = None
     async with device.connect(node.url) as link:
@@ -141,7 +141,7 @@ async def test_the_person_decides(node: Node, records: Records, role: Role) -> N
 
 async def test_a_suspicion_restricts(node: Node, ask_store: Ask) -> None:
     """Automatic joins that were checked before it are checked again: `ver` has risen."""
-    device = Device()
+    device = SigningDevice()
     await come_and_go(device, node)
     before = await ask_store(node, b"HGET", keys.device(device.client), b"ver")
     device.token = None

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.integration.hub.conftest import Ask, Eventually, Records, StartNode, frozen
-from tests.integration.hub.device import Device, RefusedByHubError, dial, receive
+from tests.integration.hub.device import RefusedByHubError, SigningDevice, dial, receive
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -42,7 +42,7 @@ async def refused(node: Node, socket: ClientConnection, challenge: bytes, hello:
     return body
 
 
-def hello_for(device: Device, url: str, challenge: bytes) -> bytes:
+def hello_for(device: SigningDevice, url: str, challenge: bytes) -> bytes:
     shake = device.handshake(url)
     shake.on_challenge(challenge)
     return shake.hello(Nonce(os.urandom(32)), None)
@@ -63,7 +63,7 @@ async def test_what_is_no_hello_is_malformed(node: Node) -> None:
 
 async def test_a_signature_that_does_not_verify(node: Node) -> None:
     async with challenged(node) as (socket, challenge):
-        frame = decode_frame(hello_for(Device(), node.url, challenge))
+        frame = decode_frame(hello_for(SigningDevice(), node.url, challenge))
         assert isinstance(frame, HelloFrame)
         flipped = bytes([frame.connect.signature[0] ^ 1]) + frame.connect.signature[1:]
         forged = Signed(frame.connect.body, frame.connect.signer, flipped)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ async def test_a_signature_that_does_not_verify(node: Node) -> None:
 async def test_a_hello_for_another_challenge_is_of_no_use(node: Node) -> None:
     """What a device sent over one connection does not open another, also when relayed."""
     async with challenged(node) as (_, first), challenged(node) as (socket, second):
-        body = await refused(node, socket, second, hello_for(Device(), node.url, first))
+        body = await refused(node, socket, second, hello_for(SigningDevice(), node.url, first))
         assert said(body) == (Reason.MISMATCH, CloseCode.PROTOCOL_VIOLATION)
 
 
@@ -87,25 +87,25 @@ async def test_a_hello_for_another_hub_is_of_no_use(node: Node) -> None:
         shown = Challenge(
             nonce=frame.nonce, hub_key=other.public, hub_rotations=(), protocol=frame.protocol, at=frame.at
         )
-        body = await refused(node, socket, challenge, hello_for(Device(), node.url, encode_frame(shown)))
+        body = await refused(node, socket, challenge, hello_for(SigningDevice(), node.url, encode_frame(shown)))
         assert said(body) == (Reason.HUB_KEY_CHANGED, CloseCode.KEY_MISMATCH)
 
 
 async def test_an_origin_that_is_not_the_hubs_own(node: Node) -> None:
     with pytest.raises(RefusedByHubError) as caught:
-        async with Device().connect(node.url, origin="wss://elsewhere.example"):
+        async with SigningDevice().connect(node.url, origin="wss://elsewhere.example"):
             pass
     assert said(caught.value.refused) == (Reason.MISMATCH, CloseCode.PROTOCOL_VIOLATION)
 
 
 async def test_localhost_is_an_origin_of_a_hub_on_loopback(node: Node) -> None:
-    async with Device().connect(node.url, origin=node.url.replace("127.0.0.1", "localhost")):
+    async with SigningDevice().connect(node.url, origin=node.url.replace("127.0.0.1", "localhost")):
         pass
 
 
 async def test_no_version_in_common(node: Node) -> None:
     async with challenged(node) as (socket, challenge):
-        device = Device()
+        device = SigningDevice()
         device.protocol = ProtocolRange(7, 9)
         shake = device.handshake(node.url)
         with pytest.raises(Exception, match="incompatible"):
@@ -122,7 +122,7 @@ def force(shake: DeviceHandshake, challenge: bytes) -> None:
 
 
 async def test_a_retired_key_is_refused(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     before = (device.key, device.card(), device.rotations)
     device.rotate()
     async with device.connect(node.url):
@@ -135,7 +135,7 @@ async def test_a_retired_key_is_refused(node: Node) -> None:
 
 
 async def test_a_second_chain_from_one_key_is_refused_and_recorded(node: Node, records: Records) -> None:
-    device = Device()
+    device = SigningDevice()
     genesis, rotations = device.key, device.rotations
     device.rotate()
     async with device.connect(node.url):
@@ -150,7 +150,7 @@ async def test_a_second_chain_from_one_key_is_refused_and_recorded(node: Node, r
 
 
 async def test_a_revoked_device_is_refused_for_good(node: Node, ask_store: Ask) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url):
         pass
     await ask_store(node, b"HSET", keys.device(device.client), b"standing", b"device_revoked")
@@ -164,7 +164,7 @@ async def test_a_store_that_is_away_is_a_reason_to_come_back(
     own_store: EmbeddedStore, start_node: StartNode, eventually: Eventually
 ) -> None:
     node = await start_node(store=own_store.url)
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url):
         pass
     with frozen(own_store):
@@ -182,13 +182,13 @@ async def test_a_store_that_is_away_is_a_reason_to_come_back(
 
 async def test_a_device_that_pinned_another_key_says_nothing(node: Node) -> None:
     with pytest.raises(Exception, match="hub_key_changed"):
-        async with Device().connect(node.url, pinned_hub=Fingerprint(os.urandom(32))):
+        async with SigningDevice().connect(node.url, pinned_hub=Fingerprint(os.urandom(32))):
             pass
 
 
 async def test_nothing_may_come_between_hello_and_welcome(node: Node) -> None:
     async with challenged(node) as (socket, challenge):
-        hello = hello_for(Device(), node.url, challenge)
+        hello = hello_for(SigningDevice(), node.url, challenge)
         await socket.send(hello)
         await socket.send(hello)
         await socket.wait_closed()

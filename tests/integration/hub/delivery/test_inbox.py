@@ -49,7 +49,7 @@ async def test_what_was_not_acknowledged_comes_again_when_the_device_reconnects(
     assert not bob.line.waiting(InvitePush)
 
 
-async def test_an_answer_and_an_admission_wait_for_whoever_is_away(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_an_answer_and_an_admission_wait_for_a_device_that_is_away(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
     await ann.call(bob)

@@ -4,7 +4,7 @@ import itertools
 import os
 
 from tests.integration.hub.conftest import Ask, Links, StartNode
-from tests.integration.hub.device import Device, Link
+from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.store import keys
@@ -37,13 +37,15 @@ def reason(reply: Reply) -> Reason | None:
     return reply.reason
 
 
-async def own(link: Link, after: int = 0) -> list[Statement]:
+async def own(link: DeviceLink, after: int = 0) -> list[Statement]:
     page = await link.ask(ListStatements(id=0, after=after), Statements)
     assert not page.more
     return [(one.kind, one.statement) for one in page.statements]
 
 
-def trust_with_serial(device: Device, peer: Device, serial: int, fingerprint: bytes | None = None) -> Statement:
+def trust_with_serial(
+    device: SigningDevice, peer: SigningDevice, serial: int, fingerprint: bytes | None = None
+) -> Statement:
     body = Trust(
         client=device.client,
         serial=Serial(serial),
@@ -54,7 +56,7 @@ def trust_with_serial(device: Device, peer: Device, serial: int, fingerprint: by
 
 
 async def test_the_newer_statement_counts_and_an_older_one_is_told(node: Node) -> None:
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     older, newer = device.trust(peer), device.untrust(peer)
     async with device.connect(node.url) as link:
         assert reason(await link.put(newer)) is None
@@ -64,7 +66,7 @@ async def test_the_newer_statement_counts_and_an_older_one_is_told(node: Node) -
 
 
 async def test_the_same_statement_again_is_done(node: Node) -> None:
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     async with device.connect(node.url) as link:
         for statement in (device.trust(peer), device.grant(peer)):
             assert reason(await link.put(statement)) is None
@@ -74,11 +76,11 @@ async def test_the_same_statement_again_is_done(node: Node) -> None:
 async def test_one_serial_over_two_bodies_is_a_mismatch_and_all_end_alike(node: Node) -> None:
     held = []
     first, second = os.urandom(32), os.urandom(32)
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     for order in ((first, second), (second, first)):
-        copy = Device()
+        copy = SigningDevice()
         copy.key, copy.genesis, copy.client = device.key, device.genesis, device.client
-        other = Device()
+        other = SigningDevice()
         serial = int(device.next_serial())
         statements = [trust_with_serial(copy, peer if order[0] == first else other, serial, key) for key in order]
         async with copy.connect(node.url) as link:
@@ -89,7 +91,7 @@ async def test_one_serial_over_two_bodies_is_a_mismatch_and_all_end_alike(node: 
 
 
 async def test_a_statement_of_another_device_is_refused(node: Node) -> None:
-    device, other = Device(), Device()
+    device, other = SigningDevice(), SigningDevice()
     async with device.connect(node.url) as link:
         assert reason(await link.put(other.trust(device))) is Reason.MISMATCH
         # Signed by the caller, about itself as somebody else.
@@ -99,8 +101,8 @@ async def test_a_statement_of_another_device_is_refused(node: Node) -> None:
 
 
 async def test_a_signature_is_checked(node: Node) -> None:
-    device = Device()
-    kind, signed = device.trust(Device())
+    device = SigningDevice()
+    kind, signed = device.trust(SigningDevice())
     async with device.connect(node.url) as link:
         flipped = bytes([signed.signature[0] ^ 1]) + signed.signature[1:]
         forged = Signed(signed.body, signed.signer, flipped)  # type: ignore[arg-type]
@@ -108,14 +110,14 @@ async def test_a_signature_is_checked(node: Node) -> None:
 
 
 async def test_a_statement_under_another_kind_is_refused(node: Node) -> None:
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     _, untrust = device.untrust(peer)
     async with device.connect(node.url) as link:
         assert reason(await link.put((Kind.TRUST, untrust))) is Reason.BAD_SIGNATURE
 
 
-async def test_nobody_trusts_itself(node: Node) -> None:
-    device = Device()
+async def test_a_device_cannot_trust_itself(node: Node) -> None:
+    device = SigningDevice()
     async with device.connect(node.url) as link:
         assert reason(await link.put(device.trust(device))) is Reason.SELF_TARGET
 
@@ -123,7 +125,7 @@ async def test_nobody_trusts_itself(node: Node) -> None:
 async def test_an_untrust_ends_the_grant_in_whatever_order_they_come(node: Node, ask_store: Ask) -> None:
     """Serials decide: trust, grant, untrust, trust again; the grant stays ended."""
     for order in ((0, 1, 2, 3), (3, 2, 1, 0), (3, 1, 2, 0), (1, 3, 0, 2)):
-        device, peer = Device(), Device()
+        device, peer = SigningDevice(), SigningDevice()
         said = [device.trust(peer), device.grant(peer), device.untrust(peer), device.trust(peer)]
         async with device.connect(node.url) as link:
             for index in order:
@@ -134,7 +136,7 @@ async def test_an_untrust_ends_the_grant_in_whatever_order_they_come(node: Node,
 
 
 async def test_a_revocation_takes_the_grants_place(node: Node) -> None:
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     grant_id = GrantId(os.urandom(16))
     grant = device.grant(peer, grant=grant_id)
     async with device.connect(node.url) as link:
@@ -148,7 +150,7 @@ async def test_a_revocation_takes_the_grants_place(node: Node) -> None:
 
 
 async def test_what_restricts_raises_ver_and_what_widens_does_not(node: Node, ask_store: Ask) -> None:
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
 
     async def ver() -> int:
         found = await ask_store(node, b"HGET", keys.device(device.client), b"ver")
@@ -161,7 +163,7 @@ async def test_what_restricts_raises_ver_and_what_widens_does_not(node: Node, as
             device.trust(peer),  # widens
             device.grant(peer),  # widens
             device.grant(peer),  # takes a grant's place
-            device.trust(peer, Device().fingerprint),  # another key
+            device.trust(peer, SigningDevice().fingerprint),  # another key
             device.untrust(peer),
         ):
             assert reason(await link.put(statement)) is None
@@ -171,10 +173,10 @@ async def test_what_restricts_raises_ver_and_what_widens_does_not(node: Node, as
 
 
 async def test_the_newest_serial_is_told_at_the_next_connect(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as link:
-        await link.put(device.trust(Device()))
-        kind, last = device.trust(Device())
+        await link.put(device.trust(SigningDevice()))
+        kind, last = device.trust(SigningDevice())
         await link.put((kind, last))
     async with device.connect(node.url) as link:
         assert link.welcome.newest_serial == read(last, Trust).serial
@@ -182,7 +184,7 @@ async def test_the_newest_serial_is_told_at_the_next_connect(node: Node) -> None
 
 
 async def test_only_a_restriction_is_taken_a_day_ahead_and_it_moves_no_counter(node: Node) -> None:
-    device, peer = Device(), Device()
+    device, peer = SigningDevice(), SigningDevice()
     async with device.connect(node.url) as link:
         trusted = device.trust(peer)
         assert reason(await link.put(trusted)) is None
@@ -207,9 +209,9 @@ def untrust_serial(statement: Statement) -> Serial:
 
 
 async def test_many_statements_come_in_pages_lowest_serial_first(node: Node) -> None:
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as link:
-        said = [device.trust(Device()) for _ in range(70)]
+        said = [device.trust(SigningDevice()) for _ in range(70)]
         for statement in said:
             assert reason(await link.put(statement)) is None
         found: list[Statement] = []
@@ -227,12 +229,12 @@ def _serial(kind: Kind, signed: Signed) -> int:
 
 
 async def test_a_card_is_shown_to_those_whom_its_device_trusts(node: Node, links: Links) -> None:
-    one, other = Device(), Device()
+    one, other = SigningDevice(), SigningDevice()
     link = await links.enter_async_context(one.connect(node.url))
     asking = await links.enter_async_context(other.connect(node.url))
     stranger = await asking.ask_any(GetCard(id=0, client=one.client))
-    nobody = await asking.ask_any(GetCard(id=0, client=Device().client))
-    assert reason(stranger) is reason(nobody) is Reason.NOT_MUTUALLY_TRUSTED
+    absent = await asking.ask_any(GetCard(id=0, client=SigningDevice().client))
+    assert reason(stranger) is reason(absent) is Reason.NOT_MUTUALLY_TRUSTED
     await link.put(one.trust(other))
     assert (await asking.ask(GetCard(id=0, client=one.client), CardReply)).card == one.card()
     newer = one.card(new=True)
@@ -240,10 +242,10 @@ async def test_a_card_is_shown_to_those_whom_its_device_trusts(node: Node, links
     assert (await asking.ask(GetCard(id=0, client=one.client), CardReply)).card == newer
 
 
-async def test_those_who_trust_each_other_hear_of_changes(start_node: StartNode) -> None:
+async def test_devices_that_trust_each_other_are_notified_of_changes(start_node: StartNode) -> None:
     """Also on another node; and no other device does."""
     near, far = await start_node("one"), await start_node("two")
-    one, other, third = Device(), Device(), Device()
+    one, other, third = SigningDevice(), SigningDevice(), SigningDevice()
     async with (
         one.connect(near.url) as link,
         other.connect(far.url) as hearing,
@@ -266,8 +268,8 @@ async def test_those_who_trust_each_other_hear_of_changes(start_node: StartNode)
 
 async def test_a_superseded_connection_puts_nothing(node: Node, ask_store: Ask) -> None:
     """Its entry is gone from the store, and the store is who decides."""
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as link:
         number = str(link.welcome.connection).encode()
         await ask_store(node, b"HDEL", keys.instances(device.client), number)
-        assert reason(await link.put(device.trust(Device()))) is Reason.SUPERSEDED
+        assert reason(await link.put(device.trust(SigningDevice()))) is Reason.SUPERSEDED

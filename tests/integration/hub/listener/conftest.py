@@ -27,7 +27,7 @@ def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Callab
     return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
-class Echo:
+class EchoService:
     """Sends back what it gets, and keeps what happened for the test to await."""
 
     def __init__(self, *, authenticates: bool = True) -> None:
@@ -139,7 +139,7 @@ class House:
 
     async def listen(
         self,
-        new_handler: Callable[[], Any] = Echo,
+        new_handler: Callable[[], Any] = EchoService,
         *,
         http: Callable[[str], HttpAnswer] = lambda path: HttpAnswer(200, f"{path} is well\n".encode()),
         subprotocol: str | None = "muster.v1",
@@ -149,7 +149,7 @@ class House:
             Listener(replace(QUICK, **settings), self.recorded(new_handler), http, subprotocol)
         )
 
-    def recorded(self, new_handler: Callable[[], Any] = Echo) -> Callable[[], Any]:
+    def recorded(self, new_handler: Callable[[], Any] = EchoService) -> Callable[[], Any]:
         """Return ``new_handler``, with each handler that it makes kept in ``handlers``."""
 
         def make() -> Any:
@@ -201,6 +201,6 @@ async def house() -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def stranger() -> Callable[[], Echo]:
+def stranger() -> Callable[[], EchoService]:
     """A handler whose peer never proves anything."""
-    return lambda: Echo(authenticates=False)
+    return lambda: EchoService(authenticates=False)

@@ -106,7 +106,7 @@ async def test_2_5_a_control_frame_has_125_bytes_at_most(house, opcode):
     assert await answered(house, frame(opcode, b"\x03\xe8" + b"x" * 124)) == [BROKEN]
 
 
-async def test_2_7_pongs_that_nobody_asked_for_change_nothing(house):
+async def test_2_7_unsolicited_pongs_change_nothing(house):
     stream = frame(PONG) + frame(PONG, b"unasked") + frame(PING, b"asked")
     assert await answered_and_closed(house, stream, 1) == [(PONG, b"asked")]
 
@@ -234,7 +234,7 @@ async def test_7_7_a_close_code_for_peers_is_echoed(house, code):
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])
-async def test_7_9_a_close_code_for_nobody_ends_the_connection(house, code):
+async def test_7_9_a_close_code_outside_the_allowed_ranges_ends_the_connection(house, code):
     assert await answered(house, close(code)) == [BROKEN]
 
 

@@ -61,7 +61,7 @@ async def test_an_unasked_pong_is_a_sign_of_life_but_measures_nothing(house):
     assert house.handlers[0].peer.ping_rtt_ms is None
 
 
-async def test_a_hub_that_was_frozen_blames_nobody(house):
+async def test_a_hub_that_was_frozen_drops_no_connection(house):
     listener = await house.listen(keepalive_interval_s=0.05, keepalive_timeout_s=0.2)
     raw = await house.raw_websocket(listener)
     assert (await raw.frame()).opcode is Opcode.PING

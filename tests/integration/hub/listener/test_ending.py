@@ -121,7 +121,7 @@ async def test_sending_to_a_peer_that_has_gone_does_nothing(house):
     await client.close()
     await house.handlers[0].cause()
     peer = house.handlers[0].peer
-    peer.send(b"nobody hears")
+    peer.send(b"unread")
     peer.close(4001)
     peer.pause()
     peer.resume()
@@ -140,7 +140,7 @@ async def test_a_close_reason_that_does_not_fit_is_the_callers_fault(house):
     assert await ended_with(client) == 4001
 
 
-async def test_draining_closes_all_in_batches_and_lets_nobody_in(house):
+async def test_draining_closes_all_in_batches_and_admits_no_other(house):
     listener = await house.listen()
     clients = [await house.client(listener) for _ in range(7)]
     late = await house.raw(listener)

@@ -133,7 +133,7 @@ async def test_405_names_what_is_allowed(house):
     assert "Allow: GET, HEAD\r\n" in head
 
 
-async def test_whoever_talks_on_after_the_answer_is_reset(house):
+async def test_a_client_that_sends_on_after_the_answer_is_reset(house):
     raw = await house.raw(await house.listen(close_timeout_s=3600))
     head = await raw.request("nonsense\n")
     assert head.startswith(b"HTTP/1.1 400 ")

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.integration.certificates import DAY, Authority, served_serial
 from tests.integration.hub.conftest import Eventually, Links, NodeSettings
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.hub_process import ended, process, ready
 
 from muster_hub.config.addresses import binding
@@ -55,7 +55,7 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_the_open_on
     node = await tls_node()
     assert node.url.startswith("wss://127.0.0.1:")
     context = authority.context()
-    old = await links.enter_async_context(Device().connect(node.url, tls=context))
+    old = await links.enter_async_context(SigningDevice().connect(node.url, tls=context))
     assert await served_serial(node.url, context) == first
 
     second = authority.write(*files)
@@ -65,9 +65,9 @@ async def test_a_renewed_certificate_is_shown_to_new_connections_and_the_open_on
         return await served_serial(node.url, context) == second
 
     await eventually(renewed)
-    assert isinstance(await old.put(old.device.trust(Device())), Ok)
-    async with Device().connect(node.url, tls=context) as new:
-        assert isinstance(await new.put(new.device.trust(Device())), Ok)
+    assert isinstance(await old.put(old.device.trust(SigningDevice())), Ok)
+    async with SigningDevice().connect(node.url, tls=context) as new:
+        assert isinstance(await new.put(new.device.trust(SigningDevice())), Ok)
 
 
 async def test_changed_files_are_found_and_half_a_renewal_changes_nothing(
@@ -103,8 +103,8 @@ async def test_a_host_may_be_dialled_by_name_and_by_number(
     authority.write(*files)
     node = await tls_node()
     url = node.url.replace("127.0.0.1", dialled)
-    async with Device().connect(url, tls=authority.context()) as link:
-        assert isinstance(await link.put(link.device.trust(Device())), Ok)
+    async with SigningDevice().connect(url, tls=authority.context()) as link:
+        assert isinstance(await link.put(link.device.trust(SigningDevice())), Ok)
 
 
 @pytest.mark.parametrize(("version", "served"), [("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)])
@@ -212,7 +212,7 @@ async def test_sighup_renews_the_certificate_of_a_running_hub(
     async with process("--json", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "data"), *tls) as started:
         url = str((await ready(started))["url"])
         context = authority.context()
-        async with Device().connect(url, tls=context) as link:
+        async with SigningDevice().connect(url, tls=context) as link:
             second = authority.write(*files)
             started.send_signal(signal.SIGHUP)
 
@@ -220,7 +220,7 @@ async def test_sighup_renews_the_certificate_of_a_running_hub(
                 return await served_serial(url, context) == second
 
             await eventually(renewed)
-            assert isinstance(await link.put(link.device.trust(Device())), Ok)
+            assert isinstance(await link.put(link.device.trust(SigningDevice())), Ok)
         started.send_signal(signal.SIGTERM)
         assert await ended(started) == 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.integration.hub.conftest import Eventually, Links, NodeSettings, StartNode, frozen
-from tests.integration.hub.device import WAIT_S, Device
+from tests.integration.hub.device import WAIT_S, SigningDevice
 
 from muster_hub.node.drain import MIN_SPREAD_S
 from muster_hub.node.node import Node, open_node
@@ -39,7 +39,7 @@ async def readiness(node: Node) -> tuple[int, dict[str, Any]]:
     return status, json.loads(body)
 
 
-async def test_a_node_is_ready_once_it_hears_itself(node: Node, eventually: Eventually) -> None:
+async def test_a_node_is_ready_once_its_own_bus_message_arrives(node: Node, eventually: Eventually) -> None:
     async def ready() -> bool:
         return (await readiness(node))[0] == 200
 
@@ -74,7 +74,7 @@ async def test_a_node_whose_store_stands_still_is_not_ready(
 
 
 async def test_devices_are_told_before_the_node_goes(store: Store, hub_settings: NodeSettings) -> None:
-    devices = [Device() for _ in range(3)]
+    devices = [SigningDevice() for _ in range(3)]
     async with AsyncExitStack() as links:
         async with open_node(hub_settings("one")) as node:
             found = [await links.enter_async_context(device.connect(node.url)) for device in devices]
@@ -89,11 +89,11 @@ async def test_devices_are_told_before_the_node_goes(store: Store, hub_settings:
         assert record.last_seen is not None
 
 
-async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
+async def test_a_drained_device_is_not_announced_as_gone_while_it_should_be_back(
     node: Node, hub_settings: NodeSettings, links: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_table, "SETTLE_S", 0.0)  # a device that leaves is announced at the first look
-    asker, told, witness = Device(), Device(), Device()
+    asker, told, witness = SigningDevice(), SigningDevice(), SigningDevice()
     link = await links.enter_async_context(asker.connect(node.url))
     async with AsyncExitStack() as far_links:
         async with open_node(hub_settings("far")) as far:
@@ -119,16 +119,16 @@ async def test_whoever_was_told_to_go_is_not_announced_while_it_should_be_back(
 async def test_requests_that_came_are_answered_and_no_more_are_taken(
     node: Node, links: Links, eventually: Eventually
 ) -> None:
-    link = await links.enter_async_context(Device().connect(node.url))
+    link = await links.enter_async_context(SigningDevice().connect(node.url))
     (here,) = tuple(node.context.router)
-    asked = [asyncio.create_task(link.put(link.device.trust(Device()))) for _ in range(3)]
+    asked = [asyncio.create_task(link.put(link.device.trust(SigningDevice()))) for _ in range(3)]
     async with asyncio.timeout(WAIT_S):
         # The node runs on this very loop, so that what is looked at in each turn of it cannot be missed.
         while not here.busy:  # noqa: ASYNC110
             await asyncio.sleep(0)
     here.finish()
     assert isinstance(await asked[0], Ok)
-    late = asyncio.create_task(link.put(link.device.trust(Device())))
+    late = asyncio.create_task(link.put(link.device.trust(SigningDevice())))
     # A ping is answered behind all that was sent before it: the first one shows that the late request was read, and the
     # second one that all that was then served has been answered.
     await (await link.socket.ping())
@@ -147,8 +147,8 @@ async def test_no_task_outlives_a_node(hub_settings: NodeSettings) -> None:
     async with AsyncExitStack() as found:
         async with open_node(hub_settings("one")) as node:
             for _ in range(3):
-                link = await found.enter_async_context(Device().connect(node.url))
-                await link.put(link.device.trust(Device()))
+                link = await found.enter_async_context(SigningDevice().connect(node.url))
+                await link.put(link.device.trust(SigningDevice()))
             theirs = asyncio.all_tasks()
         # What is left is the devices' own.
         assert not [task for task in asyncio.all_tasks() - before if "muster_hub" in str(task.get_coro())]

@@ -3,7 +3,7 @@
 import os
 
 from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.presence.record import read_presence
@@ -16,12 +16,12 @@ from muster_protocol.ids import Fingerprint, InstanceId, TimeMs
 from muster_protocol.reasons import Reason
 
 
-async def entries(node: Node, device: Device) -> list[int]:
+async def entries(node: Node, device: SigningDevice) -> list[int]:
     found = await read_presence(node.context.store, device.client, device.client, Fingerprint(b""))
     return [number for number, _ in found.instances]
 
 
-async def enter_unheld(node: Node, device: Device) -> Registered:
+async def enter_unheld(node: Node, device: SigningDevice) -> Registered:
     """Do in the store what a connect does whose answer got lost: an entry of this node that no connection holds."""
     nodes = node.context.nodes
     newcomer = ConnectingDevice(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
@@ -31,11 +31,11 @@ async def enter_unheld(node: Node, device: Device) -> Registered:
     return connected
 
 
-async def test_whoever_left_while_the_store_was_away_is_gone_when_it_is_back(
+async def test_a_device_that_left_while_the_store_was_away_is_gone_when_it_is_back(
     own_store: EmbeddedStore, start_node: StartNode, eventually: Eventually
 ) -> None:
     node = await start_node(store=own_store.url)
-    device = Device()
+    device = SigningDevice()
     async with device.connect(node.url) as link:
         assert await entries(node, device) == [link.welcome.connection]
         with frozen(own_store):
@@ -48,8 +48,8 @@ async def test_whoever_left_while_the_store_was_away_is_gone_when_it_is_back(
     await eventually(gone)
 
 
-async def test_an_entry_that_nobody_holds_is_found_and_taken_out(node: Node, eventually: Eventually) -> None:
-    device = Device()
+async def test_an_entry_without_a_connection_is_found_and_taken_out(node: Node, eventually: Eventually) -> None:
+    device = SigningDevice()
     await enter_unheld(node, device)
     node._departures.suspect(device.client)
 
@@ -59,8 +59,8 @@ async def test_an_entry_that_nobody_holds_is_found_and_taken_out(node: Node, eve
     await eventually(gone)
 
 
-async def test_whoever_is_held_is_not_taken_out_by_a_suspicion(node: Node) -> None:
-    device = Device()
+async def test_a_connected_device_is_not_taken_out_on_suspicion(node: Node) -> None:
+    device = SigningDevice()
     async with device.connect(node.url) as link:
         node._departures.suspect(device.client)
         await node._departures.settled()
@@ -69,7 +69,7 @@ async def test_whoever_is_held_is_not_taken_out_by_a_suspicion(node: Node) -> No
 
 async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
     """Eight entries of an unknown incarnation do not lock a device out."""
-    device = Device()
+    device = SigningDevice()
     for _ in range(8):
         newcomer = ConnectingDevice(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)
         row = InstanceRow(newcomer.instance, Role.CLI, "lost", "lost", TimeMs(1))
@@ -82,7 +82,7 @@ async def test_what_restricts_is_taken_also_when_memory_is_full(
     own_store: EmbeddedStore, start_node: StartNode, ask_store: Ask
 ) -> None:
     node = await start_node(store=own_store.url)
-    device, peer, other = Device(), Device(), Device()
+    device, peer, other = SigningDevice(), SigningDevice(), SigningDevice()
     async with device.connect(node.url) as link:
         trust, grant = device.trust(peer), device.grant(peer)
         for statement in (trust, grant):

@@ -1,7 +1,7 @@
 """A node that was taken for dead, and is not: it comes back under a new incarnation with its devices."""
 
 from tests.integration.hub.conftest import Eventually, StartNode
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 
 from muster_hub.node.bus_link import BusLink
 from muster_hub.node.node import Node
@@ -15,7 +15,7 @@ from muster_protocol.ids import Fingerprint
 
 
 async def tombstone(node: Node, observer: Node) -> str:
-    """Give a node's incarnation a tombstone, as an observer does; return it."""
+    """Write a tombstone for a node's incarnation, as an observer does; return the incarnation."""
     incarnation = node.context.nodes.incarnation
     store = observer.context.store
     ended: object = 0
@@ -29,7 +29,7 @@ async def tombstone(node: Node, observer: Node) -> str:
 
 async def test_a_node_with_a_tombstone_brings_its_devices_back(start_node: StartNode, eventually: Eventually) -> None:
     one, two = await start_node("one"), await start_node("two")
-    device, asker = Device(), Device()
+    device, asker = SigningDevice(), SigningDevice()
     async with device.connect(one.url) as link, asker.connect(two.url) as asking:
         await link.put(device.trust(asker))
         old = await tombstone(one, two)
@@ -41,12 +41,12 @@ async def test_a_node_with_a_tombstone_brings_its_devices_back(start_node: Start
         reply = await asking.ask(Who(id=0, clients=(device.client,)), PresenceReply)
         assert reply.devices[0].state is PresenceState.ONLINE
         # The connection never noticed, and its number is still good for what it says.
-        assert isinstance(await link.put(device.trust(Device())), Ok)
+        assert isinstance(await link.put(device.trust(SigningDevice())), Ok)
 
 
 async def test_a_device_that_moved_meanwhile_is_not_disturbed(start_node: StartNode, eventually: Eventually) -> None:
     one, two = await start_node("one"), await start_node("two")
-    device = Device()
+    device = SigningDevice()
     async with device.connect(one.url) as left_behind:
         two._router._bus = BusLink()  # it leads nowhere: the message that closes the old connection is lost
         async with device.connect(two.url) as moved:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from tests.integration.hub.conftest import Eventually, Links, StartNode, frozen
-from tests.integration.hub.device import Device, Link
+from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.store.adapter import Store
@@ -26,23 +26,23 @@ from muster_protocol.frames import (
 from muster_protocol.ids import ClientId
 
 
-async def see(link: Link, *devices: Device) -> list[Presence]:
+async def see(link: DeviceLink, *devices: SigningDevice) -> list[Presence]:
     reply = await link.ask(Who(id=0, clients=tuple(device.client for device in devices)), PresenceReply)
     assert [one.client for one in reply.devices] == [device.client for device in devices]
     return list(reply.devices)
 
 
-async def watch(link: Link, *devices: Device) -> list[PresenceState]:
+async def watch(link: DeviceLink, *devices: SigningDevice) -> list[PresenceState]:
     reply = await link.ask(Watch(id=0, clients=tuple(device.client for device in devices)), PresenceReply)
     return [one.state for one in reply.devices]
 
 
-async def told(link: Link) -> list[tuple[ClientId, PresenceState, DropCause | None]]:
+async def told(link: DeviceLink) -> list[tuple[ClientId, PresenceState, DropCause | None]]:
     push = await link.next_push(PresencePush)
     return [(one.client, one.state, one.cause) for one in push.devices]
 
 
-async def let_see(node: Node, seen: Device, *askers: Device) -> None:
+async def let_see(node: Node, seen: SigningDevice, *askers: SigningDevice) -> None:
     """Have a device trust the others, and go again."""
     async with seen.connect(node.url, role=Role.CLI) as link:
         for asker in askers:
@@ -50,11 +50,11 @@ async def let_see(node: Node, seen: Device, *askers: Device) -> None:
 
 
 async def test_online_offline_and_hidden(node: Node, links: Links) -> None:
-    asker, seen, closed = Device(), Device(), Device()
+    asker, seen, closed = SigningDevice(), SigningDevice(), SigningDevice()
     await let_see(node, seen, asker)
     link = await links.enter_async_context(asker.connect(node.url, role=Role.CLI))
     async with seen.connect(node.url), closed.connect(node.url):
-        online, hidden, none = await see(link, seen, closed, Device())
+        online, hidden, none = await see(link, seen, closed, SigningDevice())
         assert (online.state, online.cause) == (PresenceState.ONLINE, None)
         assert online.since is not None
         assert (hidden.state, hidden.since, hidden.cause) == (none.state, none.since, none.cause)
@@ -62,7 +62,7 @@ async def test_online_offline_and_hidden(node: Node, links: Links) -> None:
 
 
 async def test_a_device_that_trusted_an_older_key_is_hidden_from_the_new_one(node: Node) -> None:
-    asker, seen = Device(), Device()
+    asker, seen = SigningDevice(), SigningDevice()
     await let_see(node, seen, asker)
     asker.rotate()
     async with asker.connect(node.url) as link:
@@ -87,7 +87,7 @@ def calls_to(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
 
 async def test_a_strangers_view(node: Node, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a device that does not trust the caller, all facts give the same bytes and the same calls to the store."""
-    stranger, nobody, offline, online, trusting = Device(), Device(), Device(), Device(), Device()
+    stranger, absent, offline, online, trusting = (SigningDevice() for _ in range(5))
     await let_see(node, offline, trusting)
     await let_see(node, trusting, online)
     for device in (online, trusting):
@@ -99,7 +99,7 @@ async def test_a_strangers_view(node: Node, links: Links, monkeypatch: pytest.Mo
         lambda client: GetCard(id=0, client=client),
     ):
         views = set()
-        for device in (nobody, offline, online, trusting):
+        for device in (absent, offline, online, trusting):
             with calls_to(node.context.store, monkeypatch) as calls:
                 reply = await link.ask_any(request(device.client))
             data = encode_frame(
@@ -109,10 +109,10 @@ async def test_a_strangers_view(node: Node, links: Links, monkeypatch: pytest.Mo
         assert len(views) == 1
 
 
-async def test_a_watcher_hears_of_joins_and_leaves(start_node: StartNode) -> None:
+async def test_a_watcher_is_notified_of_joins_and_leaves(start_node: StartNode) -> None:
     """Also when watcher and watched are on different nodes."""
     near, far = await start_node("one"), await start_node("two")
-    asker, seen = Device(), Device()
+    asker, seen = SigningDevice(), SigningDevice()
     await let_see(far, seen, asker)
     async with asker.connect(near.url) as link:
         assert await watch(link, seen) == [PresenceState.OFFLINE]
@@ -122,7 +122,7 @@ async def test_a_watcher_hears_of_joins_and_leaves(start_node: StartNode) -> Non
 
 
 async def test_a_link_that_flaps_makes_no_noise(node: Node, links: Links) -> None:
-    asker, seen, marker = Device(), Device(), Device()
+    asker, seen, marker = SigningDevice(), SigningDevice(), SigningDevice()
     await let_see(node, seen, asker)
     await let_see(node, marker, asker)
     link = await links.enter_async_context(asker.connect(node.url))
@@ -136,7 +136,7 @@ async def test_a_link_that_flaps_makes_no_noise(node: Node, links: Links) -> Non
 
 
 async def test_trust_given_and_taken_is_seen_at_once(node: Node, links: Links) -> None:
-    asker, seen = Device(), Device()
+    asker, seen = SigningDevice(), SigningDevice()
     link = await links.enter_async_context(asker.connect(node.url))
     other = await links.enter_async_context(seen.connect(node.url))
     assert await watch(link, seen) == [PresenceState.HIDDEN]
@@ -147,7 +147,7 @@ async def test_trust_given_and_taken_is_seen_at_once(node: Node, links: Links) -
 
 
 async def test_each_watch_replaces_the_one_before(node: Node, links: Links) -> None:
-    asker, first, second = Device(), Device(), Device()
+    asker, first, second = SigningDevice(), SigningDevice(), SigningDevice()
     await let_see(node, first, asker)
     await let_see(node, second, asker)
     link = await links.enter_async_context(asker.connect(node.url))
@@ -157,11 +157,11 @@ async def test_each_watch_replaces_the_one_before(node: Node, links: Links) -> N
         assert await told(link) == [(second.client, PresenceState.ONLINE, None)]
 
 
-async def test_a_store_that_is_away_makes_nobody_offline(
+async def test_a_store_that_is_away_makes_no_device_offline(
     own_store: EmbeddedStore, start_node: StartNode, eventually: Eventually
 ) -> None:
     node = await start_node(store=own_store.url)
-    asker, seen, stranger = Device(), Device(), Device()
+    asker, seen, stranger = SigningDevice(), SigningDevice(), SigningDevice()
     await let_see(node, seen, asker)
     async with asker.connect(node.url) as link, seen.connect(node.url):
         assert await watch(link, seen) == [PresenceState.ONLINE]
@@ -177,8 +177,8 @@ async def test_a_store_that_is_away_makes_nobody_offline(
         assert await told(link) == [(seen.client, PresenceState.ONLINE, None)]
 
 
-async def test_whoever_leaves_watches_no_more(node: Node, eventually: Eventually) -> None:
-    asker, seen = Device(), Device()
+async def test_a_device_that_leaves_watches_no_more(node: Node, eventually: Eventually) -> None:
+    asker, seen = SigningDevice(), SigningDevice()
     async with asker.connect(node.url) as link:
         await watch(link, seen)
         assert node._watching._table.targets()
@@ -186,7 +186,7 @@ async def test_whoever_leaves_watches_no_more(node: Node, eventually: Eventually
 
 
 async def test_more_than_the_limit_cannot_be_watched(node: Node) -> None:
-    asker, target = Device(), Device()
+    asker, target = SigningDevice(), SigningDevice()
     async with asker.connect(node.url) as link:
         reply = await link.ask_any(Who(id=0, clients=(target.client,) * 257))
         assert isinstance(reply, Error)

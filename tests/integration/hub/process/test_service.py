@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.integration.hub.device import WAIT_S, Device, RefusedByHubError
+from tests.integration.hub.device import WAIT_S, RefusedByHubError, SigningDevice
 from tests.integration.hub.hub_process import ended, process, ready
 
 from muster_protocol.closes import CloseCode
@@ -30,7 +30,7 @@ async def test_it_runs_with_nothing_configured_and_says_where(tmp_path: Path) ->
         }
         assert told["pid"] == started.pid
         assert (data / "hub.key").stat().st_mode & 0o777 == 0o600
-        async with Device().connect(str(told["url"])) as link:
+        async with SigningDevice().connect(str(told["url"])) as link:
             assert link.device.handshake(str(told["url"])) is not None
             started.send_signal(signal.SIGTERM)
             assert await link.closed() == CloseCode.GOING_AWAY
@@ -41,7 +41,7 @@ async def test_it_runs_with_nothing_configured_and_says_where(tmp_path: Path) ->
 
 async def test_what_it_kept_is_there_after_a_restart(tmp_path: Path) -> None:
     arguments = ("--json", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "data"))
-    device = Device()
+    device = SigningDevice()
     fingerprints, newest, put = set(), [], []
     for _ in range(2):
         async with process(*arguments) as started:
@@ -49,7 +49,7 @@ async def test_what_it_kept_is_there_after_a_restart(tmp_path: Path) -> None:
             fingerprints.add(told["fingerprint"])
             async with device.connect(str(told["url"])) as link:
                 newest.append(link.welcome.newest_serial)
-                await link.put(device.trust(Device()))
+                await link.put(device.trust(SigningDevice()))
                 put.append(device.serial)
             started.send_signal(signal.SIGINT)
             assert await ended(started) == 0
@@ -125,8 +125,8 @@ async def test_a_devices_origin_has_to_be_named(tmp_path: Path) -> None:
     arguments = ("--json", "--listen", "127.0.0.1:0", "--origin", "wss://hub.example", "--data-dir", str(tmp_path))
     async with process(*arguments) as started:
         url = str((await ready(started))["url"])
-        async with Device().connect(url, origin="wss://hub.example"):
+        async with SigningDevice().connect(url, origin="wss://hub.example"):
             pass
         with pytest.raises(RefusedByHubError):
-            async with Device().connect(url):
+            async with SigningDevice().connect(url):
                 pass

@@ -30,10 +30,10 @@ async def test_a_refusal_reaches_the_creator_and_ends_the_invite(pair: tuple[Act
     await bob.ask(SendAnswer(id=1, answer=joining.refuse(Reason.DECLINED, now_ms())), Ok)
     await ann.take_answer()
     assert ann.inviting.targets[bob.client].reason is Reason.DECLINED
-    assert (await answer_anew(bob, joining.answer)).reason is Reason.REPLAYED
+    assert (await answer_again(bob, joining.answer)).reason is Reason.REPLAYED
 
 
-async def answer_anew(bob: Actor, answer: Signed | None, **fields: object) -> Error:
+async def answer_again(bob: Actor, answer: Signed | None, **fields: object) -> Error:
     """Answer with other fields: by default an acceptance under another receive key."""
     assert answer is not None
     body = read(answer, Answer)
@@ -48,12 +48,12 @@ async def test_an_answer_is_refused_for_its_reason(pair: tuple[Actor, Actor]) ->
     await ann.call(bob)
     joining = await bob.accept()
     answer = joining.answer
-    assert (await answer_anew(bob, answer)).reason is Reason.REPLAYED
-    assert (await answer_anew(bob, answer, invite=bytes(16))).reason is Reason.MISMATCH
-    assert (await answer_anew(bob, answer, session=SessionId("a" * 32))).reason is Reason.MISMATCH
-    assert (await answer_anew(bob, answer, sender=ClientId("a" * 32))).reason is Reason.MISMATCH
-    assert (await answer_anew(bob, answer, recipient=ClientId("a" * 32))).reason is Reason.WRONG_RECIPIENT
-    assert (await answer_anew(bob, answer, receive_key=None)).reason is Reason.MALFORMED
+    assert (await answer_again(bob, answer)).reason is Reason.REPLAYED
+    assert (await answer_again(bob, answer, invite=bytes(16))).reason is Reason.MISMATCH
+    assert (await answer_again(bob, answer, session=SessionId("a" * 32))).reason is Reason.MISMATCH
+    assert (await answer_again(bob, answer, sender=ClientId("a" * 32))).reason is Reason.MISMATCH
+    assert (await answer_again(bob, answer, recipient=ClientId("a" * 32))).reason is Reason.WRONG_RECIPIENT
+    assert (await answer_again(bob, answer, receive_key=None)).reason is Reason.MALFORMED
     assert answer is not None
     await bob.ask(SendAnswer(id=1, answer=answer), Ok)
 
@@ -68,14 +68,14 @@ async def test_an_answer_to_what_was_withdrawn_says_so(pair: tuple[Actor, Actor]
     await ann.ask(cancel, Ok)
     await ann.ask(cancel, Ok)
     answer = joining.refuse(Reason.DECLINED, now_ms())
-    assert (await answer_anew(bob, answer)).reason is Reason.CANCELLED
+    assert (await answer_again(bob, answer)).reason is Reason.CANCELLED
     assert (await bob.refused(cancel)).reason is Reason.NOT_A_MEMBER
 
     await ann.call(bob)
     joining = await bob.take_invite()
     await ann.ask(CloseSession(id=1, session=ann.session), Ok)
     answer = joining.refuse(Reason.DECLINED, now_ms())
-    assert (await answer_anew(bob, answer)).reason is Reason.SESSION_CLOSED
+    assert (await answer_again(bob, answer)).reason is Reason.SESSION_CLOSED
 
 
 async def test_an_answer_after_the_invite_ran_out_says_so(pair: tuple[Actor, Actor]) -> None:
@@ -102,4 +102,4 @@ async def test_an_answer_after_the_invite_ran_out_says_so(pair: tuple[Actor, Act
         reason=None,
     )
     await bob.say(*(bob.device.grant(ann.device) for _ in range(8)))
-    assert (await answer_anew(bob, sign(answer, bob.device.key))).reason is Reason.EXPIRED
+    assert (await answer_again(bob, sign(answer, bob.device.key))).reason is Reason.EXPIRED

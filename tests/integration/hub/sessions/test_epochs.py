@@ -108,7 +108,7 @@ async def test_a_member_may_not_take_another_out(desk: Desk) -> None:
     assert (await bob.refused(await next_epoch(bob, ann, ann, bob))).reason is Reason.NOT_A_MEMBER
 
 
-async def test_an_epoch_that_nobody_invited_is_refused(desk: Desk) -> None:
+async def test_an_epoch_without_an_invite_is_refused(desk: Desk) -> None:
     ann, bob, dan = await three(desk)
     eve = await actor(desk)
     rejected = (await ann.ask(await next_epoch(ann, ann, ann, bob, dan, eve), Admitted)).rejected

@@ -51,7 +51,7 @@ async def test_a_ghost_asks_for_nothing(pair: tuple[Actor, Actor], desk: Desk) -
         assert (await who.refused(request)).reason is Reason.SUPERSEDED
 
 
-async def test_a_ghost_admits_nobody(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_a_ghost_admits_no_device(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
     await invite_and_answer(ann, bob)
@@ -60,7 +60,7 @@ async def test_a_ghost_admits_nobody(pair: tuple[Actor, Actor], desk: Desk) -> N
     assert (await ann.refused(request)).reason is Reason.SUPERSEDED
 
 
-async def test_a_lost_notification_is_mended_by_the_pass(desks: dict[str, Desk]) -> None:
+async def test_a_lost_notification_is_made_good_by_the_pass(desks: dict[str, Desk]) -> None:
     ann, bob = await actor(desks["one"]), await actor(desks["two"])
     await befriend(ann, bob)
     await ann.create()

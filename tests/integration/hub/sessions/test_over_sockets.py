@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import pytest_asyncio
 from tests.integration.hub.conftest import Eventually, StartNode
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor, befriend, call_in
 
 from muster_hub.node.node import Node
@@ -19,8 +19,8 @@ class Sockets:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
 
-    async def actor(self, node: Node, device: Device | None = None) -> Actor:
-        device = device or Device()
+    async def actor(self, node: Node, device: SigningDevice | None = None) -> Actor:
+        device = device or SigningDevice()
         return Actor(device, await self._stack.enter_async_context(device.connect(node.url)))
 
 

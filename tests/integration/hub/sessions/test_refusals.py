@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answer
 
 from muster_hub.store import keys
@@ -34,7 +34,7 @@ from muster_protocol.signed import Signed, read, sign
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class CallScene:
     """Two devices of which one is about to call the other."""
 
     desk: Desk
@@ -50,75 +50,75 @@ async def set_standing(desk: Desk, who: Actor, standing: Reason) -> None:
     await desk.store.ask(b"HSET", keys.device(who.client), b"standing", standing)
 
 
-async def granted(scene: Scene, **kept: object) -> None:
+async def granted(scene: CallScene, **kept: object) -> None:
     await scene.ann.say(scene.ann.device.grant(scene.bob.device))
     await scene.bob.say(scene.bob.device.grant(scene.ann.device, **kept))  # type: ignore[arg-type]
 
 
-async def nobody_granted(scene: Scene) -> None:
+async def neither_granted(scene: CallScene) -> None:
     return
 
 
-async def caller_granted(scene: Scene) -> None:
+async def caller_granted(scene: CallScene) -> None:
     await scene.ann.say(scene.ann.device.grant(scene.bob.device))
 
 
-async def weaker_mode(scene: Scene) -> None:
+async def weaker_mode(scene: CallScene) -> None:
     await granted(scene, mode=Mode.JOIN)
 
 
-async def other_profile(scene: Scene) -> None:
+async def other_profile(scene: CallScene) -> None:
     await granted(scene, profiles=("home",))
 
 
-async def past(scene: Scene) -> None:
+async def past(scene: CallScene) -> None:
     await granted(scene, lasts_ms=500)
 
 
-async def revoked(scene: Scene) -> None:
+async def revoked(scene: CallScene) -> None:
     grant = GrantId(os.urandom(16))
     await granted(scene, grant=grant)
     await scene.bob.say(scene.bob.device.revocation(scene.ann.device, grant))
 
 
-async def untrusted_by_target(scene: Scene) -> None:
+async def untrusted_by_target(scene: CallScene) -> None:
     await granted(scene)
     await scene.bob.say(scene.bob.device.untrust(scene.ann.device))
 
 
-async def untrusted_by_caller(scene: Scene) -> None:
+async def untrusted_by_caller(scene: CallScene) -> None:
     await granted(scene)
     await scene.ann.say(scene.ann.device.untrust(scene.bob.device))
 
 
-async def target_has_a_new_key(scene: Scene) -> None:
+async def target_has_a_new_key(scene: CallScene) -> None:
     await granted(scene)
     scene.bob.device.rotate()
     scene.bob.line = await scene.desk.seat(scene.bob.device)
 
 
-async def caller_is_suspected(scene: Scene) -> None:
+async def caller_is_suspected(scene: CallScene) -> None:
     await granted(scene)
     await set_standing(scene.desk, scene.ann, Reason.CLONE_SUSPECTED)
 
 
-async def target_is_revoked(scene: Scene) -> None:
+async def target_is_revoked(scene: CallScene) -> None:
     await granted(scene)
     await set_standing(scene.desk, scene.bob, Reason.DEVICE_REVOKED)
 
 
-async def target_is_away(scene: Scene) -> None:
+async def target_is_away(scene: CallScene) -> None:
     await granted(scene)
     await scene.desk.unseat(scene.bob.line)  # type: ignore[arg-type]
 
 
-async def node_of_target_is_lost(scene: Scene) -> None:
+async def node_of_target_is_lost(scene: CallScene) -> None:
     await granted(scene)
     scene.desk.nodes.lost.add("one")
 
 
-REFUSALS: list[tuple[Reason, Callable[[Scene], Awaitable[None]]]] = [
-    (Reason.GRANT_MISSING, nobody_granted),
+REFUSALS: list[tuple[Reason, Callable[[CallScene], Awaitable[None]]]] = [
+    (Reason.GRANT_MISSING, neither_granted),
     (Reason.GRANT_MISSING, caller_granted),
     (Reason.MODE_NOT_GRANTED, weaker_mode),
     (Reason.PROFILE_NOT_GRANTED, other_profile),
@@ -136,9 +136,9 @@ REFUSALS: list[tuple[Reason, Callable[[Scene], Awaitable[None]]]] = [
 
 @pytest.mark.parametrize(("reason", "arrange"), REFUSALS, ids=lambda value: getattr(value, "__name__", value))
 async def test_an_invite_is_refused_for_its_reason(
-    desk: Desk, reason: Reason, arrange: Callable[[Scene], Awaitable[None]]
+    desk: Desk, reason: Reason, arrange: Callable[[CallScene], Awaitable[None]]
 ) -> None:
-    scene = Scene(desk, await actor(desk, "ann"), await actor(desk, "bob"))
+    scene = CallScene(desk, await actor(desk, "ann"), await actor(desk, "bob"))
     await befriend(scene.ann, scene.bob, grants=False)
     await arrange(scene)
     await scene.ann.create(scene.mode, scene.profile)
@@ -158,7 +158,7 @@ async def test_an_invite_is_refused_for_its_reason(
 async def test_an_invite_to_another_kind_of_device_is_refused(
     desk: Desk, reason: Reason, bob: dict[str, object]
 ) -> None:
-    device = Device("bob")
+    device = SigningDevice("bob")
     for name, value in bob.items():
         setattr(device, name, value)
     ann, other = await actor(desk), Actor(device, await desk.seat(device))
@@ -198,7 +198,7 @@ async def test_a_request_without_targets_or_with_too_many_is_refused(pair: tuple
     ann, bob = pair
     await ann.create()
     assert (await ann.refused(SendInvites(id=1, session=ann.session, invites=()))).reason is Reason.EMPTY_TARGETS
-    strangers = [ann.invite(Device()) for _ in range(MAX_TARGETS)]
+    strangers = [ann.invite(SigningDevice()) for _ in range(MAX_TARGETS)]
     request = SendInvites(id=1, session=ann.session, invites=(ann.invite(bob), *strangers))
     results = await ann.ask(request, InviteResults)
     assert {result.reason for result in results.results} == {Reason.TOO_MANY_TARGETS}
@@ -258,7 +258,7 @@ async def test_an_invite_is_taken_once_and_a_closed_session_takes_none(pair: tup
     assert (await ann.refused(request)).reason is Reason.SESSION_CLOSED
 
 
-async def test_a_connection_that_was_superseded_calls_nobody(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_a_superseded_connection_calls_no_device(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     await ann.create()
     await desk.seat(ann.device)
@@ -293,17 +293,17 @@ async def test_a_device_with_a_full_inbox_is_not_called(pair: tuple[Actor, Actor
     ids=lambda value: getattr(value, "__name__", value),
 )
 async def test_a_join_is_refused_for_what_changed_since_the_answer(
-    desk: Desk, reason: Reason, arrange: Callable[[Scene], Awaitable[None]]
+    desk: Desk, reason: Reason, arrange: Callable[[CallScene], Awaitable[None]]
 ) -> None:
-    scene = Scene(desk, await actor(desk, "ann"), await actor(desk, "bob"))
+    scene = CallScene(desk, await actor(desk, "ann"), await actor(desk, "bob"))
     ann, bob = scene.ann, scene.bob
     await befriend(ann, bob)
     await ann.create(scene.mode, scene.profile)
     await invite_and_answer(ann, bob)
-    if arrange in (nobody_granted, caller_granted):
+    if arrange in (neither_granted, caller_granted):
         # A grant that was given to another key counts as none.
-        for one, other in ((ann, bob), (bob, ann)) if arrange is nobody_granted else ((bob, ann),):
-            stranger = Device()
+        for one, other in ((ann, bob), (bob, ann)) if arrange is neither_granted else ((bob, ann),):
+            stranger = SigningDevice()
             stranger.client = other.client
             await one.say(one.device.grant(stranger))
     else:

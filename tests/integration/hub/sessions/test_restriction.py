@@ -104,7 +104,7 @@ async def test_a_member_is_out_once_its_removal_is_acknowledged(desk: Desk, by_c
 
 
 @pytest.mark.parametrize("restrict", [revoke, shorten])
-async def test_a_grant_that_ends_takes_nobody_out(pair: tuple[Actor, Actor], restrict: Restriction) -> None:
+async def test_a_grant_that_ends_takes_no_member_out(pair: tuple[Actor, Actor], restrict: Restriction) -> None:
     ann, bob = pair
     await ann.create()
     await call_in(ann, bob)
@@ -142,7 +142,7 @@ async def test_a_join_that_slips_in_before_the_cut_is_undone_by_it(desks: dict[s
     assert await states(ann) == [MemberState.JOINED, MemberState.OUT]
 
 
-async def test_told_that_a_join_is_refused_nobody_sees_it_committed_by_an_earlier_request(
+async def test_a_join_reported_as_refused_is_not_committed_by_an_earlier_request(
     desks: dict[str, Desk],
 ) -> None:
     desk, other = desks["one"], desks["two"]
@@ -162,7 +162,7 @@ async def test_told_that_a_join_is_refused_nobody_sees_it_committed_by_an_earlie
     assert (await ann.show(ann.session)).epoch == 1
 
 
-async def test_asked_twice_at_once_a_committed_join_is_refused_to_nobody(desks: dict[str, Desk]) -> None:
+async def test_a_committed_join_is_refused_to_neither_of_two_requests_at_once(desks: dict[str, Desk]) -> None:
     desk, other = desks["one"], desks["two"]
     ann, bob = await ready(desk)
     request = ann.admission()
@@ -187,7 +187,7 @@ async def test_sent_again_after_the_node_died_the_removal_is_made_and_acknowledg
     assert await states(ann) == [MemberState.JOINED, MemberState.OUT]
 
 
-async def test_a_cut_drained_late_leaves_whoever_was_trusted_anew(desks: dict[str, Desk]) -> None:
+async def test_a_cut_drained_late_spares_a_member_that_is_trusted_again(desks: dict[str, Desk]) -> None:
     desk, other = desks["one"], desks["two"]
     ann, bob = await ready(desk)
     assert not (await ann.admit()).rejected
@@ -226,7 +226,7 @@ async def test_a_new_key_takes_the_device_out_of_its_sessions(desks: dict[str, D
     ]
 
 
-async def test_granted_anew_a_device_joins_again(desk: Desk) -> None:
+async def test_a_device_that_is_granted_again_joins_again(desk: Desk) -> None:
     ann, bob = await ready(desk)
     request = ann.admission()
 

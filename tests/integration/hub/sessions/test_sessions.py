@@ -151,7 +151,7 @@ async def test_a_member_leaves_by_its_own_word(pair: tuple[Actor, Actor]) -> Non
     assert (await bob.show(session)).sealed is None
 
 
-async def test_nobody_leaves_for_another(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_a_member_cannot_leave_for_another(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     eve = await actor(desk)
     session = await ann.create()
@@ -218,7 +218,7 @@ async def test_joined_must_name_the_admission_and_an_epoch_of_the_session(pair: 
     assert (await ann.show(session)).joined == (statement,)
 
 
-async def test_a_new_process_asks_to_be_admitted_anew(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_a_new_process_asks_to_be_admitted_again(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     session = await ann.create()
     await call_in(ann, bob)
@@ -272,7 +272,7 @@ async def test_a_seat_without_joined_is_taken_back_after_its_time(
     assert not ann.line.waiting(SessionUpdatePush)
 
 
-async def test_the_deadline_of_a_seat_that_was_given_anew_takes_nobody_out(
+async def test_the_deadline_of_an_earlier_seat_does_not_end_the_new_one(
     pair: tuple[Actor, Actor], desks: dict[str, Desk]
 ) -> None:
     ann, bob = pair
@@ -294,8 +294,8 @@ async def test_a_session_survives_the_loss_of_every_node(pair: tuple[Actor, Acto
     await call_in(ann, bob)
     async with WatchedStore.open(store_url) as store, asyncio.TaskGroup() as group:
         assert isinstance(store, WatchedStore)
-        anew = Desk(store, group, "three", {})
-        ann.line, bob.line = await anew.seat(ann.device), await anew.seat(bob.device)
+        third = Desk(store, group, "three", {})
+        ann.line, bob.line = await third.seat(ann.device), await third.seat(bob.device)
         shown = await bob.show(session)
         assert [member.state for member in shown.members] == [MemberState.JOINED] * 2
         await call_in(ann, bob)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.integration.hub.desk import Desk
-from tests.integration.hub.device import Device, now_ms
+from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.sessions.test_refusals import set_standing
 from tests.integration.hub.stage import Actor, actor, befriend
 
@@ -19,46 +19,46 @@ from muster_protocol.ids import InviteId, SessionId
 from muster_protocol.reasons import Reason
 
 
-async def nobody(desk: Desk, caller: Actor) -> Device:
-    return Device()
+async def never_connected(desk: Desk, caller: Actor) -> SigningDevice:
+    return SigningDevice()
 
 
-async def idle(desk: Desk, caller: Actor) -> Device:
+async def idle(desk: Desk, caller: Actor) -> SigningDevice:
     return (await actor(desk)).device
 
 
-async def away(desk: Desk, caller: Actor) -> Device:
+async def away(desk: Desk, caller: Actor) -> SigningDevice:
     one = await actor(desk)
     await desk.unseat(one.line)  # type: ignore[arg-type]
     return one.device
 
 
-async def command_line_only(desk: Desk, caller: Actor) -> Device:
-    device = Device()
+async def command_line_only(desk: Desk, caller: Actor) -> SigningDevice:
+    device = SigningDevice()
     await desk.seat(device, Role.CLI)
     return device
 
 
-async def suspected(desk: Desk, caller: Actor) -> Device:
+async def suspected(desk: Desk, caller: Actor) -> SigningDevice:
     one = await actor(desk)
     await set_standing(desk, one, Reason.CLONE_SUSPECTED)
     return one.device
 
 
-async def revoked(desk: Desk, caller: Actor) -> Device:
+async def revoked(desk: Desk, caller: Actor) -> SigningDevice:
     one = await actor(desk)
     await set_standing(desk, one, Reason.DEVICE_REVOKED)
     return one.device
 
 
-async def in_all_sessions_that_it_can_be(desk: Desk, caller: Actor) -> Device:
+async def in_all_sessions_that_it_can_be(desk: Desk, caller: Actor) -> SigningDevice:
     device = await trusts_others(desk, caller)
     entries = [word for number in range(keys.MAX_INDEXED_SESSIONS) for word in (now_ms() + 3_600_000, f"{number:032}")]
     await desk.store.ask(b"ZADD", keys.session_index(device.client), *entries)
     return device
 
 
-async def with_a_full_inbox(desk: Desk, caller: Actor) -> Device:
+async def with_a_full_inbox(desk: Desk, caller: Actor) -> SigningDevice:
     one, other = await actor(desk), await actor(desk)
     await befriend(one, other)
     sender = other.device.client, other.device.fingerprint
@@ -69,33 +69,33 @@ async def with_a_full_inbox(desk: Desk, caller: Actor) -> Device:
     return one.device
 
 
-async def of_another_version(desk: Desk, caller: Actor) -> Device:
-    device = Device(app="another", modes=(Mode.JOIN,))
+async def of_another_version(desk: Desk, caller: Actor) -> SigningDevice:
+    device = SigningDevice(app="another", modes=(Mode.JOIN,))
     await desk.seat(device)
     return device
 
 
-async def trusts_others(desk: Desk, caller: Actor) -> Device:
+async def trusts_others(desk: Desk, caller: Actor) -> SigningDevice:
     one, other = await actor(desk), await actor(desk)
     await befriend(one, other)
     return one.device
 
 
-async def trusted_once(desk: Desk, caller: Actor) -> Device:
+async def trusted_once(desk: Desk, caller: Actor) -> SigningDevice:
     one = await actor(desk)
     await one.trust(caller)
     await one.say(one.device.grant(caller.device), one.device.untrust(caller.device))
     return one.device
 
 
-async def grants_without_trust(desk: Desk, caller: Actor) -> Device:
+async def grants_without_trust(desk: Desk, caller: Actor) -> SigningDevice:
     one = await actor(desk)
     await one.say(one.device.grant(caller.device, once=True))
     return one.device
 
 
 STRANGERS = [
-    nobody,
+    never_connected,
     idle,
     away,
     command_line_only,
@@ -128,7 +128,7 @@ async def test_an_invite_shows_a_stranger_nothing(desk: Desk, kind: SessionKind,
         await caller.say(caller.device.trust(target), caller.device.grant(target))
         await caller.create(kind=kind)
 
-        async def ask(caller: Actor = caller, target: Device = target) -> bytes:
+        async def ask(caller: Actor = caller, target: SigningDevice = target) -> bytes:
             request = SendInvites(id=1, session=caller.session, invites=(caller.invite(target, purpose),))
             reply = await caller.ask(request, InviteResults)
             assert reply.results == (InviteResult(target.client, Reason.NOT_MUTUALLY_TRUSTED),)
@@ -157,7 +157,7 @@ async def test_the_dry_run_shows_a_stranger_nothing(desk: Desk, purpose: Purpose
     assert all(view == views[0] for view in views)
 
 
-async def test_the_dry_run_says_what_an_invite_would_hear(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_the_dry_run_returns_what_an_invite_would(pair: tuple[Actor, Actor], desk: Desk) -> None:
     ann, bob = pair
     for mode, reason in ((Mode.JOIN, None), (Mode.SYNCHRONIZE, Reason.MODE_NOT_GRANTED)):
         await bob.say(bob.device.grant(ann.device, mode=Mode.INVENTORY))

@@ -38,7 +38,7 @@ class Ear:
             await self.recovered.get()
 
 
-async def test_what_one_node_says_the_other_hears_in_order(store: Store) -> None:
+async def test_what_one_node_publishes_the_other_receives_in_order(store: Store) -> None:
     ear = Ear()
     async with Bus.open(store, "a", ear.handle, ear.on_recovered) as a:
         await ear.recovery()
@@ -72,7 +72,9 @@ async def test_a_payload_that_cannot_be_taken_does_not_end_the_subscription(stor
     assert "cannot be taken" not in str(said)
 
 
-async def test_a_node_subscribes_anew_and_says_that_it_may_have_missed_something(own_store: EmbeddedStore, ask) -> None:
+async def test_a_node_subscribes_again_and_reports_that_it_may_have_missed_something(
+    own_store: EmbeddedStore, ask
+) -> None:
     ear = Ear()
     async with Store.open(own_store.url) as store, Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
         await ear.recovery()
@@ -94,7 +96,7 @@ async def test_a_node_that_misses_its_own_heartbeat_is_unsubscribed_until_it_rec
         os.kill(own_store.pid, signal.SIGSTOP)
         try:
             await eventually(lambda: bus.unsubscribed)
-            bus.publish("a", b"to nobody")
+            bus.publish("a", b"unread")
         finally:
             os.kill(own_store.pid, signal.SIGCONT)
         await ear.recovery()

@@ -23,7 +23,7 @@ async def test_the_embedded_store_keeps_what_is_acknowledged(own_store: Embedded
         (b"appendonly", b"no", "since its last snapshot"),
     ],
 )
-async def test_what_a_store_may_lose_is_said(own_store, ask, setting: bytes, value: bytes, words: str) -> None:
+async def test_what_a_store_may_lose_is_reported(own_store, ask, setting: bytes, value: bytes, words: str) -> None:
     await ask(own_store.url, b"CONFIG", b"SET", setting, value)
     found = await durability(parse(own_store.url))
     assert words in found.sentence
@@ -74,7 +74,7 @@ async def test_a_store_that_is_away_is_unavailable(tmp_path) -> None:
         await durability(parse(f"unix://{tmp_path}/nothing"))
 
 
-async def test_missing_replicas_are_said(own_store) -> None:
+async def test_missing_replicas_are_reported(own_store) -> None:
     found = await durability(parse(own_store.url), store_replicas=1)
     assert "Only 0 are connected, so nothing can be acknowledged." in found.sentence
 

@@ -14,7 +14,7 @@ from muster_hub.store.scripts import script
 from muster_hub.store.steps import attempt
 
 
-class Node:
+class ReportingKeeper:
     """A keeper and what it reported."""
 
     def __init__(self, store: Store, name: str, prefix: str = "i") -> None:
@@ -35,7 +35,7 @@ async def tombstone(store: Store, node: str, incarnation: str, counter: int) -> 
 
 
 async def test_a_node_begins_and_sees_the_others(store: Store) -> None:
-    a, b = Node(store, "a"), Node(store, "b")
+    a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
     assert not a.keeper.acting()
     await a.keeper.renew()
     await b.keeper.renew()
@@ -47,8 +47,8 @@ async def test_a_node_begins_and_sees_the_others(store: Store) -> None:
     assert a.keeper.table.live_nodes() == ["a", "b"]
 
 
-async def test_a_node_whose_lease_was_ended_begins_again_and_the_others_hear_of_it(store: Store) -> None:
-    a, b = Node(store, "a"), Node(store, "b")
+async def test_a_node_whose_lease_was_ended_begins_again_and_the_others_learn_of_it(store: Store) -> None:
+    a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
     await a.keeper.renew()
     await b.keeper.renew()
     assert await tombstone(store, "a", "i1", 1) == 1
@@ -64,18 +64,18 @@ async def test_a_node_whose_lease_was_ended_begins_again_and_the_others_hear_of_
 
 
 async def test_a_counter_that_moved_saves_its_node(store: Store) -> None:
-    a = Node(store, "a")
+    a = ReportingKeeper(store, "a")
     await a.keeper.renew()
     await a.keeper.renew()
     assert await tombstone(store, "a", "i1", 1) == 0
     assert await tombstone(store, "a", "i0", 2) == 0
-    assert await tombstone(store, "nobody", "i0", 2) == 0
+    assert await tombstone(store, "unknown", "i0", 2) == 0
     await a.keeper.renew()
     assert a.seen == [Renewed("i1")]
 
 
 async def test_a_node_that_leaves_is_lost_at_once(store: Store) -> None:
-    a, b = Node(store, "a"), Node(store, "b")
+    a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
     await a.keeper.renew()
     await b.keeper.renew()
     await a.keeper.leave()
@@ -84,7 +84,7 @@ async def test_a_node_that_leaves_is_lost_at_once(store: Store) -> None:
 
 
 async def test_a_second_process_of_one_name_replaces_the_first(store: Store) -> None:
-    first, second = Node(store, "a", "x"), Node(store, "a", "y")
+    first, second = ReportingKeeper(store, "a", "x"), ReportingKeeper(store, "a", "y")
     await first.keeper.renew()
     await second.keeper.renew()
     with pytest.raises(NodeReplacedError, match="node name a"):
@@ -96,7 +96,7 @@ async def test_tombstones_older_than_a_day_are_deleted(store: Store, ask, store_
     day_ms = 86_400_000
     await ask(store_url, b"HSET", LEASES, b"old", b"i1 7 %d" % (now_ms - day_ms - 1000))
     await ask(store_url, b"HSET", LEASES, b"young", b"i1 7 %d" % (now_ms - day_ms + 60_000))
-    a = Node(store, "a")
+    a = ReportingKeeper(store, "a")
     await a.keeper.renew()
     await a.keeper.renew()
     assert sorted(await ask(store_url, b"HKEYS", LEASES)) == [b"a", b"young"]
@@ -116,11 +116,11 @@ async def test_there_is_a_limit_to_nodes(store: Store, ask, store_url) -> None:
     for n in range(MAX_NODES):
         await attempt(store, script("lease"), [LEASES], f"n{n}", "i", 1, "begin")
     with pytest.raises(StoreReplyError, match="too_many_nodes"):
-        await Node(store, "one-more").keeper.renew()
+        await ReportingKeeper(store, "one-more").keeper.renew()
 
 
 async def test_a_dead_node_is_noticed(store: Store) -> None:
-    a, b = Node(store, "a"), Node(store, "b")
+    a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
     await a.keeper.renew()
     running = asyncio.create_task(b.keeper.run())
     try:
@@ -139,7 +139,7 @@ async def test_words_that_a_newer_node_appends_to_a_lease_are_ignored_and_kept(
     store: Store, ask, store_url: str
 ) -> None:
     await ask(store_url, b"HSET", LEASES, b"newer", b"i1 7 0 and more")
-    a = Node(store, "a")
+    a = ReportingKeeper(store, "a")
     await a.keeper.renew()
     assert a.keeper.live("newer", "i1")
     assert await tombstone(store, "newer", "i1", 7) == 1

@@ -21,7 +21,7 @@ NO_HUB = "ws://127.0.0.1:1"
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """A command that ended."""
 
     code: int
@@ -41,7 +41,7 @@ class InProcessCli:
 
     folder: Path
 
-    def run(self, *arguments: str) -> Done:
+    def run(self, *arguments: str) -> CommandResult:
         """Run a command."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
@@ -49,15 +49,15 @@ class InProcessCli:
             patch.setenv("MUSTER_DATA_DIR", str(self.folder))
             patch.setenv("COLUMNS", "80")
             code = main(arguments)
-        return Done(code, out.getvalue(), err.getvalue())
+        return CommandResult(code, out.getvalue(), err.getvalue())
 
-    def ok(self, *arguments: str) -> Done:
+    def ok(self, *arguments: str) -> CommandResult:
         """Run a command that must succeed."""
         done = self.run(*arguments)
         assert done.code == 0, done
         return done
 
-    def fails(self, code: int, *arguments: str) -> Done:
+    def fails(self, code: int, *arguments: str) -> CommandResult:
         """Run a command that must fail, and must report it in the one form."""
         done = self.run(*arguments)
         assert done.code == code, done

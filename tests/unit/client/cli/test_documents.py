@@ -2,19 +2,11 @@
 
 from typing import Literal
 
-import msgspec
 import pytest
+from tests.document_schemas import Mode, Schema, Words, read
 
 
-class Strict(msgspec.Struct, forbid_unknown_fields=True):
-    pass
-
-
-Words = tuple[str, str, str, str, str, str, str, str]
-Mode = Literal["join", "inventory", "synchronize"]
-
-
-class Id(Strict):
+class IdSchema(Schema):
     client: str
     fingerprint: str
     words: Words
@@ -25,7 +17,7 @@ class Id(Strict):
     data_dir: str
 
 
-class Grant(Strict):
+class GrantSchema(Schema):
     mode: Mode
     profiles: list[str] | None
     once: bool
@@ -34,75 +26,70 @@ class Grant(Strict):
     state: Literal["live", "not_yet", "expired", "used", "lapsed"]
 
 
-class Peer(Strict):
+class PeerSchema(Schema):
     nickname: str | None
     client: str
     fingerprint: str | None
     words: Words | None
     trusted: bool
-    grant: Grant | None
+    grant: GrantSchema | None
 
 
-class Hub(Strict):
+class HubSchema(Schema):
     published: bool
     reason: str | None
 
 
-class Change(Strict):
-    peer: Peer
-    hub: Hub
+class ChangeSchema(Schema):
+    peer: PeerSchema
+    hub: HubSchema
 
 
-class Peers(Strict):
-    peers: list[Peer]
+class PeersSchema(Schema):
+    peers: list[PeerSchema]
 
 
-class Granted(Strict):
+class GrantedSchema(Schema):
     nickname: str | None
     client: str
-    grant: Grant
+    grant: GrantSchema
 
 
-class Grants(Strict):
-    grants: list[Granted]
+class GrantsSchema(Schema):
+    grants: list[GrantedSchema]
 
 
-class ErrorFields(Strict):
+class ErrorPartSchema(Schema):
     reason: str
     said_by: str
     sentence: str
     next_step: str
 
 
-class Error(Strict):
-    error: ErrorFields
-
-
-def read(done, schema):
-    (line,) = done.out.splitlines()
-    return msgspec.json.decode(line, type=schema)
+class ErrorSchema(Schema):
+    error: ErrorPartSchema
 
 
 def test_who_this_device_is(laptop):
-    read(laptop.ok("id", "--json"), Id)
+    read(laptop.ok("id", "--json"), IdSchema)
 
 
 def test_init(cli):
-    read(cli.ok("init", "--json"), Id)
+    read(cli.ok("init", "--json"), IdSchema)
 
 
 def test_trust_and_grants(laptop, nas):
-    read(laptop.ok("trust", "add", "nas", nas.id_text, "--yes", "--json"), Change)
-    read(laptop.ok("grant", "add", "nas", "--json"), Change)
-    read(laptop.ok("grant", "renew", "nas", "--json"), Change)
-    assert read(laptop.ok("grant", "list", "--json"), Grants).grants
-    assert read(laptop.ok("trust", "list", "--json"), Peers).peers
-    read(laptop.ok("grant", "revoke", "nas", "--json"), Change)
-    read(laptop.ok("trust", "remove", "nas", "--json"), Change)
+    read(laptop.ok("trust", "add", "nas", nas.id_text, "--yes", "--json"), ChangeSchema)
+    read(laptop.ok("grant", "add", "nas", "--json"), ChangeSchema)
+    read(laptop.ok("grant", "renew", "nas", "--json"), ChangeSchema)
+    assert read(laptop.ok("grant", "list", "--json"), GrantsSchema).grants
+    assert read(laptop.ok("trust", "list", "--json"), PeersSchema).peers
+    read(laptop.ok("grant", "revoke", "nas", "--json"), ChangeSchema)
+    read(laptop.ok("trust", "remove", "nas", "--json"), ChangeSchema)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["who", "nobody"], ["session", "start", "nobody"], ["trust", "add"]], ids=" ".join
+    "arguments", [["who", "unknown"], ["session", "start", "nobody"], ["trust", "add"]], ids=" ".join
 )
 def test_what_goes_wrong(laptop, arguments):
-    read(laptop.run(*arguments, "--json"), Error)
+    read(laptop.run(*arguments, "--json"), ErrorSchema)

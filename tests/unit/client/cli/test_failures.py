@@ -14,7 +14,7 @@ def test_a_wrong_call_is_a_document_too(laptop):
     assert laptop.fails(5, "who", "--json", "--no-such").document["error"]["reason"] == "invalid_request"
 
 
-def test_without_trust_there_is_nobody_to_ask_for(laptop):
+def test_without_trust_no_device_can_be_asked_for(laptop):
     assert laptop.ok("who", "--json").document == {"devices": []}
 
 

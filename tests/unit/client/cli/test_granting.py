@@ -27,7 +27,7 @@ def granted(done):
         (None, 90 * DAY_MS),
     ],
 )
-def test_a_grant_lasts_as_long_as_was_said(trusting, text, lasts_ms):
+def test_a_grant_lasts_as_long_as_was_asked(trusting, text, lasts_ms):
     grant = granted(trusting.ok("grant", "add", "nas", "--json", *([] if text is None else ["--for", text])))
     assert grant["expires_at_ms"] - grant["not_before_ms"] == lasts_ms
     assert grant["state"] == "live"

@@ -12,7 +12,7 @@ from muster_client.cli.output.report_failure import tell
 OUTSIDE = "a\x1b[2J\x07\x9b2J\x7f\r\nerror: \u202ereversed\u2066\u200b\u2028\U000e0041b"
 
 
-class Said(Struct, frozen=True):
+class SentenceDocument(Struct, frozen=True):
     sentence: str
 
 
@@ -52,5 +52,5 @@ def test_a_failure_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_document_holds_the_text_as_it_is_and_commands_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    Output(as_json=True).document(Said(OUTSIDE))
+    Output(as_json=True).document(SentenceDocument(OUTSIDE))
     assert json.loads(written(capsys)) == {"sentence": OUTSIDE}

@@ -39,7 +39,7 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
 
 
 def sections():
-    """Give each part of the chapter on documents by its heading."""
+    """Return each part of the chapter on documents by its heading."""
     chapter = README.partition("\n## Documents\n")[2].partition("\n## ")[0]
     return {part.partition("\n")[0]: part for part in chapter.split("\n### ")[1:]}
 

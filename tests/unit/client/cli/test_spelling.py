@@ -26,12 +26,12 @@ KEY = Fingerprint(bytes(range(32)))
         (2_591_999_995, "30d"),
     ],
 )
-def test_a_duration_is_said_to_the_nearest(duration_ms, said):
+def test_a_duration_is_shown_to_the_nearest(duration_ms, said):
     assert say_ms(duration_ms) == said
 
 
 @pytest.mark.parametrize("duration_ms", [1_000, 90_000, 5_400_000, 129_600_000, 2_592_000_000])
-def test_what_is_said_can_be_read_again(duration_ms):
+def test_a_duration_as_shown_can_be_read_again(duration_ms):
     said = say_ms(duration_ms).replace(" ", "").replace("1.0s", "1s")
     assert parse_duration_ms(said) == duration_ms
 

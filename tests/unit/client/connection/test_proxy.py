@@ -68,6 +68,6 @@ def test_what_is_no_proxy_is_told_and_not_quoted(monkeypatch, proxy):
     assert "secret" not in str(caught.value)
 
 
-def test_nobody_is_shown_the_password():
+def test_the_password_is_never_shown():
     assert shown("http://ann:secret@p:3128") == "http://p:3128"
     assert shown("socks5h://p:1080") == "socks5h://p:1080"

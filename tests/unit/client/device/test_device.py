@@ -94,7 +94,7 @@ def test_a_grant_runs_out_by_this_devices_clock_and_is_renewed(laptop: Device, n
     assert grant_state(laptop, nas.client) is GrantState.LIVE
 
 
-def test_revoking_twice_is_said(laptop: Device, nas: Device) -> None:
+def test_revoking_twice_is_reported(laptop: Device, nas: Device) -> None:
     laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     with pytest.raises(Refused, match="grant_missing"):
         laptop.peers.revoke(nas.client)
@@ -209,7 +209,7 @@ def test_15_chains_nothing_that_another_key_signed_is_taken(laptop: Device, nas:
         laptop.apply_own(Kind.EPOCH, forged)
 
 
-def test_a_newer_card_of_ones_own_is_never_said_again_under_an_older_serial(laptop: Device) -> None:
+def test_a_newer_card_of_ones_own_is_never_published_again_under_an_older_serial(laptop: Device) -> None:
     mine = read(laptop.card(), Card)
     newer = sign(structs.replace(mine, serial=Serial(mine.serial + 1000), app="other"), laptop.key)
     laptop.apply_own(Kind.CARD, newer)
@@ -231,7 +231,7 @@ def test_a_peers_card_must_be_its_own_and_under_the_pinned_key(laptop: Device, n
     assert laptop.peers.peer_key(nas.client) is not None
 
 
-def test_a_peer_that_changed_its_key_has_no_key_here_until_it_is_trusted_anew(laptop: Device, nas: Device) -> None:
+def test_a_peer_that_changed_its_key_has_no_key_here_until_it_is_trusted_again(laptop: Device, nas: Device) -> None:
     laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     laptop.peers.learn_card(nas.card(), nas.client)
     nas.rotate()

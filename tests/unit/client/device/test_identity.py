@@ -47,7 +47,7 @@ def test_an_empty_folder_is_no_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [10, 100, 150])
-def test_a_damaged_key_file_is_said_without_showing_it(laptop: Device, cut: int) -> None:
+def test_a_damaged_key_file_is_reported_without_showing_it(laptop: Device, cut: int) -> None:
     path = laptop.path / KEY_FILE
     data = path.read_bytes()
     path.write_bytes(data[:cut])
@@ -84,7 +84,7 @@ def test_a_key_file_that_does_not_open_never_replaces_the_one_before(tmp_path: P
     assert [file.name for file in tmp_path.iterdir()] == [KEY_FILE]
 
 
-def test_a_rotation_signs_live_statements_anew(laptop: Device, nas: Device) -> None:
+def test_a_rotation_signs_live_statements_again(laptop: Device, nas: Device) -> None:
     laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     laptop.peers.grant(nas.client)
     before = laptop.card()

@@ -37,7 +37,7 @@ def test_a_peer_without_a_nickname_is_found_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(("typed", "matches"), [("na", ("Nastja", "nas")), ("abcd", ("Nastja", "nas"))])
-def test_what_could_mean_two_is_said(typed: str, matches: tuple[str, ...]) -> None:
+def test_a_name_that_could_mean_two_is_reported(typed: str, matches: tuple[str, ...]) -> None:
     with pytest.raises(AmbiguousName) as caught:
         resolve(typed, PEERS)
     assert caught.value.matches == matches

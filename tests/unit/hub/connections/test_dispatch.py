@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
-from tests.integration.hub.device import Device
+from tests.integration.hub.device import SigningDevice
 
 from muster_hub.config.settings import Settings
 from muster_hub.connections.dispatch import STORE_RETRY_AFTER_MS, Dispatch, UseCase
@@ -65,7 +65,7 @@ class UnusedNodes:
 
 @pytest.fixture
 def caller() -> Caller:
-    device = Device()
+    device = SigningDevice()
     card = verify_card(device.card())
     return Caller(
         client=device.client,
@@ -87,7 +87,7 @@ async def context(caller: Caller) -> NodeContext:
         nodes=UnusedNodes(),
         clock=WallClock(),
         settings=Settings(data_dir=Path("unused")),
-        key=Device().key,
+        key=SigningDevice().key,
     )
 
 

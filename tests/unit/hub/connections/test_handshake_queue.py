@@ -67,7 +67,9 @@ async def test_so_many_are_inside_and_so_many_wait_and_the_rest_is_told_to_come_
     assert len(set(times_ms)) > 1
 
 
-async def test_whoever_waits_too_long_for_a_place_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_handshake_that_waits_too_long_for_a_place_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(handshake_queue, "WAIT_LIMIT_S", 0.0)
     crowd = Crowd(1)
     async with asyncio.TaskGroup() as group:
@@ -79,7 +81,7 @@ async def test_whoever_waits_too_long_for_a_place_is_told_to_come_back(monkeypat
     assert crowd.queue.waiting == 0
 
 
-async def test_whoever_leaves_the_queue_gives_its_place_in_it_back() -> None:
+async def test_a_handshake_that_leaves_the_queue_frees_its_place() -> None:
     crowd = Crowd(1)
     async with asyncio.TaskGroup() as group:
         group.create_task(crowd.come(0))

@@ -92,7 +92,7 @@ def test_a_deadline_can_be_moved_and_dropped():
     assert log == ["moved"]
 
 
-def test_whoever_sets_a_deadline_when_called_waits_for_a_later_turn():
+def test_a_deadline_set_by_a_call_waits_for_a_later_turn():
     wheel = Wheel(1)
     log: list[str] = []
     wheel.set(Item(log, "again", lambda item: wheel.set(item, 0)), 1)

@@ -22,5 +22,5 @@ def test_few_come_back_soon_and_many_take_their_time() -> None:
     assert spread_s(10_000_000) == MAX_SPREAD_S
 
 
-def test_nobody_left_needs_no_time() -> None:
+def test_no_connection_left_needs_no_time() -> None:
     assert return_times_ms(0, random.random) == []

@@ -75,7 +75,7 @@ class Entries(Store):
         return [b"", b"0", b"", rows, b"0"]
 
 
-class Nodes:
+class OneLiveNode:
     """One live node."""
 
     node = "here"
@@ -94,7 +94,7 @@ class Nodes:
         return self.acting()
 
 
-class Connected:
+class NumberedConnection:
     """A connection of this node, as far as the router's table needs it."""
 
     role = Role.AGENT
@@ -131,7 +131,7 @@ def router(store: Entries, watched: Watched) -> Router:
 @pytest_asyncio.fixture
 async def departures(store: Entries, router: Router, monkeypatch: pytest.MonkeyPatch) -> Departures:
     monkeypatch.setattr(departures_module, "RETRY_S", 0.0)
-    return Departures(store, router, Nodes())
+    return Departures(store, router, OneLiveNode())
 
 
 @asynccontextmanager
@@ -198,7 +198,7 @@ async def test_a_suspicion_removes_only_what_this_node_entered_and_does_not_hold
     store.add(ANN, 2)
     store.add(ANN, 3, node="there")
     store.add(ANN, 4, incarnation="before")
-    router.add(cast("LocalConnection", Connected(ANN, 2)))
+    router.add(cast("LocalConnection", NumberedConnection(ANN, 2)))
     async with running(departures):
         departures.suspect(ANN)
         await departures.settled()

@@ -112,7 +112,7 @@ def test_an_older_agent_that_comes_late_is_the_one_to_close(router: Router) -> N
     assert router.local_agent(ANN) is newer
 
 
-def test_command_lines_take_nobodys_place(router: Router) -> None:
+def test_command_lines_take_no_agents_place(router: Router) -> None:
     agent = RecordedConnection(1)
     router.add(agent)
     assert router.add(RecordedConnection(2, Role.CLI)) is None
@@ -185,7 +185,7 @@ def test_notifications_and_closes(router: Router, said: list[tuple[str, object]]
 def test_what_others_say_is_done_once_the_connection_is_here(router: Router, watched: list[ClientId]) -> None:
     link = RecordedConnection(1)
     router.add(link)
-    for message in (PushToSeat(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToSeat(ANN, 2, b"to nobody")):
+    for message in (PushToSeat(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToSeat(ANN, 2, b"unread")):
         router.receive(message)
     router.receive(NotifyPresence(ANN))
     assert link.done == [b"frame", "inbox"]

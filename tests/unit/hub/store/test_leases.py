@@ -50,7 +50,7 @@ def test_a_counter_that_moves_keeps_its_node_live() -> None:
     assert observer.table.live("b", "b1")
 
 
-def test_a_counter_that_stood_still_for_5_s_is_to_be_buried() -> None:
+def test_a_counter_that_stood_still_for_5_s_gets_a_tombstone() -> None:
     observer = Observer()
     for _ in range(4):
         assert observer.read("b1", 1, after_s=1.0) == []
@@ -80,12 +80,12 @@ def test_a_store_that_is_away_proves_nothing() -> None:
     assert observer.read("b1", 1, after_s=1.0) == [Tombstone("b", "b1", 1)]
 
 
-def test_an_observer_that_slept_buries_nobody() -> None:
+def test_an_observer_that_slept_writes_no_tombstone() -> None:
     observer = Observer()
     assert observer.read("b1", 1, after_s=3600.0) == []
 
 
-def test_this_node_never_buries_itself() -> None:
+def test_this_node_never_writes_its_own_tombstone() -> None:
     table = LeaseTable("a", "a1")
     for second in range(20):
         effects = table.renewed({"a": LeaseRow("a1", 1, 0)}, asked_s=second, now_s=second)
@@ -105,7 +105,7 @@ def test_a_row_that_is_gone_means_its_node_is_lost() -> None:
     assert effects == [NodeLost("b", "b1")]
 
 
-def test_a_node_first_seen_buried_was_never_live() -> None:
+def test_a_node_first_seen_with_a_tombstone_was_never_live() -> None:
     table = LeaseTable("a", "a1")
     rows = {"a": LeaseRow("a1", 1, 0), "b": LeaseRow("b1", 1, 5)}
     assert table.renewed(rows, asked_s=0.0, now_s=0.0) == [Renewed("a1")]
