@@ -51,11 +51,6 @@ def session_id(creator: ClientId, seed: Seed) -> SessionId:
     return SessionId(_spell(sha256(SESSION_ID + creator.encode() + b"\0" + seed).digest()))
 
 
-def id_bytes(text: ClientId | SessionId) -> bytes:
-    """Return the 20 bytes that an id spells out."""
-    return base64.b32decode(text.upper())
-
-
 def parse_client_id(text: str) -> ClientId:
     """Accept a ClientId as people write it: any case, with spaces or dashes between groups.
 

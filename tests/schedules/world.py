@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from tests.integration.hub.desk import AllLive, SetClock
 from tests.schedules.direct import Direct
+from tests.slots import slot_tag
 from typing_extensions import override
 
 from muster_hub.config.hub_key import HubSecrets
@@ -27,7 +28,6 @@ from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
 from muster_hub.store.errors import StoreCause, StoreError, StoreUnavailable
-from muster_hub.store.keys import slot_tag
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_protocol.errors import Refused

@@ -168,13 +168,6 @@ def channel(node: str) -> bytes:
     return b"{n:" + node.encode() + b"}:bus"
 
 
-def slot_tag(key: bytes) -> bytes:
-    """Return the hash tag of a key, without braces: equal tags lie in one slot. The whole key when it has none."""
-    start = key.find(b"{")
-    end = key.find(b"}", start + 1)
-    return key[start + 1 : end] if start >= 0 and end > start + 1 else key
-
-
 @lru_cache(maxsize=KEYS_CACHED)
 def _key(name: str, kind: bytes) -> bytes:
     return _TAGS[bucket(name)] + b":" + kind + b":" + name.encode()

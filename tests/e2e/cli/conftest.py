@@ -1,56 +1,40 @@
 """The command line as its users meet it: a process of its own, through pipes or on a terminal."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pexpect
 import pytest
 from pexpect.popen_spawn import PopenSpawn
+from tests.command_lines import CommandLine, CommandResult, NewCli, cli, laptop, nas, new_device
+from typing_extensions import override
 
-from muster_client.cli.arguments.id_text import id_text
 from muster_client.device.device import Device
 from muster_protocol.cards import Mode
 
+__all__ = ["cli", "laptop", "nas", "new_device"]
+
 PROGRAM = [sys.executable, "-m", "muster_client.cli"]
-NOBODY = "ws://127.0.0.1:1"
-"""The URL of a hub that is not there."""
 PATIENCE_S = 60
 """When a process that says nothing is taken for hung. No test passes or fails by less."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A process that ended."""
+class Cli(CommandLine):
+    """``muster`` for the device in one folder, as a process."""
 
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document that it wrote."""
-        (line,) = self.out.splitlines()
-        return json.loads(line)
-
-
-@dataclass(frozen=True, slots=True)
-class Cli:
-    """``muster`` for the device in one folder."""
-
-    folder: Path
     environment: dict[str, str]
     agents: "list[Background]" = field(default_factory=list)
 
-    def run(self, *arguments: str, **environment: str) -> Finished:
+    @override
+    def run(self, *arguments: str, **environment: str) -> CommandResult:
         """Run a command through pipes."""
         done = subprocess.run(
             [*PROGRAM, *arguments],
@@ -61,20 +45,7 @@ class Cli:
             stdin=subprocess.DEVNULL,
             env={**self.environment, **environment},
         )
-        return Finished(done.returncode, done.stdout, done.stderr)
-
-    def ok(self, *arguments: str) -> Finished:
-        """Run a command that must be done."""
-        done = self.run(*arguments)
-        assert done.code == 0, done
-        return done
-
-    def fails(self, code: int, *arguments: str) -> Finished:
-        """Run a command that must not be done, and must say so in the one form."""
-        done = self.run(*arguments)
-        assert done.code == code, done
-        assert [line[:6] for line in done.err.splitlines()] == ["error:", "next: "], done
-        return done
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> "Background":
         """Start a command and leave it running."""
@@ -96,22 +67,6 @@ class Cli:
         with Device.open(self.folder) as device:
             device.peers.grant(device.peers.resolve(nickname).client, mode=Mode.SYNCHRONIZE)
 
-    @property
-    def id_text(self) -> str:
-        """The id text of this device."""
-        with Device.open(self.folder) as device:
-            return id_text(device.client, device.fingerprint)
-
-    def trust(self, nickname: str, other: "Cli") -> None:
-        """Trust another device, as `muster trust add` does, but without a process."""
-        with Device.open(other.folder) as device:
-            client, fingerprint = device.client, device.fingerprint
-        with Device.open(self.folder) as device:
-            device.peers.trust(client, fingerprint, nickname)
-
-
-NewCli = Callable[[str], Cli]
-
 
 @pytest.fixture
 def new_cli() -> Iterator[NewCli]:
@@ -124,36 +79,6 @@ def new_cli() -> Iterator[NewCli]:
             return Cli(folder, {**os.environ, "MUSTER_DATA_DIR": str(folder)})
 
         yield make
-
-
-@pytest.fixture
-def cli(new_cli: NewCli) -> Cli:
-    """Return the command line of a machine that is not set up as a device."""
-    return new_cli("laptop")
-
-
-@pytest.fixture
-def new_device(new_cli: NewCli) -> NewCli:
-    """Make devices whose hub is not there."""
-
-    def make(name: str) -> Cli:
-        made = new_cli(name)
-        Device.create(made.folder, hub_url=NOBODY).close()
-        return made
-
-    return make
-
-
-@pytest.fixture
-def laptop(new_device: NewCli) -> Cli:
-    """Return a device."""
-    return new_device("laptop")
-
-
-@pytest.fixture
-def nas(new_device: NewCli) -> Cli:
-    """Return another device."""
-    return new_device("nas")
 
 
 # -- with a hub and agents ---------------------------------------------------------------------------------------------

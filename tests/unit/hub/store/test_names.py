@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+from tests.slots import slot_tag
 
 from muster_hub.store import keys, urls
 from muster_hub.store.errors import StoreRefused
@@ -88,7 +89,7 @@ def test_all_keys_of_one_id_lie_in_one_slot_and_differ() -> None:
     made = [make(CLIENT) for make in _makers("client") + _makers("sid")]
     made += [make(0xC5) for make in _makers("number")]
     assert len(set(made)) == len(made) >= 16
-    assert {keys.slot_tag(key) for key in made} == {b"b:c5"}
+    assert {slot_tag(key) for key in made} == {b"b:c5"}
 
 
 def test_every_key_is_in_the_table() -> None:
@@ -99,11 +100,3 @@ def test_every_key_is_in_the_table() -> None:
         made += [text.replace("b:c5", "b:xx").replace(CLIENT, shown) for text in texts]
     assert keys.__doc__
     assert not [key for key in made if f"| `{key}` |" not in keys.__doc__]
-
-
-@pytest.mark.parametrize(
-    ("key", "tag"),
-    [(b"{b:01}:d:x", b"b:01"), (b"plain", b"plain"), (b"{}x", b"{}x"), (b"a{b}{c}", b"b"), (b"{a", b"{a")],
-)
-def test_the_slot_of_a_key_is_found_as_a_cluster_finds_it(key: bytes, tag: bytes) -> None:
-    assert keys.slot_tag(key) == tag
