@@ -41,31 +41,45 @@ from muster_protocol.signed import Signed, sign, verify
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An invite that verified: from whom it says, for this device, in its own session."""
+    """An invite to this device that verified: the word of a device that it pinned."""
 
     invite: Invite
     hash: Hash
     creator_key: PublicKey
 
+    def check(self, my_key: Fingerprint) -> None:
+        """Check the rest of what the invite says. A device that finds a fault here refuses with that reason.
 
-def read_invite(signed: Signed, creator_key: PublicKey, me: ClientId, my_key: Fingerprint) -> Received:
-    """Verify an invite by the key that this device pinned for its sender.
+        Raises ``Refused``: ``key_mismatch`` (it names another key of this device), ``mismatch``, ``malformed``.
+        """
+        invite = self.invite
+        if invite.recipient_key != my_key:
+            raise Refused(Reason.KEY_MISMATCH, "this device's key")
+        if invite.sender_key != self.creator_key.fingerprint or invite.sender == invite.recipient:
+            raise Refused(Reason.MISMATCH, "names another sender")
+        if invite.session != session_id(invite.sender, invite.seed):
+            raise Refused(Reason.MISMATCH, "the session is not the sender's")
+        if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
+            raise Refused(Reason.MALFORMED, "an invite lives a day at most")
 
-    Raises ``Refused``: ``bad_signature``, ``mismatch``, ``wrong_recipient``, ``key_mismatch`` (it names another key of
-    this device), ``malformed``, ``unsupported``.
+
+def verify_invite(signed: Signed, creator_key: PublicKey, me: ClientId) -> Received:
+    """Verify an invite by the key that this device pinned for its sender. One that fails gets no answer.
+
+    Raises ``Refused``: ``bad_signature``, ``mismatch`` (another signer), ``wrong_recipient``, ``malformed``,
+    ``unsupported``.
     """
     invite = verify(signed, creator_key, Invite)
     if invite.recipient != me:
         raise Refused(Reason.WRONG_RECIPIENT)
-    if invite.recipient_key != my_key:
-        raise Refused(Reason.KEY_MISMATCH, "this device's key")
-    if invite.sender_key != creator_key.fingerprint or invite.sender == me:
-        raise Refused(Reason.MISMATCH, "names another sender")
-    if invite.session != session_id(invite.sender, invite.seed):
-        raise Refused(Reason.MISMATCH, "the session is not the sender's")
-    if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
-        raise Refused(Reason.MALFORMED, "an invite lives a day at most")
     return Received(invite, hash_of(Kind.INVITE, signed), creator_key)
+
+
+def read_invite(signed: Signed, creator_key: PublicKey, me: ClientId, my_key: Fingerprint) -> Received:
+    """Verify an invite and check all that it says; raises what ``verify_invite`` and ``Received.check`` raise."""
+    received = verify_invite(signed, creator_key, me)
+    received.check(my_key)
+    return received
 
 
 @dataclass(slots=True)
@@ -118,8 +132,10 @@ class Joining:
     def accept(self, receive_key: ReceiveKey, now: TimeMs) -> Signed:
         """Answer yes with a fresh receive key.
 
-        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, or the reason for which this device may not accept.
+        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, what ``Received.check`` raises, or the reason for
+        which this device may not accept.
         """
+        self.received.check(self.key.fingerprint)
         if self._answer is not None:
             raise Refused(Reason.REPLAYED, "answered already")
         if self.version is None:
@@ -142,7 +158,8 @@ class Joining:
             invite=invite.invite,
             sender=invite.recipient,
             recipient=invite.sender,
-            sender_key=invite.recipient_key,
+            # The invite may name another key of this device: the refusal that says so is signed by the current one.
+            sender_key=self.key.fingerprint,
             recipient_key=invite.sender_key,
             purpose=invite.purpose,
             mode=invite.mode,

@@ -13,7 +13,7 @@ from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
 from muster_protocol.ids import InviteId, TimeMs
-from muster_protocol.joining import Joining, Received, read_invite
+from muster_protocol.joining import Joining, Received, verify_invite
 from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import Signed, read
 
@@ -82,15 +82,17 @@ class Answering:
             if isinstance(key, Obstacle):
                 _log.info("invite_ignored", peer=sender[:8], reason=key.reason)
                 return None
-            return read_invite(signed, key, device.client, device.fingerprint)
+            return verify_invite(signed, key, device.client)
         except Refused as refused:
             _log.info("invite_ignored", reason=refused.reason)
             return None
 
     async def _decide(self, signed: Signed, received: Received, remembered: Remembered | None) -> None:
-        invite = received.invite
+        invite, fault = received.invite, self._fault(received)
         if remembered is not None and remembered.refused is not None:
             await self._answer(received, signed, remembered.refused)
+        elif fault is not None:
+            await self._answer(received, signed, fault)
         elif invite.purpose is Purpose.AUTO:
             await self._answer(received, signed, self._decide_automatic(received))
         elif remembered is None or remembered.outcome is None:
@@ -107,6 +109,15 @@ class Answering:
         if version is None:
             return Reason.INCOMPATIBLE_PROTOCOL
         return self._context.device.spend(received.invite, self._context.link.standing)
+
+    def _fault(self, received: Received) -> Reason | None:
+        """Return what is wrong with an invite that its sender signed, or None: its sender is told at once."""
+        try:
+            received.check(self._context.device.fingerprint)
+        except Refused as refused:
+            _log.info("invite_faulty", peer=received.invite.sender[:8], reason=refused.reason)
+            return refused.reason
+        return None
 
     def _allowed(self, received: Received) -> Reason | None:
         return self._context.device.decide_incoming(received.invite, self._context.link.standing).reason
@@ -170,7 +181,7 @@ class Answering:
         remembered = self._context.device.invites.find(beginning)
         received = await self._verify(remembered.signed)
         # Trust may have ended while the invite waited.
-        reason = Reason.NOT_TRUSTED if received is None else self._allowed(received)
+        reason = Reason.NOT_TRUSTED if received is None else self._fault(received) or self._allowed(received)
         if received is None or reason is not None:
             raise NotTrusted([Obstacle(remembered.invite.sender, reason or Reason.NOT_TRUSTED, Sayer.DEVICE)])
         await self._say(remembered, received, None)
@@ -183,7 +194,7 @@ class Answering:
         if received is None:
             self._context.device.invites.settle(remembered.invite.invite, Reason.DECLINED)
         else:
-            await self._say(remembered, received, Reason.DECLINED)
+            await self._say(remembered, received, self._fault(received) or Reason.DECLINED)
         return remembered.entry
 
     async def _say(self, remembered: Remembered, received: Received, reason: Reason | None) -> None:

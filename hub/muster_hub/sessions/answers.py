@@ -3,6 +3,7 @@
 from muster_hub.audit.records import Outcome, RecordKind, record
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
+from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.state import read_state
@@ -13,7 +14,7 @@ from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Answer, hash_of
-from muster_protocol.frames import Ok, SendAnswer
+from muster_protocol.frames import InviteUpdatePush, Ok, SendAnswer
 from muster_protocol.ids import Hash
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -24,6 +25,9 @@ _ANSWER = script("invite_answer")
 
 async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer) -> Ok:
     """Store the answer to a live invite and put it into the creator's inbox; a refusal ends the invite.
+
+    A device that refuses since its key is not the one that was called signs with a key that the creator did not pin.
+    So the hub tells the creator of that end in its own word.
 
     Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
     ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first), ``malformed``,
@@ -36,11 +40,17 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
     if word == "seated":
         return Ok(re=request.id)
     await inbox.put_answer(context, answer, request.answer)
+    if word == "refused" and answer.reason is Reason.KEY_MISMATCH:
+        await tell(context, [answer.recipient], _end(answer, answer.reason))
     if word == "out":
         state = await read_state(context, answer.session)
         members = {} if state is None else state.members
         await push_member_out(context, answer.session, caller.client, Reason.CANNOT_OPEN, members)
     return Ok(re=request.id)
+
+
+def _end(answer: Answer, reason: Reason) -> InviteUpdatePush:
+    return InviteUpdatePush(session=answer.session, client=answer.sender, invite=answer.invite, reason=reason)
 
 
 def _check(caller: Caller, answer: Answer) -> None:

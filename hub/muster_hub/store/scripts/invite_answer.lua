@@ -5,7 +5,7 @@
 --   6 record of a refusal or empty, 7 session id, 8 the device that the answer is for
 -- Effect: an accepted invite waits for its seat; a refused one is over. `cannot_open` after the seat, and before
 --   `joined`, takes the member out.
--- Returns: 'ok', 'seated' (this invite led to a seat before), 'out' (a seat was given up now), 'was_out' (this answer
+-- Returns: 'ok', 'refused' (this answer ended the invite now), 'seated' (this invite led to a seat before), 'out' (a seat was given up now), 'was_out' (this answer
 --   gave it up before).
 -- Errors: expired, cancelled, session_closed, replayed (another answer came first), mismatch (no such session, or no
 --   such invite to this client), wrong_recipient (not for the session's creator).
@@ -27,7 +27,7 @@ local function answer_live(live)
   if answer ~= 'accept' then
     end_invite(invite_outcomes, client, invite, answer, hash)
     add_entry(outbox, 'record', record)
-    return 'ok'
+    return 'refused'
   end
   if live[LIVE_INVITE.state] == 'answered' then
     return live[LIVE_INVITE.answer_hash] == hash and 'ok' or refuse('replayed')
