@@ -32,18 +32,22 @@ async def push_card(context: NodeContext, caller: Caller, signed: Signed, peers:
 async def push_statement(
     context: NodeContext, caller: Caller, kind: Kind, signed: Signed, peer: ClientId, *, trusted: bool
 ) -> None:
-    """Push a statement to a peer if both trust each other, and have the peer's node read the caller's presence again.
+    """Push a statement to a peer if both trust each other.
 
-    ``trusted``: the caller trusts the peer, or did until this statement. The statement is stored by now; a peer that
-    cannot be reached learns of it from the session, or not at all.
+    A peer that trusts the caller and watches it sees at once whether the caller trusts it.
+    ``trusted``: the caller trusts the peer, or did until this statement. Nothing is sent for a peer that does not trust
+    the caller: not even to its node. The statement is stored by now; a peer that cannot be reached learns of it from
+    the session, or not at all.
     """
     try:
         found = await read_presence(context.store, peer, caller.client, caller.fingerprint)
     except StoreUnavailable as error:
         _log.info("peer_not_told", client=caller.client[:8], cause=error.cause)
         return
+    if not found.trusts(caller.fingerprint):
+        return
     if kind in {Kind.TRUST, Kind.UNTRUST}:
         context.router.notify_presence(caller.client, {row.node for _, row in found.instances})
-    if trusted and found.trusts(caller.fingerprint):
+    if trusted:
         push = StatementPush(client=caller.client, kind=kind, statement=signed)
         context.router.push(peer, live_agents(context, found.instances), encode_frame(push))

@@ -6,15 +6,14 @@ from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
 from muster_protocol.decision import Call, Party, decide
 from muster_protocol.errors import Refused
 from muster_protocol.frames import MAX_TARGETS, DecisionReply, SessionKind, TraceStep, Why
-from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
 
 async def why(context: NodeContext, caller: Caller, request: Why) -> DecisionReply:
     """Return whether ``creator`` could call ``target`` now.
 
-    Of a device that does not trust the asker, only that enters the answer. Raises ``Refused(mismatch)`` unless the
-    asker is one of the two, ``StoreUnavailable``.
+    Of a device that does not trust the asker's current key, only that enters the answer. Raises ``Refused(mismatch)``
+    unless the asker is one of the two, ``StoreUnavailable``.
     """
     if caller.client not in (request.creator, request.target):
         raise Refused(Reason.MISMATCH, "the asker must be the creator or the target")
@@ -30,13 +29,16 @@ async def why(context: NodeContext, caller: Caller, request: Why) -> DecisionRep
         purpose=request.purpose,
         room=MAX_TARGETS,
     )
-    parties = {client: _seen_by(context, caller.client, each) for client, each in facts.items()}
+    parties = {client: _seen_by(context, caller, each) for client, each in facts.items()}
     decision = decide(call, parties, context.clock.now_ms())
     trace = tuple(TraceStep(step.check, step.passed) for step in decision.trace)
     return DecisionReply(re=request.id, reason=decision.reason, trace=trace)
 
 
-def _seen_by(context: NodeContext, asker: ClientId, facts: DeviceFacts) -> Party:
-    if facts.client != asker and asker not in facts.pins:
-        return Party(facts.client, pins={}, grants={}, online=False)
+def _seen_by(context: NodeContext, caller: Caller, facts: DeviceFacts) -> Party:
+    """Return a device as the caller may see it: all of a device that trusts it, else what that one pinned of it."""
+    pin = facts.pins.get(caller.client)
+    if facts.client != caller.client and pin != caller.fingerprint:
+        pins = {} if pin is None else {caller.client: pin}
+        return Party(facts.client, pins=pins, grants={}, online=False)
     return facts.party(online=is_online(context, facts))

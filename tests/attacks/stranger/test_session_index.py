@@ -4,8 +4,10 @@ import pytest
 from tests.attacks.stored import changed, stored
 from tests.attacks.stranger.uninvited import admit, session_of
 from tests.integration.hub.desk import Desk
+from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.sessions.test_strangers import STRANGERS, seen_by
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.slots import slot_tag
 
 from muster_hub.store import keys
 from muster_protocol.codec import encode
@@ -32,6 +34,31 @@ async def test_a_stranger_cannot_fill_the_session_index_of_a_device(pair: tuple[
     await friend.create()
     await call_in(friend, victim)
     await victim.create()
+
+
+@pytest.mark.parametrize("home", ["one", "two"])
+async def test_an_admit_without_an_invite_touches_no_slot_but_that_of_the_session(
+    desks: dict[str, Desk], home: str
+) -> None:
+    """So the slot of the device named may be on another shard, and its connection at another node."""
+    desk = desks["one"]
+    stranger, accomplice, friend = await actor(desk), await actor(desk), await actor(desk)
+    await befriend(stranger, accomplice)
+    created = await session_of(stranger)
+    mine = slot_tag(keys.session(created.session))
+    victim = await actor(desks[home])
+    while slot_tag(keys.device(victim.client)) == mine:
+        victim = await actor(desks[home])
+    await befriend(victim, friend)
+    for target in (victim.device, SigningDevice()):
+        for each in desks.values():
+            each.store.slots.clear()
+            each.published.clear()
+        admitted = await stranger.ask(admit(stranger, created, target), Admitted)
+        assert admitted.rejected == (InviteResult(target.client, Reason.MISMATCH),)
+        assert set(desk.store.slots) == {mine}
+        assert not desks["two"].store.slots
+        assert not [each.published for each in desks.values() if each.published]
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))

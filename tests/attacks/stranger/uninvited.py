@@ -9,8 +9,9 @@ from muster_protocol.cards import ProtocolRange
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
 from muster_protocol.exchange import Admission
 from muster_protocol.frames import Admit, CreateSession, Ok, Purpose
-from muster_protocol.ids import Hash, InviteId
+from muster_protocol.ids import Hash, InviteId, SessionId
 from muster_protocol.sealing import EpochKey, ReceiveKey, seal
+from muster_protocol.signed import Signed
 
 
 async def session_of(stranger: Actor) -> CreateSession:
@@ -20,44 +21,52 @@ async def session_of(stranger: Actor) -> CreateSession:
     return request
 
 
-def admit(stranger: Actor, created: CreateSession, *targets: SigningDevice, purpose: Purpose = Purpose.AUTO) -> Admit:
-    """Return the request that admits devices to a stranger's own new session."""
-    me = stranger.device
-    epoch = me.sign(
+def epoch_of(
+    stranger: Actor, session: SessionId, previous: Hash | None, *members: SigningDevice, number: int = 2
+) -> Signed:
+    """Return an epoch of these members that a stranger signed."""
+    return stranger.device.sign(
         Epoch(
-            session=created.session,
-            number=2,
-            previous=epoch_hash(created.epoch),
-            members=(
-                EpochMember(me.client, me.fingerprint),
-                *(EpochMember(each.client, each.fingerprint) for each in targets),
-            ),
+            session=session,
+            number=number,
+            previous=previous,
+            members=tuple(EpochMember(each.client, each.fingerprint) for each in members),
             commitment=Hash(os.urandom(32)),
             causes=(),
             at=now_ms(),
         )
     )
-    sealed = seal(EpochKey(os.urandom(32)), ReceiveKey.from_seed(os.urandom(96)).public, b"")
+
+
+def admit(stranger: Actor, created: CreateSession, *targets: SigningDevice, purpose: Purpose = Purpose.AUTO) -> Admit:
+    """Return the request that admits devices to a stranger's own new session."""
+    epoch = epoch_of(stranger, created.session, epoch_hash(created.epoch), stranger.device, *targets)
     admissions = tuple(
-        me.sign(
-            Admission(
-                session=created.session,
-                invite=InviteId(os.urandom(16)),
-                sender=me.client,
-                recipient=each.client,
-                sender_key=me.fingerprint,
-                recipient_key=each.fingerprint,
-                purpose=purpose,
-                mode=created.mode,
-                profile=created.profile,
-                protocol=ProtocolRange(1, 1),
-                at=now_ms(),
-                invite_hash=Hash(os.urandom(32)),
-                answer_hash=Hash(os.urandom(32)),
-                epoch=epoch,
-                sealed=sealed,
-            )
-        )
-        for each in targets
+        admission(stranger, created, epoch, each, purpose=purpose, invite=InviteId(os.urandom(16))) for each in targets
     )
     return Admit(id=1, session=created.session, epoch=epoch, sealed=(), admissions=admissions)
+
+
+def admission(
+    stranger: Actor, created: CreateSession, epoch: Signed, target: SigningDevice, *, purpose: Purpose, invite: InviteId
+) -> Signed:
+    """Return the admission of a device to an epoch of a stranger's own session."""
+    return stranger.device.sign(
+        Admission(
+            session=created.session,
+            invite=invite,
+            sender=stranger.client,
+            recipient=target.client,
+            sender_key=stranger.device.fingerprint,
+            recipient_key=target.fingerprint,
+            purpose=purpose,
+            mode=created.mode,
+            profile=created.profile,
+            protocol=ProtocolRange(1, 1),
+            at=now_ms(),
+            invite_hash=Hash(os.urandom(32)),
+            answer_hash=Hash(os.urandom(32)),
+            epoch=epoch,
+            sealed=seal(EpochKey(os.urandom(32)), ReceiveKey.from_seed(os.urandom(96)).public, b""),
+        )
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tests.integration.hub.device import WAIT_S, SigningDevice, now_ms
+from tests.slots import slot_tag
 from typing_extensions import override
 
 from muster_hub.config.settings import Settings
@@ -59,6 +60,8 @@ class WatchedStore(Store):
     def __init__(self, address: Address, *, store_replicas: int = 0, scripts: Sequence[Script] | None = None) -> None:
         super().__init__(address, store_replicas=store_replicas, scripts=scripts)
         self.calls: list[str] = []
+        self.slots: list[bytes] = []
+        """The slot tag that each call touches: where a cluster would send it."""
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
 
     @override
@@ -66,6 +69,7 @@ class WatchedStore(Store):
         self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = (), *, not_after_ms: int | None = None
     ) -> asyncio.Future[StoreReply]:
         self.calls.append(script.name)
+        self.slots.append(slot_tag(keys[0]))
         step = self.before.pop(script.name, None)
         if step is None:
             return super().begin(script, keys, args, not_after_ms=not_after_ms)
@@ -133,6 +137,7 @@ class DeskSeat:
         self.desk = desk
         self.caller = caller
         self.close_code: CloseCode | None = None
+        self.sent: list[Push] = []
         self._pushes: list[Push] = []
         self._seen: set[str] = set()
         self._moved = asyncio.Event()
@@ -159,6 +164,7 @@ class DeskSeat:
     def send(self, frame: bytes) -> None:
         push = decode_frame(frame)
         assert isinstance(push, Push)
+        self.sent.append(push)
         if push.push is None or push.push not in self._seen:
             self._pushes.append(push)
         if push.push is not None:
@@ -196,6 +202,7 @@ class Desk:
         self._group = group
         self._desks = desks
         self.store = store
+        self.published: list[bytes] = []
         self.nodes = AllLive(node, list(desks) or [node])
         self.clock = SetClock()
         self.router = Router(node, self, AgentSeats(store), PresenceWatches())
@@ -247,6 +254,7 @@ class Desk:
 
     def publish(self, node: str, payload: bytes) -> None:
         """Have another desk receive a message at once."""
+        self.published.append(payload)
         desk = self._desks.get(node)
         if desk is not None:
             desk.router.receive(decode_bus_message(payload))

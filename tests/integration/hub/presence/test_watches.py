@@ -139,6 +139,7 @@ async def test_trust_given_and_taken_is_seen_at_once(node: Node, links: Links) -
     asker, seen = SigningDevice(), SigningDevice()
     link = await links.enter_async_context(asker.connect(node.url))
     other = await links.enter_async_context(seen.connect(node.url))
+    await link.put(asker.trust(seen))  # a stranger's trust sends nothing, not even to the node of the device trusted
     assert await watch(link, seen) == [PresenceState.HIDDEN]
     await other.put(seen.trust(asker))
     assert await told(link) == [(seen.client, PresenceState.ONLINE, None)]
