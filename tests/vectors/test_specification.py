@@ -9,7 +9,7 @@ from tests.vectors.checks.statements import BODIES
 from muster_protocol.closes import CloseCode, is_stop
 from muster_protocol.connect import Hello
 from muster_protocol.exchange import Exchange
-from muster_protocol.frames import FRAMES, Check, Request
+from muster_protocol.frames import AGENT_REQUESTS, FRAMES, Check, Request
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Sayer
 from muster_protocol.signed import Body
@@ -79,6 +79,14 @@ def test_every_request_says_what_answers_it() -> None:
     tables = [table for table in _tables() if table[0] == ["type", "fields", "reply"]]
     named = {row[0].strip("`") for table in tables for row in table[2:]}
     assert named == {tag for tag, frame in FRAMES.items() if issubclass(frame, Request)}
+
+
+def test_the_table_of_who_may_ask_is_that_of_the_code() -> None:
+    table = next(table for table in _tables() if table[0] == ["request", "agent", "`cli`"])
+    requests = {tag: frame for tag, frame in FRAMES.items() if issubclass(frame, Request)}
+    assert {row[0].strip("`"): row[1:] for row in table[2:]} == {
+        tag: ["yes", "no" if frame in AGENT_REQUESTS else "yes"] for tag, frame in requests.items()
+    }
 
 
 def test_the_table_of_reasons_is_that_of_the_code() -> None:

@@ -13,8 +13,9 @@ from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.codec import unpack
+from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Error, Reply, Request, Who, decode_frame
+from muster_protocol.frames import AGENT_REQUESTS, Error, Reply, Request, Who, decode_frame
 from muster_protocol.ids import MAX_TIME_MS
 from muster_protocol.reasons import Reason
 
@@ -77,6 +78,8 @@ class Dispatch:
         wait_ms = self._allowances.wait_ms(caller.client, cost(request), time.monotonic())
         if wait_ms:
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
+        if caller.role is not Role.AGENT and type(request) in AGENT_REQUESTS:
+            raise Refused(Reason.SUPERSEDED, "only the device's agent may ask this")
         return await self._use_cases[type(request)](self._context, caller, request)
 
 

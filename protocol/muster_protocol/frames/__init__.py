@@ -100,6 +100,7 @@ from muster_protocol.frames.statements import (
 from muster_protocol.reasons import Reason
 
 __all__ = [
+    "AGENT_REQUESTS",
     "FRAMES",
     "MAX_EPOCHS_SHOWN",
     "MAX_MEMBERS",
@@ -192,6 +193,23 @@ def _tags(base: type[Frame]) -> dict[str, type[Frame]]:
 
 FRAMES: dict[str, type[Frame]] = _tags(Frame)
 """Every message type by its tag."""
+
+AGENT_REQUESTS: frozenset[type[Request]] = frozenset(
+    {
+        Ack,
+        ConfirmToken,
+        CreateSession,
+        SendInvites,
+        CancelInvite,
+        SendAnswer,
+        Admit,
+        SendJoined,
+        SendLeave,
+        CloseSession,
+        ResumeSession,
+    }
+)
+"""The requests that the process with the agent seat alone may make: it alone holds keys and gets pushes."""
 
 _any_frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(reduce(or_, FRAMES.values()))
 
