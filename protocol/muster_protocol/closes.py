@@ -2,6 +2,8 @@
 
 from enum import IntEnum, StrEnum
 
+from muster_protocol.reasons import Reason
+
 STOP_FROM = 4500
 """From here to 4999 the cause does not pass with time. After all others, also unknown and standard ones, it may."""
 
@@ -23,6 +25,23 @@ class CloseCode(IntEnum):
     PROTOCOL_VIOLATION = 4504
     SUPERSEDED = 4505
     UNSUPPORTED_DATA = 4506
+
+
+_CODES = {
+    Reason.DEVICE_REVOKED: CloseCode.REVOKED,
+    Reason.KEY_MISMATCH: CloseCode.KEY_MISMATCH,
+    Reason.HUB_KEY_CHANGED: CloseCode.KEY_MISMATCH,
+    Reason.INCOMPATIBLE_PROTOCOL: CloseCode.INCOMPATIBLE,
+    Reason.UNSUPPORTED: CloseCode.INCOMPATIBLE,
+    Reason.OVERLOADED: CloseCode.OVERLOADED,
+    Reason.STORE_UNAVAILABLE: CloseCode.STORE_UNAVAILABLE,
+    Reason.INTERNAL: CloseCode.INTERNAL,
+}
+
+
+def code_of(reason: Reason) -> CloseCode:
+    """Return the close code of a ``hello`` that was refused for this reason (SPEC.md section 4.1)."""
+    return _CODES.get(reason, CloseCode.PROTOCOL_VIOLATION)
 
 
 def is_stop(code: int) -> bool:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from tests.vectors.checks.statements import BODIES
 
-from muster_protocol.closes import CloseCode, is_stop
+from muster_protocol.closes import CloseCode, code_of, is_stop
 from muster_protocol.connect import Hello
 from muster_protocol.exchange import Exchange
 from muster_protocol.frames import AGENT_REQUESTS, FRAMES, Check, Request
 from muster_protocol.labels import Kind
-from muster_protocol.reasons import REASONS, Sayer
+from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import Body
 
 SPECIFICATION = (Path(__file__).resolve().parents[2] / "protocol/SPEC.md").read_text("utf-8")
@@ -110,6 +110,16 @@ def test_the_table_of_close_codes_is_that_of_the_code() -> None:
     assert [row[:3] for row in table[2:]] == [
         [str(code.value), f"`{code.name.lower()}`", "stop" if is_stop(code) else "come back"] for code in CloseCode
     ]
+
+
+def test_the_table_of_codes_of_a_refused_hello_is_that_of_the_code() -> None:
+    table = next(table for table in _tables() if table[0] == ["reason in `refused`", "code"])
+    shown = {reason: row[1] for row in table[2:] for reason in re.findall(r"`(\w+)`", row[0])}
+    other = table[-1]
+    assert other[0] == "any other"
+    assert {reason: shown.get(reason.value, other[1]) for reason in Reason} == {
+        reason: f"{code_of(reason).value} `{code_of(reason).name.lower()}`" for reason in Reason
+    }
 
 
 def test_the_checks_of_the_decision_stand_in_their_order() -> None:

@@ -174,7 +174,7 @@ class DeviceConnection:
             self._refuse(greeting, hello, away)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             _log.error("entry_failed", address=self._peer.address, **fault_fields(exc))
-            self._refuse(greeting, hello, HandshakeRefused(CloseCode.INTERNAL, Reason.INTERNAL))
+            self._refuse(greeting, hello, HandshakeRefused(Reason.INTERNAL))
         else:
             self._open(welcomed)
         finally:

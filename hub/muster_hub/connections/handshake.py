@@ -49,13 +49,6 @@ LIMITS = Limits(
 
 _log = structlog.get_logger(__name__)
 
-_CLOSE_CODES = {
-    Reason.INCOMPATIBLE_PROTOCOL: CloseCode.INCOMPATIBLE,
-    Reason.UNSUPPORTED: CloseCode.INCOMPATIBLE,
-    Reason.HUB_KEY_CHANGED: CloseCode.KEY_MISMATCH,
-}
-"""The close code of a refused ``hello``; any other reason is a violation of the protocol."""
-
 
 class Greeting(NamedTuple):
     """One connection's handshake, and the nonce of its challenge."""
@@ -190,19 +183,18 @@ def _introduce(greeting: Greeting, hello: bytes) -> Introduced:
     try:
         return greeting.handshake.on_hello(hello)
     except Refused as refused:
-        code = _CLOSE_CODES.get(refused.reason, CloseCode.PROTOCOL_VIOLATION)
-        raise HandshakeRefused(code, refused.reason) from refused
+        raise HandshakeRefused(refused.reason) from refused
 
 
 def _store_away() -> HandshakeRefused:
-    return HandshakeRefused(CloseCode.STORE_UNAVAILABLE, Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
+    return HandshakeRefused(Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
 
 
 def _refusal(refused: NotRegistered) -> HandshakeRefused:
     match refused.word:
         case "full":
-            return HandshakeRefused(CloseCode.OVERLOADED, Reason.OVERLOADED, RETRY_AFTER_MS)
+            return HandshakeRefused(Reason.OVERLOADED, RETRY_AFTER_MS)
         case "revoked":
-            return HandshakeRefused(CloseCode.REVOKED, Reason.DEVICE_REVOKED)
+            return HandshakeRefused(Reason.DEVICE_REVOKED)
         case _:  # retired, forked: another chain than the hub's
-            return HandshakeRefused(CloseCode.KEY_MISMATCH, Reason.KEY_MISMATCH)
+            return HandshakeRefused(Reason.KEY_MISMATCH)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from muster_protocol.closes import CloseCode
+from muster_protocol.closes import code_of
 from muster_protocol.reasons import Reason
 
 WAITING_PER_PLACE = 16
@@ -26,11 +26,11 @@ COME_BACK_UNTIL_MS = 10_000
 
 
 class HandshakeRefused(Exception):
-    """Raised when a handshake is refused: the close code, the reason, and when to come back, if at all."""
+    """Raised when a handshake is refused: the reason, its close code, and when to come back, if at all."""
 
-    def __init__(self, code: CloseCode, reason: Reason, retry_after_ms: int | None = None) -> None:
-        super().__init__(f"{reason} ({code.name})")
-        self.code = code
+    def __init__(self, reason: Reason, retry_after_ms: int | None = None) -> None:
+        self.code = code_of(reason)
+        super().__init__(f"{reason} ({self.code.name})")
         self.reason = reason
         self.retry_after_ms = retry_after_ms
 
@@ -98,4 +98,4 @@ class HandshakeQueue:
 
 def _overloaded() -> HandshakeRefused:
     come_back_ms = random.randint(COME_BACK_FROM_MS, COME_BACK_UNTIL_MS)  # noqa: S311 - spreads load, guards nothing
-    return HandshakeRefused(CloseCode.OVERLOADED, Reason.OVERLOADED, come_back_ms)
+    return HandshakeRefused(Reason.OVERLOADED, come_back_ms)
