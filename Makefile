@@ -32,7 +32,7 @@ ifneq ($(MADE_AT),$(CURDIR))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-path unit test torture fuzz bench check format docs clean
+.PHONY: help venv demo demo-path unit test torture fuzz mutants bench check format docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ torture: $(STAMP) ## run the store's calls in SCHEDULES=200000 random orders, or
 fuzz: $(STAMP) ## search for inputs that break the codec or the listener, for FUZZ_SECONDS=60
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PIP) install --group fuzz
 	$(PY) -m tests.fuzz $(FUZZ_SECONDS)
+
+mutants: $(STAMP) ## drop each check of the protocol, and see the test vectors notice; SAMPLE=40 drops some, SEED=n the same ones again
+	@$(PY) -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 bench: $(STAMP) ## measure the hub's cost beside that of a bare relay, REPEATS=5 times each
 	REPEATS=$(REPEATS) $(PY) -m tests.bench

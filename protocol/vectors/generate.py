@@ -21,6 +21,7 @@ from vectors.topics.forms import Vector
 from vectors.topics.messages import messages
 from vectors.topics.names import fingerprints, ids
 from vectors.topics.sealed import Sealer, sealed
+from vectors.topics.shapes import shapes
 from vectors.topics.statements import statements
 from vectors.topics.tables import closes, reasons, serials
 
@@ -30,6 +31,7 @@ SECTIONS = {
     "fingerprints": "1.2, 1.3",
     "cards": "1.4, 2.5",
     "encoding": "2.1",
+    "shapes": "2.1, 3.2",
     "statements": "2.2, 2.3, 2.6",
     "serials": "2.4",
     "frames": "3.2",
@@ -54,6 +56,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "fingerprints": fingerprints(),
         "cards": cards(),
         "encoding": encoding(),
+        "shapes": shapes(),
         "statements": statements(told),
         "serials": serials(),
         "frames": messages(told),

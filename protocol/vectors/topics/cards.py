@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from muster_protocol.cards import MAX_ROTATIONS, Card, Mode, ProtocolRange, SignedRotation, sign_rotation, verify_card
 from muster_protocol.ids import Serial, Signature, client_id
-from muster_protocol.keys import ED25519, PublicKey, SigningKey
+from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
-from vectors.topics.cast import DESK, LAPTOP_KEYS, NAS, STRANGER, card_body, rotation, rotation_body
+from vectors.topics.cast import DESK, LAPTOP_KEYS, NAS, STRANGER, UNSAFE, card_body, rotation, rotation_body
 from vectors.topics.forms import Vector, accepted, refused, signed
 
 GENESIS, FIRST, SECOND = LAPTOP_KEYS[:3]
@@ -103,6 +103,11 @@ def _bad_chains() -> _Bad:
     back = sign_rotation(
         replace(rotation_body(2), predecessor=FIRST.fingerprint, new_key=GENESIS.public), FIRST, GENESIS
     )
+    elsewhere = sign_rotation(replace(rotation_body(1), predecessor=NAS.key.fingerprint), GENESIS, FIRST)
+    other = replace(rotation(1), new_signer=STRANGER.key.fingerprint)
+    weak = replace(
+        sign_rotation(replace(rotation_body(1), new_key=UNSAFE), GENESIS, FIRST), new_signer=UNSAFE.fingerprint
+    )
     too_many = (*_chain(MAX_ROTATIONS), rotation(MAX_ROTATIONS))
     return {
         "a link left out": (_with_links(rotation(2), current=SECOND), Reason.MISMATCH, "rule"),
@@ -116,13 +121,19 @@ def _bad_chains() -> _Bad:
         ),
         "a current key that is not the last": (_with_links(rotation(1), current=SECOND), Reason.MISMATCH, "rule"),
         "a chain that is not shown": (_with_links(current=FIRST), Reason.MISMATCH, "rule"),
+        "a link that names another key before it": (_with_links(elsewhere, current=FIRST), Reason.MISMATCH, "rule"),
+        "a link that names another new signer": (
+            _with_links(other, current=FIRST),
+            Reason.MISMATCH,
+            "rule",
+        ),
+        "a link to an unsafe key": (_with_links(weak, current=FIRST), Reason.MALFORMED, "key"),
         "33 rotations": (_with_links(*too_many, current=LAPTOP_KEYS[-1]), Reason.MALFORMED, "shape"),
     }
 
 
 def _bad_contents() -> _Bad:
     body = _card(0)
-    unsafe = PublicKey(ED25519, b"\x01" + bytes(31))
     bodies = {
         "the ClientId of another device": (replace(body, client=DESK.client), Reason.MISMATCH, "rule"),
         "modes in another order": (
@@ -139,6 +150,6 @@ def _bad_contents() -> _Bad:
     }
     found = {name: (sign(bad, GENESIS), reason, layer) for name, (bad, reason, layer) in bodies.items()}
     weak = card_body(GENESIS, GENESIS, ())
-    weak = replace(weak, client=client_id(unsafe.alg, unsafe.public), genesis=unsafe, current=unsafe)
+    weak = replace(weak, client=client_id(UNSAFE.alg, UNSAFE.public), genesis=UNSAFE, current=UNSAFE)
     found["an unsafe genesis key"] = (sign(weak, GENESIS), Reason.MALFORMED, "key")
     return found

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from muster_protocol.cards import Card, Mode, ProtocolRange, Rotation, SignedRotation, sign_rotation
 from muster_protocol.ids import ClientId, GrantId, InstanceId, InviteId, Nonce, Seed, Serial, TimeMs, client_id
-from muster_protocol.keys import SigningKey
+from muster_protocol.keys import ED25519, PublicKey, SigningKey
 from muster_protocol.sealing import EpochKey, ReceiveKey
 from muster_protocol.signed import Signed, sign
 
@@ -52,6 +52,8 @@ HUB_SECRET = secret(0xA0)
 HUB_NEXT = SigningKey.from_secret(secret(0xA1))
 HUB_THIRD = SigningKey.from_secret(secret(0xA2))
 OTHER_HUB = SigningKey.from_secret(secret(0xAF))
+UNSAFE = PublicKey(ED25519, b"\x01" + bytes(31))
+"""A point of small order: under this "key" one signature verifies over many bodies."""
 
 
 def random_bytes(what: str, size: int) -> bytes:

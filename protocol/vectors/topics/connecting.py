@@ -19,6 +19,7 @@ from muster_protocol.connect import (
 )
 from muster_protocol.continuity import Proof
 from muster_protocol.frames import Error, HelloFrame, RefusedFrame, WelcomeFrame, encode_frame
+from muster_protocol.hub_keys import HubRotation, SignedHubRotation, sign_hub_rotation
 from muster_protocol.ids import Signature
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
@@ -33,6 +34,7 @@ from vectors.topics.cast import (
     NOW,
     OTHER_HUB,
     STRANGER,
+    UNSAFE,
     instance_id,
     nonce,
     random_bytes,
@@ -123,11 +125,26 @@ def _challenges() -> list[Vector]:
     bad_link = DialScene(hub=HUB_NEXT, links=(unsigned,))
     found.append(_challenged("a rotation without a good signature", bad_link, Reason.BAD_SIGNATURE, "signature"))
     newer = DialScene(hub_range=ProtocolRange(2, 3))
-    return [*found, _challenged("no common version", newer, Reason.INCOMPATIBLE_PROTOCOL, "rule")]
+    found.append(_challenged("no common version", newer, Reason.INCOMPATIBLE_PROTOCOL, "rule"))
+    another = _challenged("another message in its place", DialScene(), Reason.MALFORMED, "rule", DialScene().hello())
+    return [*found, another, *_unsafe_challenges()]
 
 
-def _challenged(name: str, scene: DialScene, reason: Reason, layer: str) -> Vector:
-    given = {"op": "on_challenge", "device": scene.shown(), "challenge": scene.message.hex()}
+def _unsafe_challenges() -> list[Vector]:
+    """Return challenges with a key of small order: as the hub's own key, and as one between the pin and it."""
+    new = DialScene(pinned=None)
+    own = encode_frame(replace(new.challenge(), hub_key=UNSAFE))
+    between = encode(HubRotation(number=2, old_key=UNSAFE, new_key=HUB_THIRD.public))
+    links = (sign_hub_rotation(1, HUB, UNSAFE), SignedHubRotation(between, Signature(bytes(64))))
+    followed = DialScene(hub=HUB_THIRD, links=links)
+    return [
+        _challenged("an unsafe hub key", new, Reason.MALFORMED, "key", own),
+        _challenged("an unsafe key among the rotations", followed, Reason.MALFORMED, "key"),
+    ]
+
+
+def _challenged(name: str, scene: DialScene, reason: Reason, layer: str, message: bytes | None = None) -> Vector:
+    given = {"op": "on_challenge", "device": scene.shown(), "challenge": (message or scene.message).hex()}
     return refused(f"challenge: {name}", given, reason, layer)
 
 

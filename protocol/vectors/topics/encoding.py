@@ -1,13 +1,18 @@
 """encoding.json: bytes of bodies that must be accepted, and bytes that must be refused (SPEC.md section 2.1)."""
 
+from typing import Any
+
 import msgpack
+from msgspec.inspect import type_info
 
 from muster_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES, encode
+from muster_protocol.exchange import Admission
 from muster_protocol.governance import Untrust
 from muster_protocol.ids import MAX_TIME_MS, Serial
 from muster_protocol.reasons import Reason
 from vectors.topics.cast import LAPTOP, NAS
 from vectors.topics.forms import Json, Vector, accepted, fields, refused
+from vectors.topics.samples import good
 
 SERIAL = 7
 
@@ -125,18 +130,47 @@ def _bad_shapes() -> list[Vector]:
     ]
 
 
-def _nested(opening: bytes, depth: int) -> Json:
-    return {"op": "value", "repeat": opening.hex(), "times": depth, "then": "c0"}
+def _long(first: bytes, repeat: bytes, times: int, then: bytes = b"") -> Json:
+    """Return bytes that are too many to stand in the file one by one."""
+    return {"first": first.hex(), "repeat": repeat.hex(), "times": times, "then": then.hex()}
+
+
+def _nested(opening: bytes, depth: int, innermost: bytes = b"\xc0") -> Json:
+    return {"op": "value", "bytes": _long(b"", opening, depth, innermost)}
+
+
+def _array(size: int) -> Json:
+    """Return an array that has that many bytes, its header included."""
+    items = size - 3
+    return {"op": "value", "bytes": _long(b"\xdc" + items.to_bytes(2, "big"), b"\xc0", items)}
+
+
+def _long_admission(size: int) -> Json:
+    """Return an admission that has that many bytes, most of them in its epoch."""
+    mark = b"\x07" * 256
+    values: Any = good(type_info(Admission))
+    values[Admission.__struct_fields__.index("epoch")][0] = mark
+    before, after = msgpack.packb(values).split(mark)
+    room = size - len(before) - len(after)
+    # Both the mark and what stands in its place have their length in two bytes.
+    body = _long(before[:-2] + room.to_bytes(2, "big"), b"\x07", room, after)
+    return {"op": "body", "kind": "admission", "body": body}
 
 
 def _values() -> list[Vector]:
     deepest, over = MAX_DEPTH, MAX_DEPTH + 1
+    text = b"\xda\x01\x2c" + b"a" * 300
     return [
         accepted("arrays as deep as allowed", _nested(b"\x91", deepest), {"decoded": True}),
         accepted("maps as deep as allowed", _nested(b"\x81\xa1a", deepest), {"decoded": True}),
+        accepted("arrays as deep as allowed around 300 bytes", _nested(b"\x91", deepest, text), {"decoded": True}),
+        accepted("a text of 300 bytes by itself", _nested(b"", 0, text), {"decoded": True}),
         refused("arrays one level too deep", _nested(b"\x91", over), Reason.MALFORMED, "encoding"),
         refused("maps one level too deep", _nested(b"\x81\xa1a", over), Reason.MALFORMED, "encoding"),
+        refused("arrays too deep around 300 bytes", _nested(b"\x91", over, text), Reason.MALFORMED, "encoding"),
         refused("arrays ten thousand levels deep", _nested(b"\x91", 10_000), Reason.MALFORMED, "encoding"),
         refused("a map whose key is a number", _nested(b"\x81\x01", 1), Reason.MALFORMED, "encoding"),
-        refused("one byte too long", _nested(b"\xc0", MAX_MESSAGE_BYTES), Reason.TOO_LARGE, "encoding"),
+        accepted("as long as allowed", _array(MAX_MESSAGE_BYTES), {"decoded": True}),
+        refused("one byte too long", _array(MAX_MESSAGE_BYTES + 1), Reason.TOO_LARGE, "encoding"),
+        refused("a body one byte too long", _long_admission(MAX_MESSAGE_BYTES + 1), Reason.TOO_LARGE, "encoding"),
     ]

@@ -10,7 +10,7 @@ from muster_protocol.exchange import Admission, Joined, Leave
 from muster_protocol.governance import MAX_GRANT_MS, Governance, Grant, Revocation, Trust, Untrust
 from muster_protocol.hub_keys import HubRotation
 from muster_protocol.ids import Hash, Serial, Signature, TimeMs
-from muster_protocol.keys import SigningKey
+from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import HASH, PREFIX, SIGN, Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Body, Signed, read, sign, statement_hash
@@ -25,6 +25,7 @@ from vectors.topics.cast import (
     NAS,
     NOW,
     STRANGER,
+    UNSAFE,
     card_body,
     grant_id,
     nonce,
@@ -32,7 +33,7 @@ from vectors.topics.cast import (
     rotation_body,
     secret,
 )
-from vectors.topics.forms import Json, Vector, accepted, fields, refused, signed
+from vectors.topics.forms import Json, Vector, accepted, fields, public, refused, signed
 
 LAPTOP_SECRET, NAS_SECRET = LAPTOP.secret, NAS.secret
 TRUST = Trust(client=LAPTOP.client, serial=Serial(NOW), peer=NAS.client, peer_key=NAS.key.fingerprint)
@@ -161,9 +162,8 @@ def _labels() -> list[Vector]:
     ]
 
 
-def _verifying(kind: Kind, statement: Signed, key: SigningKey) -> Json:
-    by = {"alg": key.public.alg, "public": key.public.public.hex()}
-    return {"op": "verify", "kind": kind.value, "statement": signed(statement), "key": by}
+def _verifying(kind: Kind, statement: Signed, key: PublicKey) -> Json:
+    return {"op": "verify", "kind": kind.value, "statement": signed(statement), "key": public(key)}
 
 
 def _not_verified() -> list[Vector]:
@@ -188,14 +188,16 @@ def _not_verified() -> list[Vector]:
         "well signed, but not in the shortest form": (wide, LAPTOP.key, Reason.MALFORMED, "encoding"),
     }
     found = [
-        refused(name, _verifying(Kind.TRUST, statement, key), reason, layer)
+        refused(name, _verifying(Kind.TRUST, statement, key.public), reason, layer)
         for name, (statement, key, reason, layer) in bad.items()
     ]
-    other = _verifying(Kind.GRANT, good, LAPTOP.key)
+    other = _verifying(Kind.GRANT, good, LAPTOP.key.public)
     found.append(refused("a trust taken for a grant", other, Reason.BAD_SIGNATURE, "signature"))
+    weak = replace(good, signer=UNSAFE.fingerprint)
+    found.append(refused("checked by an unsafe key", _verifying(Kind.TRUST, weak, UNSAFE), Reason.MALFORMED, "key"))
     return [
         *found,
-        accepted("the same, as it was signed", _verifying(Kind.TRUST, good, LAPTOP.key), {"verified": True}),
+        accepted("the same, as it was signed", _verifying(Kind.TRUST, good, LAPTOP.key.public), {"verified": True}),
     ]
 
 

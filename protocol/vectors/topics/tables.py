@@ -1,6 +1,6 @@
 """reasons.json, closes.json, serials.json: the small closed tables (SPEC.md sections 9, 3.4 and 2.4)."""
 
-from muster_protocol.closes import CloseCode
+from muster_protocol.closes import CloseCode, after_close, after_refusal
 from muster_protocol.ids import MAX_TIME_MS, Hash, Serial, TimeMs
 from muster_protocol.reasons import REASONS, ReasonInfo
 from muster_protocol.serials import MAX_AHEAD_MS, Version, compare, is_ahead, next_serial, wins
@@ -30,10 +30,17 @@ def closes() -> list[Vector]:
     """Return every close code, and codes that this version does not know."""
     names = {code.value: code.name.lower() for code in CloseCode}
     codes = sorted({*names, 1000, 1001, 1006, 1011, 3000, 4000, 4499, 4500, 4599, 4999, 5000})
-    return [
-        accepted(f"close {code}", {"code": code}, {"name": names.get(code), "stop": 4500 <= code <= 4999})
-        for code in codes
-    ]
+    return [accepted(f"close {code}", {"code": code}, _meaning(code, names.get(code))) for code in codes]
+
+
+def _meaning(code: int, name: str | None) -> Json:
+    return {
+        "name": name,
+        "stop": 4500 <= code <= 4999,
+        "after_close": after_close(code).value,
+        "after_refusal": after_refusal(code, pinned=True).value,
+        "after_refusal_of_another_hub": after_refusal(code, pinned=False).value,
+    }
 
 
 def serials() -> list[Vector]:

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from tests.vectors.checks.forms import Json
 
-from muster_protocol.closes import CloseCode, is_stop
+from muster_protocol.closes import CloseCode, after_close, after_refusal, is_stop
 from muster_protocol.codec import convert
 from muster_protocol.continuity import Proof, genuine, hub_secret, issue, judge, prove
 from muster_protocol.ids import (
@@ -66,8 +66,15 @@ def check_serials(given: Json) -> Json:
 
 
 def check_closes(given: Json) -> Json:
-    known = {code.value: code.name.lower() for code in CloseCode}
-    return {"name": known.get(given["code"]), "stop": is_stop(given["code"])}
+    code: int = given["code"]
+    known = {each.value: each.name.lower() for each in CloseCode}
+    return {
+        "name": known.get(code),
+        "stop": is_stop(code),
+        "after_close": after_close(code).value,
+        "after_refusal": after_refusal(code, pinned=True).value,
+        "after_refusal_of_another_hub": after_refusal(code, pinned=False).value,
+    }
 
 
 def check_reasons(given: Json) -> Json:

@@ -1,5 +1,7 @@
 """encoding.json, statements.json, cards.json, frames.json: bytes, their fields, and who signed them."""
 
+from typing import Any
+
 import msgpack
 from tests.vectors.checks.forms import Json, json_form, public_key, shown, signed, value
 
@@ -23,11 +25,19 @@ BODIES: dict[str, type[Body]] = {body.KIND.value: body for body in (*_DURABLE, *
 
 def check_encoding(given: Json) -> Json:
     if given["op"] == "value":
-        unpack(bytes.fromhex(given["repeat"]) * given["times"] + bytes.fromhex(given["then"]))
+        unpack(_bytes(given["bytes"]))
         return {"decoded": True}
-    body = bytes.fromhex(given["body"])
+    body = _bytes(given["body"])
     again = encode(decode_closed(body, BODIES[given["kind"]]))
     return {"fields": json_form(msgpack.unpackb(again)), "same_bytes": again == body}
+
+
+def _bytes(form: Any) -> bytes:
+    if isinstance(form, str):
+        return bytes.fromhex(form)
+    first, repeat, then = (bytes.fromhex(form[name]) for name in ("first", "repeat", "then"))
+    times: int = form["times"]
+    return first + repeat * times + then
 
 
 def check_statements(given: Json) -> Json:
