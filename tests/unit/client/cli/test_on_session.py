@@ -1,0 +1,107 @@
+"""The program of `muster agent --on-session`: what it is given, and how it ends."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from muster_client import Session
+from muster_client.cli.agent import on_session
+from muster_client.cli.agent.on_session import environment, runner
+from muster_client.events import MemberView
+from muster_client.views import SessionView
+from muster_protocol.cards import Mode
+from muster_protocol.frames import MemberState, SessionKind
+from muster_protocol.ids import ClientId, SessionId, TimeMs
+
+WAIT_S = 30
+ANN, BOB, CAT = (ClientId(letter * 32) for letter in "abc")
+
+
+class ShownSession:
+    """A session as far as a program learns of it."""
+
+    id = SessionId("s" * 32)
+    mode = Mode.JOIN
+    profile: str | None = None
+    creator = ANN
+    epoch = 3
+
+    def view(self) -> SessionView:
+        members = ((ANN, MemberState.JOINED), (BOB, MemberState.OUT), (CAT, MemberState.SEATED))
+        return SessionView(
+            id=self.id,
+            creator=ANN,
+            mode=self.mode,
+            profile=self.profile,
+            kind=SessionKind.MESH,
+            epoch=self.epoch,
+            created_at=TimeMs(1),
+            ends_at=TimeMs(2),
+            members=tuple(MemberView(client=client, state=state) for client, state in members),
+            targets=(),
+        )
+
+
+@pytest.fixture
+def session() -> Session:
+    return cast("Session", ShownSession())
+
+
+def no_report(session: Session, code: int) -> None:
+    raise AssertionError(code)
+
+
+def test_a_program_is_given_the_members_that_are_in_and_no_key(session: Session) -> None:
+    assert environment(session) == {
+        "MUSTER_SESSION": session.id,
+        "MUSTER_MODE": "join",
+        "MUSTER_PROFILE": "",
+        "MUSTER_CREATOR": ANN,
+        "MUSTER_MEMBERS": f"{ANN} {CAT}",
+        "MUSTER_EPOCH": "3",
+    }
+
+
+async def test_a_program_sees_its_session_and_its_exit_code_is_reported(session: Session, tmp_path: Path) -> None:
+    codes: list[int] = []
+    run = runner(f'echo "$MUSTER_SESSION $PATH" > {tmp_path}/seen; exit 3', lambda _, code: codes.append(code))
+    await run(session)
+    assert codes == [3]
+    name, path = (tmp_path / "seen").read_text().split()
+    assert (name, bool(path)) == (session.id, True)
+
+
+async def started(script: str, folder: Path, session: Session) -> tuple["asyncio.Task[None]", int]:
+    """Start a program that runs this script, and return it with its process once the script runs."""
+    program, pipe = folder / "program", folder / "pipe"
+    os.mkfifo(pipe)
+    program.write_text(f"{script}\necho $$ > {pipe}\nwhile :; do sleep 0.01; done\n")
+    task = asyncio.ensure_future(runner(f"exec sh {program}", no_report)(session))
+    async with asyncio.timeout(WAIT_S):
+        return task, int(await asyncio.to_thread(pipe.read_text))
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    """End the program as its agent's end does."""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_program_is_told_to_end_when_its_agent_ends(session: Session, tmp_path: Path) -> None:
+    task, _ = await started(f"trap 'echo told > {tmp_path}/told; exit 0' TERM", tmp_path, session)
+    await ended(task)
+    assert (tmp_path / "told").exists()
+
+
+async def test_a_program_that_ignores_that_is_killed(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_session, "END_S", 0.05)
+    task, process = await started("trap '' TERM", tmp_path, session)
+    await ended(task)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
