@@ -58,7 +58,7 @@ def genuine(secret: bytes, client: ClientId, proof: Proof, challenge: Nonce, hel
 
 
 def judge(presented: int, confirmed: int, issued: int) -> Continuity:
-    """Judge a genuine counter (0: none was shown) against the last that was confirmed and the last issued.
+    """Judge an agent's genuine counter (0: none was shown) against the last that was confirmed and the last issued.
 
     A token newer than the confirmed one was written by the device, and only its confirmation was lost.
     """
@@ -67,3 +67,15 @@ def judge(presented: int, confirmed: int, issued: int) -> Continuity:
     if presented > issued:
         return Continuity.HUB_RESTORED
     return Continuity.KEPT
+
+
+def judge_command_line(presented: int, confirmed: int, *, turned_ms: int, challenged_ms: int) -> Continuity:
+    """Judge the counter that a command line showed; it gets no new token.
+
+    ``turned_ms`` is when the last confirmed counter was confirmed, ``challenged_ms`` when the challenge was sent, both
+    by one clock. A command line reads the token after the challenge came. So it may show an older one only where the
+    agent confirmed the next one since then.
+    """
+    if presented >= confirmed or turned_ms >= challenged_ms:
+        return Continuity.KEPT
+    return Continuity.CLONE_SUSPECTED

@@ -151,7 +151,8 @@ def caller_of(actor: Actor) -> Caller:
 async def enter(context: NodeContext, entrant: Entrant, *, token: int) -> Caller:
     """Connect an agent that shows a continuity token with this counter; 0: none."""
     row = InstanceRow(entrant.instance, Role.AGENT, context.nodes.node, context.nodes.incarnation, now_ms())
-    connected = await connect(context.store, ConnectingDevice(entrant.card, Role.AGENT, entrant.instance, token), row)
+    newcomer = ConnectingDevice(entrant.card, Role.AGENT, entrant.instance, token, now_ms())
+    connected = await connect(context.store, newcomer, row)
     assert isinstance(connected, Registered), connected
     card = entrant.card
     return Caller(
@@ -162,6 +163,7 @@ async def enter(context: NodeContext, entrant: Entrant, *, token: int) -> Caller
         role=Role.AGENT,
         instance=entrant.instance,
         card=card,
+        token_counter=token,
     )
 
 

@@ -40,11 +40,11 @@ R = TypeVar("R", bound=Reply)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Dial:
-    """Where to connect, as whom, and with which continuity token."""
+    """Where to connect, as whom, and how to read the continuity token, which is done after the challenge came."""
 
     url: str
     dialled: Dialled
-    token: Token | None
+    token: Callable[[], Token | None]
     timeout_s: float = 10.0
     ssl: SSLContext | None = None
 
@@ -202,7 +202,9 @@ async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
     try:
         challenge = handshake.on_challenge(shown)
         nonce = Nonce(os.urandom(NONCE_BYTES))
-        proof = None if dial.token is None else prove(dial.token, challenge.nonce, nonce)
+        # Read now and not earlier: the agent may write the next token while a command line waits for the hub.
+        token = dial.token()
+        proof = None if token is None else prove(token, challenge.nonce, nonce)
         await socket.send(handshake.hello(nonce, proof))
         reply = handshake.on_reply(await socket.receive())
     except Refused as refused:

@@ -66,7 +66,7 @@ class Hub:
         ``HubRefused``.
         """
         trusted = ssl or tls_context(device)
-        dial = Dial(device.address.url, dialled(device, Role.CLI, new_instance()), None, timeout_s, trusted)
+        dial = Dial(device.address.url, dialled(device, Role.CLI, new_instance()), device.token, timeout_s, trusted)
         async with open_connection(dial) as connection, companions() as beside:
             hub = cls(device, connection, newly_pinned=pin(device, connection.hub))
             beside.start(connection.read(hub._on_push))
@@ -125,7 +125,11 @@ class Hub:
         return await self._connection.probe(timeout_s)
 
     async def clear_suspicion(self) -> None:
-        """Confirm that this device's data are the only copy in use."""
+        """Confirm that this device's data are the only copy in use.
+
+        Raises ``HubRefused``: ``clone_suspected`` where these data do not hold the current continuity token. They get
+        one when their agent connects.
+        """
         await self._connection.ask(ClearSuspicion(id=0), Ok)
         self._device.note_confirmed()
 

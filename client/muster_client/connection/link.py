@@ -148,7 +148,7 @@ class Link:
     async def _stay_connected(self) -> None:
         device = self._device
         introduction = dialled(device, Role.AGENT, self._instance)
-        dial = Dial(device.address.url, introduction, device.token(), ssl=self._ssl or tls_context(device))
+        dial = Dial(device.address.url, introduction, device.token, ssl=self._ssl or tls_context(device))
         async with open_connection(dial) as connection, companions() as beside:
             self._begin(connection)
             pushes = PushQueue(connection, self._on_push)

@@ -263,11 +263,11 @@ class Device:
         self._meta.note_confirmed(self.clock())
 
     def token(self) -> Token | None:
-        """Return the continuity token to show at the next connect; for the agent alone."""
+        """Return the continuity token, which every process of the device shows when it connects."""
         return self._meta.token()
 
     def keep_token(self, token: Token) -> None:
-        """Store a continuity token; it is on disk when this returns."""
+        """Store the continuity token that the agent got; it is on disk when this returns."""
         self._meta.keep_token(token)
 
     # -- statements at the hub ----------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from muster_hub.presence.registry import ConnectingDevice, NotRegistered, Regist
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause
+from muster_hub.store.clock import boot_ms
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES
-from muster_protocol.connect import HubHandshake, Introduced, Limits, Role
+from muster_protocol.connect import HubHandshake, Introduced, Limits
 from muster_protocol.continuity import genuine, issue
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
@@ -51,10 +52,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Greeting(NamedTuple):
-    """One connection's handshake, and the nonce of its challenge."""
+    """One connection's handshake, the nonce of its challenge, and when it was made, by ``boot_ms``."""
 
     handshake: HubHandshake
     nonce: Nonce
+    made_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Handshakes:
             protocol=PROTOCOL,
             at=self._context.clock.now_ms(),
         )
-        return Greeting(HubHandshake(self._key.signing, challenge, self._origins), nonce)
+        return Greeting(HubHandshake(self._key.signing, challenge, self._origins), nonce, boot_ms())
 
     def refusal(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> bytes:
         """Return the signed ``refused`` message."""
@@ -103,25 +105,35 @@ class Handshakes:
         device = _introduce(greeting, hello)
         if not acting:
             raise _store_away()
-        newcomer = ConnectingDevice(
-            device.card, device.hello.role, device.hello.instance, self._token_counter(greeting, device)
-        )
-        self._departures.entering(newcomer.client, +1)
+        client = device.card.card.client
+        self._departures.entering(client, +1)
         try:
+            newcomer = await self._newcomer(greeting, device)
             connected = await self._connect(newcomer)
-            return self._welcome(greeting, device, connected)
+            return self._welcome(greeting, device, newcomer, connected)
         except StoreUnavailable as error:
             if error.outcome_unknown:
-                self._departures.suspect(newcomer.client)
-            _log.info("device_not_admitted", client=newcomer.client[:8], error=str(error))
+                self._departures.suspect(client)
+            _log.info("device_not_admitted", client=client[:8], error=str(error))
             raise _store_away() from error
         finally:
-            self._departures.entering(newcomer.client, -1)
+            self._departures.entering(client, -1)
+
+    async def _newcomer(self, greeting: Greeting, device: Introduced) -> ConnectingDevice:
+        # The estimate of the store's clock is never ahead of it: the challenge was sent at this time or later.
+        now = await self._context.store.now_ms()
+        return ConnectingDevice(
+            card=device.card,
+            role=device.hello.role,
+            instance=device.hello.instance,
+            token_counter=self._token_counter(greeting, device),
+            challenged_ms=now - (boot_ms() - greeting.made_at_ms),
+        )
 
     def _token_counter(self, greeting: Greeting, device: Introduced) -> int:
-        """Return the counter of the agent's token; 0 without a genuine proof."""
+        """Return the counter of the token that the device showed; 0 without a genuine proof."""
         proof, client = device.hello.continuity, device.card.card.client
-        if proof is None or device.hello.role is not Role.AGENT:
+        if proof is None:
             return 0
         if not genuine(self._key.token_secret, client, proof, greeting.nonce, device.hello.nonce):
             return 0
@@ -153,7 +165,9 @@ class Handshakes:
             _log.warning("device_restricted", client=client[:8], why=cut.why, sessions=len(sessions))
             await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
-    def _welcome(self, greeting: Greeting, device: Introduced, connected: Registered) -> Welcomed:
+    def _welcome(
+        self, greeting: Greeting, device: Introduced, newcomer: ConnectingDevice, connected: Registered
+    ) -> Welcomed:
         card = device.card
         client = card.card.client
         token = issue(self._key.token_secret, client, connected.issued) if connected.issued else None
@@ -175,6 +189,7 @@ class Handshakes:
             role=device.hello.role,
             instance=device.hello.instance,
             card=card,
+            token_counter=newcomer.token_counter,
         )
         return Welcomed(caller, welcome)
 

@@ -13,9 +13,10 @@ _CLEAR_SUSPICION = script("clear_suspicion")
 async def clear_suspicion(context: NodeContext, caller: Caller, request: ClearSuspicion) -> Ok:
     """Accept the person's confirmation that this device is the only copy of its identity.
 
-    Raises ``Refused``: ``device_revoked``, ``superseded``; ``StoreUnavailable``.
+    Raises ``Refused``: ``clone_suspected`` for a command line that did not show the current continuity token,
+    ``device_revoked``, ``superseded``; ``StoreUnavailable``.
     """
     client = caller.client
     where = [keys.device(client), keys.instances(client), keys.outbox(keys.bucket(client))]
-    await change(context.store, _CLEAR_SUSPICION, where, client, caller.connection)
+    await change(context.store, _CLEAR_SUSPICION, where, client, caller.connection, caller.token_counter)
     return Ok(re=request.id)

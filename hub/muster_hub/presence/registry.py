@@ -33,12 +33,17 @@ _REFUSALS = frozenset({"retired", "forked", "revoked"})
 
 @dataclass(frozen=True, slots=True)
 class ConnectingDevice:
-    """A device that authenticated and is not registered yet. ``token_counter`` is 0 unless it has a genuine token."""
+    """A device that authenticated and is not registered yet.
+
+    ``token_counter`` is 0 unless it has a genuine token. ``challenged_ms`` is a time before which the challenge was not
+    sent, by the store's clock.
+    """
 
     card: VerifiedCard
     role: Role
     instance: InstanceId
     token_counter: int
+    challenged_ms: int
 
     @property
     def client(self) -> ClientId:
@@ -103,6 +108,7 @@ async def connect(
         card.card.serial,
         statement_hash(Kind.CARD, card.signed.body),
         newcomer.token_counter,
+        newcomer.challenged_ms,
         *lost,
     ]
     try:

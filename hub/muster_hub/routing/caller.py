@@ -13,7 +13,7 @@ class Caller:
 
     ``fingerprints`` are those of all its keys, genesis first; ``fingerprint`` is the last of them. ``connection`` goes
     into the store with every call on behalf of this connection, and the store refuses the call once a newer connection
-    has superseded this one.
+    has superseded this one. ``token_counter`` is that of the continuity token that it showed, 0 for none.
     """
 
     client: ClientId
@@ -23,3 +23,4 @@ class Caller:
     role: Role
     instance: InstanceId
     card: VerifiedCard
+    token_counter: int = 0

@@ -83,6 +83,13 @@ local function raise_serial(device, serial)
   end
 end
 
+-- Records that the token with this counter is on the agent's disk, and when the hub learnt it.
+local function raise_confirmed(device, confirmed, counter)
+  if counter > confirmed then
+    redis.call('HSET', device, 'confirmed', text(counter), 'turned_ms', text(now_ms))
+  end
+end
+
 -- Returns the sessions that a device was held for and that have not ended.
 local function indexed_sessions(session_index)
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', text(now_ms))

@@ -66,7 +66,10 @@ class StatementPush(Push, frozen=True, kw_only=True, tag="statement"):
 
 
 class ClearSuspicion(Request, frozen=True, kw_only=True, tag="suspicion.clear"):
-    """The person decided: this device's data is the only copy in use. Reply: ``ok``."""
+    """The person decided: this device's data is the only copy in use. Reply: ``ok``.
+
+    Taken from the agent, and from a command line that showed the current continuity token.
+    """
 
 
 class ConfirmToken(Request, frozen=True, kw_only=True, tag="token.confirm"):

@@ -1,6 +1,6 @@
 """continuity.json: tokens, proofs and verdicts (SPEC.md section 4.4)."""
 
-from muster_protocol.continuity import genuine, hub_secret, issue, judge, prove
+from muster_protocol.continuity import genuine, hub_secret, issue, judge, judge_command_line, prove
 from muster_protocol.ids import ClientId
 from vectors.topics.cast import HUB_SECRET, LAPTOP, NAS, nonce
 from vectors.topics.forms import Vector, accepted
@@ -19,6 +19,17 @@ PRESENTED = (
     (3, 1, 2),
     (9, 0, 0),
 )
+COMMAND_LINES = (
+    (0, 0, 0, 50),
+    (0, 1, 40, 50),
+    (0, 1, 50, 50),
+    (1, 1, 40, 50),
+    (2, 1, 40, 50),
+    (1, 2, 49, 50),
+    (1, 2, 50, 50),
+    (1, 9, 60, 50),
+)
+"""What a command line showed, what was confirmed, when that was, and when the challenge was sent."""
 
 
 def continuity() -> list[Vector]:
@@ -27,7 +38,8 @@ def continuity() -> list[Vector]:
     found = [_token(secret, counter) for counter in COUNTERS]
     found.append(_genuine("the device that it was issued to", LAPTOP.client, expect=True))
     found.append(_genuine("another device", NAS.client, expect=False))
-    return found + [_judge(*numbers) for numbers in PRESENTED]
+    found += [_judge(*numbers) for numbers in PRESENTED]
+    return found + [_judge_command_line(*numbers) for numbers in COMMAND_LINES]
 
 
 def _token(secret: bytes, counter: int) -> Vector:
@@ -66,3 +78,16 @@ def _judge(presented: int, confirmed: int, issued: int) -> Vector:
     given = {"op": "judge", "presented": presented, "confirmed": confirmed, "issued": issued}
     name = f"presented {presented}, confirmed {confirmed}, issued {issued}"
     return accepted(name, given, {"verdict": judge(presented, confirmed, issued).value})
+
+
+def _judge_command_line(presented: int, confirmed: int, turned_ms: int, challenged_ms: int) -> Vector:
+    given = {
+        "op": "judge_command_line",
+        "presented": presented,
+        "confirmed": confirmed,
+        "confirmed_at": turned_ms,
+        "challenged_at": challenged_ms,
+    }
+    name = f"command line: presented {presented}, confirmed {confirmed} at {turned_ms}, challenged at {challenged_ms}"
+    verdict = judge_command_line(presented, confirmed, turned_ms=turned_ms, challenged_ms=challenged_ms)
+    return accepted(name, given, {"verdict": verdict.value})

@@ -1,8 +1,12 @@
 """`muster hub`: what the hub's package brings, and the device's own `muster hub trust` beside it."""
 
+import asyncio
+import shutil
+
 import pexpect
 import pytest
 
+from muster_client import Agent
 from muster_client.device.device import Device
 from muster_protocol.ids import Fingerprint
 
@@ -85,6 +89,26 @@ def test_a_suspicion_is_cleared_by_a_person_only(new_cli, hub_url):
     device.ok("init", "--hub", hub_url)
     assert "no_terminal" in device.fails(1, "id", "confirm").err
     assert device.ok("id", "confirm", "--yes", "--json").document["cleared"] is True
+
+
+async def run_agent(device):
+    """Run the device's agent until it holds the newest continuity token, but without a process."""
+    async with Agent.open(device.folder, control=False) as agent:
+        await agent.connected()
+
+
+def test_a_command_line_of_an_older_copy_is_told_so_and_confirms_nothing(new_cli, hub_url):
+    device, copy = new_cli("original"), new_cli("older_copy")
+    device.ok("init", "--hub", hub_url)
+    asyncio.run(run_agent(device))
+    shutil.copytree(device.folder, copy.folder)
+    asyncio.run(run_agent(device))
+    assert "note:  The hub suspects two copies of this device's data" in copy.ok("session", "list").err
+    refused = copy.fails(1, "id", "confirm", "--yes")
+    assert "clone_suspected" in refused.err
+    assert "start `muster agent` here" in refused.err
+    assert device.ok("id", "confirm", "--yes", "--json").document["cleared"] is True
+    assert device.ok("session", "list").err == ""
 
 
 def test_the_words_of_the_hub_are_shown_at_the_first_meeting_and_then_no_more(new_cli, hub_url):

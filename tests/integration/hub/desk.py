@@ -222,7 +222,7 @@ class Desk:
         card = verify_card(device.card())
         instance = InstanceId(os.urandom(16))
         row = InstanceRow(instance, role, self.nodes.node, self.nodes.incarnation, now_ms())
-        connected = await connect(self.store, ConnectingDevice(card, role, instance, 0), row)
+        connected = await connect(self.store, ConnectingDevice(card, role, instance, 0, now_ms()), row)
         assert isinstance(connected, Registered), connected
         caller = Caller(
             client=device.client,
@@ -232,6 +232,7 @@ class Desk:
             role=role,
             instance=instance,
             card=card,
+            token_counter=0,
         )
         seat = DeskSeat(self, caller)
         connection: LocalConnection = seat

@@ -156,13 +156,13 @@ class SigningDevice:
         tls: ssl.SSLContext | None = None,
         source: str | None = None,
     ) -> AsyncIterator["DeviceLink"]:
-        """Connect, or raise RefusedByHubError. An agent shows ``token``, else the token that it was given last."""
+        """Connect, or raise RefusedByHubError. The device shows ``token``, else the token that it was given last."""
         async with dial(url, tls=tls, source=source) as socket:
             shake = self.handshake(origin or url, role=role, instance=instance, pinned_hub=pinned_hub)
             challenge = shake.on_challenge(await receive(socket))
             nonce = Nonce(os.urandom(32))
             token = token or self.token
-            proof = prove(token, challenge.nonce, nonce) if token and role is Role.AGENT else None
+            proof = prove(token, challenge.nonce, nonce) if token else None
             await socket.send(shake.hello(nonce, proof))
             answer = shake.on_reply(await receive(socket))
             if isinstance(answer, RefusedBody):

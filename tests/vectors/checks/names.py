@@ -6,7 +6,7 @@ from tests.vectors.checks.forms import Json
 
 from muster_protocol.closes import CloseCode, after_close, after_refusal, is_stop
 from muster_protocol.codec import convert
-from muster_protocol.continuity import Proof, genuine, hub_secret, issue, judge, prove
+from muster_protocol.continuity import Proof, genuine, hub_secret, issue, judge, judge_command_line, prove
 from muster_protocol.ids import (
     ClientId,
     Fingerprint,
@@ -92,6 +92,12 @@ def check_reasons(given: Json) -> Json:
 def check_continuity(given: Json) -> Json:
     if given["op"] == "judge":
         return {"verdict": judge(given["presented"], given["confirmed"], given["issued"]).value}
+    if given["op"] == "judge_command_line":
+        turned_ms, challenged_ms = given["confirmed_at"], given["challenged_at"]
+        verdict = judge_command_line(
+            given["presented"], given["confirmed"], turned_ms=turned_ms, challenged_ms=challenged_ms
+        )
+        return {"verdict": verdict.value}
     secret = hub_secret(bytes.fromhex(given["hub_key_secret"]))
     client = ClientId(given["client"])
     challenge, hello = (Nonce(bytes.fromhex(given[name])) for name in ("challenge", "hello"))

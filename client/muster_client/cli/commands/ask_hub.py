@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from muster_client import Device
 from muster_client.cli.output.display import Output
+from muster_protocol.reasons import Reason
 from muster_protocol.words import words
 
 if TYPE_CHECKING:
@@ -16,9 +17,16 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 def ask_hub(
-    device: Device, question: Callable[["Hub"], Awaitable[Answer]], *, timeout_s: float = CONNECT_TIMEOUT_S
+    device: Device,
+    question: Callable[["Hub"], Awaitable[Answer]],
+    *,
+    timeout_s: float = CONNECT_TIMEOUT_S,
+    confirms: bool = False,
 ) -> Answer:
-    """Connect, ask, and close. Raises ``HubUnreachable``, ``HubKeyChanged``, ``HubRefused``."""
+    """Connect, ask, and close. Raises ``HubUnreachable``, ``HubKeyChanged``, ``HubRefused``.
+
+    Show what the person should know, but not the suspicion that the question itself ``confirms`` away.
+    """
     # The event loop and the transport are slow to import, and most commands need neither.
     import asyncio  # noqa: PLC0415
 
@@ -29,6 +37,8 @@ def ask_hub(
             if hub.newly_pinned:
                 _tell_pinned(device, hub)
             tell_unconfirmed(device)
+            if hub.welcome.standing is Reason.CLONE_SUSPECTED and not confirms:
+                _tell_suspected()
             return await question(hub)
 
     return asyncio.run(ask())
@@ -38,6 +48,11 @@ def tell_unconfirmed(device: Device) -> None:
     """Show that trust or grants wait for the person."""
     if device.peers.unconfirmed():
         Output().note("note:  A copy of this device's data made trust or grants: see `muster trust review`.")
+
+
+def _tell_suspected() -> None:
+    """Show that the hub suspects a second copy of this device's data."""
+    Output().note("note:  The hub suspects two copies of this device's data: see `muster id confirm --help`.")
 
 
 def _tell_pinned(device: Device, hub: "Hub") -> None:

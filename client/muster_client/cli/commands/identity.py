@@ -11,7 +11,10 @@ from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocatio
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.display import Output, Styled
 from muster_client.cli.output.documents import ConfirmedDocument, IdDocument
+from muster_client.cli.output.failures import Failure
 from muster_client.cli.output.help_pages import GroupedCommands, examples
+from muster_client.errors import HubRefused
+from muster_protocol.reasons import Reason
 from muster_protocol.words import words
 
 commands = typer.Typer(
@@ -48,16 +51,30 @@ def confirm_only_copy(context: typer.Context, *, yes: Yes = False, as_json: Json
     """Confirm that this device's data have no second copy.
 
     For when the hub suspects that two machines use the same data. Until you confirm, automatic joins with this device
-    are suspended.
+    are suspended. The hub takes it from the newest copy only: the one whose agent connected last.
     """
     output = Output(as_json=as_json)
     with invocation(context).device() as device:
         if not yes:
             question = "Is this the only machine that uses this device's data?"
             confirm(question, otherwise="Once you are sure, run `muster id confirm --yes`.")
-        ask_hub(device, lambda hub: hub.clear_suspicion())
+        try:
+            ask_hub(device, lambda hub: hub.clear_suspicion(), confirms=True)
+        except HubRefused as refused:
+            if refused.reason is Reason.CLONE_SUSPECTED:
+                raise _older_copy() from None
+            raise
         document = ConfirmedDocument(client=device.client, cleared=True)
         output.show(document, lambda: output.line("Confirmed. Automatic joins work again."))
+
+
+def _older_copy() -> Failure:
+    return Failure(
+        Reason.CLONE_SUSPECTED,
+        "The hub knows a newer copy of this device's data, so nothing was confirmed here.",
+        "To go on with this copy, start `muster agent` here and then run `muster id confirm` again.",
+        said_by="the hub",
+    )
 
 
 def id_document(device: Device) -> IdDocument:

@@ -1,18 +1,23 @@
 #!lua
 -- Clears the suspicion that a device's data were copied, after its user confirmed that this is the only copy in use.
 -- KEYS: 1 device, 2 instances, 3 outbox
--- ARGV: 1 not_after (ms), 2 client, 3 connection number
+-- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 counter of the continuity token that it showed (0: none)
 -- Effect: a suspected clone is suspected no more.
 -- Returns: 1.
--- Errors: superseded (the connection is not current), device_revoked.
+-- Errors: superseded (the connection is not current), not_newest (it is not the agent's, and it showed an older token
+--   than the last confirmed), device_revoked.
 -- Again: there is nothing left to clear, and the answer is the same.
 local device, instances, outbox = unpack(KEYS)
-local _, client, connection = unpack(ARGV)
+local _, client, connection, shown = unpack(ARGV)
 
 if redis.call('HEXISTS', instances, connection) == 0 then
   return refuse('superseded')
 end
-local standing = redis.call('HGET', device, 'standing') or ''
+local standing, seat, confirmed = unpack(redis.call('HMGET', device, 'standing', 'seat', 'confirmed'))
+standing = standing or ''
+if seat ~= connection and tonumber(shown) < tonumber(confirmed or 0) then
+  return refuse('not_newest')
+end
 if standing == 'clone_suspected' then
   redis.call('HSET', device, 'standing', '')
   add_entry(outbox, 'record', device_record('suspicion_cleared', client, '', 'done', '', ''))

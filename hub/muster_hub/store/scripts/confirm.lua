@@ -16,5 +16,5 @@ end
 if tonumber(counter) > tonumber(issued or 0) then
   return refuse('not_issued')
 end
-redis.call('HSET', device, 'confirmed', text(math.max(tonumber(confirmed or 0), tonumber(counter))))
+raise_confirmed(device, tonumber(confirmed or 0), tonumber(counter))
 return 1

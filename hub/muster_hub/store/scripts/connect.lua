@@ -3,24 +3,25 @@
 -- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants
 -- ARGV: 1 not_after (ms), 2 client, 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
---   genuine continuity token (0: none was shown), 12... numbers of connections whose node is lost
+--   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent,
+--   13... numbers of connections whose node is lost
 -- Effect: a new connection number, larger than any before. An agent takes the seat. The row of the same process, and
---   of a lost node, is replaced; after a rotation every other row is. A longer chain is a rotation, and a token older than the last confirmed a suspected
---   clone: both raise `ver` and leave a cut in the outbox for every session in the index. An agent gets the counter
---   of its next token.
+--   of a lost node, is replaced; after a rotation every other row is. A longer chain is a rotation, and a token older
+--   than the last confirmed a suspected clone: both raise `ver` and leave a cut in the outbox for every session in the
+--   index. An agent gets the counter of its next token.
 -- Returns: {"connected", number, issued (0: no token), standing, newest serial, {superseded number, row, ...},
 --   {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}; or {"full", {number, row, ...}}.
 -- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
 local device, instances, peers, session_index, watchers, outbox, grants = unpack(KEYS)
-local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented =
-  unpack(ARGV, 1, 11)
-local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 12, 60000, 32
+local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms =
+  unpack(ARGV, 1, 12)
+local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 13, 60000, 32
 
 local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms,
-  rotated_ver, suspected_ms, suspected_ver =
+  rotated_ver, suspected_ms, suspected_ver, turned_ms =
   unpack(redis.call('HMGET', device, 'chain', 'ver', 'standing', 'conn', 'confirmed', 'issued', 'serial',
-    'card_serial', 'card_hash', 'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver'))
+    'card_serial', 'card_hash', 'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver', 'turned_ms'))
 chain, ver, standing = chain or '', tonumber(ver or 0), standing or ''
 local current = shown:sub(-FINGERPRINT_BYTES)
 
@@ -95,24 +96,28 @@ elseif is_recent(rotated_ms) then
   cut('rotation', tonumber(rotated_ver))
 end
 
+-- Continuity. A command line read its token after the challenge: it may show an older one only where the agent confirmed
+-- the next one since then.
 local issued = 0
+presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
+if presented < confirmed and (role == 'agent' or tonumber(turned_ms or 0) < tonumber(challenged_ms)) then
+  if standing == '' then
+    standing = 'clone_suspected'
+    record('clone_suspected', 'done', 'clone_suspected')
+    restrict('clone_suspected')
+    redis.call('HSET', device, 'suspected_ms', text(now_ms), 'suspected_ver', text(ver))
+  elseif is_recent(suspected_ms) then
+    cut('clone_suspected', tonumber(suspected_ver))
+  end
+end
 if role == 'agent' then
   redis.call('HSET', device, 'seat', text(number))
-  presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
-  if presented < confirmed then
-    if standing == '' then
-      standing = 'clone_suspected'
-      record('clone_suspected', 'done', 'clone_suspected')
-      restrict('clone_suspected')
-      redis.call('HSET', device, 'suspected_ms', text(now_ms), 'suspected_ver', text(ver))
-    elseif is_recent(suspected_ms) then
-      cut('clone_suspected', tonumber(suspected_ver))
-    end
-  elseif presented > last_issued and chain ~= '' then
+  if presented > last_issued and chain ~= '' then
     record('hub_restored', 'done', 'hub_restored')
   end
   issued = math.max(last_issued, presented) + 1
-  redis.call('HSET', device, 'issued', text(issued), 'confirmed', text(math.max(confirmed, presented)))
+  redis.call('HSET', device, 'issued', text(issued))
+  raise_confirmed(device, confirmed, presented)
 end
 redis.call('HSET', device, 'ver', text(ver), 'standing', standing)
 

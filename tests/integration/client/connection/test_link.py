@@ -221,11 +221,12 @@ async def test_a_copied_disk_is_noticed_and_the_older_copy_steps_back(make_devic
             await until(heard, CloneSuspected)
             gone = await until(events, Disconnected)
             assert (gone.cause, gone.reason) == ("superseded", Reason.SUPERSEDED)
-    async with Hub.connect(laptop) as hub:
-        assert hub.welcome.standing is Reason.CLONE_SUSPECTED
-        await hub.clear_suspicion()
-    async with Hub.connect(laptop) as hub:
-        assert hub.welcome.standing is None
+            await second.connected()
+        async with Hub.connect(copy) as hub:
+            assert hub.welcome.standing is Reason.CLONE_SUSPECTED
+            await hub.clear_suspicion()
+        async with Hub.connect(copy) as hub:
+            assert hub.welcome.standing is None
 
 
 async def test_a_running_agent_learns_that_its_person_confirmed_the_data(

@@ -1,14 +1,17 @@
 """The counter that only one copy of a device's data can keep up with."""
 
+import os
+
 import pytest
 from tests.integration.hub.conftest import Ask, Links, Records
-from tests.integration.hub.device import DeviceLink, SigningDevice
+from tests.integration.hub.device import DeviceLink, SigningDevice, dial, receive
 
 from muster_hub.node.node import Node
 from muster_hub.store import keys
-from muster_protocol.connect import Role
-from muster_protocol.continuity import Token
+from muster_protocol.connect import Role, Welcome
+from muster_protocol.continuity import Token, prove
 from muster_protocol.frames import ClearSuspicion, ConfirmToken, Error, Ok
+from muster_protocol.ids import Nonce
 from muster_protocol.reasons import Reason
 
 
@@ -91,16 +94,58 @@ async def test_a_forged_proof_shows_no_token(node: Node) -> None:
         assert link.welcome.standing is Reason.CLONE_SUSPECTED
 
 
-async def test_command_lines_have_no_part_in_it(node: Node, links: Links) -> None:
+async def test_a_command_line_shows_the_token_and_gets_none(node: Node, links: Links) -> None:
     device = SigningDevice()
     await come_and_go(device, node)
+    for _ in range(3):
+        async with device.connect(node.url, role=Role.CLI) as link:
+            assert (link.welcome.token, link.welcome.standing) == (None, None)
     link = await links.enter_async_context(device.connect(node.url, role=Role.CLI))
-    assert link.welcome.token is None
-    assert link.welcome.standing is None
     refused = await link.ask_any(ConfirmToken(id=0, counter=1))
     assert isinstance(refused, Error)
     assert refused.reason is Reason.SUPERSEDED
     await come_and_go(device, node)
+
+
+async def test_a_command_line_without_an_agent_has_no_token_to_show(node: Node) -> None:
+    device = SigningDevice()
+    for _ in range(2):
+        async with device.connect(node.url, role=Role.CLI) as link:
+            assert link.welcome.standing is None
+
+
+async def test_a_command_line_of_an_older_copy_is_suspected(node: Node, records: Records) -> None:
+    device = SigningDevice()
+    old = await come_and_go(device, node)
+    async with device.connect(node.url, role=Role.CLI, token=old) as link:
+        assert link.welcome.standing is None, "the newest token is good from either disk"
+    await come_and_go(device, node)
+    async with device.connect(node.url, role=Role.CLI, token=old) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+    assert [row[0] for row in await records(node, device)].count(b"clone_suspected") == 1
+
+
+async def test_a_command_line_without_its_token_is_suspected(node: Node) -> None:
+    device = SigningDevice()
+    await come_and_go(device, node)
+    device.token = None
+    async with device.connect(node.url, role=Role.CLI) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+
+
+async def test_a_command_line_that_connects_while_the_token_turns_is_not_suspected(node: Node) -> None:
+    """It got its challenge, and read the token, before the agent had the next one on its disk."""
+    device = SigningDevice()
+    old = await come_and_go(device, node)
+    shake = device.handshake(node.url, role=Role.CLI)
+    async with dial(node.url) as socket:
+        challenge = shake.on_challenge(await receive(socket))
+        await come_and_go(device, node)
+        nonce = Nonce(os.urandom(32))
+        await socket.send(shake.hello(nonce, prove(old, challenge.nonce, nonce)))
+        welcome = shake.on_reply(await receive(socket))
+    assert isinstance(welcome, Welcome)
+    assert welcome.standing is None
 
 
 async def test_a_hub_that_was_restored_accepts_and_records_it(node: Node, ask_store: Ask, records: Records) -> None:
@@ -137,6 +182,37 @@ async def test_the_person_decides(node: Node, records: Records, role: Role) -> N
         assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
     await come_and_go(device, node)
     assert [row[0] for row in await records(node, device)].count(b"suspicion_cleared") == 1
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_only_the_newest_copy_decides(node: Node, role: Role) -> None:
+    """The agent that has the seat decides, though it came with an older token; its hub gave it the newest."""
+    device = SigningDevice()
+    old = await come_and_go(device, node)
+    newest = await come_and_go(device, node)
+    async with device.connect(node.url, role=role, token=old) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+        reply = await link.ask_any(ClearSuspicion(id=0))
+    if role is Role.AGENT:
+        assert isinstance(reply, Ok)
+        return
+    assert isinstance(reply, Error)
+    assert reply.reason is Reason.CLONE_SUSPECTED
+    async with device.connect(node.url, role=role, token=newest) as link:
+        assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
+
+
+async def test_a_command_line_that_stayed_while_the_token_turned_decides_nothing(node: Node) -> None:
+    """A thief's command line that was opened while the copied token was the newest."""
+    device = SigningDevice()
+    old = await come_and_go(device, node)
+    async with device.connect(node.url, role=Role.CLI, token=old) as stayed:
+        await come_and_go(device, node)
+        async with device.connect(node.url, role=Role.CLI, token=old) as link:
+            assert link.welcome.standing is Reason.CLONE_SUSPECTED
+        reply = await stayed.ask_any(ClearSuspicion(id=0))
+    assert isinstance(reply, Error)
+    assert reply.reason is Reason.CLONE_SUSPECTED
 
 
 async def test_a_suspicion_restricts(node: Node, ask_store: Ask) -> None:

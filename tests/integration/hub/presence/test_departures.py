@@ -3,7 +3,7 @@
 import os
 
 from tests.integration.hub.conftest import Ask, Eventually, StartNode, frozen
-from tests.integration.hub.device import SigningDevice
+from tests.integration.hub.device import SigningDevice, now_ms
 
 from muster_hub.node.node import Node
 from muster_hub.presence.record import read_presence
@@ -24,7 +24,7 @@ async def entries(node: Node, device: SigningDevice) -> list[int]:
 async def enter_unheld(node: Node, device: SigningDevice) -> Registered:
     """Do in the store what a connect does whose answer got lost: an entry of this node that no connection holds."""
     nodes = node.context.nodes
-    newcomer = ConnectingDevice(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0)
+    newcomer = ConnectingDevice(verify_card(device.card()), Role.AGENT, InstanceId(os.urandom(16)), 0, now_ms())
     row = InstanceRow(newcomer.instance, Role.AGENT, nodes.node, nodes.incarnation, TimeMs(1))
     connected = await connect(node.context.store, newcomer, row)
     assert isinstance(connected, Registered)
@@ -71,7 +71,7 @@ async def test_a_lost_nodes_command_lines_make_place(node: Node) -> None:
     """Eight entries of an unknown incarnation do not lock a device out."""
     device = SigningDevice()
     for _ in range(8):
-        newcomer = ConnectingDevice(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0)
+        newcomer = ConnectingDevice(verify_card(device.card()), Role.CLI, InstanceId(os.urandom(16)), 0, now_ms())
         row = InstanceRow(newcomer.instance, Role.CLI, "lost", "lost", TimeMs(1))
         assert isinstance(await connect(node.context.store, newcomer, row), Registered)
     async with device.connect(node.url, role=Role.CLI) as link:

@@ -75,6 +75,7 @@ def caller() -> Caller:
         role=Role.AGENT,
         instance=InstanceId(os.urandom(16)),
         card=card,
+        token_counter=0,
     )
 
 

@@ -32,7 +32,7 @@ class RecordedConnection:
     def caller(self) -> Caller:
         key = Fingerprint(bytes(32))
         card = cast("VerifiedCard", None)  # nothing here looks at a card
-        return Caller(self.client, key, (key,), self.number, self.role, InstanceId(os.urandom(16)), card)
+        return Caller(self.client, key, (key,), self.number, self.role, InstanceId(os.urandom(16)), card, 0)
 
     def finish(self) -> None:
         raise AssertionError("the node does not end here")
