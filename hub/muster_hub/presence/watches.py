@@ -8,8 +8,10 @@ import asyncio
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import Asker, Observation, observe_all, remove_lost, unknown
+from muster_hub.presence.registry import check_current
 from muster_hub.presence.watch_table import DeviceWatch, WatchedDevice, WatchKey, WatchTable, is_unknown
 from muster_hub.routing.caller import Caller
+from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.frames import Presence, PresencePush, PresenceReply, Watch, Who, encode_frame
 from muster_protocol.ids import ClientId
 
@@ -97,6 +99,10 @@ class PresenceWatches:
     async def _observe(
         self, context: NodeContext, caller: Caller, request: Who | Watch, *, watching: bool
     ) -> list[Observation]:
+        try:
+            await check_current(context.store, caller)
+        except StoreUnavailable:
+            return [Observation(unknown(client, None)) for client in request.clients]
         asker = Asker(caller.client, caller.fingerprint)
         seen = await observe_all(context, [(asker, client) for client in request.clients], watching=watching)
         await remove_lost(context, seen)

@@ -14,6 +14,7 @@ from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
+from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.commit import CommitResult, commit, refuse, without_answer
 from muster_hub.sessions.epochs import Newcomer, Proposal, propose
@@ -41,6 +42,7 @@ async def admit(context: NodeContext, caller: Caller, request: Admit) -> Admitte
     ``superseded``, ``overloaded``, ``malformed``; ``StoreUnavailable`` where the outcome may be unknown: the same
     request again finds out.
     """
+    await check_current(context.store, caller)  # also judged with the hold, but then others may be held already
     state = await read_state(context, request.session)
     if state is None or caller.client not in state.present:
         raise Refused(Reason.NOT_A_MEMBER)

@@ -3,7 +3,8 @@
 import copy
 
 import pytest
-from tests.attacks.stored import changed, stored
+from tests.attacks.disk_thief.owned import OWNED
+from tests.attacks.stored import Stored, changed, stored
 from tests.integration.hub.conftest import Links
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import SigningDevice
@@ -12,10 +13,13 @@ from tests.integration.hub.stage import Actor
 from muster_hub.node.node import Node
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
-from muster_protocol.frames import Ack, ConfirmToken, Ok, PutStatement, SendInvites
+from muster_protocol.frames import FRAMES, Error, Ok, PutStatement, Request
 from muster_protocol.ids import GrantId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
+from muster_protocol.signed import Signed
+
+REQUESTS = [frame for frame in FRAMES.values() if issubclass(frame, Request)]
 
 
 def copied(owner: SigningDevice) -> SigningDevice:
@@ -35,33 +39,72 @@ async def test_a_rotation_ends_all_connections_of_the_thief(node: Node, links: L
     assert isinstance(await link.put(owner.trust(SigningDevice())), Ok)
 
 
-async def test_a_connection_under_a_retired_key_can_change_nothing(pair: tuple[Actor, Actor], desk: Desk) -> None:
-    """Also while the node of that connection has not heard yet that it is to be closed."""
-    owner, friend = pair
-    thief = copied(owner.device)
-    lines = [Actor(thief, await desk.seat(thief, Role.CLI)), owner]
-    await owner.create()
-    invite = owner.invite(friend)
-    rotated = copied(owner.device)
+def tag_of(request_type: type[Request]) -> str:
+    return str(request_type.__struct_config__.tag)
+
+
+async def rotate(desk: Desk, owner: SigningDevice) -> None:
+    """Let the owner connect with a new key; the desks do not close its older connections."""
+    rotated = copied(owner)
     rotated.rotate()
     await desk.seat(rotated)
-    planted = SigningDevice()
-    before = await stored(desk)
-    for line in lines:
-        said = (
-            thief.trust(planted),
-            thief.untrust(friend.device),
-            thief.grant(planted),
-            thief.revocation(friend.device, GrantId(bytes(16))),
-            (Kind.CARD, thief.card(new=True)),
-        )
-        for kind, signed in said:
-            request = PutStatement(id=1, kind=kind, statement=signed)
-            assert (await line.refused(request)).reason is Reason.SUPERSEDED, kind
-        for asked in (
-            SendInvites(id=1, session=owner.session, invites=(invite,)),
-            Ack(id=1, pushes=("any",)),
-            ConfirmToken(id=1, counter=1),
-        ):
-            assert (await line.refused(asked)).reason is Reason.SUPERSEDED, type(asked).__name__
-    assert changed(before, await stored(desk)) == set()
+
+
+@pytest.mark.parametrize("request_type", REQUESTS, ids=tag_of)
+async def test_a_current_connection_is_served(pair: tuple[Actor, Actor], request_type: type[Request]) -> None:
+    owner, friend = pair
+    reply = await owner.line.ask_any(await OWNED[request_type](owner, friend))
+    assert not isinstance(reply, Error)
+    assert not getattr(reply, "rejected", ())
+
+
+@pytest.mark.parametrize("request_type", REQUESTS, ids=tag_of)
+async def test_a_connection_under_a_retired_key_is_refused_everything(
+    pair: tuple[Actor, Actor], desks: dict[str, Desk], request_type: type[Request]
+) -> None:
+    """Also where the node of that connection has not heard that it is to be closed, and whatever the role."""
+    owner, friend = pair
+    thief = copied(owner.device)
+    stolen = [await desk.seat(thief, Role.CLI) for desk in desks.values()]
+    request = await OWNED[request_type](owner, friend)
+    await rotate(desks["two"], owner.device)
+    before = await stored(desks["one"])
+    for line in (*stolen, owner.line):
+        reply = await line.ask_any(request)
+        assert isinstance(reply, Error)
+        assert reply.reason is Reason.SUPERSEDED
+    assert changed(before, await stored(desks["one"])) == set()
+
+
+def statements_of(thief: SigningDevice, friend: SigningDevice) -> dict[str, tuple[Kind, Signed]]:
+    """Return one statement of each kind that a device publishes, by the script that takes it."""
+    return {
+        "trust": thief.trust(SigningDevice()),
+        "untrust": thief.untrust(friend),
+        "grant": thief.grant(friend),
+        "revocation": thief.revocation(friend, GrantId(bytes(16))),
+        "card": (Kind.CARD, thief.card(new=True)),
+    }
+
+
+@pytest.mark.parametrize("name", ["trust", "untrust", "grant", "revocation", "card"])
+async def test_no_statement_of_a_retired_key_is_taken_that_was_under_way(
+    pair: tuple[Actor, Actor], desks: dict[str, Desk], name: str
+) -> None:
+    """The very step that takes a statement knows the key: the rotation comes last before it."""
+    owner, friend = pair
+    thief = copied(owner.device)
+    line = await desks["two"].seat(thief, Role.CLI)
+    kind, signed = statements_of(thief, friend.device)[name]
+    between: list[Stored] = []
+
+    async def rotate_first() -> None:
+        await rotate(desks["one"], owner.device)
+        between.append(await stored(desks["one"]))
+
+    script = {"card": "put_card", "grant": "put_grant", "revocation": "put_grant"}.get(name, "put_peer")
+    desks["two"].store.before[script] = rotate_first
+    reply = await line.ask_any(PutStatement(id=1, kind=kind, statement=signed))
+    assert isinstance(reply, Error)
+    assert reply.reason is Reason.SUPERSEDED
+    assert changed(between[0], await stored(desks["one"])) == set()
