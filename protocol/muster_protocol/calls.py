@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.epochs import CauseKind, KnownEpoch
+from muster_protocol.epochs import KnownEpoch
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId, Hash, Seed, SessionId, TimeMs, session_id
@@ -91,14 +91,17 @@ class CallMember:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingAdmission:
+    """An admission on its way to the hub, and the answer for which it admits its device."""
+
+    hash: Hash
+    answer_hash: Hash | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """An epoch that the hub has not committed yet."""
 
     epoch: KnownEpoch
     key: EpochKey
-    admissions: Mapping[ClientId, Hash]
-
-    def answer_of(self, client: ClientId) -> Hash | None:
-        """Return the answer for which a client is admitted: the epoch names it as the cause."""
-        causes = (cause for cause in self.epoch.epoch.causes if cause.kind is CauseKind.ANSWER)
-        return next((cause.statement for cause in causes if cause.client == client), None)
+    admissions: Mapping[ClientId, PendingAdmission]

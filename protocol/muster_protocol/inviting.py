@@ -5,12 +5,21 @@ what it trusts and granted now decides which devices are invited, admitted and k
 only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from muster_protocol.calls import Admissions, CallMember, CallTarget, Live, Pending, Plan, TargetState
-from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, KnownEpoch, epoch_hash
+from muster_protocol.calls import (
+    Admissions,
+    CallMember,
+    CallTarget,
+    Live,
+    Pending,
+    PendingAdmission,
+    Plan,
+    TargetState,
+)
+from muster_protocol.epochs import Epoch, EpochMember, KnownEpoch, epoch_hash, in_order
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import (
     JOIN_DEADLINE_MS,
@@ -44,8 +53,8 @@ class Inviting:
     _live: dict[ClientId, Live] = field(default_factory=dict)
     _targets: dict[ClientId, CallTarget] = field(default_factory=dict)
     _members: dict[ClientId, CallMember] = field(default_factory=dict)
-    # Members who are to be in no later epoch, each with the statement that says why, if others have seen one.
-    _out: dict[ClientId, Cause | None] = field(default_factory=dict)
+    # Members who are to be in no later epoch, unless they are admitted again.
+    _out: set[ClientId] = field(default_factory=set)
     _numbers: dict[Hash, int] = field(default_factory=dict)
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
@@ -74,7 +83,7 @@ class Inviting:
 
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
-        first = self._next_epoch((EpochMember(self.plan.creator, self.key.fingerprint),), (), key, now)
+        first = self._next_epoch((), key, now)
         self._pending = Pending(first, key, {})
         return first.signed
 
@@ -156,10 +165,9 @@ class Inviting:
 
     def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
         """End the call of a device: its own refusal, the hub's, or this device's. No later epoch has it, if one had."""
-        live = self._live.pop(client, None)
+        self._live.pop(client, None)
         if client in self._members:
-            failed = live.admission_hash if live is not None else None
-            self._out[client] = Cause(CauseKind.ADMISSION, client, failed) if failed is not None else None
+            self._out.add(client)
         self._targets[client] = CallTarget(client, TargetState.REFUSED, reason=reason, sayer=sayer)
         return self._targets[client]
 
@@ -175,7 +183,7 @@ class Inviting:
         if (leave.session, leave.member) != (self.plan.session, sender):
             raise Refused(Reason.MISMATCH, "leave names another member or session")
         self._live.pop(sender, None)
-        self._out[sender] = Cause(CauseKind.LEAVE, sender, hash_of(Kind.LEAVE, signed))
+        self._out.add(sender)
 
     def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
         """Make one epoch for all that accepted; None where no device waits or an epoch is not committed yet.
@@ -188,12 +196,16 @@ class Inviting:
         waiting = self._judge(self.own.facts(), now)
         if not waiting:
             return None
-        new = {client: EpochMember(client, live.peer.fingerprint) for client, live in waiting.items()}
-        epoch = self._next_epoch(self._members_with(new), self._causes(waiting), key, now)
-        admissions = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
-        hashes = {client: hash_of(Kind.ADMISSION, signed) for client, signed in admissions.items()}
-        self._pending = Pending(epoch, key, hashes)
-        return Admissions(epoch.signed, self._seal_to_members(epoch, key, new), tuple(admissions.items()))
+        keys = {client: self._members[client].key for client in self._others() if client not in waiting}
+        keys |= {client: live.peer for client, live in waiting.items()}
+        epoch = self._next_epoch([EpochMember(client, each.fingerprint) for client, each in keys.items()], key, now)
+        signed = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
+        admissions = {
+            client: PendingAdmission(hash_of(Kind.ADMISSION, each), waiting[client].answer_hash)
+            for client, each in signed.items()
+        }
+        self._pending = Pending(epoch, key, admissions)
+        return Admissions(epoch.signed, self._seal_to_members(epoch, key, waiting), tuple(signed.items()))
 
     def _judge(self, own: OwnFacts, now: TimeMs) -> dict[ClientId, Live]:
         """Refuse those that this device's own store speaks against, and return the accepted devices that remain."""
@@ -224,32 +236,17 @@ class Inviting:
         """Return the members beside the creator that the next epoch keeps."""
         return tuple(client for client in self._members if client not in self._out)
 
-    def _members_with(self, new: Mapping[ClientId, EpochMember]) -> tuple[EpochMember, ...]:
-        # A member that is admitted again keeps its place: seniority belongs to a member, not to an admission.
-        out = self._out.keys() - new.keys()
-        kept = {seat.client: seat for seat in self.epoch.epoch.members if seat.client not in out}
-        return tuple({**kept, **new}.values())
-
-    def _causes(self, waiting: Mapping[ClientId, Live]) -> tuple[Cause, ...]:
-        answers = [(client, live.answer_hash) for client, live in waiting.items()]
-        came = [Cause(CauseKind.ANSWER, client, answer) for client, answer in answers if answer is not None]
-        went = [cause for client, cause in self._out.items() if cause is not None and client not in waiting]
-        return (*came, *went)
-
     def _waits(self, client: ClientId) -> bool:
         return self._targets[client].state is TargetState.ACCEPTED
 
-    def _next_epoch(
-        self, members: tuple[EpochMember, ...], causes: tuple[Cause, ...], key: EpochKey, now: TimeMs
-    ) -> KnownEpoch:
+    def _next_epoch(self, others: Sequence[EpochMember], key: EpochKey, now: TimeMs) -> KnownEpoch:
         number = 1 if self._known is None else self._known.epoch.number + 1
         epoch = Epoch(
             session=self.plan.session,
             number=number,
             previous=None if self._known is None else self._known.hash,
-            members=members,
+            members=in_order((EpochMember(self.plan.creator, self.key.fingerprint), *others)),
             commitment=commitment(self.plan.session, number, key),
-            causes=causes,
             at=now,
         )
         signed = sign(epoch, self.key)
@@ -279,12 +276,12 @@ class Inviting:
         return sign(body, self.key)
 
     def _seal_to_members(
-        self, epoch: KnownEpoch, key: EpochKey, new: Mapping[ClientId, EpochMember]
+        self, epoch: KnownEpoch, key: EpochKey, waiting: Mapping[ClientId, Live]
     ) -> tuple[tuple[ClientId, bytes], ...]:
         return tuple(
             (client, seal(key, self._members[client].receive_key, epoch_info(epoch.hash, client)))
             for client in epoch.epoch.clients
-            if client in self._members and client not in new
+            if client in self._members and client not in waiting
         )
 
     def committed(self, now: TimeMs) -> None:
@@ -296,7 +293,7 @@ class Inviting:
         self._numbers[pending.epoch.hash] = pending.epoch.epoch.number
         for client in self._members.keys() - set(pending.epoch.epoch.clients):
             del self._members[client]
-            self._out.pop(client, None)
+            self._out.discard(client)
         for client in pending.admissions:
             self._admitted(client, pending, now)
         early, self._early = self._early, {}
@@ -307,11 +304,11 @@ class Inviting:
     def _admitted(self, client: ClientId, pending: Pending, now: TimeMs) -> None:
         live = self._live.get(client)
         # Meanwhile it may have said that it cannot open, and have been called once more: that call goes on.
-        if live is None or live.receive_key is None or live.answer_hash != pending.answer_of(client):
-            self._out.setdefault(client, None)
+        admitted = pending.admissions[client]
+        if live is None or live.receive_key is None or live.answer_hash != admitted.answer_hash:
             return
-        self._out.pop(client, None)
-        self._live[client] = replace(live, admission_hash=pending.admissions[client], epoch_hash=pending.epoch.hash)
+        self._out.discard(client)
+        self._live[client] = replace(live, admission_hash=admitted.hash, epoch_hash=pending.epoch.hash)
         # Statements from an earlier membership no longer count.
         self._members[client] = CallMember(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
         self._targets[client] = CallTarget(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.epochs import (
-    Cause,
     Epoch,
     KnownEpoch,
     check_follows,
@@ -98,7 +97,6 @@ class Joining:
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
     _admission: Hash | None = None
-    _causes: set[Cause] = field(default_factory=set)
 
     @property
     def epoch(self) -> KnownEpoch:
@@ -212,21 +210,16 @@ class Joining:
             raise Refused(Reason.MISMATCH, "an epoch without its creator")
         check_pins(epoch, invite.kind, invite.sender, invite.recipient, pins)
 
-    def on_cause(self, cause: Cause) -> None:
-        """Remember a verified cause (a ``leave``, say) for which an epoch may take that member out."""
-        self._causes.add(cause)
-
     def on_epoch(self, signed: Signed, sealed: bytes) -> KnownEpoch:
         """Move on to the next epoch, made by the creator; raises ``Refused`` and stays where it was.
 
-        ``epoch_forked``, ``replayed``, ``mismatch``, ``not_a_member``, ``not_trusted``, ``key_mismatch``,
-        ``cannot_open``, ``bad_signature``, ``malformed``.
+        ``not_a_member`` before the admission, ``bad_signature`` (also for one that another device signed),
+        ``epoch_forked``, ``replayed``, ``mismatch``, ``not_trusted``, ``key_mismatch``, ``cannot_open``, ``malformed``.
         """
-        invite = self.received.invite
         known = read_epoch(signed, self.received.creator_key)
-        check_follows(known, self.epoch, invite.sender, frozenset(self._causes))
+        check_follows(known, self.epoch)
         self._check_epoch(known.epoch, self.own.facts().pins)
-        used, epoch_key = self._open(sealed, epoch_info(known.hash, invite.recipient))
+        used, epoch_key = self._open(sealed, epoch_info(known.hash, self.received.invite.recipient))
         check_key(known.epoch, epoch_key)
         self._known, self._epoch_key, self._admission = known, epoch_key, None
         # The creator knows this key now; an older one could only serve a thief.
@@ -239,7 +232,7 @@ class Joining:
         Only the hash and the members move on; ``on_epoch`` must bring the key of the newest.
         """
         known = read_epoch(signed, self.received.creator_key)
-        check_follows(known, self.epoch, self.received.invite.sender, frozenset(self._causes))
+        check_follows(known, self.epoch)
         self._known, self._epoch_key = known, None
 
     def _open(self, sealed: bytes, info: bytes) -> tuple[int, EpochKey]:

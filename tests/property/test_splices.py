@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.property.cast import NOON, PINS, A, B, C, E, M, RotatedDevice, epoch_key, receive_key
 from tests.property.devices import Callee, Creator, Fresh, Message
 
-from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, admission_info, epoch_info
 from muster_protocol.frames import SessionKind
@@ -44,7 +44,7 @@ def _answered(creator: Creator, actor: RotatedDevice) -> Joining:
 
 
 def _copy(machine: Joining) -> Joining:
-    return replace(machine, _receive_keys=list(machine._receive_keys), _causes=set(machine._causes))
+    return replace(machine, _receive_keys=list(machine._receive_keys))
 
 
 def _admissions(creator: Creator, waiting: list[Joining], made: list[Message]) -> list[Place]:
@@ -94,7 +94,7 @@ def places() -> tuple[Place, ...]:
     pushes = [message for message in creator.admit() if message.kind is Kind.EPOCH]
     found += [
         Place(_copy(machine), A.key, None, push.signed, push.sealed)
-        for machine, push in zip(_by_seniority(second, other), pushes, strict=True)
+        for machine, push in zip(_in_order(second, other), pushes, strict=True)
     ]
     for actor, seed in ((A, b"2" * 16), (M, b"3" * 16)):
         session = Creator(actor, fresh, SessionKind.STAR, seed=seed)
@@ -103,7 +103,7 @@ def places() -> tuple[Place, ...]:
     return tuple(found)
 
 
-def _by_seniority(one: Joining, other: Joining) -> list[Joining]:
+def _in_order(one: Joining, other: Joining) -> list[Joining]:
     clients = one.epoch.epoch.clients
     return sorted((one, other), key=lambda machine: clients.index(machine.received.invite.recipient))
 
@@ -213,7 +213,7 @@ def test_p12_mesh_made_by_the_insider(seats: list[EpochMember], later: bool) -> 
 def _with_members(admission: Admission, seats: list[EpochMember]) -> Admission:
     epoch, key = read(admission.epoch, Epoch), epoch_key(1000)
     changed = msgspec.structs.replace(
-        epoch, members=(*epoch.members, *seats), commitment=commitment(epoch.session, epoch.number, key)
+        epoch, members=in_order((*epoch.members, *seats)), commitment=commitment(epoch.session, epoch.number, key)
     )
     signed = sign(changed, M.key)
     info = admission_info(admission.invite_hash, admission.answer_hash, epoch_hash(signed))
@@ -226,9 +226,8 @@ def _next_epoch(machine: Joining, seats: list[EpochMember]) -> tuple[Signed, Epo
         session=known.epoch.session,
         number=known.epoch.number + 1,
         previous=known.hash,
-        members=(*known.epoch.members, *seats),
+        members=in_order((*known.epoch.members, *seats)),
         commitment=commitment(known.epoch.session, known.epoch.number + 1, key),
-        causes=(),
         at=NOON,
     )
     return sign(body, M.key), key

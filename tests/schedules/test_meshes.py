@@ -124,7 +124,7 @@ def _admission(
         _live={client: asked._live[client] for client in chosen},
         _targets={client: asked._targets[client] for client in chosen},
         _members=dict(inviting._members),
-        _out={},
+        _out=set(),
         _numbers=dict(inviting._numbers),
     )
     before, ann.inviting = ann.inviting, machine

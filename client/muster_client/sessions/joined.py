@@ -6,9 +6,8 @@ from typing_extensions import override
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.session import Session
-from muster_protocol.epochs import Cause, CauseKind
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Joined, Leave, hash_of
+from muster_protocol.exchange import Joined, Leave
 from muster_protocol.frames import (
     EpochPush,
     MemberState,
@@ -21,7 +20,6 @@ from muster_protocol.frames import (
 )
 from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.joining import Joining
-from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import Signed, sign, verify
 
@@ -139,9 +137,8 @@ class AttendedSession(Session):
             self._others[sender.client] = sender.key
             self._tell_members()
 
-    def on_leave(self, signed: Signed, leave: Leave) -> None:
-        """Record that a member left, by its own verified statement; raises ``Refused``."""
-        self._machine.on_cause(Cause(CauseKind.LEAVE, leave.member, hash_of(Kind.LEAVE, signed)))
+    def on_leave(self, leave: Leave) -> None:
+        """Record that a member left, by its own verified statement."""
         self._went_out(leave.member, None)
 
     def on_update(self, push: SessionUpdatePush) -> None:

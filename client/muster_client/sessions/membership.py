@@ -191,7 +191,7 @@ class Membership:
         if (hosted := self.hosted(leave.session)) is not None:
             hosted.on_leave(signed, leave)
         if (attended := self.attended(leave.session)) is not None:
-            attended.on_leave(signed, leave)
+            attended.on_leave(leave)
 
     async def _key_in(self, session: SessionId, member: ClientId) -> PublicKey | None:
         if session not in self._sessions:

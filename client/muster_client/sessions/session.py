@@ -75,8 +75,9 @@ class Session(ABC):
 
     @property
     def members(self) -> tuple[MemberView, ...]:
-        """The members of that epoch, most senior first, with those that left since marked as out."""
-        return tuple(self._member(client) for client in self._known.epoch.clients)
+        """The members of that epoch the creator first, with those that left since marked as out."""
+        clients = sorted(self._known.epoch.clients, key=lambda client: client != self.creator)
+        return tuple(self._member(client) for client in clients)
 
     def _member(self, client: ClientId) -> MemberView:
         if client in self._left:

@@ -28,9 +28,13 @@ _REFUSE = script("refuse")
 
 
 class CommitResult(Struct, frozen=True):
-    """The result of one try: committed, rejected for these reasons, or stale: a party was restricted in between."""
+    """The result of one try: committed, rejected for these reasons, or stale: a party was restricted in between.
+
+    ``removed``: the members that the epoch leaves out.
+    """
 
     rejected: tuple[InviteResult, ...] = ()
+    removed: tuple[ClientId, ...] = ()
     stale: bool = False
 
     @property
@@ -62,7 +66,7 @@ async def commit(  # noqa: PLR0917 - what the script needs
 ) -> CommitResult:
     """Commit an epoch over these holds, no later than ``latest_ms`` of the store's clock.
 
-    Raises ``Refused``: ``session_closed``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
+    Raises ``Refused``: ``session_closed``, ``not_a_member``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
     """
     not_after_ms = min(await context.store.not_after_ms(), latest_ms)
     args = _args(caller, state, proposal, held)
@@ -70,7 +74,9 @@ async def commit(  # noqa: PLR0917 - what the script needs
     word, *rest = items(reply)
     if word == b"rejected":
         return CommitResult(_rejections(rest))
-    return CommitResult(stale=word == b"stale")
+    if word == b"stale":
+        return CommitResult(stale=True)
+    return CommitResult(removed=tuple(ClientId(text(client)) for client in rest))
 
 
 async def refuse(
@@ -110,6 +116,7 @@ def _touched(session: SessionId) -> list[bytes]:
 
 def _args(caller: Caller, state: SessionState, proposal: Proposal, held: Mapping[ClientId, DeviceFacts]) -> list[Word]:
     parties: list[Cell] = [[facts.client, facts.ver] for facts in held.values()]
+    removal = record(RecordKind.MEMBER_OUT, actor=caller.client, session=state.session)
     kept: list[Cell] = [[client, key, proposal.sealed.get(client, b"")] for client, key in proposal.kept.items()]
     return [
         state.session,
@@ -123,7 +130,7 @@ def _args(caller: Caller, state: SessionState, proposal: Proposal, held: Mapping
         pack(*parties),
         pack(*kept),
         pack(*(_newcomer(state, each) for each in proposal.newcomers.values())),
-        pack(*(_dropped(caller, state, client) for client in proposal.dropped)),
+        removal,
     ]
 
 
@@ -137,8 +144,3 @@ def _newcomer(state: SessionState, newcomer: Newcomer) -> Cell:
         statement=admission,
     )
     return [newcomer.client, body.recipient_key, body.invite, encode(newcomer.signed), admission, row]
-
-
-def _dropped(caller: Caller, state: SessionState, client: ClientId) -> Cell:
-    row = record(RecordKind.MEMBER_OUT, actor=caller.client, subject=client, session=state.session)
-    return [client, row]

@@ -43,9 +43,7 @@ class Proposal(Struct, frozen=True):
     hash: Hash
     newcomers: Mapping[ClientId, Newcomer]
     kept: Mapping[ClientId, Fingerprint]
-    """Members who stay, with their keys; the caller is one of them."""
-    dropped: tuple[ClientId, ...]
-    """Members whom this epoch removes."""
+    """Members that stay, with their keys; the creator is one of them. Every other member is removed."""
     sealed: Mapping[ClientId, bytes]
 
 
@@ -67,8 +65,10 @@ def first_epoch(caller: Caller, signed: Signed, session: str) -> Hash:
 def propose(caller: Caller, request: Admit, state: SessionState) -> Proposal:
     """Decode an ``admit`` request, check it against the session's state, and return it.
 
-    Raises ``Refused``: ``not_a_member`` (only the creator adds and removes members), ``mismatch``, ``malformed``.
+    Raises ``Refused``: ``not_a_member`` (only the creator makes epochs), ``mismatch``, ``malformed``.
     """
+    if caller.client != state.creator:
+        raise Refused(Reason.NOT_A_MEMBER, "only the session's creator makes epochs")
     epoch = read(request.epoch, Epoch)
     epoch.check()
     if epoch.session != state.session or request.epoch.signer != caller.fingerprint:
@@ -79,10 +79,9 @@ def propose(caller: Caller, request: Admit, state: SessionState) -> Proposal:
         each.client: each for each in (_newcomer(caller, request, state, signed) for signed in request.admissions)
     }
     kept = {member.client: member.key for member in epoch.members if member.client not in newcomers}
-    dropped = tuple(client for client in state.present if client not in epoch.clients)
     sealed = {each.client: each.sealed for each in request.sealed}
-    proposal = Proposal(epoch, request.epoch, epoch_hash(request.epoch), newcomers, kept, dropped, sealed)
-    _check(caller, request, state, proposal)
+    proposal = Proposal(epoch, request.epoch, epoch_hash(request.epoch), newcomers, kept, sealed)
+    _check(caller, request, proposal)
     return proposal
 
 
@@ -96,9 +95,7 @@ def _newcomer(caller: Caller, request: Admit, state: SessionState, signed: Signe
     return Newcomer(signed, body)
 
 
-def _check(caller: Caller, request: Admit, state: SessionState, proposal: Proposal) -> None:
-    if caller.client != state.creator and (proposal.newcomers or proposal.dropped):
-        raise Refused(Reason.NOT_A_MEMBER, "only the creator adds and removes members")
+def _check(caller: Caller, request: Admit, proposal: Proposal) -> None:
     if len(proposal.newcomers) != len(request.admissions) or caller.client in proposal.newcomers:
         raise Refused(Reason.MISMATCH, "a device is admitted twice, or admits itself")
     for client, newcomer in proposal.newcomers.items():

@@ -78,7 +78,7 @@ class _Join(Struct, frozen=True):
         # After a stale round too: the next round takes a hold of its own, which no other request shares.
         await self._settle(wanted, held, spent=result.committed)
         if result.committed:
-            await self._spread()
+            await self._spread(result.removed)
         return result
 
     def _held_for(self) -> HeldFor:
@@ -102,15 +102,15 @@ class _Join(Struct, frozen=True):
             # The session has decided; the next join that finds the hold settles it by that.
             _log.warning("hold_not_settled", session=self.state.session[:8], cause=error.cause)
 
-    async def _spread(self) -> None:
-        """Put the admissions into the newcomers' inboxes, and push the epoch to the members who are online."""
+    async def _spread(self, removed: tuple[ClientId, ...]) -> None:
+        """Put the admissions into the newcomers' inboxes, and push the epoch and its removals to those online."""
         context, session, proposal = self.context, self.state.session, self.proposal
         waits = [_put_admission(context, each) for each in proposal.newcomers.values()]
         pushes = [
             tell(context, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
             for client, sealed in proposal.sealed.items()
         ]
-        outs = [push_member_out(context, session, client, None, self.state.members) for client in proposal.dropped]
+        outs = [push_member_out(context, session, client, None, self.state.members) for client in removed]
         await together(*waits, *pushes, *outs)
 
 

@@ -22,7 +22,7 @@ _KINDS = {kind.encode(): kind for kind in SessionKind}
 
 
 class RosterMember(Struct, frozen=True):
-    """One row of the roster. ``invite`` is None for the creator; ``order`` is the member's first epoch number.
+    """One row of the roster. ``invite`` is None for the creator.
 
     ``last_epoch`` is the session's newest epoch when a former member went out, and 0 for a member.
     """
@@ -33,7 +33,6 @@ class RosterMember(Struct, frozen=True):
     since: TimeMs
     reason: Reason | None
     invite: InviteId | None
-    order: int
     last_epoch: int
 
     @property
@@ -47,7 +46,7 @@ class RosterMember(Struct, frozen=True):
 
 
 class SessionState(Struct, frozen=True):
-    """A session at one moment. ``members`` are all current and former members, most senior first."""
+    """A session at one moment. ``members`` are all current and former members, the creator first."""
 
     session: SessionId
     creator: ClientId
@@ -64,7 +63,7 @@ class SessionState(Struct, frozen=True):
 
     @property
     def present(self) -> tuple[ClientId, ...]:
-        """The current members, most senior first."""
+        """The current members, the creator first."""
         return tuple(client for client, row in self.members.items() if row.present)
 
     def must_trust(self, newcomer: ClientId, members: Iterable[ClientId]) -> tuple[ClientId, ...]:
@@ -103,9 +102,9 @@ def parse_state(session: SessionId, fields: object, roster: object, now_ms: int)
 
 
 def read_members(roster: object) -> dict[ClientId, RosterMember]:
-    """Return the members in a roster as the scripts return it, most senior first."""
+    """Return the members in a roster as the scripts return it: the creator first, then by ClientId."""
     found = [_member(data(client), data(row)) for client, row in pairs(roster)]
-    return {row.client: row for row in sorted(found, key=lambda row: (row.order, row.client))}
+    return {row.client: row for row in sorted(found, key=lambda row: (row.invite is not None, row.client))}
 
 
 @lru_cache(maxsize=ROWS_CACHED)
@@ -118,6 +117,5 @@ def _member(client: bytes, packed: bytes) -> RosterMember:
         since=row.since_ms,
         reason=Reason(row.reason) if row.reason else None,
         invite=InviteId(row.invite) if row.invite else None,
-        order=row.order,
         last_epoch=row.last_epoch,
     )

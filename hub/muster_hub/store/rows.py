@@ -137,8 +137,6 @@ class MemberRow(Row, frozen=True, array_like=True):
     reason: str
     """Why it is out; empty for a member, and for one who left by itself."""
     invite: bytes
-    order: int
-    """The epoch in which it came in, 0 for the creator."""
     instance: bytes
     """The instance that joined; empty while the seat waits for its ``joined``."""
     last_epoch: int

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.epochs import Epoch, epoch_hash
+from muster_protocol.epochs import Epoch, epoch_hash, in_order
 from muster_protocol.exchange import MAX_INVITE_MS, Answer, Invite, Joined, admission_info
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import Hash, Signature, TimeMs, session_id
@@ -232,8 +232,8 @@ def _bad_signers(told: story.Story) -> list[Vector]:
 def _bad_epochs(told: story.Story, sealer: Sealer) -> list[Vector]:
     """Seal the right key under epochs that the nas must not enter."""
     epoch = read(told.epochs[1], Epoch)
-    laptop, nas, desk = (story.SEATS[device.client] for device in (LAPTOP, NAS, DESK))
-    with_desk = replace(epoch, members=(laptop, desk, nas))
+    laptop, nas, desk = (story.MEMBERS[device.client] for device in (LAPTOP, NAS, DESK))
+    with_desk = replace(epoch, members=in_order((laptop, desk, nas)))
     bad: dict[str, tuple[Epoch, EpochKey, dict[str, str], Reason, str]] = {
         "a member that it did not pin": (
             with_desk,
@@ -251,7 +251,7 @@ def _bad_epochs(told: story.Story, sealer: Sealer) -> list[Vector]:
         ),
         "a key that the epoch does not commit to": (epoch, epoch_key("another"), PINS, Reason.MISMATCH, "rule"),
         "an epoch without the creator": (
-            replace(epoch, members=(nas, desk)),
+            replace(epoch, members=in_order((nas, desk))),
             story.KEYS[2],
             PINS,
             Reason.MISMATCH,

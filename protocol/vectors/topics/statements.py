@@ -109,7 +109,7 @@ def _of_session(told: story.Story) -> dict[str, tuple[Body, bytes]]:
         "invite": (invite, LAPTOP_SECRET),
         "answer that accepts": (answer, NAS_SECRET),
         "answer that refuses": (replace(answer, receive_key=None, reason=Reason.DECLINED), NAS_SECRET),
-        "epoch": (story.epoch_body(1, None, (story.SEATS[LAPTOP.client],)), LAPTOP_SECRET),
+        "epoch": (story.epoch_body(1, None, (story.MEMBERS[LAPTOP.client],)), LAPTOP_SECRET),
         "admission": (read(told.nas_admission, Admission), LAPTOP_SECRET),
         "joined": (read(told.nas_joined, Joined), NAS_SECRET),
         "leave": (read(told.nas_leave, Leave), NAS_SECRET),

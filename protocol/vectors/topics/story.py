@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from muster_protocol.cards import Mode
-from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, epoch_hash
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.exchange import (
     Admission,
     Answer,
@@ -39,7 +39,7 @@ SEED = seed("story")
 SESSION: SessionId = session_id(LAPTOP.client, SEED)
 PROFILE = "photos"
 KEYS = {number: epoch_key(f"epoch {number}") for number in (1, 2, 3, 4)}
-SEATS = {device.client: EpochMember(device.client, device.key.fingerprint) for device in (LAPTOP, NAS, DESK)}
+MEMBERS = {device.client: EpochMember(device.client, device.key.fingerprint) for device in (LAPTOP, NAS, DESK)}
 
 
 def invite_body(
@@ -84,17 +84,14 @@ def answer_body(invite: Invite, invite_hash: Hash, target: CastDevice = NAS) -> 
     )
 
 
-def epoch_body(
-    number: int, previous: Hash | None, members: tuple[EpochMember, ...], causes: tuple[Cause, ...] = ()
-) -> Epoch:
+def epoch_body(number: int, previous: Hash | None, members: tuple[EpochMember, ...]) -> Epoch:
     """Return the body of an epoch with the key of its number."""
     return Epoch(
         session=SESSION,
         number=number,
         previous=previous,
-        members=members,
+        members=in_order(members),
         commitment=commitment(SESSION, number, KEYS[number]),
-        causes=causes,
         at=TimeMs(NOW + 3 * SECOND_MS),
     )
 
@@ -178,24 +175,20 @@ class Story:
     sealed_to_nas_late: bytes
 
 
-def epochs(nas: AnsweredInvite, desk: AnsweredInvite) -> tuple[Signed, ...]:
+def epochs() -> tuple[Signed, ...]:
     """Return the four epochs of the story."""
-    by_answer = [Cause(CauseKind.ANSWER, call.invite_body.recipient, call.answer_hash) for call in (nas, desk)]
-    gone = Cause(CauseKind.LEAVE, NAS.client, hash_of(Kind.LEAVE, leave(NAS)))
-    members = [(LAPTOP,), (LAPTOP, NAS), (LAPTOP, NAS, DESK), (LAPTOP, DESK)]
-    causes = [(), (by_answer[0],), (by_answer[1],), (gone,)]
     made: list[Signed] = []
-    for number, (present, why) in enumerate(zip(members, causes, strict=True), start=1):
-        seats = tuple(SEATS[device.client] for device in present)
+    for number, present in enumerate([(LAPTOP,), (LAPTOP, NAS), (LAPTOP, NAS, DESK), (LAPTOP, DESK)], start=1):
+        members = tuple(MEMBERS[device.client] for device in present)
         previous = epoch_hash(made[-1]) if made else None
-        made.append(sign(epoch_body(number, previous, seats, why), LAPTOP.key))
+        made.append(sign(epoch_body(number, previous, members), LAPTOP.key))
     return tuple(made)
 
 
 def tell(sealer: Sealer) -> Story:
     """Tell the whole story; what is sealed comes from ``sealer``."""
     nas, desk = called(NAS), called(DESK)
-    made = epochs(nas, desk)
+    made = epochs()
     nas_admission = _admit(sealer, NAS, nas, made[1], KEYS[2])
     desk_admission = _admit(sealer, DESK, desk, made[2], KEYS[3])
     info = epoch_info(epoch_hash(made[2]), ClientId(NAS.client))

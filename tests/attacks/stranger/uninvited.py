@@ -6,7 +6,7 @@ from tests.integration.hub.device import SigningDevice, now_ms
 from tests.integration.hub.stage import Actor
 
 from muster_protocol.cards import ProtocolRange
-from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.exchange import Admission
 from muster_protocol.frames import Admit, CreateSession, Ok, Purpose
 from muster_protocol.ids import Hash, InviteId, SessionId
@@ -30,9 +30,8 @@ def epoch_of(
             session=session,
             number=number,
             previous=previous,
-            members=tuple(EpochMember(each.client, each.fingerprint) for each in members),
+            members=in_order(EpochMember(each.client, each.fingerprint) for each in members),
             commitment=Hash(os.urandom(32)),
-            causes=(),
             at=now_ms(),
         )
     )

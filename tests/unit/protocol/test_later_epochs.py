@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.unit.protocol.test_memberships import _A, _B, NAMES, NOW, A, B, C, CreatorSession, _epoch_key, _reason, table
 
-from muster_protocol.epochs import Epoch, EpochMember, epoch_hash
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.exchange import epoch_info
 from muster_protocol.ids import Hash, Seed, session_id
 from muster_protocol.joining import Joining
@@ -25,7 +25,6 @@ def _next(machine: Joining, key: EpochKey, **changes: Any) -> tuple[Signed, byte
         previous=known.hash,
         members=known.epoch.members,
         commitment=commitment(known.epoch.session, known.epoch.number + 1, key),
-        causes=(),
         at=NOW,
     )
     signed = sign(msgspec.structs.replace(body, **changes), A)
@@ -40,10 +39,11 @@ def _next(machine: Joining, key: EpochKey, **changes: Any) -> tuple[Signed, byte
         ({"number": 1, "previous": None}, Reason.REPLAYED),
         ({"previous": Hash(bytes(32))}, Reason.MISMATCH),
         ({"session": session_id(NAMES[C], Seed(bytes(16)))}, Reason.MISMATCH),
-        ({"members": (_B, _A)}, Reason.MISMATCH),
+        ({"members": in_order((_A, _B))[::-1]}, Reason.MALFORMED),
+        ({"members": in_order((_A, _B, _B))}, Reason.MALFORMED),
         ({"members": (_B,)}, Reason.MISMATCH),
         ({"members": (_A,)}, Reason.MISMATCH),
-        ({"members": (_A, _B, EpochMember(NAMES[C], B.fingerprint))}, Reason.KEY_MISMATCH),
+        ({"members": in_order((_A, _B, EpochMember(NAMES[C], B.fingerprint)))}, Reason.KEY_MISMATCH),
         ({"commitment": Hash(bytes(32))}, Reason.MISMATCH),
     ],
 )

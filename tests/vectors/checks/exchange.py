@@ -6,9 +6,8 @@ from msgspec.structs import replace
 from tests.own_store import StoredData
 from tests.vectors.checks.forms import Json, pins, public_key, shown, signed, versions
 
-from muster_protocol.calls import Plan, TargetState
-from muster_protocol.codec import convert
-from muster_protocol.epochs import Cause, Epoch, check_follows, check_pins, read_epoch
+from muster_protocol.calls import PendingAdmission, Plan, TargetState
+from muster_protocol.epochs import Epoch, check_follows, check_pins, read_epoch
 from muster_protocol.exchange import Admission, Invite, admission_info, epoch_info, hash_of
 from muster_protocol.export import export_key
 from muster_protocol.frames import SessionKind
@@ -102,8 +101,8 @@ def _admit(creator: Inviting, given: Json, key: EpochKey) -> None:
     ]
     pending = creator._pending
     assert pending is not None
-    hashes = {body.recipient: hash_of(Kind.ADMISSION, admission)}
-    creator._pending = dataclasses.replace(pending, admissions=hashes)
+    shown = PendingAdmission(hash_of(Kind.ADMISSION, admission), body.answer_hash)
+    creator._pending = dataclasses.replace(pending, admissions={body.recipient: shown})
     creator.committed(body.at)
     assert creator.targets[body.recipient].state is TargetState.ADMITTED
 
@@ -185,11 +184,8 @@ def check_epochs(given: Json) -> Json:
             return {"hash": read_epoch(signed(given["epoch"]), public_key(given["key"])).hash.hex()}
         case "follows":
             known = read_epoch(signed(given["known"]), public_key(given["creator_key"]))
-            new = read_epoch(signed(given["new"]), public_key(given["new_key"]))
-            causes = frozenset(
-                convert([kind, client, bytes.fromhex(of)], Cause) for kind, client, of in given["causes"]
-            )
-            check_follows(new, known, ClientId(given["creator"]), causes)
+            new = read_epoch(signed(given["new"]), public_key(given["creator_key"]))
+            check_follows(new, known)
             return {"hash": new.hash.hex(), "number": new.epoch.number}
         case "pins":
             epoch = read(signed(given["epoch"]), Epoch)

@@ -1,5 +1,6 @@
 #!lua
--- Commits an epoch and the joins in it. The session's slot alone decides.
+-- Commits an epoch of the session's creator and the joins in it, and removes the members that it leaves out. The
+-- session's slot alone decides.
 -- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 epochs, 5 sealed, 6 invite_outcomes, 7 due of the bucket,
 --   8 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 caller, 4 its fingerprint, 5 number, 6 hash of the epoch before,
@@ -7,17 +8,18 @@
 --   10 packed parties: [client, ver when it was held] each,
 --   11 packed members kept: [client, fingerprint, sealed key or ''] each,
 --   12 packed newcomers: [client, fingerprint, invite, admission, its hash, record] each,
---   13 packed members taken out: [client, record] each
--- Effect: newcomers are seated, the epoch is the session's newest, its keys and admissions are held for the members,
---   and the record and the admission of each newcomer stand in the outbox. Epochs older than MAX_EPOCHS_KEPT go.
--- Returns: ['ok']; ['stale', clients who must be held again]; ['rejected', client, word, ... for each newcomer or
---   member that prevents the commit].
--- Errors: closed, not_a_member (the caller), mismatch (not the next epoch).
+--   13 record of a member removed, without its subject
+-- Effect: newcomers are seated, members that are neither kept nor newcomers are out, the epoch is the session's newest,
+--   its keys and admissions are held for the members, and the records and the admission of each newcomer stand in the
+--   outbox. Epochs older than MAX_EPOCHS_KEPT go.
+-- Returns: ['ok', members removed]; ['stale', clients who must be held again]; ['rejected', client, word, ... for each
+--   newcomer whose invite prevents the commit, and for each member kept that is none].
+-- Errors: closed, not_a_member (the caller is not the creator, or out), mismatch (not the next epoch).
 -- Again: an epoch that is committed already is answered ok and nothing changes.
 local session, roster, minimum_versions, epochs, sealed, invite_outcomes, due, outbox = unpack(KEYS)
 local _, sid, caller, caller_fp, number, previous, hash, epoch, join_ms = unpack(ARGV)
 local parties, kept = cmsgpack.unpack(ARGV[10]), cmsgpack.unpack(ARGV[11])
-local newcomers, dropped = cmsgpack.unpack(ARGV[12]), cmsgpack.unpack(ARGV[13])
+local newcomers, removal = cmsgpack.unpack(ARGV[12]), ARGV[13]
 number = tonumber(number)
 
 local members = {}
@@ -30,14 +32,15 @@ local function is_member(client, fingerprint)
   return row and row[MEMBER.state] ~= 'out' and (not fingerprint or row[MEMBER.fingerprint] == fingerprint)
 end
 
-local open, ends_ms, newest, newest_hash = unpack(redis.call('HMGET', session, 'open', 'ends', 'epoch', 'epoch_hash'))
+local creator, open, ends_ms, newest, newest_hash =
+  unpack(redis.call('HMGET', session, 'creator', 'open', 'ends', 'epoch', 'epoch_hash'))
 if open ~= '1' or now_ms >= tonumber(ends_ms) then
   return refuse('closed')
 end
 if redis.call('HEXISTS', epochs, 'h:' .. hash) == 1 then
   return {'ok'}
 end
-if not is_member(caller, caller_fp) then
+if caller ~= creator or not is_member(caller, caller_fp) then
   return refuse('not_a_member')
 end
 if number ~= newest + 1 or previous ~= newest_hash then
@@ -68,9 +71,6 @@ for _, member in ipairs(kept) do
     reject(client, 'not_a_member')
   end
 end
-for _, member in ipairs(dropped) do
-  named[member[1]] = true
-end
 for _, newcomer in ipairs(newcomers) do
   local client, _, invite = unpack(newcomer)
   named[client] = true
@@ -79,11 +79,6 @@ for _, newcomer in ipairs(newcomers) do
     reject(client, outcome_of(invite_outcomes, client, invite) or 'mismatch')
   elseif live[LIVE_INVITE.refused_epoch] == hash then
     reject(client, live[LIVE_INVITE.refused_reason])
-  end
-end
-for client in pairs(members) do
-  if is_member(client) and not named[client] then
-    reject(client, 'mismatch')
   end
 end
 if #rejected > 1 then
@@ -104,17 +99,20 @@ for _, member in ipairs(kept) do
     redis.call('HSET', sealed, 'key:' .. client, key)
   end
 end
-for _, member in ipairs(dropped) do
-  local client, record = unpack(member)
-  take_member_out(roster, sealed, due, sid, client, members[client], '', newest)
-  add_entry(outbox, 'record', record)
+local done = {'ok'}
+for client, row in pairs(members) do
+  if is_member(client) and not named[client] then
+    take_member_out(roster, sealed, due, sid, client, row, '', newest)
+    local record = cmsgpack.unpack(removal)
+    record[RECORD.subject] = client
+    add_entry(outbox, 'record', cmsgpack.pack(record))
+    done[#done + 1] = client
+  end
 end
 for _, newcomer in ipairs(newcomers) do
   local client, fingerprint, invite, admission, admission_hash, record = unpack(newcomer)
-  local before = members[client]
-  local order = before and before[MEMBER.state] ~= 'out' and before[MEMBER.order] or number
   redis.call('HSET', roster, client, pack_row(MEMBER, {state = 'seated', fingerprint = fingerprint, since_ms = now_ms,
-    reason = '', invite = invite, order = order, instance = '', last_epoch = 0}))
+    reason = '', invite = invite, instance = '', last_epoch = 0}))
   redis.call('HDEL', sealed, 'key:' .. client, 'joined:' .. client, 'jn:' .. client)
   redis.call('HSET', sealed, 'adm:' .. client, admission, 'admh:' .. client, admission_hash)
   end_invite(invite_outcomes, client, invite, 'seated', '')
@@ -124,4 +122,4 @@ for _, newcomer in ipairs(newcomers) do
 end
 keep_until(sealed, ends_ms)
 keep_until(invite_outcomes, ends_ms)
-return {'ok'}
+return done

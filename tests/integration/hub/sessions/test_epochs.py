@@ -5,10 +5,10 @@ import os
 import pytest
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
+from tests.integration.hub.sessions.test_sessions import leave
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
-from muster_protocol.epochs import Cause, CauseKind, Epoch, EpochMember, epoch_hash
-from muster_protocol.exchange import Leave, hash_of
+from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.frames import (
     Admit,
     Admitted,
@@ -16,11 +16,9 @@ from muster_protocol.frames import (
     MemberState,
     Ok,
     SealedFor,
-    SendLeave,
     SessionUpdatePush,
 )
 from muster_protocol.ids import Hash
-from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.sealing import SEALED_BYTES
 
@@ -40,9 +38,8 @@ async def next_epoch(maker: Actor, session_of: Actor, *members: Actor, **changes
         "session": session_of.session,
         "number": shown.epoch + 1,
         "previous": epoch_hash(shown.epochs[-1]),
-        "members": tuple(EpochMember(member.client, member.device.fingerprint) for member in members),
+        "members": in_order(EpochMember(member.client, member.device.fingerprint) for member in members),
         "commitment": Hash(os.urandom(32)),
-        "causes": (),
         "at": now_ms(),
     } | {name: value for name, value in changes.items() if name in Epoch.__struct_fields__}
     sealed = tuple(SealedFor(member.client, bytes(SEALED_BYTES)) for member in members if member is not maker)
@@ -67,16 +64,21 @@ async def test_the_creator_takes_a_member_out(desk: Desk) -> None:
     assert (await bob.refused(await next_epoch(bob, ann, ann, bob, dan))).reason is Reason.NOT_A_MEMBER
 
 
-async def test_after_a_leave_the_next_member_may_make_the_epoch(desk: Desk) -> None:
+async def test_a_member_that_left_and_is_admitted_again_is_in_the_next_epoch_for_all(desk: Desk) -> None:
     ann, bob, dan = await three(desk)
-    said = ann.device.sign(
-        Leave(session=ann.session, member=ann.client, member_key=ann.device.fingerprint, at=now_ms())
-    )
-    await ann.ask(SendLeave(id=1, leave=said), Ok)
-    cause = Cause(CauseKind.LEAVE, ann.client, hash_of(Kind.LEAVE, said))
-    request = await next_epoch(bob, ann, bob, dan, causes=(cause,))
-    assert not (await bob.ask(request, Admitted)).rejected
-    assert (await dan.line.next_push(EpochPush)).epoch == request.epoch
+    before = bob.joining[ann.session].epoch.epoch.number
+    left = leave(bob, ann.session)
+    await bob.ask(left, Ok)
+    ann.inviting.on_leave(left.leave, bob.client)
+    await call_in(ann, bob)
+    push = await dan.line.next_push(EpochPush)
+    followed = dan.joining[ann.session].on_epoch(push.epoch, push.sealed)
+    assert followed.epoch.number == before + 1
+    assert bob.client in followed.epoch.clients
+    assert bob.joining[ann.session].epoch.hash == followed.hash
+    assert bob.joining[ann.session].epoch_key == dan.joining[ann.session].epoch_key
+    states = {member.client: member.state for member in (await dan.show(ann.session)).members}
+    assert states == dict.fromkeys((ann.client, bob.client, dan.client), MemberState.JOINED)
 
 
 async def test_a_member_who_is_out_stands_in_the_way_of_an_epoch(desk: Desk) -> None:
@@ -94,18 +96,31 @@ async def test_a_member_who_is_out_stands_in_the_way_of_an_epoch(desk: Desk) -> 
         (Reason.MISMATCH, {"previous": Hash(bytes(32))}),
         (Reason.MISMATCH, {"session": "a" * 32}),
         (Reason.MISMATCH, {"sealed": ()}),
+        (Reason.MALFORMED, {"descending": True}),
     ],
     ids=str,
 )
 async def test_an_epoch_must_follow_and_name_all(desk: Desk, reason: Reason, changes: dict[str, object]) -> None:
     ann, bob, dan = await three(desk)
+    if changes.pop("descending", False):
+        members = in_order(EpochMember(each.client, each.device.fingerprint) for each in (ann, bob, dan))
+        changes["members"] = members[::-1]
     request = await next_epoch(ann, ann, ann, bob, dan, **changes)
     assert (await ann.refused(request)).reason is reason
 
 
-async def test_a_member_may_not_take_another_out(desk: Desk) -> None:
-    ann, bob, _ = await three(desk)
-    assert (await bob.refused(await next_epoch(bob, ann, ann, bob))).reason is Reason.NOT_A_MEMBER
+async def test_no_member_makes_an_epoch(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    for members in ((ann, bob, dan), (ann, bob), (bob, dan)):
+        assert (await bob.refused(await next_epoch(bob, ann, *members))).reason is Reason.NOT_A_MEMBER
+    assert (await ann.show(ann.session)).epoch == 2
+    assert not dan.line.waiting(EpochPush)
+
+
+async def test_no_member_makes_an_epoch_after_the_creator_left(desk: Desk) -> None:
+    ann, bob, dan = await three(desk)
+    await ann.ask(leave(ann, ann.session), Ok)
+    assert (await bob.refused(await next_epoch(bob, ann, bob, dan))).reason is Reason.NOT_A_MEMBER
 
 
 async def test_an_epoch_without_an_invite_is_refused(desk: Desk) -> None:

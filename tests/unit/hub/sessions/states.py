@@ -20,9 +20,9 @@ def key_of(client: ClientId) -> Fingerprint:
     return Fingerprint(client.encode())
 
 
-def member(client: ClientId, state: MemberState = MemberState.JOINED, *, order: int = 0, last: int = 0) -> RosterMember:
-    invite = InviteId(client[:16].encode()) if order else None
-    return RosterMember(client, state, key_of(client), TimeMs(1), None, invite, order, last)
+def member(client: ClientId, state: MemberState = MemberState.JOINED, *, last: int = 0) -> RosterMember:
+    invite = None if client == ANN else InviteId(client[:16].encode())
+    return RosterMember(client, state, key_of(client), TimeMs(1), None, invite, last)
 
 
 def session_of(*members: RosterMember, kind: SessionKind = SessionKind.MESH, epoch: int = 1) -> SessionState:

@@ -41,14 +41,14 @@ def test_each_invite_is_refused_for_a_reason_of_its_own() -> None:
     known = parties(ANN, BOB, DAN)
     known[CAT] = facts_of(CAT, (ANN,)).party(online=True)
     known[EVE] = facts_of(EVE, ALL).party(online=False)
-    state = session_of(member(BOB, order=2))
+    state = session_of(member(BOB))
     invites = [invite(CAT), invite(DAN), invite(EVE)]
     assert refusals(state, invites, known, NOW) == {0: Reason.NOT_MUTUALLY_TRUSTED, 2: Reason.OFFLINE}
 
 
 def test_one_place_left_takes_one_target_and_refuses_two() -> None:
     others = [ClientId(f"{number:032}") for number in range(MAX_MEMBERS - 2)]
-    full = [member(client, order=place + 2) for place, client in enumerate(others)]
+    full = [member(client) for client in others]
     state = session_of(*full, kind=SessionKind.STAR)
     known = parties(ANN, BOB, CAT)
     assert refusals(state, [invite(BOB)], known, NOW) == {}
@@ -57,18 +57,18 @@ def test_one_place_left_takes_one_target_and_refuses_two() -> None:
 
 def test_a_full_session_refuses_every_target_without_a_look_at_it() -> None:
     others = [ClientId(f"{number:032}") for number in range(MAX_MEMBERS - 1)]
-    state = session_of(*(member(client, order=place + 2) for place, client in enumerate(others)))
+    state = session_of(*(member(client) for client in others))
     assert refusals(state, [invite(BOB), invite(CAT)], {}, NOW) == dict.fromkeys((0, 1), Reason.SESSION_FULL)
     assert refusals(state, [invite(others[0])], parties(ANN, *others), NOW) != {0: Reason.SESSION_FULL}
 
 
 def test_a_member_that_is_called_again_takes_no_second_place() -> None:
-    state = session_of(member(BOB, order=2))
+    state = session_of(member(BOB))
     assert refusals(state, [invite(BOB)], parties(ANN, BOB), NOW) == {}
 
 
 @pytest.mark.parametrize(("kind", "trusted"), [(SessionKind.MESH, (BOB,)), (SessionKind.STAR, ())])
 def test_a_target_must_trust_the_other_members_of_a_mesh(kind: SessionKind, trusted: tuple[ClientId, ...]) -> None:
-    out = member(EVE, MemberState.OUT, order=4, last=5)
-    state = session_of(member(BOB, order=2), member(CAT, order=3), out, kind=kind)
+    out = member(EVE, MemberState.OUT, last=5)
+    state = session_of(member(BOB), member(CAT), out, kind=kind)
     assert members_to_trust(state, DAN, (CAT, DAN)) == trusted, "neither the creator, a target, nor one who is out"

@@ -12,7 +12,7 @@ from muster_hub.sessions.facts import DeviceFacts, GrantUse
 from muster_hub.sessions.join_decision import parties_of, rejected
 from muster_protocol.cards import Mode, ProtocolRange, VerifiedCard
 from muster_protocol.connect import Role
-from muster_protocol.epochs import Epoch, EpochMember
+from muster_protocol.epochs import Epoch, EpochMember, in_order
 from muster_protocol.exchange import Admission
 from muster_protocol.frames import MAX_MEMBERS, InviteResult, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, Hash, InstanceId, InviteId, Signature, TimeMs
@@ -21,8 +21,8 @@ from muster_protocol.signed import Signed
 
 UNREAD = Signed(b"", key_of(ANN), Signature(bytes(64)))
 CALLER = Caller(ANN, key_of(ANN), (key_of(ANN),), 7, Role.AGENT, InstanceId(bytes(16)), cast("VerifiedCard", None))
-MESH = session_of(member(BOB, order=2))
-STAR = session_of(member(BOB, order=2), kind=SessionKind.STAR)
+MESH = session_of(member(BOB))
+STAR = session_of(member(BOB), kind=SessionKind.STAR)
 
 
 def invite_of(client: ClientId) -> InviteId:
@@ -56,13 +56,12 @@ def proposal(*newcomers: Newcomer, kept: tuple[ClientId, ...] = (ANN, BOB)) -> P
         session=SESSION,
         number=2,
         previous=Hash(bytes(32)),
-        members=tuple(EpochMember(client, key_of(client)) for client in clients),
+        members=in_order(EpochMember(client, key_of(client)) for client in clients),
         commitment=Hash(bytes(32)),
-        causes=(),
         at=TimeMs(1),
     )
     return Proposal(
-        epoch, UNREAD, Hash(bytes(32)), {each.client: each for each in newcomers}, {c: key_of(c) for c in kept}, (), {}
+        epoch, UNREAD, Hash(bytes(32)), {each.client: each for each in newcomers}, {c: key_of(c) for c in kept}, {}
     )
 
 

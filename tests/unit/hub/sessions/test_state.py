@@ -11,12 +11,13 @@ from muster_protocol.reasons import Reason
 ENDS_AT = 5_000
 
 
-def fields(*, is_open: bytes = b"1", profile: bytes = b"") -> list[bytes]:
-    return [ANN.encode(), bytes(16), b"join", profile, b"mesh", is_open, b"1000", b"%d" % ENDS_AT, b"3", bytes(32)]
+def fields(*, creator: ClientId = ANN, is_open: bytes = b"1", profile: bytes = b"") -> list[bytes]:
+    return [creator.encode(), bytes(16), b"join", profile, b"mesh", is_open, b"1000", b"%d" % ENDS_AT, b"3", bytes(32)]
 
 
-def row(client: ClientId, state: MemberState, order: int, reason: str = "") -> list[bytes]:
-    packed = MemberRow(state, Fingerprint(key_of(client)), TimeMs(1), reason, b"", order, b"", 0)
+def row(client: ClientId, state: MemberState, reason: str = "") -> list[bytes]:
+    invite = b"" if client == DAN else bytes(16)
+    packed = MemberRow(state, Fingerprint(key_of(client)), TimeMs(1), reason, invite, b"", 0)
     return [client.encode(), pack(packed)]
 
 
@@ -31,20 +32,20 @@ def test_an_empty_profile_is_none() -> None:
     assert parse_state(SESSION, fields(profile=b"home"), [], 0).profile == "home"
 
 
-def test_members_come_by_seniority_and_those_of_one_epoch_by_name() -> None:
+def test_the_creator_comes_first_and_the_others_by_their_names() -> None:
     roster = [
-        *row(DAN, MemberState.JOINED, 2),
-        *row(CAT, MemberState.OUT, 2, "not_trusted"),
-        *row(ANN, MemberState.JOINED, 0),
-        *row(BOB, MemberState.SEATED, 3),
+        *row(BOB, MemberState.JOINED),
+        *row(CAT, MemberState.OUT, "not_trusted"),
+        *row(DAN, MemberState.JOINED),
+        *row(ANN, MemberState.SEATED),
     ]
-    state = parse_state(SESSION, fields(), roster, 0)
-    assert list(state.members) == [ANN, CAT, DAN, BOB]
-    assert state.present == (ANN, DAN, BOB), "those who are out are no members"
+    state = parse_state(SESSION, fields(creator=DAN), roster, 0)
+    assert list(state.members) == [DAN, ANN, BOB, CAT]
+    assert state.present == (DAN, ANN, BOB), "those who are out are no members"
     assert state.members[CAT].reason is Reason("not_trusted")
 
 
 def test_in_a_mesh_a_newcomer_must_trust_all_and_in_a_star_the_creator_alone() -> None:
-    rows = (member(BOB, order=2), member(CAT, order=3))
+    rows = (member(BOB), member(CAT))
     assert session_of(*rows).must_trust(DAN, (ANN, BOB, CAT, DAN)) == (BOB, CAT)
     assert session_of(*rows, kind=SessionKind.STAR).must_trust(DAN, (ANN, BOB, CAT, DAN)) == ()

@@ -13,7 +13,7 @@ def signed(body: bytes) -> Signed:
 
 
 EPOCHS = tuple(signed(b"epoch %d" % number) for number in (3, 4, 5))
-STATE = session_of(member(BOB, order=2), member(CAT, MemberState.OUT, order=2, last=4), epoch=5)
+STATE = session_of(member(BOB), member(CAT, MemberState.OUT, last=4), epoch=5)
 HELD = HeldForMember(STATE, 2, EPOCHS, b"sealed", signed(b"admission"), {BOB: signed(b"b"), CAT: signed(b"c")})
 
 
