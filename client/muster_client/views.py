@@ -111,7 +111,10 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Unconfirmed:
-    """Trust or a grant that a copy of this device's data made. ``mode`` and ``expires_at`` are those of a grant."""
+    """Trust or a grant that a copy of this device's data made. ``mode`` and ``expires_at`` are those of a grant.
+
+    ``seen_at`` is when the hub first showed it to this device.
+    """
 
     peer: ClientId
     kind: Kind
@@ -119,3 +122,4 @@ class Unconfirmed:
     mode: Mode | None
     profiles: tuple[str, ...] | None
     expires_at: TimeMs | None
+    seen_at: TimeMs

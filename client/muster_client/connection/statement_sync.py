@@ -1,6 +1,7 @@
 """The synchronization of this device's statements with the hub, both ways (SPEC.md section 2.4)."""
 
 from collections.abc import AsyncIterator
+from enum import Enum, auto
 
 from msgspec import Struct
 
@@ -38,9 +39,21 @@ async def fetch_own(connection: HubConnection, device: Device) -> None:
     if newest > synced:
         found = [entry async for page in _pages(connection, synced) for entry in page]
         ordered = sorted(found, key=lambda entry: entry.kind not in RESTRICTION)
+        applied = [(entry, _apply(device, entry)) for entry in ordered]
+        left = [_serial(entry) for entry, how in applied if how is _Applied.NO_ROOM]
+        device.note_left(min(left, default=None))
         # Only a statement that verified moves the cursor: the hub's own number could move it past all that follow.
-        device.mark_synced(max((_serial(entry) for entry in ordered if _apply(device, entry)), default=synced))
+        device.mark_synced(max((_serial(entry) for entry, how in applied if how is _Applied.KNOWN), default=synced))
     device.hub_holds(newest)
+
+
+class _Applied(Enum):
+    KNOWN = auto()
+    """The device knows it now; it may wait for the person."""
+    NO_ROOM = auto()
+    """As many wait for the person as are kept: the hub is asked for it again."""
+    NONE = auto()
+    """It is no statement of this device."""
 
 
 async def _pages(connection: HubConnection, after: int) -> AsyncIterator[tuple[KindAndStatement, ...]]:
@@ -60,14 +73,14 @@ def _serial(entry: KindAndStatement) -> int:
     return serial_of(entry.kind, entry.statement)
 
 
-def _apply(device: Device, entry: KindAndStatement) -> bool:
-    """Apply an own statement and return whether it is one."""
+def _apply(device: Device, entry: KindAndStatement) -> _Applied:
+    """Apply an own statement."""
     try:
         device.apply_own(entry.kind, entry.statement)
-    except Refused:
-        # Signed by a retired key, not by this device, or dated far ahead: it has no meaning here.
-        return False
-    return True
+    except Refused as refused:
+        # Else signed by a retired key, not by this device, or dated far ahead: it has no meaning here.
+        return _Applied.NO_ROOM if refused.reason is Reason.OVERLOADED else _Applied.NONE
+    return _Applied.KNOWN
 
 
 async def publish(connection: HubConnection, device: Device) -> tuple[PublishResult, ...]:

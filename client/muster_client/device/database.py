@@ -23,8 +23,9 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
 -- One row: the serial last used, and the highest that the hub is known to hold nothing unknown below.
 CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, synced INTEGER NOT NULL,
-    hub_at INTEGER);  -- the newest time of a verified `welcome`
-INSERT INTO serials VALUES (1, 0, 0, NULL);
+    hub_at INTEGER,  -- the newest time of a verified `welcome`
+    left_from INTEGER);  -- the lowest serial that found no room in `unconfirmed`, asked for again
+INSERT INTO serials VALUES (1, 0, 0, NULL, NULL);
 
 -- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer).
 CREATE TABLE statements (
@@ -34,11 +35,11 @@ CREATE TABLE statements (
 ) WITHOUT ROWID;
 
 -- Trust and grants of this device's key that the hub showed and this store did not make. They count for nothing until
--- the person accepts them.
+-- the person accepts them. `seen_ms`: when the hub first showed one about this topic and peer.
 CREATE TABLE unconfirmed (
     topic TEXT NOT NULL, peer TEXT NOT NULL, kind TEXT NOT NULL, serial INTEGER NOT NULL, hash BLOB NOT NULL,
     body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, acknowledged INTEGER NOT NULL,
-    PRIMARY KEY (topic, peer)
+    seen_ms INTEGER NOT NULL, PRIMARY KEY (topic, peer)
 ) WITHOUT ROWID;
 
 CREATE TABLE peers (client TEXT PRIMARY KEY, nickname TEXT COLLATE NOCASE UNIQUE, added_ms INTEGER NOT NULL)

@@ -316,6 +316,10 @@ class Device:
         """Record the time of a verified ``welcome``, by which serials are kept near the time (SPEC.md section 2.4)."""
         self._statements.note_hub_time(at, self.key)
 
+    def note_left(self, serial: int | None) -> None:
+        """Record the lowest serial of those for the person to review that found no room here; None: all did."""
+        self._statements.note_left(serial)
+
     def mark_synced(self, serial: int) -> None:
         """Record that all own statements at the hub up to this serial are known here."""
         self._statements.mark_synced(serial)

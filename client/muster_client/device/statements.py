@@ -50,6 +50,9 @@ class Held:
         return self.version.serial
 
 
+MAX_SET_ASIDE = 256
+"""Trust and grants that wait for the person. Further ones stay at the hub, and come once some of these are decided."""
+
 _COLUMNS = "topic, peer, kind, serial, hash, body, signer, signature, acknowledged"
 _Row = tuple[str, str, str, int, bytes, bytes, bytes, bytes, int]
 
@@ -89,9 +92,21 @@ class StatementStore:
     def mark_synced(self, serial: int) -> None:
         """Record that this device knows all of its statements at the hub up to ``serial``, that of a verified one.
 
-        Never beyond the device's counter: a restriction dated far ahead would hide all that follows.
+        Never beyond the device's counter: a restriction dated far ahead would hide all that follows. Never beyond one
+        that found no room to wait for the person.
         """
-        self._db.execute("UPDATE serials SET synced = max(synced, min(last, ?))", (serial,))
+        self._db.execute(
+            "UPDATE serials SET synced = max(synced, min(last, ?, coalesce(left_from - 1, last)))", (serial,)
+        )
+
+    def note_left(self, serial: int | None) -> None:
+        """Record the lowest serial that found no room to wait for the person, or that all did."""
+        self._db.execute("UPDATE serials SET left_from = ?", (serial,))
+
+    def left_at_hub(self) -> bool:
+        """Return whether the hub has statements for the person to review that found no room here."""
+        (left,) = self._db.execute("SELECT left_from FROM serials").fetchone()
+        return left is not None
 
     def note_hub_time(self, at: TimeMs, key: SigningKey) -> None:
         """Record the time of a verified ``welcome``; only the newest counts.
@@ -133,30 +148,36 @@ class StatementStore:
         """Replace the current statement on a topic."""
         held = Held(topic, ClientId(peer), kind, version, signed, acknowledged)
         with transaction(self._db):
-            self._write("statements", held)
+            self._write(held)
             older = "DELETE FROM unconfirmed WHERE topic = ? AND peer = ? AND serial <= ?"
             self._db.execute(older, (topic, peer, version.serial))
 
-    def _write(self, table: str, held: Held) -> None:
-        version, signed = held.version, held.signed
-        row = (held.topic, held.peer, held.kind, version.serial, version.hash, *_parts(signed), held.acknowledged)
-        query = f"INSERT OR REPLACE INTO {table} ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-        self._db.execute(query, row)
+    def _write(self, held: Held) -> None:
+        query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        self._db.execute(query, _row(held))
 
-    def unconfirmed(self) -> list[Held]:
-        """Return the trust and grants that wait for the person to accept or reject them, lowest serial first."""
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM unconfirmed ORDER BY serial")  # noqa: S608 - constant columns
-        return [_held(row) for row in rows]
+    def unconfirmed(self) -> list[tuple[Held, TimeMs]]:
+        """Return the trust and grants that wait for the person to accept or reject them, lowest serial first.
+
+        With each comes when the hub first showed it.
+        """
+        query = f"SELECT seen_ms, {_COLUMNS} FROM unconfirmed ORDER BY serial"  # noqa: S608 - constant columns
+        return [(_held(row), TimeMs(seen)) for seen, *row in self._db.execute(query)]
 
     def accept(self, held: Held) -> None:
         """Make a statement current that the person accepted. The hub has it already."""
         self.put(held.topic, held.peer, held.kind, held.version, held.signed, acknowledged=True)
 
     def _set_aside(self, held: Held) -> None:
-        query = f"SELECT {_COLUMNS} FROM unconfirmed WHERE topic = ? AND peer = ?"  # noqa: S608 - constant columns
+        query = "SELECT serial, hash, seen_ms FROM unconfirmed WHERE topic = ? AND peer = ?"
         row = self._db.execute(query, (held.topic, held.peer)).fetchone()
-        if wins(None if row is None else _held(row).version, held.version):
-            self._write("unconfirmed", held)
+        (waiting,) = self._db.execute("SELECT count(*) FROM unconfirmed").fetchone()
+        if row is None and waiting >= MAX_SET_ASIDE:
+            raise Refused(Reason.OVERLOADED, "as many statements wait for the person as are kept")
+        before, seen = (None, self._clock()) if row is None else (Version(Serial(row[0]), Hash(row[1])), row[2])
+        if wins(before, held.version):
+            query = f"INSERT OR REPLACE INTO unconfirmed ({_COLUMNS}, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            self._db.execute(query, (*_row(held), seen))
 
     def unpublished(self) -> list[Held]:
         """Return each statement that the hub has not acknowledged once: restrictions first, then by serial."""
@@ -170,7 +191,7 @@ class StatementStore:
     def forget_hub(self) -> None:
         """Mark every statement as unknown to the hub, since it is another hub."""
         self._db.execute("UPDATE statements SET acknowledged = 0")
-        self._db.execute("UPDATE serials SET synced = 0")
+        self._db.execute("UPDATE serials SET synced = 0, left_from = NULL")
         self._db.execute("DELETE FROM unconfirmed")
 
     def acknowledged(self, serial: int) -> None:
@@ -195,7 +216,8 @@ class StatementStore:
         have signed it.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
-        ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead that is no restriction.
+        ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead that is no restriction;
+        ``overloaded`` for one to set aside where ``MAX_SET_ASIDE`` wait already. A restriction is always taken.
         """
         body = verify(signed, key, _body_of(kind))
         if body.client != me:
@@ -239,8 +261,10 @@ class StatementStore:
                 self.say(structs.replace(body, serial=self.allocate()), key)
 
 
-def _parts(signed: Signed) -> tuple[bytes, bytes, bytes]:
-    return signed.body, signed.signer, signed.signature
+def _row(held: Held) -> _Row:
+    version, signed = held.version, held.signed
+    parts = (signed.body, signed.signer, signed.signature)
+    return held.topic, held.peer, held.kind, version.serial, version.hash, *parts, held.acknowledged
 
 
 def serial_of(kind: Kind, signed: Signed) -> Serial:

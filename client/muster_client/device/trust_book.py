@@ -137,26 +137,31 @@ class TrustBook:
 
         A copy of the data made them: one that a thief took, or the newer one of a device restored from a backup.
         """
-        return tuple(_unconfirmed(held) for held in self._statements.unconfirmed())
+        return tuple(_unconfirmed(held, seen) for held, seen in self._statements.unconfirmed())
 
-    def accept(self, peer: ClientId) -> None:
-        """Accept the trust and the grant that wait for a peer. A one-time grant may have been used: it counts as spent.
+    @property
+    def review_full(self) -> bool:
+        """Whether the hub has more to show than is kept here. It comes once some of what waits is decided."""
+        return self._statements.left_at_hub()
 
-        Raises ``Refused(unknown_client)`` if nothing waits.
+    def accept(self, peer: ClientId, kind: Kind | None = None) -> None:
+        """Accept the trust or the grant that waits for a peer; ``kind`` None: both.
+
+        A one-time grant may have been used: it counts as spent. Raises ``Refused(unknown_client)`` if nothing waits.
         """
         with transaction(self._db):
-            for held in self._waiting(peer):
+            for held in self._waiting(peer, kind):
                 self._statements.accept(held)
                 if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                     self._invites.spend(grant.grant, NO_INVITE)
 
-    def reject(self, peer: ClientId) -> None:
+    def reject(self, peer: ClientId, kind: Kind | None = None) -> None:
         """Reject what waits for a peer: state again what this store holds, so that the hub's copy ends too.
 
-        Raises ``Refused(unknown_client)`` if nothing waits.
+        ``kind`` None: trust and grant. Raises ``Refused(unknown_client)`` if nothing waits.
         """
         with transaction(self._db):
-            for held in self._waiting(peer):
+            for held in self._waiting(peer, kind):
                 own = self._statements.get(held.topic, peer)
                 serial = self._statements.allocate()
                 if own is not None and own.kind in EXTENSION:
@@ -167,8 +172,9 @@ class TrustBook:
                     grant = read(held.signed, Grant).grant
                     self._say(Revocation(client=self._identity().client, serial=serial, peer=peer, grant=grant))
 
-    def _waiting(self, peer: ClientId) -> list[Held]:
-        found = [held for held in self._statements.unconfirmed() if held.peer == peer]
+    def _waiting(self, peer: ClientId, kind: Kind | None) -> list[Held]:
+        waiting = [held for held, _ in self._statements.unconfirmed()]
+        found = [held for held in waiting if held.peer == peer and kind in {None, held.kind}]
         if not found:
             raise Refused(Reason.UNKNOWN_CLIENT, "nothing waits for this device")
         return found
@@ -212,10 +218,10 @@ class TrustBook:
         self._store.learn(signed, peer, pin)
 
 
-def _unconfirmed(held: Held) -> Unconfirmed:
+def _unconfirmed(held: Held, seen: TimeMs) -> Unconfirmed:
     body = read(held.signed, GOVERNANCE[held.kind])
     if isinstance(body, Grant):
-        return Unconfirmed(held.peer, held.kind, body.peer_key, body.mode, body.profiles, body.expires_at)
+        return Unconfirmed(held.peer, held.kind, body.peer_key, body.mode, body.profiles, body.expires_at, seen)
     if isinstance(body, Trust):
-        return Unconfirmed(held.peer, held.kind, body.peer_key, None, None, None)
+        return Unconfirmed(held.peer, held.kind, body.peer_key, None, None, None, seen)
     raise TypeError("only trust and grants wait for the person")

@@ -9,13 +9,18 @@ import pytest
 from tests.integration.client.conftest import HubProcess, running_hub, until
 
 from muster_client import Agent, Device, Hub
+from muster_client.device import statements
 from muster_client.device.statements import Topic
 from muster_client.events import TrustToReview
 from muster_client.views import GrantState
 from muster_protocol.errors import Refused
 from muster_protocol.governance import Grant
+from muster_protocol.ids import client_id
 from muster_protocol.labels import Kind
 from muster_protocol.signed import read
+
+KEPT = 8
+"""Statements that a device keeps for its person in the test of a flood: fewer than else, so that it is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,32 @@ async def test_a_rejected_key_of_a_friend_leaves_the_friend_trusted(stage: Stage
         assert {result.reason for result in await hub.publish()} == {None}
     assert pins_only_the_friend(stage)
     assert stage.victim.peers.unconfirmed() == ()
+
+
+async def test_a_flood_of_planted_trust_hides_no_end_and_is_shown_part_by_part(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thief plants more than a device keeps for its person, and takes back the trust in the friend."""
+    monkeypatch.setattr(statements, "MAX_SET_ASIDE", KEPT)
+    peers = [client_id("ed25519", number.to_bytes(32, "big")) for number in range(KEPT + 4)]
+    for peer in peers:
+        stage.copy.peers.trust(peer, stage.planted.fingerprint, peer[:31])
+    stage.copy.peers.untrust(stage.friend.client)
+    async with Hub.connect(stage.copy) as hub:
+        assert {result.reason for result in hub.published} == {None}
+    async with Agent.open(stage.victim) as agent:
+        await agent.connected()
+        assert stage.victim.peers.pins() == {}, "a restriction is taken however much waits"
+        waiting = {one.peer for one in stage.victim.peers.unconfirmed()}
+        assert len(waiting) == KEPT
+        assert stage.victim.peers.review_full
+        for peer in waiting:
+            stage.victim.peers.reject(peer)
+        await agent.publish()
+    async with Hub.connect(stage.victim):
+        rest = {one.peer for one in stage.victim.peers.unconfirmed()}
+        assert waiting | rest == set(peers)
+        assert not stage.victim.peers.review_full
 
 
 async def test_a_person_whose_data_were_restored_accepts_what_they_made(stage: Stage) -> None:

@@ -50,6 +50,13 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
+def ask(question: str) -> str:
+    """Ask on the terminal, and return the answer in lower case; empty at its end."""
+    sys.stderr.write(f"{visible(question)} ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower()
+
+
 def confirm(question: str, *, otherwise: str) -> None:
     """Ask a yes-or-no question whose default is no.
 
@@ -58,7 +65,5 @@ def confirm(question: str, *, otherwise: str) -> None:
     """
     if not can_ask():
         raise Failure(Word.NO_TERMINAL, f"This question needs a terminal: {question}", otherwise)
-    sys.stderr.write(f"{visible(question)} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if ask(f"{question} [y/N]") not in {"y", "yes"}:
         raise Failure(Word.NOT_CONFIRMED, "Cancelled. Nothing was changed.", "Run it again and answer y.")

@@ -8,12 +8,13 @@ from muster_client import Device
 from muster_client.cli.arguments.id_text import NamedKey, parse_fingerprint, parse_id
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.commands.publish import publish
+from muster_client.cli.commands.trust_review import review
 from muster_client.cli.output.display import Output
-from muster_client.cli.output.documents import ChangeDocument, PeersDocument, ReviewDocument
+from muster_client.cli.output.documents import ChangeDocument, PeersDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
-from muster_client.cli.output.peer_views import peer_fields, say_grant, told_about, unconfirmed_fields
-from muster_client.views import Peer, Unconfirmed
+from muster_client.cli.output.peer_views import peer_fields, say_grant, told_about
+from muster_client.views import Peer
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.words import words
@@ -108,52 +109,7 @@ def remove(
     publication.note(output)
 
 
-@commands.command(epilog=examples("muster trust review", "muster trust review --reject 7k3q"))
-def review(
-    context: typer.Context,
-    *,
-    accept: Annotated[str | None, typer.Option("--accept", metavar="PEER", help="Accept what waits for it.")] = None,
-    reject: Annotated[str | None, typer.Option("--reject", metavar="PEER", help="End it at the hub as well.")] = None,
-    as_json: Json = False,
-) -> None:
-    """List, accept or reject trust and grants that a copy of this device's data made.
-
-    After a restore from a backup they are your own newer ones. Otherwise somebody has a copy of this device's key.
-    Until you accept them they do not count on this device.
-    """
-    output = Output(as_json=as_json)
-    found = invocation(context)
-    if accept is not None and reject is not None:
-        raise invalid("--accept and --reject exclude each other.", "Pass one of them.")
-    with found.device() as device:
-        publication = None
-        for named, decide in ((accept, device.peers.accept), (reject, device.peers.reject)):
-            if named is not None:
-                decide(_waiting_peer(named, device))
-                publication = publish(found, device)
-        waiting = device.peers.unconfirmed()
-    fields = None if publication is None else publication.fields
-    document = ReviewDocument(waiting=tuple(unconfirmed_fields(one) for one in waiting), hub=fields)
-    output.show(document, lambda: _show_waiting(waiting, output))
-    if publication is not None:
-        publication.note(output)
-
-
-def _waiting_peer(named: str, device: Device) -> ClientId:
-    names = {peer.client: peer.nickname for peer in device.peers.all()}
-    waiting = {one.peer for one in device.peers.unconfirmed()}
-    matching = [peer for peer in waiting if named == names.get(peer) or peer.startswith(named.lower())]
-    if len(matching) != 1:
-        raise invalid(f"Nothing waits for exactly one device {named}.", "See `muster trust review`.")
-    return matching[0]
-
-
-def _show_waiting(waiting: tuple[Unconfirmed, ...], output: Output) -> None:
-    if not waiting:
-        output.line("Nothing waits: all trust and grants were made here or accepted by you.")
-        return
-    rows = [(one.peer[:8], one.kind.value, one.mode or "", " ".join(words(one.fingerprint))) for one in waiting]
-    output.table(("id", "what", "mode", "words of its key"), rows)
+commands.command(epilog=examples("muster trust review", "muster trust review --reject 7k3q"))(review)
 
 
 def _read(identity: str, fingerprint: str | None) -> NamedKey:

@@ -71,12 +71,17 @@ class UnconfirmedFields(Struct, frozen=True, kw_only=True):
     mode: str | None
     profiles: tuple[str, ...] | None
     expires_at_ms: int | None
+    seen_at_ms: int
 
 
 class ReviewDocument(Struct, frozen=True, kw_only=True):
-    """``trust review``: what waits for the person; ``hub`` only after --accept or --reject."""
+    """``trust review``: what waits for the person; ``hub`` only after a decision.
+
+    ``more``: the hub has more than this device keeps.
+    """
 
     waiting: tuple[UnconfirmedFields, ...]
+    more: bool
     hub: PublicationFields | None
 
 

@@ -73,4 +73,5 @@ def unconfirmed_fields(one: Unconfirmed) -> UnconfirmedFields:
         mode=None if one.mode is None else one.mode.value,
         profiles=one.profiles,
         expires_at_ms=one.expires_at,
+        seen_at_ms=one.seen_at,
     )

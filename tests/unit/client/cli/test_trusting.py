@@ -149,7 +149,7 @@ def test_what_a_copy_of_the_data_trusts_is_listed_and_counts_once_it_is_accepted
 
 def test_what_the_person_rejects_is_gone_and_its_end_goes_to_the_hub(laptop, planted):
     done = laptop.ok("trust", "review", "--reject", planted, "--json").document
-    assert done == {"waiting": [], "hub": {"published": False, "reason": "hub_unreachable"}}
+    assert done == {"waiting": [], "more": False, "hub": {"published": False, "reason": "hub_unreachable"}}
     assert laptop.ok("trust", "list", "--json").document == {"peers": []}
     with Device.open(laptop.folder) as device:
         assert Kind.UNTRUST in [held.kind for held in device.unpublished()]
@@ -158,3 +158,4 @@ def test_what_the_person_rejects_is_gone_and_its_end_goes_to_the_hub(laptop, pla
 def test_a_device_for_which_nothing_waits_is_refused(laptop, planted):
     laptop.fails(5, "trust", "review", "--accept", "nothing")
     laptop.fails(5, "trust", "review", "--accept", planted, "--reject", planted)
+    laptop.fails(5, "trust", "review", "--accept", planted, "--yes")

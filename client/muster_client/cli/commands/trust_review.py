@@ -1,0 +1,148 @@
+"""``muster trust review``: trust and grants that a copy of this device's data made, decided by its person."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from muster_client import Device
+from muster_client.cli.arguments.invocation import Json, Yes, ask, can_ask, invocation
+from muster_client.cli.commands.publish import Publication, publish
+from muster_client.cli.durations import say_ms
+from muster_client.cli.output.display import Output
+from muster_client.cli.output.documents import ReviewDocument
+from muster_client.cli.output.failures import invalid
+from muster_client.cli.output.peer_views import unconfirmed_fields
+from muster_client.views import Unconfirmed
+from muster_protocol.ids import ClientId
+from muster_protocol.words import words
+
+QUESTION = "Accept it, reject it, or leave it for later? [a/r/L]"
+MORE = "note:  The hub has more of these. Decide on some, then run `muster trust review` again."
+
+
+def review(
+    context: typer.Context,
+    *,
+    accept: Annotated[str | None, typer.Option("--accept", metavar="PEER", help="Accept what waits for it.")] = None,
+    reject: Annotated[str | None, typer.Option("--reject", metavar="PEER", help="End it at the hub as well.")] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """List, accept or reject trust and grants that a copy of this device's data made.
+
+    After a restore from a backup they are your own newer ones. Otherwise somebody has a copy of this device's key.
+    Until you accept them they do not count on this device. On a terminal this asks about each.
+    """
+    output = Output(as_json=as_json)
+    found = invocation(context)
+    if sum((accept is not None, reject is not None, yes)) > 1:
+        raise invalid("--accept, --reject and --yes exclude each other.", "Pass one of them.")
+    with found.device() as device:
+        if accept is not None:
+            device.peers.accept(_waiting_peer(accept, device))
+            decided = True
+        elif reject is not None:
+            device.peers.reject(_waiting_peer(reject, device))
+            decided = True
+        elif yes:
+            decided = _accept_all(device)
+        else:
+            decided = not as_json and can_ask() and _ask_about_each(device, output)
+        publication = publish(found, device) if decided else None
+        waiting, more = device.peers.unconfirmed(), device.peers.review_full
+        names = _names(device)
+    _show(waiting, more=more, names=names, publication=publication, output=output)
+
+
+def _show(
+    waiting: tuple[Unconfirmed, ...],
+    *,
+    more: bool,
+    names: dict[ClientId, str],
+    publication: Publication | None,
+    output: Output,
+) -> None:
+    fields = None if publication is None else publication.fields
+    document = ReviewDocument(waiting=tuple(unconfirmed_fields(one) for one in waiting), more=more, hub=fields)
+    output.show(document, lambda: _show_waiting(waiting, names, output))
+    if more:
+        output.note(MORE)
+    if publication is not None:
+        publication.note(output)
+
+
+def _accept_all(device: Device) -> bool:
+    waiting = device.peers.unconfirmed()
+    for one in waiting:
+        device.peers.accept(one.peer, one.kind)
+    return bool(waiting)
+
+
+def _ask_about_each(device: Device, output: Output) -> bool:
+    """Ask about each, and return whether anything was decided. A rejected trust takes its grant along."""
+    decided = False
+    for one in device.peers.unconfirmed():
+        if one not in device.peers.unconfirmed():
+            continue
+        for line in _described(one, _names(device)):
+            output.note(line)
+        answer = ask(QUESTION)
+        if answer in {"a", "accept"}:
+            device.peers.accept(one.peer, one.kind)
+        elif answer in {"r", "reject"}:
+            device.peers.reject(one.peer, one.kind)
+        else:
+            continue
+        decided = True
+    return decided
+
+
+def _described(one: Unconfirmed, names: dict[ClientId, str]) -> tuple[str, ...]:
+    name = names.get(one.peer, one.peer)
+    return (
+        "",
+        f"{_what(one)} {name}, first seen {_ago(one)}",
+        f"    words of its key: {' '.join(words(one.fingerprint))}",
+    )
+
+
+def _what(one: Unconfirmed) -> str:
+    if one.mode is None:
+        return "Trust in"
+    profiles = "" if one.profiles is None else f", only {', '.join(one.profiles)}"
+    return f"A grant ({one.mode}{profiles}) to"
+
+
+def _ago(one: Unconfirmed) -> str:
+    return f"{say_ms(max(0, time.time_ns() // 1_000_000 - one.seen_at))} ago"
+
+
+def _names(device: Device) -> dict[ClientId, str]:
+    return {peer.client: peer.nickname for peer in device.peers.all() if peer.nickname is not None}
+
+
+def _waiting_peer(named: str, device: Device) -> ClientId:
+    names = _names(device)
+    waiting = {one.peer for one in device.peers.unconfirmed()}
+    matching = [peer for peer in waiting if named == names.get(peer) or peer.startswith(named.lower())]
+    if len(matching) != 1:
+        raise invalid(f"Nothing waits for exactly one device {named}.", "See `muster trust review`.")
+    return matching[0]
+
+
+def _show_waiting(waiting: tuple[Unconfirmed, ...], names: dict[ClientId, str], output: Output) -> None:
+    if not waiting:
+        output.line("Nothing waits: all trust and grants were made here or accepted by you.")
+        return
+    rows = [
+        (
+            names.get(one.peer, one.peer[:8]),
+            one.kind.value,
+            one.mode or "",
+            _ago(one),
+            " ".join(words(one.fingerprint)),
+        )
+        for one in waiting
+    ]
+    output.table(("device", "what", "mode", "first seen", "words of its key"), rows)
