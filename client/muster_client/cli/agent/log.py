@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from muster_client import Device, events
+from muster_client.cli.agent.on_session import MAX_PROGRAMS
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.failures import for_people
 from muster_client.cli.output.nicknames import Nicknames, short
@@ -49,12 +50,21 @@ class AgentLog:
 
     def program_ended(self, session: str, code: int) -> None:
         """Write that the program of ``--on-session`` ended."""
+        self._write("program_ended", session, f"ended with exit code {code}", code=code)
+
+    def program_waits(self, session: str) -> None:
+        """Write that a program of ``--on-session`` waits, since as many run as may run at once."""
+        self._write("program_waits", session, f"waits: {MAX_PROGRAMS} programs run, and no more run at once")
+
+    def program_not_run(self, session: str) -> None:
+        """Write that a program of ``--on-session`` never ran: its session ended while it waited."""
+        self._write("program_not_run", session, "was not run: the session ended while it waited")
+
+    def _write(self, name: str, session: str, said: str, **fields: object) -> None:
         if self._json:
-            self._log.info("program_ended", session=short(session), code=code)
+            self._log.info(name, session=short(session), **fields)
         else:
-            self._output.line(
-                f"{time.strftime('%H:%M:%S')}  the program for session {short(session)} ended with exit code {code}"
-            )
+            self._output.line(f"{time.strftime('%H:%M:%S')}  the program for session {short(session)} {said}")
 
     @singledispatchmethod
     def _say(self, event: events.Event) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 
-from muster_client import Agent, Asked, Device, Policy, Session
+from muster_client import Agent, Asked, Device, Policy
 from muster_client.cli.agent.log import AgentLog
 from muster_client.cli.agent.on_session import runner
 from muster_client.cli.arguments.accept import AcceptOption
@@ -22,11 +22,7 @@ async def serve(device: Device, log: AgentLog, accept: AcceptOption, command: st
 
     Raises ``AgentRunning``, and ``HubRefused`` if the hub proves its key and refuses for good.
     """
-
-    def ended(session: Session, code: int) -> None:
-        log.program_ended(session.id, code)
-
-    callback = None if command is None else runner(command, ended)
+    callback = None if command is None else runner(command, log)
     async with (
         Agent.open(device, policy=policy_of(accept), on_session=callback) as running,
         asyncio.TaskGroup() as beside,

@@ -145,9 +145,13 @@ def test_events_for_machines_are_not_shown_on_a_terminal(
 
 def test_start_and_end_of_a_program_on_a_terminal(on_terminal: AgentLog, capsys: pytest.CaptureFixture[str]) -> None:
     on_terminal.started()
+    on_terminal.program_waits(SESSION)
+    on_terminal.program_not_run(SESSION)
     on_terminal.program_ended(SESSION, 3)
-    started, ended = capsys.readouterr().out.splitlines()
+    started, waits, not_run, ended = capsys.readouterr().out.splitlines()
     assert "Ctrl-C ends it" in started
+    assert waits.endswith("the program for session ssssssss waits: 32 programs run, and no more run at once")
+    assert not_run.endswith("the program for session ssssssss was not run: the session ended while it waited")
     assert ended.endswith("the program for session ssssssss ended with exit code 3")
 
 
@@ -157,11 +161,13 @@ def test_a_services_log_has_one_json_object_an_event_with_whole_ids_and_bytes_in
     as_json.started()
     as_json.tell(events.HubPinned(hub=HUB, followed=True))
     as_json.tell(events.Published(kind=Kind.CARD, serial=1))
+    as_json.program_waits(SESSION)
     as_json.program_ended(SESSION, 0)
-    started, pinned, published, ended = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    started, pinned, published, waits, ended = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (started["event"], started["hub"]) == ("agent_started", "ws://127.0.0.1:1")
     assert (pinned["event"], pinned["hub"], pinned["followed"]) == ("hub_pinned", HUB.hex(), True)
     assert (published["event"], published["kind"]) == ("published", "card")
+    assert (waits["event"], waits["session"]) == ("program_waits", "s" * 8)
     assert (ended["event"], ended["code"]) == ("program_ended", 0)
 
 

@@ -1,7 +1,9 @@
-"""The program of `muster agent --on-session`: what it is given, and how it ends."""
+"""The programs of `muster agent --on-session`: what each is given, how it ends, and how many run at once."""
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -23,11 +25,14 @@ ANN, BOB, CAT = (ClientId(letter * 32) for letter in "abc")
 class ShownSession:
     """A session as far as a program learns of it."""
 
-    id = SessionId("s" * 32)
     mode = Mode.JOIN
     profile: str | None = None
     creator = ANN
     epoch = 3
+    ended: str | None = None
+
+    def __init__(self, name: str = "s" * 32) -> None:
+        self.id = SessionId(name)
 
     def view(self) -> SessionView:
         members = ((ANN, MemberState.JOINED), (BOB, MemberState.OUT), (CAT, MemberState.SEATED))
@@ -50,8 +55,20 @@ def session() -> Session:
     return cast("Session", ShownSession())
 
 
-def no_report(session: Session, code: int) -> None:
-    raise AssertionError(code)
+@dataclass(slots=True)
+class RecordedPrograms:
+    """A log of programs that a test reads."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+    def program_waits(self, session: str) -> None:
+        self.said.append(("waits", session))
+
+    def program_not_run(self, session: str) -> None:
+        self.said.append(("not run", session))
+
+    def program_ended(self, session: str, code: int) -> None:
+        self.said.append((f"ended {code}", session))
 
 
 def test_a_program_is_given_the_members_that_are_in_and_no_key(session: Session) -> None:
@@ -66,10 +83,9 @@ def test_a_program_is_given_the_members_that_are_in_and_no_key(session: Session)
 
 
 async def test_a_program_sees_its_session_and_its_exit_code_is_reported(session: Session, tmp_path: Path) -> None:
-    codes: list[int] = []
-    run = runner(f'echo "$MUSTER_SESSION $PATH" > {tmp_path}/seen; exit 3', lambda _, code: codes.append(code))
-    await run(session)
-    assert codes == [3]
+    log = RecordedPrograms()
+    await runner(f'echo "$MUSTER_SESSION $PATH" > {tmp_path}/seen; exit 3', log)(session)
+    assert log.said == [("ended 3", session.id)]
     name, path = (tmp_path / "seen").read_text().split()
     assert (name, bool(path)) == (session.id, True)
 
@@ -79,7 +95,7 @@ async def started(script: str, folder: Path, session: Session) -> tuple["asyncio
     program, pipe = folder / "program", folder / "pipe"
     os.mkfifo(pipe)
     program.write_text(f"{script}\necho $$ > {pipe}\nwhile :; do sleep 0.01; done\n")
-    task = asyncio.ensure_future(runner(f"exec sh {program}", no_report)(session))
+    task = asyncio.ensure_future(runner(f"exec sh {program}", RecordedPrograms())(session))
     async with asyncio.timeout(WAIT_S):
         return task, int(await asyncio.to_thread(pipe.read_text))
 
@@ -105,3 +121,36 @@ async def test_a_program_that_ignores_that_is_killed(
     await ended(task)
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - other processes make it true
+        await asyncio.sleep(0.01)
+
+
+async def call(run: Callable[[Session], Awaitable[None]], one: ShownSession) -> None:
+    await run(cast("Session", one))
+
+
+async def test_programs_beyond_the_limit_wait_and_run_once_another_one_ended(tmp_path: Path) -> None:
+    log = RecordedPrograms()
+    script = f'cd "{tmp_path}"; touch "$MUSTER_SESSION"; until [ -e "end-$MUSTER_SESSION" ]; do sleep 0.01; done'
+    run = runner(script, log, limit=2)
+    third = ShownSession("third")
+    async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+        for one in (ShownSession("first"), ShownSession("second"), third, ShownSession("fourth")):
+            group.create_task(call(run, one))
+        await until(lambda: names_in(tmp_path) == {"first", "second"})
+        assert log.said == [("waits", "third"), ("waits", "fourth")]
+        third.ended = "while it waited"
+        (tmp_path / "end-first").touch()
+        await until(lambda: "fourth" in names_in(tmp_path))
+        assert log.said[2:] == [("ended 0", "first"), ("not run", "third")]
+        assert "third" not in names_in(tmp_path)
+        (tmp_path / "end-second").touch()
+        (tmp_path / "end-fourth").touch()
+    assert sorted(log.said[4:]) == [("ended 0", "fourth"), ("ended 0", "second")]
