@@ -67,6 +67,14 @@ def hub(
     max_entering: Annotated[
         str | None, _option("Devices admitted at the same time; others wait. Default: 64.", "N")
     ] = None,
+    max_per_address: Annotated[
+        str | None,
+        _option(
+            "Connections from one address (IPv6: a /64). Default: 2000. 0: no limits by address, for a hub behind a"
+            " proxy, whose address all devices have.",
+            "N",
+        ),
+    ] = None,
     log_format: Annotated[
         str | None, _option("Log format: auto (text on a terminal, else JSON), json or text.", "FORMAT")
     ] = None,
@@ -101,6 +109,7 @@ def hub(
         "workers": workers,
         "stop_grace_s": stop_grace_s,
         "max_entering": max_entering,
+        "max_per_address": max_per_address,
         "log_format": log_format,
         "log_level": log_level,
         "config": config,

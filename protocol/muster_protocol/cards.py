@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from hashlib import sha256
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from muster_protocol.checks import CheckResults, Checks, SignatureStep, run
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint, Serial, Signature, client_id
@@ -19,8 +21,16 @@ MAX_ROTATIONS = 32
 MAX_APP_CHARS = 64
 MAX_VERSION_CHARS = 32
 MAX_PROTOCOL = 65_535
-CARDS_REMEMBERED = 4_096
-"""Cards that are not verified again when their devices come back, 2 KiB each at most but for long chains."""
+SIGNATURES_PER_LINK = 2
+CARD_RESULTS_BYTES = 4 * 1024 * 1024
+"""Memory for good signatures of cards, so that they are not checked again when their devices come back."""
+CHAIN_RESULTS_BYTES = 4 * 1024 * 1024
+"""Memory for the results of chains, good and bad: a long chain takes up to 64 signature checks."""
+FINGERPRINT_COST_BYTES = 80
+"""What one fingerprint in a remembered result takes: 32 bytes, as Python holds them."""
+
+_CARDS: CheckResults[Fingerprint] = CheckResults(CARD_RESULTS_BYTES)
+_CHAINS: CheckResults[tuple[Fingerprint, ...]] = CheckResults(CHAIN_RESULTS_BYTES)
 
 ProtocolVersion = Annotated[int, Meta(ge=0, le=MAX_PROTOCOL)]
 
@@ -90,6 +100,13 @@ class Card(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_on
     modes: Annotated[tuple[Mode, ...], Meta(min_length=1, max_length=len(Mode))]
 
 
+class _Chain(Struct, frozen=True, array_like=True):
+    """What the result of a chain depends on, once its links are known to follow each other."""
+
+    genesis: PublicKey
+    rotations: tuple[SignedRotation, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class VerifiedCard:
     """A card whose every signature was checked, with the fingerprints of all its keys, genesis first."""
@@ -112,54 +129,109 @@ def sign_rotation(body: Rotation, old: SigningKey, new: SigningKey) -> SignedRot
 
 
 def verify_rotation(signed: SignedRotation, old: PublicKey) -> Rotation:
-    """Check both signatures of one link, the old one by ``old``.
+    """Check one link whole, its old signature by ``old``.
 
     Raises ``Refused``: ``mismatch`` for a link that does not follow ``old``, ``bad_signature``, ``malformed``.
     """
-    rotation = decode_closed(signed.body, Rotation)
-    new = rotation.new_key
-    signers = (signed.old_signer, signed.new_signer)
-    if rotation.predecessor != old.fingerprint or signers != (old.fingerprint, new.fingerprint):
-        raise Refused(Reason.MISMATCH, "rotation does not follow the key before it")
-    message = SIGN[Kind.ROTATION] + signed.body
-    old.verify(signed.old_signature, message)
-    new.verify(signed.new_signature, message)
+    rotation = _read_link(signed, old)
+    _verify_link(signed, old, rotation.new_key)
     return rotation
 
 
-@lru_cache(maxsize=CARDS_REMEMBERED)
-def verify_card(signed: Signed) -> VerifiedCard:
-    """Check a card against nothing but itself: its name, every link of its chain, and its signature.
+def read_card(signed: Signed) -> Card:
+    """Read a card and check all that takes no signature and no chain: fields, keys, name, modes, range.
 
-    The same bytes always verify alike, so a card that did is not checked again while it is remembered; one that did
-    not is never remembered.
-
-    Raises ``Refused``: ``mismatch``, ``bad_signature``, ``malformed``, ``unsupported`` or ``too_large``. Costs one
-    signature check, and two more for each rotation.
+    Raises ``Refused``: ``mismatch``, ``malformed``, ``unsupported`` or ``too_large``.
     """
     card = read(signed, Card)
+    card.genesis.check()
+    card.current.check()
     if card.client != client_id(card.genesis.alg, card.genesis.public):
         raise Refused(Reason.MISMATCH, "the ClientId is not that of the genesis key")
     if list(card.modes) != [mode for mode in Mode if mode in card.modes]:
         raise Refused(Reason.MALFORMED, "modes are each named once, weakest first")
     if card.protocol.low > card.protocol.high:
         raise Refused(Reason.MALFORMED, "the protocol range is empty")
-    fingerprints = _follow(card)
-    check_signature(signed, card.current, Kind.CARD)
-    return VerifiedCard(card, signed, fingerprints)
+    return card
 
 
-def _follow(card: Card) -> tuple[Fingerprint, ...]:
-    key = card.genesis.check()
-    fingerprints = [key.fingerprint]
+def card_checks(signed: Signed, card: Card) -> Checks[VerifiedCard]:
+    """Check the signatures of a card that ``read_card`` read: its own, then its chain, two signatures a link.
+
+    The same bytes always verify alike. A good signature of a card is remembered by its hash, and a chain too, good or
+    bad: neither is checked again while it is remembered.
+
+    Raises ``Refused``: ``mismatch``, ``bad_signature`` or ``malformed``.
+    """
+    key = sha256(encode(signed)).digest()
+    if _CARDS.get(key) is None:
+        yield SignatureStep(signatures=1, charge=1)
+        check_signature(signed, card.current, Kind.CARD)
+        _CARDS.put(key, signed.signer)
+    return VerifiedCard(card, signed, (yield from _chain_checks(card)))
+
+
+def verify_card(signed: Signed) -> VerifiedCard:
+    """Check a card against nothing but itself: its fields, its signature and every link of its chain.
+
+    Raises ``Refused``: ``mismatch``, ``bad_signature``, ``malformed``, ``unsupported`` or ``too_large``. Costs one
+    signature check, and two more for each rotation; none where they are remembered.
+    """
+    return run(card_checks(signed, read_card(signed)))
+
+
+def _chain_checks(card: Card) -> Checks[tuple[Fingerprint, ...]]:
+    keys = _read_chain(card)
+    if not card.rotations:
+        return (card.genesis.fingerprint,)
+    name = sha256(encode(_Chain(card.genesis, card.rotations))).digest()
+    found = _CHAINS.get(name)
+    if found is None:
+        found = yield from _link_checks(card.rotations, keys)
+        _CHAINS.put(name, found, len(found) * FINGERPRINT_COST_BYTES)
+    if not found:
+        raise Refused(Reason.BAD_SIGNATURE, "a rotation is not signed by both keys")
+    return found
+
+
+def _read_chain(card: Card) -> list[PublicKey]:
+    """Return the keys of a chain, genesis first, after all checks that take no signature."""
+    keys = [card.genesis]
     for number, link in enumerate(card.rotations, start=1):
-        rotation = verify_rotation(link, key)
+        rotation = _read_link(link, keys[-1])
         if rotation.number != number or rotation.client != card.client:
             raise Refused(Reason.MISMATCH, "rotation out of place")
-        key = rotation.new_key
-        if key.fingerprint in fingerprints:
+        if rotation.new_key in keys:
             raise Refused(Reason.MISMATCH, "a retired key came back")
-        fingerprints.append(key.fingerprint)
-    if key != card.current:
+        keys.append(rotation.new_key)
+    if keys[-1] != card.current:
         raise Refused(Reason.MISMATCH, "the current key is not the chain's last")
-    return tuple(fingerprints)
+    return keys
+
+
+def _read_link(signed: SignedRotation, old: PublicKey) -> Rotation:
+    rotation = decode_closed(signed.body, Rotation)
+    rotation.new_key.check()
+    signers = (signed.old_signer, signed.new_signer)
+    if rotation.predecessor != old.fingerprint or signers != (old.fingerprint, rotation.new_key.fingerprint):
+        raise Refused(Reason.MISMATCH, "rotation does not follow the key before it")
+    return rotation
+
+
+def _link_checks(links: tuple[SignedRotation, ...], keys: list[PublicKey]) -> Checks[tuple[Fingerprint, ...]]:
+    """Return the fingerprints of the keys, or none of them where a link is not signed by both keys."""
+    charge = SIGNATURES_PER_LINK * len(links)
+    for link, (old, new) in zip(links, pairwise(keys), strict=True):
+        yield SignatureStep(SIGNATURES_PER_LINK, charge)
+        charge = 0
+        try:
+            _verify_link(link, old, new)
+        except Refused:
+            return ()
+    return tuple(key.fingerprint for key in keys)
+
+
+def _verify_link(link: SignedRotation, old: PublicKey, new: PublicKey) -> None:
+    message = SIGN[Kind.ROTATION] + link.body
+    old.verify(link.old_signature, message)
+    new.verify(link.new_signature, message)

@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from muster_protocol.cards import ProtocolRange, ProtocolVersion, VerifiedCard, verify_card
+from muster_protocol.cards import Card, ProtocolRange, ProtocolVersion, VerifiedCard, card_checks, read_card
+from muster_protocol.checks import Checks, SignatureStep, run
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.continuity import Proof, Token
 from muster_protocol.errors import Refused
@@ -235,7 +236,13 @@ class HubHandshake:
         self._challenge = challenge_hash(self.message)
 
     def on_hello(self, data: bytes) -> Introduced:
-        """Check a ``hello`` message whole.
+        """Check a ``hello`` message whole: ``checks`` in one go."""
+        return run(self.checks(data))
+
+    def checks(self, data: bytes) -> Checks[Introduced]:
+        """Check a ``hello`` message, cheapest first, so that a stranger costs little before it proved its key.
+
+        The chain of a card is checked last, for a device that proved the current key on this connection.
 
         Raises ``Refused``: ``malformed``, ``unsupported``, ``bad_signature``, ``mismatch`` (another challenge, another
         ``hello``, an origin that is not this hub's), ``hub_key_changed`` (the device means another hub's key),
@@ -245,18 +252,20 @@ class HubHandshake:
         if not isinstance(frame, HelloFrame):
             raise Refused(Reason.MALFORMED, "expected hello")
         hello = decode_closed(frame.hello, Hello)
-        card = verify_card(hello.card)
-        connect = verify(frame.connect, card.card.current, Connect)
+        card = read_card(hello.card)
+        yield SignatureStep(signatures=1, charge=1)
+        connect = verify(frame.connect, card.current, Connect)
         self._check(connect, card, hello_hash(frame.hello))
         version = self._frame.protocol.highest_common(hello.protocol)
         if version is None:
             raise Refused(Reason.INCOMPATIBLE_PROTOCOL, "hub")
-        return Introduced(card, hello, hello_message_hash(data), version)
+        verified = yield from card_checks(hello.card, card)
+        return Introduced(verified, hello, hello_message_hash(data), version)
 
-    def _check(self, connect: Connect, card: VerifiedCard, hello: Hash) -> None:
+    def _check(self, connect: Connect, card: Card, hello: Hash) -> None:
         if connect.hub_key != self._key.fingerprint:
             raise Refused(Reason.HUB_KEY_CHANGED, "meant for another hub")
-        if (connect.client, connect.challenge, connect.hello) != (card.card.client, self._challenge, hello):
+        if (connect.client, connect.challenge, connect.hello) != (card.client, self._challenge, hello):
             raise Refused(Reason.MISMATCH, "signed for another connection")
         if connect.origin not in self._origins:
             raise Refused(Reason.MISMATCH, "origin is not one of this hub's")

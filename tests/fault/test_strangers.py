@@ -85,7 +85,7 @@ def _named(client: ClientId) -> SigningDevice:
 
 
 async def test_a_stranger_cannot_grow_the_store(hub_nodes: Cluster) -> None:
-    node, store = await hub_nodes.node("one"), hub_nodes.store
+    node, store = await hub_nodes.node("one", "--max-per-address", "0"), hub_nodes.store
     friends = [SigningDevice() for _ in range(TARGETS)]
     for friend in friends:
         async with friend.connect(node.url) as link:

@@ -18,6 +18,7 @@ MAX_ORIGINS = 64
 MAX_WORKERS = 64
 MAX_STOP_GRACE_S = 300.0
 MAX_ENTERING = 4_096
+MAX_PER_ADDRESS = 1_000_000
 
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -56,6 +57,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a stopping hub goes on after ``/readyz`` says so: time for a load balancer to notice."""
     max_entering: Annotated[int, Meta(ge=1, le=MAX_ENTERING)] = 64
     """Devices per node that are admitted at the same time; more wait, and beyond the queue's limit they are refused."""
+    max_per_address: Annotated[int, Meta(ge=0, le=MAX_PER_ADDRESS)] = 2_000
+    """Connected devices and command lines from one address; 0: no limits by address, for a hub behind a proxy."""
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
 
@@ -75,6 +78,7 @@ MAY_BE: dict[str, str] = {
     "workers": f"a number from 1 to {MAX_WORKERS}",
     "stop_grace_s": f"seconds, from 0 to {MAX_STOP_GRACE_S:.0f}",
     "max_entering": f"a number from 1 to {MAX_ENTERING}",
+    "max_per_address": f"a number from 0 (no limits by address) to {MAX_PER_ADDRESS}",
     "log_format": "auto, json or text",
     "log_level": "debug, info, warning or error",
 }

@@ -166,10 +166,11 @@ class DeviceConnection:
         handshakes = self._services.handshakes
         try:
             acting = await self._services.context.nodes.until_acting()
-            async with handshakes.queue.turn():
+            async with handshakes.queue.place():
                 if self._peer.closing:
                     return  # the peer left before its turn
-                welcomed = await handshakes.admit(greeting, hello, acting=acting)
+                device = await handshakes.introduce(greeting, hello, self._peer, acting=acting)
+                welcomed = await handshakes.admit(greeting, device)
         except HandshakeRefused as away:
             self._refuse(greeting, hello, away)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why

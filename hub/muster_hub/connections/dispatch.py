@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from muster_hub.connections.request_rate import Allowances, cost
+from muster_hub.connections.request_rate import cost
 from muster_hub.context import NodeContext
+from muster_hub.listener.rate_limit import Allowances
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
@@ -16,7 +17,7 @@ from muster_protocol.codec import unpack
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.frames import AGENT_REQUESTS, Error, Reply, Request, Who, decode_frame
-from muster_protocol.ids import MAX_TIME_MS
+from muster_protocol.ids import MAX_TIME_MS, ClientId
 from muster_protocol.reasons import Reason
 
 STORE_RETRY_AFTER_MS = 1_000
@@ -36,7 +37,7 @@ class Dispatch:
         self,
         context: NodeContext,
         use_cases: Mapping[type[Request], UseCase],
-        allowances: Allowances,
+        allowances: Allowances[ClientId],
         watches: PresenceWatches,
     ) -> None:
         self._context = context

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import structlog
 
 from muster_hub.config.hub_key import HubSecrets
-from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefused
+from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefused, overloaded
 from muster_hub.context import NodeContext
+from muster_hub.listener import SocketPeer
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.lookup import lapsed
 from muster_hub.presence.registry import ConnectingDevice, NotRegistered, Registered, connect
@@ -19,6 +20,7 @@ from muster_hub.store.clock import boot_ms
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import ProtocolRange
+from muster_protocol.checks import Checks
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES
 from muster_protocol.connect import HubHandshake, Introduced, Limits
@@ -96,15 +98,27 @@ class Handshakes:
         now = self._context.clock.now_ms()
         return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
 
-    async def admit(self, greeting: Greeting, hello: bytes, *, acting: bool) -> Welcomed:
-        """Check a ``hello`` and admit its device, if this node may act. Raises ``HandshakeRefused``.
+    async def introduce(self, greeting: Greeting, hello: bytes, peer: SocketPeer, *, acting: bool) -> Introduced:
+        """Check a ``hello``, if this node may act and the peer's address has room. Raises ``HandshakeRefused``.
 
-        The caller has its turn in ``queue``. What the connection restricts, by a new key or as a suspected clone, is
-        carried into the device's sessions first.
+        The caller has a place in ``queue``.
         """
-        device = _introduce(greeting, hello)
         if not acting:
             raise _store_away()
+        if not peer.take_place():
+            _log.info("address_full", address=peer.address)
+            raise overloaded()
+        try:
+            return await self._check(greeting.handshake.checks(hello), peer)
+        except Refused as refused:
+            raise HandshakeRefused(refused.reason) from refused
+
+    async def admit(self, greeting: Greeting, device: Introduced) -> Welcomed:
+        """Admit a device that was introduced. Raises ``HandshakeRefused``.
+
+        What the connection restricts, by a new key or as a suspected clone, is carried into the device's sessions
+        first.
+        """
         client = device.card.card.client
         self._departures.entering(client, +1)
         try:
@@ -129,6 +143,19 @@ class Handshakes:
             token_counter=self._token_counter(greeting, device),
             challenged_ms=now - (boot_ms() - greeting.made_at_ms),
         )
+
+    async def _check(self, checks: Checks[Introduced], peer: SocketPeer) -> Introduced:
+        """Make the checks, each at its turn and within what the peer's address may cause."""
+        try:
+            while True:
+                step = next(checks)
+                wait_ms = peer.charge(step.charge) if step.charge else 0
+                if wait_ms:
+                    raise overloaded(wait_ms)
+                await self.queue.turn(step.signatures)
+        except StopIteration as done:
+            device: Introduced = done.value
+            return device
 
     def _token_counter(self, greeting: Greeting, device: Introduced) -> int:
         """Return the counter of the token that the device showed; 0 without a genuine proof."""
@@ -192,13 +219,6 @@ class Handshakes:
             token_counter=newcomer.token_counter,
         )
         return Welcomed(caller, welcome)
-
-
-def _introduce(greeting: Greeting, hello: bytes) -> Introduced:
-    try:
-        return greeting.handshake.on_hello(hello)
-    except Refused as refused:
-        raise HandshakeRefused(refused.reason) from refused
 
 
 def _store_away() -> HandshakeRefused:

@@ -63,6 +63,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_partial",
         "_pauses",
         "_phase",
+        "_placed",
         "_proven",
         "_state",
         "_transport",
@@ -81,6 +82,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._heartbeat = Heartbeat(state.wheel.tick)
         self._handler: Handler | None = None
         self._phase = _SocketPhase.UNAUTHENTICATED
+        self._placed = False
         self._proven = False
         self._cause: SocketDropCause | None = None
         self._partial: bytearray | None = None
@@ -130,6 +132,15 @@ class WebSocketConnection(asyncio.Protocol):
         if self._frames.state is State.OPEN:  # else the peer closed it, later in the read that is being served
             self._frames.send_close(code, reason)
         self._wind_down()
+
+    def charge(self, units: float) -> int:
+        """Take units of the work that unauthenticated peers of this address may cause."""
+        return self._state.gate.charge(self._near, units, time.monotonic())
+
+    def take_place(self) -> bool:
+        """Take a place among the authenticated peers of this address."""
+        self._placed = self._placed or self._state.gate.take_place(self._near)
+        return self._placed
 
     def authenticated(self) -> None:
         """End the limits and the deadline of strangers, and start the keep-alive."""
@@ -184,6 +195,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._state.gate.leave()
         else:
             self._state.gate.leave_unauthenticated(self._near)
+        if self._placed:
+            self._state.gate.give_back_place(self._near)
         # The parser, the protocol and a fault refer to each other, and the fault to the bytes that caused it. Cutting
         # these references frees all of it now.
         self._frames.parser.close()

@@ -1,9 +1,10 @@
-"""Limits on connections: in all, unauthenticated ones, and unauthenticated ones from one address."""
+"""Limits on connections: in all, unauthenticated ones, and those of one address."""
 
 import ipaddress
 from enum import Enum, auto
 
-from muster_hub.listener.settings import ListenerSettings
+from muster_hub.listener.rate_limit import Allowances
+from muster_hub.listener.settings import MAX_ADDRESSES, ListenerSettings
 
 IPV6_PREFIX_BITS = 64
 """One subscriber usually holds a /64, so its 2^64 addresses count as one."""
@@ -35,11 +36,13 @@ def neighbourhood(host: str) -> str | None:
 class Gate:
     """The counts of open sockets. Each ``enter`` that was not DROPPED is followed by one ``leave``."""
 
-    __slots__ = ("_limits", "_nearby", "_refused", "_refused_since", "_unauthenticated", "inside")
+    __slots__ = ("_limits", "_nearby", "_placed", "_refused", "_refused_since", "_unauthenticated", "_work", "inside")
 
     def __init__(self, limits: ListenerSettings) -> None:
         self._limits = limits
         self._nearby: dict[str, int] = {}  # one entry per address of an unauthenticated peer, so bounded by their limit
+        self._placed: dict[str, int] = {}  # one entry per address of a peer with a place, so bounded by the total
+        self._work = None if limits.stranger_work is None else Allowances[str](limits.stranger_work, MAX_ADDRESSES)
         self._unauthenticated = 0
         self._refused = 0
         self._refused_since = 0
@@ -67,6 +70,28 @@ class Gate:
         self._nearby[near] -= 1
         if not self._nearby[near]:
             del self._nearby[near]
+
+    def take_place(self, near: str | None) -> bool:
+        """Count a peer among those of its address that authenticate; return False where there are too many."""
+        limit = self._limits.max_per_address
+        if near is None or limit is None:
+            return True
+        if self._placed.get(near, 0) >= limit:
+            return False
+        self._placed[near] = self._placed.get(near, 0) + 1
+        return True
+
+    def give_back_place(self, near: str | None) -> None:
+        """Stop counting a peer for which ``take_place`` returned True."""
+        if near is None or near not in self._placed:
+            return
+        self._placed[near] -= 1
+        if not self._placed[near]:
+            del self._placed[near]
+
+    def charge(self, near: str | None, units: float, now_s: float) -> int:
+        """Take units of the work that strangers of an address may cause; return 0, or in how many ms to ask again."""
+        return 0 if near is None or self._work is None else self._work.wait_ms(near, units, now_s)
 
     def leave(self) -> None:
         """Stop counting an authenticated socket."""

@@ -47,6 +47,18 @@ class SocketPeer(Protocol):
         The reason has 123 bytes of UTF-8 at most. Raises ValueError if it is longer.
         """
 
+    def charge(self, units: float) -> int:
+        """Take units of the work that unauthenticated peers of this address may cause, and return 0.
+
+        Or take nothing and return in how many ms they will be available.
+        """
+
+    def take_place(self) -> bool:
+        """Take a place among the authenticated peers of this address, until the connection has ended.
+
+        Returns False where there is none, True also if this peer has one.
+        """
+
     def authenticated(self) -> None:
         """End the limits and the deadline of unauthenticated peers for this one."""
 

@@ -1,6 +1,11 @@
 """Token buckets: what one party may do per second, and at once."""
 
+from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +68,27 @@ class TokenBucket:
         if now_s > self._at_s:  # a clock that went back changes nothing
             self._left = min(self._rate.burst, self._left + (now_s - self._at_s) * self._rate.per_s)
             self._at_s = now_s
+
+
+class Allowances(Generic[K]):
+    """A token bucket for each party, also after it has gone. The least recently used one of ``most`` is forgotten."""
+
+    __slots__ = ("_buckets", "_most", "_rate")
+
+    def __init__(self, rate: Rate, most: int) -> None:
+        self._rate = rate
+        self._most = most
+        self._buckets: OrderedDict[K, TokenBucket] = OrderedDict()
+
+    def wait_ms(self, party: K, units: float, now_s: float) -> int:
+        """Take ``units`` and return 0; or take nothing and return in how many ms they will be available."""
+        bucket = self._buckets.get(party)
+        if bucket is None:
+            bucket = self._buckets[party] = TokenBucket(self._rate, now_s)
+            if len(self._buckets) > self._most:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(party)
+        if bucket.take(units, now_s):
+            return 0
+        return max(1, int(bucket.wait_s(now_s, units) * 1000))

@@ -1,7 +1,7 @@
 """A listener's address and its limits."""
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from muster_hub.listener.rate_limit import Rate
@@ -39,6 +39,8 @@ OUTBOX_LIMIT_BYTES = 1024 * 1024
 MAX_CONNECTIONS = 20_000
 MAX_UNAUTHENTICATED = 2_000
 MAX_UNAUTHENTICATED_PER_ADDRESS = 200
+MAX_PER_ADDRESS = 2_000
+"""Authenticated connections from one address: identities are free, so one host could take all places."""
 MAX_REFUSALS_AT_ONCE = 200
 """Sockets beyond a limit that are kept until their request is answered with 503; others are reset."""
 
@@ -49,6 +51,10 @@ ACCEPT_BACKLOG = 1024
 
 STRANGER_FRAME_RATE = Rate(per_s=10, burst=100, debt_limit=100)
 """The frame rate before authentication, which takes one message; each frame of a stranger costs time."""
+STRANGER_WORK = Rate(per_s=200, burst=1_000)
+"""Signatures that are checked for unauthenticated peers of one address: 5 % of a core, and 500 devices at once."""
+MAX_ADDRESSES = 20_000
+"""Addresses whose allowance is remembered; the least recently used one is forgotten first."""
 FRAME_RATE = Rate(per_s=200, burst=1_000, debt_limit=2_000)
 BYTE_RATE = Rate(per_s=2 * 1024 * 1024, burst=8 * 1024 * 1024, debt_limit=8 * 1024 * 1024)
 
@@ -60,7 +66,7 @@ class ListenerSettings:
     With ``unix_path`` the listener binds a Unix socket, and ``host``, ``port`` and ``reuse_port`` are not used.
     ``origins`` lists the acceptable values of the header that browsers send, None standing for its absence; ``origins``
     itself None accepts every origin. A ``..._rate`` or ``max_unauthenticated_per_address`` of None
-    means no such limit; the last belongs off where a proxy on another machine makes everybody look alike.
+    means no such limit; so does one of ``max_per_address`` and ``stranger_work``.
     """
 
     host: str | None = "127.0.0.1"
@@ -87,9 +93,20 @@ class ListenerSettings:
     max_connections: int = MAX_CONNECTIONS
     max_unauthenticated: int = MAX_UNAUTHENTICATED
     max_unauthenticated_per_address: int | None = MAX_UNAUTHENTICATED_PER_ADDRESS
+    max_per_address: int | None = MAX_PER_ADDRESS
     max_refusals_at_once: int = MAX_REFUSALS_AT_ONCE
     retry_after_s: int = RETRY_AFTER_S
 
     stranger_frame_rate: Rate | None = STRANGER_FRAME_RATE
+    stranger_work: Rate | None = STRANGER_WORK
     frame_rate: Rate | None = FRAME_RATE
     byte_rate: Rate | None = BYTE_RATE
+
+    def per_address(self, connections: int) -> "ListenerSettings":
+        """Return these limits with so many authenticated connections from one address.
+
+        With 0 nothing is limited by address: behind a proxy all peers have the proxy's.
+        """
+        if connections:
+            return replace(self, max_per_address=connections)
+        return replace(self, max_unauthenticated_per_address=None, max_per_address=None, stranger_work=None)

@@ -21,11 +21,11 @@ from muster_hub.config.settings import Settings
 from muster_hub.connections.connection import DeviceConnection
 from muster_hub.connections.dispatch import Dispatch
 from muster_hub.connections.handshake import Handshakes
-from muster_hub.connections.request_rate import REQUEST_RATE, Allowances
+from muster_hub.connections.request_rate import MAX_DEVICES, REQUEST_RATE
 from muster_hub.connections.request_table import use_cases
 from muster_hub.connections.services import Services
 from muster_hub.context import Clock, NodeContext, WallClock
-from muster_hub.listener import Listener, ListenerSettings, Rate
+from muster_hub.listener import Allowances, Listener, ListenerSettings, Rate
 from muster_hub.node import outbox
 from muster_hub.node.bus_link import BusLink
 from muster_hub.node.certificate_renewal import CertificateRenewal
@@ -46,7 +46,7 @@ from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
-from muster_protocol.ids import Fingerprint
+from muster_protocol.ids import ClientId, Fingerprint
 
 SETTLE_LIMIT_S = 5.0
 """How long a stopping node waits to write its departures to the store."""
@@ -165,7 +165,8 @@ class Node:
     async def _listen(self, stack: AsyncExitStack) -> None:
         found = self._binding
         self.readiness = Readiness(self.context, self._bus, self.kept)
-        settings = replace(self._tuning.limits, host=found.host, port=found.port, tls=found.tls)
+        limits = self._tuning.limits.per_address(self.context.settings.max_per_address)
+        settings = replace(limits, host=found.host, port=found.port, tls=found.tls)
         listener = Listener(settings, lambda: DeviceConnection(self._services), self.readiness.answer)
         self._listener = await stack.enter_async_context(listener)
         # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.
@@ -173,7 +174,7 @@ class Node:
         stack.push_async_callback(self._drain)
 
     def _serving(self, accepted: frozenset[str]) -> Services:
-        watches, rate = self._watching, Allowances(self._tuning.request_rate)
+        watches, rate = self._watching, Allowances[ClientId](self._tuning.request_rate, MAX_DEVICES)
         return Services(
             context=self.context,
             handshakes=Handshakes(self.context, self._key, self._departures, accepted),

@@ -32,6 +32,7 @@ def check_platform(workers: int, platform: str) -> None:
 def plan(settings: Settings, workers: int) -> bytes:
     """Return a plan as one line."""
     values = msgspec.to_builtins(settings, enc_hook=str)
+    values["max_per_address"] = ceil(settings.max_per_address / workers)
     return msgspec.json.encode(WorkerPlan(settings=values, workers=workers)) + b"\n"
 
 
@@ -43,12 +44,13 @@ def read_plan(line: bytes) -> tuple[Settings, int]:
 
 def divided(workers: int, limits: ListenerSettings = ALL) -> ListenerSettings:
     """Return one worker's part of the limits, on a port that all workers share."""
-    per_address = limits.max_unauthenticated_per_address
+    per_address, work = limits.max_unauthenticated_per_address, limits.stranger_work
     return replace(
         limits,
         reuse_port=True,
         max_connections=ceil(limits.max_connections / workers),
         max_unauthenticated=ceil(limits.max_unauthenticated / workers),
         max_unauthenticated_per_address=None if per_address is None else ceil(per_address / workers),
+        stranger_work=None if work is None else replace(work, per_s=work.per_s / workers),
         max_refusals_at_once=ceil(limits.max_refusals_at_once / workers),
     )

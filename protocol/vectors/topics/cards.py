@@ -26,6 +26,12 @@ def rotated(length: int) -> Signed:
     return sign(_card(length), LAPTOP_KEYS[length])
 
 
+def badly_rotated() -> Signed:
+    """Return the laptop's card after a rotation whose new key did not sign it well."""
+    link = rotation(1)
+    return _with_links(replace(link, new_signature=_turned(link.new_signature)), current=FIRST)
+
+
 def _with_links(*links: SignedRotation, current: SigningKey) -> Signed:
     return sign(card_body(GENESIS, current, links), current)
 
@@ -108,6 +114,8 @@ def _bad_chains() -> _Bad:
     weak = replace(
         sign_rotation(replace(rotation_body(1), new_key=UNSAFE), GENESIS, FIRST), new_signer=UNSAFE.fingerprint
     )
+    misplaced = _with_links(rotation(2), current=SECOND)
+    unsigned = replace(rotation(1), new_signature=_turned(rotation(1).new_signature))
     too_many = (*_chain(MAX_ROTATIONS), rotation(MAX_ROTATIONS))
     return {
         "a link left out": (_with_links(rotation(2), current=SECOND), Reason.MISMATCH, "rule"),
@@ -128,6 +136,16 @@ def _bad_chains() -> _Bad:
             "rule",
         ),
         "a link to an unsafe key": (_with_links(weak, current=FIRST), Reason.MALFORMED, "key"),
+        "a link out of place in a card without a good signature": (
+            replace(misplaced, signature=_turned(misplaced.signature)),
+            Reason.BAD_SIGNATURE,
+            "signature",
+        ),
+        "a link out of place behind one without a good signature": (
+            _with_links(unsigned, rotation(3), current=LAPTOP_KEYS[3]),
+            Reason.MISMATCH,
+            "rule",
+        ),
         "33 rotations": (_with_links(*too_many, current=LAPTOP_KEYS[-1]), Reason.MALFORMED, "shape"),
     }
 

@@ -23,7 +23,7 @@ from muster_protocol.hub_keys import HubRotation, SignedHubRotation, sign_hub_ro
 from muster_protocol.ids import Signature
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
-from vectors.topics.cards import rotated
+from vectors.topics.cards import badly_rotated, rotated
 from vectors.topics.cast import (
     HUB,
     HUB_NEXT,
@@ -193,6 +193,8 @@ def _hellos() -> list[Vector]:
         _greeted(name, _framed(body, sign(connect_body, LAPTOP.key)), Reason.MISMATCH, "rule")
         for name, connect_body in bound.items()
     ]
+    bad_chain = encode(replace(_hello(), card=badly_rotated()))
+    bad_card = encode(replace(_hello(), card=replace(DialScene().card, signature=Signature(bytes(64)))))
     turned = replace(sign(own, LAPTOP.key), signature=Signature(bytes(64)))
     others = {
         # The attacker's hub shows the honest hub's nonce under its own key, and passes on what it hears.
@@ -203,6 +205,32 @@ def _hellos() -> list[Vector]:
         ),
         "signed by another key": (_framed(body, sign(own, STRANGER.key)), Reason.MISMATCH, "signature"),
         "with a turned signature": (_framed(body, turned), Reason.BAD_SIGNATURE, "signature"),
+        # The chain of a card comes last: each of these also has a link without a good signature.
+        "signed by another key, with a bad chain": (
+            _framed(bad_chain, sign(_connect(bad_chain), STRANGER.key)),
+            Reason.MISMATCH,
+            "signature",
+        ),
+        "for another hub, with a bad chain": (
+            _framed(bad_chain, sign(replace(_connect(bad_chain), hub_key=OTHER_HUB.fingerprint), LAPTOP_KEYS[1])),
+            Reason.HUB_KEY_CHANGED,
+            "rule",
+        ),
+        "with a bad chain": (
+            _framed(bad_chain, sign(_connect(bad_chain), LAPTOP_KEYS[1])),
+            Reason.BAD_SIGNATURE,
+            "signature",
+        ),
+        "with a card and a connect without good signatures": (
+            _framed(bad_card, replace(sign(_connect(bad_card), LAPTOP.key), signature=Signature(bytes(64)))),
+            Reason.BAD_SIGNATURE,
+            "signature",
+        ),
+        "for another hub, with a card without a good signature": (
+            _framed(bad_card, sign(replace(_connect(bad_card), hub_key=OTHER_HUB.fingerprint), LAPTOP.key)),
+            Reason.HUB_KEY_CHANGED,
+            "rule",
+        ),
         "signed by a retired key": (DialScene(card=rotated(1)).hello(), Reason.MISMATCH, "signature"),
         "with a byte behind the body": (
             _framed(body + b"\xc0", sign(_connect(body + b"\xc0"), LAPTOP.key)),

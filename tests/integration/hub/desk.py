@@ -12,11 +12,10 @@ from typing_extensions import override
 
 from muster_hub.config.settings import Settings
 from muster_hub.connections.dispatch import Dispatch
-from muster_hub.connections.request_rate import Allowances
 from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
-from muster_hub.listener.rate_limit import Rate
+from muster_hub.listener.rate_limit import Allowances, Rate
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.registry import ConnectingDevice, Registered, connect, depart
 from muster_hub.presence.watches import PresenceWatches
@@ -215,7 +214,7 @@ class Desk:
             key=SigningKey.from_secret(os.urandom(32)),
         )
         watches = PresenceWatches()
-        self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED), watches)
+        self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED, 1_024), watches)
 
     async def seat(self, device: SigningDevice, role: Role = Role.AGENT) -> DeskSeat:
         """Connect a device; its agent's older seat is superseded, as the store says."""

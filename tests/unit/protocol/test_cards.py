@@ -13,9 +13,12 @@ from muster_protocol.cards import (
     ProtocolRange,
     Rotation,
     SignedRotation,
+    card_checks,
+    read_card,
     sign_rotation,
     verify_card,
 )
+from muster_protocol.checks import SignatureStep
 from muster_protocol.codec import encode
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint, Serial, Signature, client_id
@@ -156,11 +159,53 @@ BY_THE_THIEF = sign_rotation(
         (_resigned(new_key=STRANGER.public), Reason.MISMATCH),
         (_resigned(v=2), Reason.UNSUPPORTED),
         (BY_THE_THIEF, Reason.MISMATCH),
-        (_with(BY_THE_THIEF, old_signer=KEYS[2].fingerprint), Reason.BAD_SIGNATURE),
     ],
 )
 def test_every_link_is_checked(link: SignedRotation, reason: Reason) -> None:
     assert _refused(_card((*LINKS[:2], link))) is reason
+
+
+def test_a_link_that_a_thief_signed_in_the_name_of_the_old_key() -> None:
+    posed = _with(BY_THE_THIEF, old_signer=KEYS[2].fingerprint)
+    assert _refused(_card((*LINKS[:2], posed), key=STRANGER)) is Reason.BAD_SIGNATURE
+
+
+OWN = SignatureStep(signatures=1, charge=1)
+
+
+def _steps(card: Signed) -> tuple[list[SignatureStep], Reason | None]:
+    """Return the steps of a card's check, and why the card is refused."""
+    steps: list[SignatureStep] = []
+    try:
+        steps.extend(card_checks(card, read_card(card)))
+    except Refused as refused:
+        return steps, refused.reason
+    return steps, None
+
+
+def test_a_card_that_verified_costs_nothing_again() -> None:
+    card = _card(tuple(_rotation(number) for number in range(1, 6)))
+    assert _steps(card) == ([OWN, SignatureStep(2, 10), *[SignatureStep(2, 0)] * 4], None)
+    assert _steps(card) == ([], None)
+
+
+def test_a_bad_chain_is_checked_once_for_all_cards_that_show_it() -> None:
+    bad = _with(LINKS[1], new_signature=Signature(bytes([1]) * 64))
+    links = (LINKS[0], bad, LINKS[2])
+    assert _steps(_card(links)) == ([OWN, SignatureStep(2, 6), SignatureStep(2, 0)], Reason.BAD_SIGNATURE)
+    assert _steps(_card(links)) == ([], Reason.BAD_SIGNATURE)
+    assert _steps(_card(links, app="another card")) == ([OWN], Reason.BAD_SIGNATURE)
+
+
+def test_a_card_that_is_not_signed_well_costs_one_signature_each_time() -> None:
+    good = _card(app="never signed well")
+    bad = Signed(good.body, good.signer, Signature(bytes(64)))
+    assert _steps(bad) == _steps(bad) == ([OWN], Reason.BAD_SIGNATURE)
+
+
+def test_links_that_do_not_follow_each_other_cost_no_signature() -> None:
+    bad = _with(LINKS[0], new_signature=Signature(bytes(64)))
+    assert _steps(_card((bad, LINKS[2]), app="a gap")) == ([OWN], Reason.MISMATCH)
 
 
 def test_a_retired_key_does_not_come_back() -> None:

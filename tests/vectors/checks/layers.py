@@ -16,6 +16,7 @@ _RAISED_IN = {
     ("sealing", "parse_receive_key"): "key",
     ("keys", "verify"): "signature",
     ("signed", "check_signature"): "signature",
+    ("cards", "_chain_checks"): "signature",
     ("sealing", "open"): "sealing",
     ("joining", "_open"): "sealing",
 }

@@ -11,9 +11,8 @@ from tests.integration.hub.device import SigningDevice
 
 from muster_hub.config.settings import Settings
 from muster_hub.connections.dispatch import STORE_RETRY_AFTER_MS, Dispatch, UseCase
-from muster_hub.connections.request_rate import Allowances
 from muster_hub.context import NodeContext, WallClock
-from muster_hub.listener.rate_limit import Rate
+from muster_hub.listener.rate_limit import Allowances, Rate
 from muster_hub.node.bus_link import BusLink
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.watches import PresenceWatches
@@ -95,7 +94,7 @@ async def context(caller: Caller) -> NodeContext:
 def serving(context: NodeContext, use_case: UseCase, rate: Rate | None = None) -> Dispatch:
     """Return a dispatch that serves ``ListSessions`` alone."""
     table: dict[type[Request], UseCase] = {ListSessions: use_case, Who: use_case}
-    return Dispatch(context, table, Allowances(rate or Rate(per_s=1, burst=100)), PresenceWatches())
+    return Dispatch(context, table, Allowances(rate or Rate(per_s=1, burst=100), 16), PresenceWatches())
 
 
 def raising(error: Exception) -> UseCase:

@@ -7,9 +7,9 @@ import pytest
 
 from muster_hub.connections import handshake_queue
 from muster_hub.connections.handshake_queue import (
-    CHECKS_PER_TURN,
     COME_BACK_FROM_MS,
     COME_BACK_UNTIL_MS,
+    SIGNATURES_PER_TURN,
     WAITING_PER_PLACE,
     HandshakeQueue,
     HandshakeRefused,
@@ -39,7 +39,8 @@ class Crowd:
 
     async def come(self, number: int) -> None:
         try:
-            async with self.queue.turn():
+            async with self.queue.place():
+                await self.queue.turn(1)
                 self.inside.append(number)
                 self.served.append(number)
                 await self._door.wait()
@@ -94,11 +95,14 @@ async def test_a_handshake_that_leaves_the_queue_frees_its_place() -> None:
     assert crowd.served == [0, 2]
 
 
-async def test_others_are_served_between_two_checks() -> None:
-    door, said = HandshakeQueue(8), []
+@pytest.mark.parametrize("signatures", [1, 2])
+async def test_others_are_served_between_signatures(signatures: int) -> None:
+    queue, said = HandshakeQueue(8), []
+    per_turn = SIGNATURES_PER_TURN // signatures
 
     async def check(number: int) -> None:
-        async with door.turn():
+        async with queue.place():
+            await queue.turn(signatures)
             said.append(f"check {number}")
 
     async def work() -> None:
@@ -106,7 +110,7 @@ async def test_others_are_served_between_two_checks() -> None:
             said.append("work")
             await asyncio.sleep(0)
 
-    numbers = range(3 * CHECKS_PER_TURN)
+    numbers = range(3 * per_turn)
     async with asyncio.TaskGroup() as group:
         for number in numbers:
             group.create_task(check(number))
@@ -116,4 +120,19 @@ async def test_others_are_served_between_two_checks() -> None:
         leaving.cancel()
     assert [line for line in said if line != "work"] == [f"check {number}" for number in numbers]
     between = " ".join(said).split("work")
-    assert max(part.count("check") for part in between) == CHECKS_PER_TURN
+    assert max(part.count("check") for part in between) == per_turn
+
+
+async def test_a_long_chain_is_checked_between_others() -> None:
+    queue, said = HandshakeQueue(8), []
+
+    async def check(name: str, turns: int) -> None:
+        async with queue.place():
+            for _ in range(turns):
+                await queue.turn(SIGNATURES_PER_TURN)
+                said.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name, turns in (("long", 4), ("one", 1), ("two", 1)):
+            group.create_task(check(name, turns))
+    assert said == ["long", "one", "two", "long", "long", "long"]

@@ -1,8 +1,10 @@
 """The pure parts beside the sockets: whom the gate counts together, and how the wheel turns."""
 
+from dataclasses import replace
+
 import pytest
 
-from muster_hub.listener import ListenerSettings
+from muster_hub.listener import ListenerSettings, Rate
 from muster_hub.listener.gate import AddressCount, Gate, neighbourhood
 from muster_hub.listener.wheel import Wheel
 
@@ -50,6 +52,40 @@ def test_the_gate_forgets_who_has_left():
     gate.leave_unauthenticated("a")
     assert gate.inside == 0
     assert gate._nearby == {}
+
+
+def test_places_of_one_address_are_limited_and_given_back():
+    gate = Gate(ListenerSettings(max_per_address=2))
+    assert [gate.take_place("a") for _ in range(3)] == [True, True, False]
+    assert gate.take_place("b")
+    assert gate.take_place(None)
+    gate.give_back_place("a")
+    assert gate.take_place("a")
+    for near in ("a", "a", "b", None):
+        gate.give_back_place(near)
+    assert gate._placed == {}
+
+
+def test_the_work_of_one_address_is_limited_also_after_it_has_gone():
+    gate = Gate(ListenerSettings(stranger_work=Rate(per_s=10, burst=4)))
+    gate.enter("a")
+    assert gate.charge("a", 3, 0.0) == 0
+    gate.leave_unauthenticated("a")
+    gate.enter("a")
+    assert gate.charge("a", 3, 0.0) == 200
+    assert gate.charge("a", 1, 0.0) == 0
+    assert gate.charge("b", 4, 0.0) == 0
+    assert gate.charge(None, 1_000, 0.0) == 0
+    assert gate.charge("a", 2, 0.2) == 0
+
+
+def test_without_limits_by_address_only_the_total_counts():
+    limits = ListenerSettings().per_address(0)
+    gate = Gate(replace(limits, max_unauthenticated=500))
+    assert {gate.enter("a") for _ in range(500)} == {AddressCount.ADMITTED}
+    assert gate.enter("b") is AddressCount.REFUSED
+    assert all(gate.take_place("a") for _ in range(3_000))
+    assert gate.charge("a", 1_000_000, 0.0) == 0
 
 
 class Item:

@@ -3,10 +3,11 @@
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from muster_hub.config.settings import SettingError, Settings
-from muster_hub.listener import ListenerSettings
+from muster_hub.listener import ListenerSettings, Rate
 from muster_hub.process.shared_port import shared_port
 from muster_hub.process.worker_plan import check_platform, divided, plan, read_plan
 
@@ -19,12 +20,13 @@ def test_what_is_allowed_in_all_is_divided() -> None:
     assert part.reuse_port is True
     assert (part.max_connections, part.max_unauthenticated) == (25, 3)
     assert part.max_unauthenticated_per_address is None
+    assert part.stranger_work == Rate(per_s=50, burst=1_000)
     whole = ListenerSettings()
     assert whole.max_unauthenticated_per_address is not None
     assert divided(3).max_unauthenticated_per_address == -(-whole.max_unauthenticated_per_address // 3)
 
 
-def test_a_worker_gets_the_settings_as_they_are(tmp_path: Path) -> None:
+def test_a_worker_gets_the_settings_and_its_part_of_the_limit_by_address(tmp_path: Path) -> None:
     settings = Settings(
         data_dir=tmp_path,
         store="unix:///somewhere",
@@ -36,8 +38,8 @@ def test_a_worker_gets_the_settings_as_they_are(tmp_path: Path) -> None:
     )
     line = plan(settings, 5)
     assert line.count(b"\n") == 1
-    assert read_plan(line) == (settings, 5)
-    plain = Settings(data_dir=tmp_path)
+    assert read_plan(line) == (msgspec.structs.replace(settings, max_per_address=400), 5)
+    plain = Settings(data_dir=tmp_path, max_per_address=0)
     assert read_plan(plan(plain, 2)) == (plain, 2)
 
 
