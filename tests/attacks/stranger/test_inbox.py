@@ -8,7 +8,7 @@ from tests.integration.hub.stage import Actor, actor, befriend, invite_and_answe
 from muster_hub.node import outbox
 from muster_hub.store import keys
 from muster_protocol.exchange import Answer
-from muster_protocol.frames import CancelInvite, CloseSession, Error, InviteUpdatePush, Ok, SendAnswer
+from muster_protocol.frames import CancelInvite, Error, InviteUpdatePush, Ok, SendAnswer
 from muster_protocol.ids import InviteId
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import read
@@ -51,22 +51,6 @@ async def test_an_end_of_an_invite_is_told_once(pair: tuple[Actor, Actor], desk:
     before = await stored(desk)
     await ann.ask(request, Ok)
     assert changed(before, await stored(desk)) == set()
-
-
-async def test_a_former_friends_inbox_is_closed_to_ends_of_invites(pair: tuple[Actor, Actor], desk: Desk) -> None:
-    ann, bob = pair
-    for close in (False, True):
-        await ann.create()
-        await ann.call(bob)
-        invite = (await bob.take_invite()).received.invite.invite
-        await bob.say(bob.device.untrust(ann.device))
-        before = await stored(desk)
-        cancel = CancelInvite(id=1, session=ann.session, client=bob.client, invite=invite)
-        await ann.ask(CloseSession(id=1, session=ann.session) if close else cancel, Ok)
-        await outbox.run_once(desk.hub, min_age_ms=0)
-        assert keys.inbox(bob.client) not in changed(before, await stored(desk))
-        assert not bob.line.waiting(InviteUpdatePush)
-        await befriend(ann, bob)
 
 
 async def test_one_invite_is_refused_once(pair: tuple[Actor, Actor], desk: Desk) -> None:

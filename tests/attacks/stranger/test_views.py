@@ -33,9 +33,9 @@ class StrangersView(NamedTuple):
 @pytest_asyncio.fixture(autouse=True)
 async def without_a_file(desk: Desk) -> AsyncIterator[None]:
     """Have the store wait for no disk: these tests make some hundred devices each."""
-    await desk.store.ask(b"CONFIG", b"SET", b"appendonly", b"no")
+    await desk.store.ask(b"CONFIG", b"SET", b"appendfsync", b"no")
     yield
-    await desk.store.ask(b"CONFIG", b"SET", b"appendonly", b"yes")
+    await desk.store.ask(b"CONFIG", b"SET", b"appendfsync", b"always")
 
 
 @pytest.mark.parametrize("request_type", REQUESTS, ids=lambda frame: str(frame.__struct_config__.tag))

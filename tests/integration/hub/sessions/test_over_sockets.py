@@ -6,11 +6,25 @@ from contextlib import AsyncExitStack
 import pytest_asyncio
 from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import SigningDevice
-from tests.integration.hub.stage import Actor, befriend, call_in
+from tests.integration.hub.stage import Actor, befriend, call_in, invite_and_answer
 
+from muster_hub.node import outbox
 from muster_hub.node.node import Node
-from muster_protocol.frames import GetSession, MemberState, SessionReply, SessionUpdatePush
+from muster_protocol.exchange import Invite
+from muster_protocol.frames import (
+    AdmissionPush,
+    AnswerPush,
+    CancelInvite,
+    GetSession,
+    InvitePush,
+    InviteUpdatePush,
+    MemberState,
+    Ok,
+    SessionReply,
+    SessionUpdatePush,
+)
 from muster_protocol.reasons import Reason
+from muster_protocol.signed import read
 
 
 class Sockets:
@@ -37,6 +51,33 @@ async def test_a_device_is_called_in_over_one_node(start_node: StartNode, socket
     session = await ann.create()
     await call_in(ann, bob)
     assert bob.joining[session].epoch_key == ann.inviting.epoch_key
+
+
+async def test_what_a_device_acknowledged_does_not_come_again_on_its_connection(
+    start_node: StartNode, sockets: Sockets
+) -> None:
+    """Nor when the hub goes over its outbox once more, in which the end of an invite and an admission stand."""
+    node = await start_node("one")
+    ann, bob = await sockets.actor(node), await sockets.actor(node)
+    await befriend(ann, bob)
+    await ann.create()
+    await ann.call(bob)
+    ended = (await bob.take_invite()).received.invite
+    await ann.ask(CancelInvite(id=0, session=ended.session, client=bob.client, invite=ended.invite), Ok)
+    await bob.acknowledge(await bob.line.next_push(InviteUpdatePush))
+    await ann.create()
+    await invite_and_answer(ann, bob)
+    assert not (await ann.admit()).rejected
+    await bob.take_admission()
+    for _ in range(3):
+        await outbox.run_once(node.context, min_age_ms=0)
+    for one, other in ((ann, bob), (bob, ann)):
+        await one.create()
+        await one.call(other)
+        # Pushes come in their order, so what was repeated would have come before this one.
+        assert read((await other.line.next_push(InvitePush)).invite, Invite).session == one.session
+        for kind in (AdmissionPush, AnswerPush, InviteUpdatePush):
+            assert not other.line.waiting(kind), kind.__name__
 
 
 async def know_each_other(eventually: Eventually, *nodes: Node) -> None:
