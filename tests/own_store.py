@@ -30,6 +30,7 @@ class StoredData:
     grants: dict[ClientId, GrantFacts] = field(default_factory=dict)
     spent_on: dict[ClientId, InviteId] = field(default_factory=dict)
     standing: Reason | None = None
+    peers: dict[ClientId, Compatibility] = field(default_factory=dict)
 
     def facts(self) -> OwnFacts:
         return OwnFacts(
@@ -39,7 +40,7 @@ class StoredData:
             grants=dict(self.grants),
             spent_on=dict(self.spent_on),
             compatibility=Compatibility(ProtocolRange(1, 1), "muster", tuple(Mode)),
-            peers={},
+            peers=dict(self.peers),
             standing=self.standing,
         )
 

@@ -19,6 +19,7 @@ from muster_protocol.calls import (
     Plan,
     TargetState,
 )
+from muster_protocol.cards import ProtocolRange
 from muster_protocol.epochs import Epoch, EpochMember, KnownEpoch, epoch_hash, in_order
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import (
@@ -137,31 +138,33 @@ class Inviting:
             raise Refused(Reason.MISMATCH, "no live invite")
         answer = verify(signed, live.peer, Answer)
         check_answer(answer, live.invite, live.invite_hash)
-        if answer.reason is not None:
-            return self._on_refusal(live, answer.reason)
-        if live.answer_hash is not None:
-            raise Refused(Reason.REPLAYED)
-        if now >= live.invite.expires_at:
-            raise Refused(Reason.EXPIRED)
-        return self._on_acceptance(live, answer, hash_of(Kind.ANSWER, signed))
+        match answer.receive_key, answer.reason:
+            case None, Reason() as reason:
+                return self._on_refusal(live, reason)
+            case bytes() as receive_key, None:
+                version = self._common_version(live, answer.protocol, now)
+                parse_receive_key(receive_key)
+                answer_hash = hash_of(Kind.ANSWER, signed)
+                self._live[sender] = replace(live, answer_hash=answer_hash, version=version, receive_key=receive_key)
+                self._targets[sender] = CallTarget(sender, TargetState.ACCEPTED)
+                return self._targets[sender]
+        raise Refused(Reason.MALFORMED, "an answer either accepts or refuses")
 
     def _on_refusal(self, live: Live, reason: Reason) -> CallTarget:
         if Sayer.PEER not in REASONS[reason].sayers:
             raise Refused(Reason.MALFORMED, "not a reason that a device gives")
-        # Once a device has joined, only `leave` takes it out; a refusal that comes late says nothing.
-        if self._targets[live.invite.recipient].state is TargetState.JOINED:
-            raise Refused(Reason.REPLAYED)
         return self.refuse(live.invite.recipient, reason, Sayer.PEER)
 
-    def _on_acceptance(self, live: Live, answer: Answer, answer_hash: Hash) -> CallTarget:
-        version = self.plan.protocol.highest_common(answer.protocol)
-        if answer.receive_key is None or version is None:
-            raise Refused(Reason.MALFORMED if version is not None else Reason.INCOMPATIBLE_PROTOCOL)
-        parse_receive_key(answer.receive_key)
-        peer = answer.sender
-        self._live[peer] = replace(live, answer_hash=answer_hash, version=version, receive_key=answer.receive_key)
-        self._targets[peer] = CallTarget(peer, TargetState.ACCEPTED)
-        return self._targets[peer]
+    def _common_version(self, live: Live, protocol: ProtocolRange, now: TimeMs) -> int:
+        """Return the version of the membership, if the answer is the first that accepts, and in time."""
+        if live.answer_hash is not None:
+            raise Refused(Reason.REPLAYED)
+        if now >= live.invite.expires_at:
+            raise Refused(Reason.EXPIRED)
+        version = self.plan.protocol.highest_common(protocol)
+        if version is None:
+            raise Refused(Reason.INCOMPATIBLE_PROTOCOL)
+        return version
 
     def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
         """End the call of a device: its own refusal, the hub's, or this device's. No later epoch has it, if one had."""

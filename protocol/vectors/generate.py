@@ -18,11 +18,13 @@ from vectors.topics.epochs import epochs
 from vectors.topics.exchange import exchange
 from vectors.topics.export import export
 from vectors.topics.forms import Vector
+from vectors.topics.member_stories import member_stories
 from vectors.topics.messages import messages
 from vectors.topics.names import fingerprints, ids
 from vectors.topics.sealed import Sealer, sealed
 from vectors.topics.shapes import shapes
 from vectors.topics.statements import statements
+from vectors.topics.stories import stories
 from vectors.topics.tables import closes, reasons, serials
 
 FOLDER = Path(__file__).resolve().parent
@@ -40,6 +42,7 @@ SECTIONS = {
     "continuity": "4.4",
     "decision": "6",
     "exchange": "7",
+    "stories": "7, 8",
     "sealed": "7.5",
     "export": "7.6",
     "epochs": "8",
@@ -57,6 +60,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "cards": cards(),
         "encoding": encoding(),
         "shapes": shapes(),
+        "stories": [*stories(told), *member_stories(told, sealer)],
         "statements": statements(told),
         "serials": serials(),
         "frames": messages(told),

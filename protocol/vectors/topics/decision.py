@@ -136,6 +136,7 @@ def _suspected(client: str) -> _Change:
 def _requests() -> list[Vector]:
     many = [f"{letter}" * 32 for letter in "abcdefghijklmno"]
     return [
+        _yes("as many as there is room for", _call(targets=[TARGET, *many[:13]])),
         _no("no target", _call(targets=[]), Reason.EMPTY_TARGETS, "request"),
         _no("itself", _call(target=CREATOR, targets=[CREATOR]), Reason.SELF_TARGET, "request"),
         _no("named twice", _call(targets=[TARGET, TARGET]), Reason.DUPLICATE_TARGET, "request"),
@@ -254,9 +255,21 @@ def _unknown() -> list[Vector]:
         _yes("the creator's own store", as_creator, "mesh", "target_grant", "presence"),
         _yes("the target's own store", _all(as_target, _call(members=None)), "mesh", "creator_grant"),
         _yes("the target's own store, with the members", as_target, "creator_grant"),
+        _yes("the target's own store, in a star", _all(as_target, _call(members=None, kind="star")), "creator_grant"),
+        _yes(
+            "the target's own store, with a member whose key is not known",
+            _all(as_target, _about(MEMBER, fingerprint=None)),
+            "creator_grant",
+        ),
         _yes("in a star nothing is to be known of members", _all(as_creator, _call(kind="star")), *creators),
         _yes("without members nothing is to be known of them", _all(as_creator, _call(members=[])), *creators),
         _yes("of one member the pins are known", _all(as_creator, _about(MEMBER, pins=pinned)), *creators),
+        _yes(
+            "of one member the pins are known, of the target no key",
+            _all(as_creator, _about(MEMBER, pins=pinned), _about(TARGET, fingerprint=None)),
+            "keys",
+            *creators,
+        ),
         _yes(
             "nothing is known",
             _all(*unknown),

@@ -48,11 +48,14 @@ def _spellings() -> list[Vector]:
         "a digit that base32 lacks": "1" + plain[1:],
         "padding": plain[:-1] + "=",
         "empty": "",
+        "groups with no-break spaces": "\u00a0".join(groups),
     }
     found = [
         accepted(f"spelled: {name}", {"op": "spelled", "text": text}, {"client_id": plain})
         for name, text in good.items()
     ]
+    every = "abcdefghijklmnopqrstuvwxyz234567"
+    found.append(accepted("spelled: each character once", {"op": "spelled", "text": every}, {"client_id": every}))
     return found + [
         refused(f"spelled: {name}", {"op": "spelled", "text": text}, Reason.MALFORMED, "shape")
         for name, text in bad.items()

@@ -215,8 +215,14 @@ def _governance() -> list[Vector]:
         "a profile named twice": (replace(GRANT, profiles=("files", "files")), Reason.MALFORMED),
     }
     found = [refused(name, _checking(body), reason, "rule") for name, (body, reason) in bad.items()]
-    fine = replace(TRUST, peer=DESK.client, peer_key=DESK.key.fingerprint)
-    return [*found, accepted("a trust that breaks no rule", _checking(fine), {"good": True})]
+    fine: dict[str, Governance] = {
+        "a trust that breaks no rule": replace(TRUST, peer=DESK.client, peer_key=DESK.key.fingerprint),
+        "a grant of a year for all profiles": GRANT,
+        "a grant of a millisecond for two profiles": replace(
+            GRANT, expires_at=TimeMs(NOW + 1), profiles=("files", "photos")
+        ),
+    }
+    return [*found, *(accepted(name, _checking(body), {"good": True}) for name, body in fine.items())]
 
 
 def _checking(body: Governance) -> Json:

@@ -1,9 +1,9 @@
 """decision.json: the one function over what the vector says is known."""
 
-from tests.vectors.checks.forms import Json, pins, versions
+from tests.vectors.checks.forms import Json, compatibility, pins
 
 from muster_protocol.cards import Mode
-from muster_protocol.decision import Call, Compatibility, GrantFacts, Party, decide
+from muster_protocol.decision import Call, GrantFacts, Party, decide
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.reasons import Reason
@@ -40,7 +40,7 @@ def _party(client: str, form: Json) -> Party:
         standing=None if form["standing"] is None else Reason(form["standing"]),
         pins=None if form["pins"] is None else pins(form["pins"]),
         grants=None if grants is None else {ClientId(peer): _grant(grant) for peer, grant in grants.items()},
-        compatibility=None if fits is None else _compatibility(fits),
+        compatibility=None if fits is None else compatibility(fits),
         online=form["online"],
     )
 
@@ -55,7 +55,3 @@ def _grant(form: Json) -> GrantFacts:
         not_before=TimeMs(form["not_before"]),
         expires_at=TimeMs(form["expires_at"]),
     )
-
-
-def _compatibility(form: Json) -> Compatibility:
-    return Compatibility(versions(form["protocol"]), form["app"], tuple(map(Mode, form["modes"])))

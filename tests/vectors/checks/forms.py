@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from muster_protocol.cards import ProtocolRange
+from muster_protocol.cards import Mode, ProtocolRange
+from muster_protocol.decision import Compatibility
 from muster_protocol.ids import ClientId, Fingerprint, Signature
 from muster_protocol.keys import PublicKey
 from muster_protocol.signed import Signed
@@ -36,6 +37,10 @@ def pins(form: dict[str, str]) -> dict[ClientId, Fingerprint]:
 
 def versions(form: list[int]) -> ProtocolRange:
     return ProtocolRange(*form)
+
+
+def compatibility(form: Json) -> Compatibility:
+    return Compatibility(versions(form["protocol"]), form["app"], tuple(map(Mode, form["modes"])))
 
 
 def value(form: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.vectors.checks import connecting, decision, exchange, names, shapes, statements
+from tests.vectors.checks import connecting, decision, exchange, names, shapes, statements, stories
 from tests.vectors.checks.forms import Json
 from tests.vectors.checks.layers import layer_of
 
@@ -26,6 +26,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "serials": names.check_serials,
     "shapes": shapes.check_shapes,
     "statements": statements.check_statements,
+    "stories": stories.check_stories,
 }
 
 
