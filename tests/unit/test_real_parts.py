@@ -28,7 +28,8 @@ addopts = --strict-markers
 def _run(folder: Path, *options: str, path: str, ci: str = "") -> tuple[int, str]:
     (folder / "pytest.ini").write_text(SETTINGS)
     (folder / "test_clocks.py").write_text(TEST_THAT_NEEDS)
-    environ = os.environ | {"PATH": path, "CI": ci, "PYTHONPATH": str(TESTS.parent), "PYTEST_ADDOPTS": ""}
+    environ = os.environ | {"PATH": path, "CI": ci, "PYTHONPATH": str(TESTS.parent)}
+    environ |= {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # plugins are slow to import
     command = [sys.executable, "-m", "pytest", "-p", "tests.real_parts", *options, str(folder)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, done.stdout
@@ -50,7 +51,7 @@ def test_a_missing_part_is_listed_first_and_its_tests_last(tmp_path: Path) -> No
 
 
 def test_a_missing_part_is_reported_by_the_process_that_others_report_to(tmp_path: Path) -> None:
-    code, output = _run(tmp_path, "--numprocesses", "1", path="")
+    code, output = _run(tmp_path, "-p", "xdist", "--numprocesses", "1", path="")
     assert code == pytest.ExitCode.TESTS_FAILED
     assert output.count("1 not run, missing: faketime:") == 1
 

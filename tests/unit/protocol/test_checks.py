@@ -62,7 +62,7 @@ def test_the_bound_holds_for_the_memory_that_is_really_used() -> None:
     for fingerprints in (33, 0):
         tracemalloc.start()
         table: CheckResults[tuple[bytes, ...]] = CheckResults(limit)
-        for number in range(4 * limit // ENTRY_BYTES):
+        for number in range(4 * limit // (ENTRY_BYTES + fingerprints * FINGERPRINT_COST_BYTES)):
             found = tuple(sha256(b"%d %d" % (number, place)).digest() for place in range(fingerprints))
             table.put(_key(number), found, fingerprints * FINGERPRINT_COST_BYTES)
         used, _ = tracemalloc.get_traced_memory()

@@ -8,6 +8,7 @@ from tests.integration.hub.conftest import Eventually, Links, StartNode, frozen
 from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_hub.node.node import Node
+from muster_hub.presence import watch_table, watches
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.connect import Role
@@ -109,8 +110,12 @@ async def test_a_strangers_view(node: Node, links: Links, monkeypatch: pytest.Mo
         assert len(views) == 1
 
 
-async def test_a_watcher_is_notified_of_joins_and_leaves(start_node: StartNode) -> None:
+async def test_a_watcher_is_notified_of_joins_and_leaves(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when watcher and watched are on different nodes."""
+    monkeypatch.setattr(watch_table, "SETTLE_S", 0.0)  # a device that leaves is announced at the first look
+    monkeypatch.setattr(watches, "PUSH_EVERY_S", 0.01)
     near, far = await start_node("one"), await start_node("two")
     asker, seen = SigningDevice(), SigningDevice()
     await let_see(far, seen, asker)
@@ -135,7 +140,8 @@ async def test_a_link_that_flaps_makes_no_noise(node: Node, links: Links) -> Non
         assert await told(link) == [(marker.client, PresenceState.OFFLINE, DropCause.CLOSED)]
 
 
-async def test_trust_given_and_taken_is_seen_at_once(node: Node, links: Links) -> None:
+async def test_trust_given_and_taken_is_seen_at_once(node: Node, links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "PUSH_EVERY_S", 0.01)
     asker, seen = SigningDevice(), SigningDevice()
     link = await links.enter_async_context(asker.connect(node.url))
     other = await links.enter_async_context(seen.connect(node.url))

@@ -107,7 +107,10 @@ async def ended(task: "asyncio.Task[None]") -> None:
         await task
 
 
-async def test_a_program_is_told_to_end_when_its_agent_ends(session: Session, tmp_path: Path) -> None:
+async def test_a_program_is_told_to_end_when_its_agent_ends(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_session, "END_S", WAIT_S)
     task, _ = await started(f"trap 'echo told > {tmp_path}/told; exit 0' TERM", tmp_path, session)
     await ended(task)
     assert (tmp_path / "told").exists()
