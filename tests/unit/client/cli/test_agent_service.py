@@ -38,9 +38,18 @@ def test_install_writes_the_unit_and_starts_it(laptop, machine):
     document = laptop.ok("agent", "install", "--accept", "granted", "--on-session", "./sync.sh", "--json").document
     assert document["installed"]
     assert document["to_run"] == []
-    assert installed(machine) == [document["service"]]
+    (unit,) = machine.glob("config/systemd/user/*")
+    assert (str(unit), unit.name, unit.read_text()) == (document["path"], document["service"], document["text"])
+    assert unit.stat().st_mode & 0o077 == 0, "it may name a proxy with its password"
     assert '"--accept" "granted" "--on-session" "./sync.sh"' in document["text"]
     assert asked(machine) == ["daemon-reload", "enable", "restart"]
+
+
+def test_installing_again_replaces_the_options(laptop, machine):
+    service_manager(machine, 0)
+    laptop.ok("agent", "install", "--accept", "granted")
+    assert "granted" not in laptop.ok("agent", "install", "--json").document["text"]
+    assert len(installed(machine)) == 1
 
 
 def test_install_says_how_to_keep_it_running_after_logout(laptop, machine):
@@ -72,7 +81,8 @@ def test_an_agent_that_runs_by_hand_has_to_end_first(laptop, machine):
     with Device.open(laptop.folder) as device:
         state = status_of(device.client)
     with answering(laptop.folder, state):
-        assert "4711" in laptop.fails(1, "agent", "install").err
+        error = laptop.fails(1, "agent", "install", "--json").document["error"]
+        assert (error["reason"], "4711" in error["sentence"]) == ("agent_running", True)
         assert installed(machine) == []
     laptop.ok("agent", "install")
     with answering(laptop.folder, state):

@@ -27,7 +27,7 @@ def fields(done) -> dict[str, str]:
 
 
 def test_without_an_agent_the_exit_code_is_1(laptop):
-    laptop.fails(1, "agent", "status")
+    assert laptop.fails(1, "agent", "status", "--json").document["error"]["reason"] == "no_agent"
 
 
 def test_a_connected_agent(laptop, client):
