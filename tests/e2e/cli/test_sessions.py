@@ -67,33 +67,6 @@ def test_1_a_person_who_declines_is_the_one_who_says_so(house):
     assert screen.exitstatus == 1
 
 
-@pytest.mark.parametrize("name", ["unknown", "a" * 32])
-def test_2_somebody_is_not_known(house, name):
-    done = house["laptop"].run("session", "start", "nas", name)
-    assert done.code == 2
-    assert "unknown_client" in done.err
-
-
-def test_2_somebody_is_trusted_no_longer_and_no_session_is_made(laptop, nas):
-    laptop.trust("nas", nas)
-    laptop.ok("trust", "remove", "nas")
-    done = laptop.run("session", "start", "nas", "--json")
-    assert done.code == 2
-    document = started(done)
-    assert document["session"] is None
-    assert document["exit_code"] == 2
-    (target,) = document["targets"]
-    assert (target["state"], target["reason"], target["said_by"]) == ("refused", "not_trusted", "device")
-    people = laptop.run("session", "start", "nas")
-    assert people.code == 2
-    assert "You do not trust nas." in people.err
-
-
-def test_3_no_agent_runs(house):
-    done = house["idle"].fails(3, "session", "start", "nas")
-    assert "muster agent" in done.err.splitlines()[1]
-
-
 def test_3_the_hub_is_away(laptop, nas):
     laptop.trust("nas", nas)
     laptop.grant("nas")
@@ -109,27 +82,6 @@ def test_4_wait_runs_out_of_time(house):
     document = started(done)
     assert document["exit_code"] == 4
     assert document["targets"][0]["state"] == "delivered"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        (["nas", "nas"], "duplicate_target"),
-        (["nas", "NAS"], "duplicate_target"),
-        (["nas", "--mode", "all"], "invalid_request"),
-        (["nas", "--profile", "No Such"], "invalid_request"),
-        (["nas", "--timeout", "soon"], "invalid_request"),
-        ([], "invalid_request"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
-)
-def test_5_the_request_is_invalid(house, arguments, word):
-    assert word in house["laptop"].fails(5, "session", "start", *arguments).err
-
-
-def test_5_a_device_does_not_call_itself(house):
-    client = house["laptop"].id_text.split(":")[1]
-    assert "self_target" in house["laptop"].fails(5, "session", "start", client).err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

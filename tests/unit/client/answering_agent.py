@@ -16,6 +16,9 @@ from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
 from muster_protocol.ids import ClientId, SessionId
 
+WAIT_S = 60
+"""When a thread that does not get ready is taken for hung."""
+
 
 class StatusOnlyAgent:
     """An agent that can be asked for its state and for nothing else."""
@@ -86,7 +89,7 @@ def answering(device: Path, status: AgentStatus) -> Iterator[None]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(WAIT_S)
         yield
     finally:
         loop.call_soon_threadsafe(over.set)
