@@ -52,6 +52,8 @@ class Inviting:
     plan: Plan
     own: OwnStore
     _live: dict[ClientId, Live] = field(default_factory=dict)
+    # Calls that the hub ended by its word: the device's own word may follow, and replaces it.
+    _ended_by_hub: dict[ClientId, Live] = field(default_factory=dict)
     _targets: dict[ClientId, CallTarget] = field(default_factory=dict)
     _members: dict[ClientId, CallMember] = field(default_factory=dict)
     # Members who are to be in no later epoch, unless they are admitted again.
@@ -124,6 +126,7 @@ class Inviting:
         )
         signed = sign(body, self.key)
         self._live[peer] = Live(peer_key, body, hash_of(Kind.INVITE, signed))
+        self._ended_by_hub.pop(peer, None)
         self._targets[peer] = CallTarget(peer, TargetState.CALLED, expires_at)
         return signed
 
@@ -133,7 +136,7 @@ class Inviting:
         Raises ``Refused``: ``mismatch`` where no live invite fits, ``expired`` by this device's clock, ``replayed`` for
         a second answer, ``bad_signature``, ``wrong_recipient``, ``malformed``. Nothing changes then.
         """
-        live = self._live.get(sender)
+        live = self._live.get(sender) or self._ended_by_hub.get(sender)
         if live is None:
             raise Refused(Reason.MISMATCH, "no live invite")
         answer = verify(signed, live.peer, Answer)
@@ -142,6 +145,8 @@ class Inviting:
             case None, Reason() as reason:
                 return self._on_refusal(live, reason)
             case bytes() as receive_key, None:
+                if sender not in self._live:
+                    raise Refused(Reason.MISMATCH, "the hub ended this call")
                 version = self._common_version(live, answer.protocol, now)
                 parse_receive_key(receive_key)
                 answer_hash = hash_of(Kind.ANSWER, signed)
@@ -168,7 +173,11 @@ class Inviting:
 
     def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
         """End the call of a device: its own refusal, the hub's, or this device's. No later epoch has it, if one had."""
-        self._live.pop(client, None)
+        live = self._live.pop(client, None)
+        if sayer is not Sayer.HUB:
+            self._ended_by_hub.pop(client, None)
+        elif live is not None:
+            self._ended_by_hub[client] = live
         if client in self._members:
             self._out.add(client)
         self._targets[client] = CallTarget(client, TargetState.REFUSED, reason=reason, sayer=sayer)

@@ -178,6 +178,9 @@ class HostedSession(Session):
             except Refused as refused:
                 _log.info("answer_ignored", session=self.id[:8], reason=refused.reason)
                 continue
+            if target.state is TargetState.REFUSED:
+                # It gave up its seat, if it had one: it says so itself, and the hub tells the other members.
+                self._went_out(target.client, target.reason)
             if target.reason is Reason.CANNOT_OPEN:
                 self._calls.on_cannot_open(target.client, being_admitted=self._admitting.concerns(target.client))
 
@@ -192,6 +195,10 @@ class HostedSession(Session):
                 return
             for client in admitted:
                 self._left.pop(client, None)
+                target = self._machine.targets[client]
+                if target.state is TargetState.REFUSED:
+                    # It refused its admission before the hub's reply to `admit` was here.
+                    self._left[client] = target.reason
             self._tell_members()
             self._take_answers()
 

@@ -17,7 +17,7 @@ from muster_protocol.exchange import Answer, hash_of
 from muster_protocol.frames import InviteUpdatePush, Ok, SendAnswer
 from muster_protocol.ids import Hash
 from muster_protocol.labels import Kind
-from muster_protocol.reasons import Reason
+from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import read
 
 _ANSWER = script("invite_answer")
@@ -27,7 +27,7 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
     """Store the answer to a live invite and put it into the creator's inbox; a refusal ends the invite.
 
     A device that refuses since its key is not the one that was called signs with a key that the creator did not pin.
-    So the hub tells the creator of that end in its own word.
+    So the hub tells the creator of that end in its own word. A refusal after the seat takes the device out.
 
     Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
     ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first), ``malformed``,
@@ -44,8 +44,9 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
         await tell(context, [answer.recipient], _end(answer, answer.reason))
     if word == "out":
         state = await read_state(context, answer.session)
-        members = {} if state is None else state.members
-        await push_member_out(context, answer.session, caller.client, Reason.CANNOT_OPEN, members)
+        # The creator learns it from the answer: that is the device's own word.
+        members = {} if state is None else {each: row for each, row in state.members.items() if each != state.creator}
+        await push_member_out(context, answer.session, caller.client, answer.reason, members)
     return Ok(re=request.id)
 
 
@@ -58,6 +59,8 @@ def _check(caller: Caller, answer: Answer) -> None:
         raise Refused(Reason.MISMATCH, "the answer is of another device or key")
     if (answer.receive_key is None) == (answer.reason is None):
         raise Refused(Reason.MALFORMED, "an answer must have either a receive key or a reason")
+    if answer.reason is not None and Sayer.PEER not in REASONS[answer.reason].sayers:
+        raise Refused(Reason.MALFORMED, "not a reason that a device gives")
 
 
 async def _take(context: NodeContext, answer: Answer, answer_hash: Hash) -> str:

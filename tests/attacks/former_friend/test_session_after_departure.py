@@ -11,6 +11,7 @@ from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_
 from muster_hub.node import outbox
 from muster_protocol.exchange import JOIN_DEADLINE_MS
 from muster_protocol.frames import (
+    AnswerPush,
     CloseSession,
     EpochPush,
     InvitePush,
@@ -139,7 +140,8 @@ async def test_a_seat_that_was_given_up_is_told_once(pair: tuple[Actor, Actor]) 
     given_up = SendAnswer(id=1, answer=joining.refuse(Reason.CANNOT_OPEN, now_ms()))
     for _ in range(3):
         await bob.ask(given_up, Ok)
-    assert len(ann.line.waiting(SessionUpdatePush)) == 1
+    assert len(ann.line.waiting(AnswerPush)) == 1
+    assert not ann.line.waiting(SessionUpdatePush), "the creator has the device's own word"
 
 
 async def test_a_creator_that_is_out_hears_of_no_member_and_calls_none(desk: Desk) -> None:

@@ -183,6 +183,30 @@ def test_a_refusal_is_the_peers_word_and_only_its_own_reasons(table: CreatorSess
     assert (target.state, target.reason, target.sayer) == (TargetState.REFUSED, Reason.DECLINED, Sayer.PEER)
 
 
+def test_a_devices_own_refusal_replaces_the_hubs_word_that_ended_its_call(table: CreatorSession) -> None:
+    machine = table.answered(B)
+    assert table.creator.admit(_epoch_key(1), NOW) is not None
+    table.creator.committed(NOW)
+    for _ in range(2):
+        table.creator.refuse(NAMES[B], Reason.NOT_TRUSTED, Sayer.HUB)
+    accepted = machine.answer
+    assert accepted is not None
+    assert _reason(table.creator.on_answer, accepted, NAMES[B], NOW) is Reason.MISMATCH
+    refusal = machine.refuse(Reason.GRANT_REVOKED, NOW)
+    target = table.creator.on_answer(refusal, NAMES[B], NOW)
+    assert (target.state, target.reason, target.sayer) == (TargetState.REFUSED, Reason.GRANT_REVOKED, Sayer.PEER)
+    assert _reason(table.creator.on_answer, refusal, NAMES[B], NOW) is Reason.MISMATCH, "the call is over"
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_an_earlier_refusal_ends_no_later_call(table: CreatorSession, again: bool) -> None:
+    machine = table.answered(B)
+    table.creator.refuse(NAMES[B], Reason.CANCELLED, Sayer.HUB if again else Sayer.DEVICE)
+    if again:
+        table.call(B)
+    assert _reason(table.creator.on_answer, machine.refuse(Reason.DECLINED, NOW), NAMES[B], NOW) is Reason.MISMATCH
+
+
 def test_times_end_what_waits(table: CreatorSession) -> None:
     table.call(B)
     table.answered(C)

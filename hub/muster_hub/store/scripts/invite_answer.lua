@@ -3,10 +3,10 @@
 -- KEYS: 1 session, 2 invite_outcomes, 3 roster, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 client, 3 invite, 4 'accept' or the reason of a refusal, 5 hash of the answer,
 --   6 record of a refusal or empty, 7 session id, 8 the device that the answer is for
--- Effect: an accepted invite waits for its seat; a refused one is over. `cannot_open` after the seat, and before
---   `joined`, takes the member out.
--- Returns: 'ok', 'refused' (this answer ended the invite now), 'seated' (this invite led to a seat before), 'out' (a seat was given up now), 'was_out' (this answer
---   gave it up before).
+-- Effect: an accepted invite waits for its seat; a refused one is over. A refusal after the seat, and before `joined`,
+--   takes the member out with its reason.
+-- Returns: 'ok', 'refused' (this answer ended the invite now), 'seated' (this invite led to a seat before), 'out' (a
+--   seat was given up now), 'was_out' (this answer gave it up before).
 -- Errors: expired, cancelled, session_closed, replayed (another answer came first), mismatch (no such session, or no
 --   such invite to this client), wrong_recipient (not for the session's creator).
 -- Again: the same answer finds itself and gets the same reply; nothing is recorded twice.
@@ -43,7 +43,7 @@ local function give_up_seat(ended)
     return refuse('mismatch')
   end
   if row[MEMBER.state] == 'seated' then
-    take_member_out(roster, sealed, due, sid, client, row, 'cannot_open', epoch)
+    take_member_out(roster, sealed, due, sid, client, row, answer, epoch)
     ended[ENDED_INVITE.refusal_hash] = hash
     redis.call('HSET', invite_outcomes, invite, cmsgpack.pack(ended))
     add_entry(outbox, 'record', record)
@@ -66,7 +66,7 @@ if is_live then
 end
 local outcome = ended[ENDED_INVITE.outcome]
 if outcome == 'seated' then
-  return answer == 'cannot_open' and give_up_seat(ended) or 'seated'
+  return answer == 'accept' and 'seated' or give_up_seat(ended)
 end
 if outcome == answer and ended[ENDED_INVITE.refusal_hash] == hash then
   return 'ok'

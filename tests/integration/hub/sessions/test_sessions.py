@@ -17,7 +17,7 @@ from muster_hub.store.scripts import script
 from muster_hub.store.urls import parse
 from muster_hub.store.wire import Wire
 from muster_protocol.cards import Mode
-from muster_protocol.exchange import JOIN_DEADLINE_MS, Leave
+from muster_protocol.exchange import JOIN_DEADLINE_MS, Answer, Leave
 from muster_protocol.frames import (
     AdmissionPush,
     Admitted,
@@ -40,8 +40,9 @@ from muster_protocol.frames import (
     SessionUpdatePush,
 )
 from muster_protocol.ids import SessionId
-from muster_protocol.reasons import Reason
+from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import ReceiveKey
+from muster_protocol.signed import read
 
 
 def leave(who: Actor, session: SessionId) -> SendLeave:
@@ -231,19 +232,36 @@ async def test_a_new_process_asks_to_be_admitted_again(pair: tuple[Actor, Actor]
     assert (shown.epoch, [member.state for member in shown.members]) == (3, [MemberState.JOINED] * 2)
 
 
-async def test_a_device_that_cannot_open_gives_its_seat_back(pair: tuple[Actor, Actor]) -> None:
+@pytest.mark.parametrize("reason", [Reason.CANNOT_OPEN, Reason.NOT_TRUSTED, Reason.GRANT_EXPIRED, Reason.DECLINED])
+async def test_a_device_that_refuses_its_admission_gives_its_seat_back(
+    pair: tuple[Actor, Actor], reason: Reason
+) -> None:
     ann, bob = pair
     session = await ann.create()
     (joining,) = await invite_and_answer(ann, bob)
     assert not (await ann.admit()).rejected
     await bob.line.next_push(AdmissionPush)
-    refusal = joining.refuse(Reason.CANNOT_OPEN, now_ms())
+    refusal = joining.refuse(reason, now_ms())
     await bob.ask(SendAnswer(id=1, answer=refusal), Ok)
     await bob.ask(SendAnswer(id=1, answer=refusal), Ok)
     await ann.take_answer()
-    assert ann.inviting.targets[bob.client].reason is Reason.CANNOT_OPEN
+    target = ann.inviting.targets[bob.client]
+    assert (target.reason, target.sayer) == (reason, Sayer.PEER)
     [_, member] = (await ann.show(session)).members
-    assert (member.state, member.reason) == (MemberState.OUT, Reason.CANNOT_OPEN)
+    assert (member.state, member.reason) == (MemberState.OUT, reason)
+
+
+async def test_an_admission_is_refused_for_a_reason_of_a_device_only(pair: tuple[Actor, Actor]) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    (joining,) = await invite_and_answer(ann, bob)
+    assert not (await ann.admit()).rejected
+    assert joining.answer is not None
+    accepted = read(joining.answer, Answer)
+    values = {name: getattr(accepted, name) for name in accepted.__struct_fields__}
+    told = bob.device.sign(Answer(**values | {"receive_key": None, "reason": Reason.STORE_UNAVAILABLE}))
+    assert (await bob.refused(SendAnswer(id=1, answer=told))).reason is Reason.MALFORMED
+    assert (await ann.show(session)).members[1].state is MemberState.SEATED
 
 
 @pytest.mark.parametrize("joins", [True, False])

@@ -1,0 +1,34 @@
+"""A device that finds, when its admission comes, that it may not join any more: it says why itself."""
+
+import asyncio
+
+from tests.integration.client.conftest import befriend, settled, until
+
+from muster_client import Device, SessionRequest
+from muster_client.device.device import now_ms
+from muster_client.events import Event, InviteAnswered, Progress, Stream
+from muster_protocol.frames import MemberState
+from muster_protocol.ids import TimeMs
+from muster_protocol.reasons import Reason, Sayer
+
+
+async def test_a_device_that_may_not_join_any_more_at_its_admission_says_so_itself(make_device, open_agent) -> None:
+    """Its own grant runs out by its own clock between its answer and the admission; the hub does not know that."""
+    laptop, nas = make_device("laptop"), make_device("nas")
+    befriend(laptop, nas)
+    ahead_ms = 0
+
+    async def run_out(answers: Stream[Event]) -> None:
+        nonlocal ahead_ms
+        await until(answers, InviteAnswered, reason=None)
+        ahead_ms = 100 * 24 * 3600 * 1000
+
+    with Device.open(nas.path, clock=lambda: TimeMs(now_ms() + ahead_ms)) as called:
+        answers = (await open_agent(called)).events()
+        caller = await open_agent(laptop)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_out(answers))
+            session = await caller.start_session(SessionRequest((nas.client,)))
+            target = (await settled(session))[nas.client]
+        assert (target.state, target.reason, target.sayer) == (Progress.REFUSED, Reason.GRANT_EXPIRED, Sayer.PEER)
+        assert [member.client for member in session.members if member.state is not MemberState.OUT] == [laptop.client]
