@@ -125,6 +125,8 @@ class Trouble(StrEnum):
     NOT_A_HUB = "not_a_hub"
     """Something answered that is not a hub."""
     PROXY_FAILED = "proxy_failed"
+    REPLY_UNREADABLE = "reply_unreadable"
+    """The hub replied with what this version cannot read; the message names the hub's protocol version."""
     TLS_UNKNOWN_CA = "tls_unknown_ca"
     TLS_WRONG_HOST = "tls_wrong_host"
     TLS_EXPIRED = "tls_expired"

@@ -12,12 +12,22 @@ from typing import TypeVar
 from msgspec import structs
 
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
-from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable
+from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable, Trouble
 from muster_protocol.closes import after_refusal
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
 from muster_protocol.continuity import Token, prove
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Challenge, Error, Goaway, Push, Reply, Request, decode_frame, encode_frame
+from muster_protocol.frames import (
+    Challenge,
+    Error,
+    Goaway,
+    Push,
+    Reply,
+    Request,
+    decode_frame,
+    encode_frame,
+    number_replied_to,
+)
 from muster_protocol.hub_keys import HubKey
 from muster_protocol.ids import Fingerprint, Nonce
 from muster_protocol.reasons import Reason
@@ -78,7 +88,8 @@ class HubConnection:
     async def ask(self, request: Request, reply: type[R]) -> R:
         """Send a request and return its reply; after a passing reason it is sent again, ``MAX_TRIES`` times in all.
 
-        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came.
+        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, or none that this version
+        can read (``reply_unreadable``).
         """
         for _ in range(MAX_TRIES - 1):
             try:
@@ -106,7 +117,7 @@ class HubConnection:
         if isinstance(answer, Error):
             raise HubRefused(answer.reason, answer.detail, answer.retry_after_ms)
         if not isinstance(answer, reply):
-            raise HubUnreachable("the hub answered with something else")
+            raise self._unreadable()
         return answer
 
     async def read(self, on_push: Callable[[Push], None]) -> None:
@@ -130,6 +141,7 @@ class HubConnection:
             frame = decode_frame(data)
         except Refused:
             # A newer hub may send messages that this version does not know; they are not for it.
+            self._on_unread(data)
             return
         if isinstance(frame, Reply):
             waiting = self._open.get(frame.re)
@@ -139,6 +151,17 @@ class HubConnection:
             on_push(frame)
         elif isinstance(frame, Goaway):
             self._retry_after_ms = frame.retry_after_ms
+
+    def _on_unread(self, data: bytes) -> None:
+        """End the request that an unreadable message replies to, if it is one: it would wait in vain."""
+        number = number_replied_to(data)
+        waiting = None if number is None else self._open.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(self._unreadable())
+
+    def _unreadable(self) -> HubUnreachable:
+        spoken = f"the hub (protocol {self.welcome.protocol}) sent a reply that this version of Muster cannot read"
+        return HubUnreachable(spoken, Trouble.REPLY_UNREADABLE)
 
     async def probe(self, timeout_s: float) -> float:
         """Ping the hub and return the round trip in seconds; raises ``HubUnreachable``."""

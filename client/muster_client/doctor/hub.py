@@ -35,6 +35,7 @@ _CHECK_OF = {
     Trouble.PROXY_FAILED: "proxy",
     Trouble.HUB_REDIRECTS: "hub",
     Trouble.NOT_A_HUB: "hub",
+    Trouble.REPLY_UNREADABLE: "hub",
     Trouble.HUB_UNREACHABLE: "hub",
 }
 """The check that reports each trouble; all others are about TLS."""

@@ -14,6 +14,7 @@ NEXT_STEPS: dict[Trouble, str] = {
     ),
     Trouble.NOT_A_HUB: "See that the URL in `muster id` leads to the hub and not to a web page or a login page.",
     Trouble.PROXY_FAILED: "See that HTTPS_PROXY and ALL_PROXY name a proxy that works, or name the hub in NO_PROXY.",
+    Trouble.REPLY_UNREADABLE: "Update Muster on this machine; if it is the newest, tell the hub's operator.",
     Trouble.TLS_UNKNOWN_CA: (
         "If the hub's operator runs an authority of their own, get its certificate from them: "
         "`muster hub trust --tls-ca FILE`."

@@ -178,6 +178,7 @@ __all__ = [
     "Why",
     "decode_frame",
     "encode_frame",
+    "number_replied_to",
 ]
 
 
@@ -212,6 +213,16 @@ AGENT_REQUESTS: frozenset[type[Request]] = frozenset(
 """The requests that the process with the agent seat alone may make: it alone holds keys and gets pushes."""
 
 _any_frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(reduce(or_, FRAMES.values()))
+
+
+def number_replied_to(data: bytes) -> int | None:
+    """Return the number of the request that a message replies to, also where ``decode_frame`` refuses the message."""
+    try:
+        value = unpack(data)
+    except Refused:
+        return None
+    number = value.get("re") if isinstance(value, dict) else None
+    return number if type(number) is int else None
 
 
 def encode_frame(frame: Frame) -> bytes:

@@ -148,7 +148,10 @@ def _(error: errors.HubError) -> Failure:
 
 @from_error.register
 def _(error: errors.HubUnreachable) -> Failure:
-    return Failure(error.trouble, f"The hub cannot be reached: {str(error).rstrip('.')}.", NEXT_STEPS[error.trouble])
+    said = f"The hub cannot be reached: {str(error).rstrip('.')}."
+    if error.trouble is errors.Trouble.REPLY_UNREADABLE:
+        said = _sentence(error)
+    return Failure(error.trouble, said, NEXT_STEPS[error.trouble])
 
 
 @from_error.register

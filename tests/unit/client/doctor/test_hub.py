@@ -100,6 +100,7 @@ def test_each_trouble_is_reported_by_the_check_that_it_belongs_to(trouble: Troub
         Trouble.HUB_REDIRECTS: "hub",
         Trouble.NOT_A_HUB: "hub",
         Trouble.HUB_UNREACHABLE: "hub",
+        Trouble.REPLY_UNREADABLE: "hub",
     }
     assert finding.check == expected.get(trouble, "tls")
     assert finding.sentence == "No answer from there."
