@@ -21,6 +21,7 @@ from muster_client.device.session_request import SessionRequest
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
 from muster_client.events import (
     Broadcast,
+    ClockBehind,
     CloneSuspected,
     Event,
     InboxEntry,
@@ -124,6 +125,8 @@ class Agent:
         if connection.welcome.standing is Reason.CLONE_SUSPECTED:
             self._tell(CloneSuspected())
         await fetch_own(connection, self.device)
+        if self.device.peers.clock_behind:
+            self._tell(ClockBehind())
         self._tell_unconfirmed()
         self._tell_published(await publish(connection, self.device))
         await self._answering.flush()

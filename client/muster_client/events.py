@@ -19,6 +19,7 @@ from muster_protocol.reasons import Reason, Sayer
 
 __all__ = [
     "MAX_UNREAD_EVENTS",
+    "ClockBehind",
     "CloneSuspected",
     "Connected",
     "DataUnwritable",
@@ -153,6 +154,10 @@ class Stopped(Event, frozen=True, kw_only=True, tag="stopped"):
 
 class CloneSuspected(Event, frozen=True, kw_only=True, tag="clone_suspected"):
     """The hub suspects two copies of this device's data; automatic joins wait for ``muster id confirm``."""
+
+
+class ClockBehind(Event, frozen=True, kw_only=True, tag="clock_behind"):
+    """This device's clock went back by more than a day; until it is set right, none of its grants counts."""
 
 
 class TrustToReview(Event, frozen=True, kw_only=True, tag="trust_to_review"):

@@ -41,7 +41,8 @@ class Compatibility(Struct, frozen=True):
 class Party(Struct, frozen=True):
     """What the decider knows of one device. None, anywhere: it cannot know.
 
-    ``standing`` is what is known against the device; None passes.
+    ``standing`` is what is known against the device; None passes. ``clock_behind``: its clock went back, so its grants
+    do not count; only the device itself knows.
     """
 
     client: ClientId
@@ -51,6 +52,7 @@ class Party(Struct, frozen=True):
     grants: Mapping[ClientId, GrantFacts] | None = None
     compatibility: Compatibility | None = None
     online: bool | None = None
+    clock_behind: bool = False
 
 
 class Call(Struct, frozen=True):
@@ -206,10 +208,15 @@ def _grant(call: Call, giver: Party, peer: Party, now: TimeMs) -> _Outcome:
     if giver.grants is None:
         return _UNKNOWN
     grant = giver.grants.get(peer.client)
-    if grant is None:
-        return Reason.GRANT_MISSING
+    return Reason.GRANT_MISSING if grant is None else _counts(call, giver, peer, grant, now)
+
+
+def _counts(call: Call, giver: Party, peer: Party, grant: GrantFacts, now: TimeMs) -> _Outcome:
     if grant.revoked:
         return Reason.GRANT_REVOKED
+    # By a clock that went back, a grant that ran out would count again.
+    if giver.clock_behind:
+        return Reason.CLOCK_BEHIND
     # A grant names the key that it was given to: once that key is retired, it has lapsed.
     if peer.fingerprint is not None and grant.peer_key != peer.fingerprint:
         return Reason.GRANT_MISSING

@@ -16,6 +16,10 @@ from muster_protocol.exchange import Invite
 from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
 from muster_protocol.reasons import Reason
+from muster_protocol.serials import is_behind
+
+NEVER = TimeMs(0)
+"""Stands for the time of a device that never met a hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class OwnFacts:
     """What peers can do, by their verified cards."""
     standing: Reason | None = None
     """What the hub holds against this device, by the hub's word."""
+    reached: TimeMs = NEVER
+    """The latest time that both this device's clock and a verified ``welcome`` had reached (SPEC.md section 2.4)."""
 
 
 class OwnStore(Protocol):
@@ -74,7 +80,7 @@ def decide_outgoing(
         room=MAX_MEMBERS - 1 - len(intent.members),
     )
     known = {client: _expected(own, client, None) for client in intent.members}
-    known |= {target: _expected(own, target, key), own.client: _myself(own, own.grants)}
+    known |= {target: _expected(own, target, key), own.client: _myself(own, own.grants, now)}
     return decide(call, known, now)
 
 
@@ -97,7 +103,7 @@ def decide_incoming(own: OwnFacts, invite: Invite, now: TimeMs) -> Decision:
     known = own.peers.get(invite.sender)
     compatibility = None if known is None else Compatibility(invite.protocol, known.app, known.modes)
     creator = Party(invite.sender, invite.sender_key, compatibility=compatibility)
-    return decide(call, {own.client: _myself(own, _grants_for(own, invite)), invite.sender: creator}, now)
+    return decide(call, {own.client: _myself(own, _grants_for(own, invite), now), invite.sender: creator}, now)
 
 
 def why_not_kept(own: OwnFacts, member: ClientId, key: Fingerprint) -> Reason | None:
@@ -115,8 +121,16 @@ def _grants_for(own: OwnFacts, invite: Invite) -> Mapping[ClientId, GrantFacts]:
     return {**own.grants, invite.sender: replace(grant, used=False)}
 
 
-def _myself(own: OwnFacts, grants: Mapping[ClientId, GrantFacts]) -> Party:
-    return Party(own.client, own.fingerprint, own.standing, own.pins, grants, own.compatibility)
+def _myself(own: OwnFacts, grants: Mapping[ClientId, GrantFacts], now: TimeMs) -> Party:
+    return Party(
+        client=own.client,
+        fingerprint=own.fingerprint,
+        standing=own.standing,
+        pins=own.pins,
+        grants=grants,
+        compatibility=own.compatibility,
+        clock_behind=is_behind(now, own.reached),
+    )
 
 
 def _expected(own: OwnFacts, client: ClientId, key: Fingerprint | None) -> Party:

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate_limited"
     UNSUPPORTED = "unsupported"
     CLOCK_AHEAD = "clock_ahead"
+    CLOCK_BEHIND = "clock_behind"
     UNKNOWN_CLIENT = "unknown_client"
     NOT_TRUSTED = "not_trusted"
     NOT_MUTUALLY_TRUSTED = "not_mutually_trusted"
@@ -179,6 +180,14 @@ REASONS: dict[Reason, ReasonInfo] = {
         retry=False,
         sentence="The statement is dated more than a day ahead of the clock.",
         next_step="Set the clocks of this device and of the hub right, then publish again.",
+    ),
+    Reason.CLOCK_BEHIND: ReasonInfo(
+        110,
+        Category.REQUEST,
+        _PEER_DEVICE,
+        retry=False,
+        sentence="The clock of the device that grants went back by more than a day, so its grants do not count.",
+        next_step="Set the clock of that device right, best by a time service (NTP), and try again.",
     ),
     Reason.UNKNOWN_CLIENT: ReasonInfo(
         201,

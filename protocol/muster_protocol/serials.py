@@ -8,6 +8,8 @@ from muster_protocol.ids import Hash, Serial, TimeMs
 
 MAX_AHEAD_MS = 24 * 3600 * 1000
 """How far a serial may be ahead of the clock of the hub or device that takes it: a day."""
+MAX_BEHIND_MS = 24 * 3600 * 1000
+"""How far a device's clock may be behind the latest time that it is known to have reached: a day."""
 
 
 class SerialVerdict(Enum):
@@ -57,3 +59,12 @@ def next_serial(last: int, now: TimeMs, hub_at: TimeMs | None) -> Serial:
 def is_ahead(serial: Serial, now: TimeMs) -> bool:
     """Return whether a serial is more than a day ahead of a clock in ms."""
     return serial > now + MAX_AHEAD_MS
+
+
+def is_behind(now: TimeMs, reached: TimeMs) -> bool:
+    """Return whether a device's clock is more than a day behind the latest time that it is known to have reached.
+
+    That is the latest time that both its own clock and a verified ``welcome`` had reached: neither a clock nor a hub
+    that was once far ahead can make it too late alone.
+    """
+    return now < reached - MAX_BEHIND_MS

@@ -385,6 +385,7 @@ class Device:
             compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
             peers=self.peers.compatibilities(),
             standing=standing,
+            reached=self._statements.reached(),
         )
 
 

@@ -109,13 +109,14 @@ class StatementStore:
         return left is not None
 
     def note_hub_time(self, at: TimeMs, key: SigningKey) -> None:
-        """Record the time of a verified ``welcome``; only the newest counts.
+        """Record the time of a verified ``welcome``; only the newest counts. Record too what both clocks had reached.
 
         Where the counter is more than a day ahead of it, since the clock was, set it back, and sign again with new
         serials what the hub has not acknowledged.
         """
         with transaction(self._db):
             self._db.execute("UPDATE serials SET hub_at = max(coalesce(hub_at, 0), ?)", (at,))
+            self._db.execute("UPDATE serials SET reached = max(reached, ?)", (min(at, self._clock()),))
             last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
             if not is_ahead(last, hub_at):
                 return
@@ -124,6 +125,11 @@ class StatementStore:
             self._db.execute("UPDATE serials SET last = ?", (max(known, default=0),))
             unknown = [held for held in statements if is_ahead(held.serial, hub_at) and not held.acknowledged]
             self._say_again(unknown, key)
+
+    def reached(self) -> TimeMs:
+        """Return the latest time that both this device's clock and a verified ``welcome`` had reached; 0: none yet."""
+        (reached,) = self._db.execute("SELECT reached FROM serials").fetchone()
+        return TimeMs(reached)
 
     def check(self) -> None:
         """Read every statement and both counters; raises ``Refused``, ``TypeError`` or ``ValueError`` for a bad one."""
@@ -224,7 +230,8 @@ class StatementStore:
             raise Refused(Reason.MISMATCH, "not a statement of this device")
         if not isinstance(body, Card):
             check_governance(body)
-        ahead = is_ahead(body.serial, self._clock())
+        # A clock that went back knows later times from before.
+        ahead = is_ahead(body.serial, max(self._clock(), self.reached()))
         if ahead and kind not in RESTRICTION:
             raise Refused(Reason.CLOCK_AHEAD, "a statement of this device")
         version = Version(body.serial, statement_hash(kind, signed.body))

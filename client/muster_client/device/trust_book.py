@@ -23,6 +23,7 @@ from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, TimeMs
 from muster_protocol.keys import PublicKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
+from muster_protocol.serials import is_behind
 from muster_protocol.signed import Signed, read
 
 DEFAULT_GRANT_MS = 90 * 24 * 3600 * 1000
@@ -83,9 +84,12 @@ class TrustBook:
     ) -> Signed:
         """Permit automatic joins with a trusted peer, and replace any earlier grant. ``profiles`` None: all.
 
-        Raises ``Refused``: ``not_trusted``, or ``malformed`` for a time or profiles that a grant cannot have.
+        Raises ``Refused``: ``not_trusted``, ``malformed`` for a time or profiles that a grant cannot have,
+        ``clock_behind`` where this device's clock went back: it would date the grant in the past.
         """
         with transaction(self._db):
+            if self.clock_behind:
+                raise Refused(Reason.CLOCK_BEHIND)
             pin = self.pins().get(peer)
             if pin is None:
                 raise Refused(Reason.NOT_TRUSTED)
@@ -105,8 +109,16 @@ class TrustBook:
                 )
             )
 
+    @property
+    def clock_behind(self) -> bool:
+        """Whether this device's clock went back by more than a day; until it is set right, no grant of it counts."""
+        return is_behind(self._clock(), self._statements.reached())
+
     def renew(self, peer: ClientId, *, lasts_ms: int = DEFAULT_GRANT_MS) -> Signed:
-        """Renew the newest grant to a peer; raises ``Refused``: ``grant_missing``, ``grant_revoked``."""
+        """Renew the newest grant to a peer.
+
+        Raises ``Refused``: ``grant_missing``, ``grant_revoked``, ``clock_behind``.
+        """
         with transaction(self._db):
             grant = self.newest_grant(peer)
             return self.grant(
@@ -187,7 +199,9 @@ class TrustBook:
 
     def all(self) -> list[Peer]:
         """Return every peer that is or was trusted, sorted by name."""
-        return self._store.views(self._statements.all(), frozenset(self._invites.uses()), self._clock())
+        # A grant that ran out does not look alive again since the clock went back.
+        now = max(self._clock(), self._statements.reached())
+        return self._store.views(self._statements.all(), frozenset(self._invites.uses()), now)
 
     def compatibilities(self) -> dict[ClientId, Compatibility]:
         """Return what is known of the peers' versions, applications and modes, from their verified cards."""

@@ -20,6 +20,7 @@ def _party(device: CastDevice, *others: CastDevice) -> Json:
         "grants": {other.client: _grant(other) for other in others},
         "compatibility": {"protocol": [1, 1], "app": "muster", "modes": ["join", "inventory", "synchronize"]},
         "online": True,
+        "clock_behind": False,
     }
 
 
@@ -185,6 +186,7 @@ def _grants() -> list[Vector]:
             Reason.GRANT_MISSING: _forgotten(giver, "grants", peer),
             Reason.GRANT_REVOKED: _granted(giver, peer, revoked=True, expires_at=NOW, used=True),
             Reason.GRANT_EXPIRED: _granted(giver, peer, expires_at=NOW),
+            Reason.CLOCK_BEHIND: _about(giver, clock_behind=True),
             Reason.GRANT_USED: _granted(giver, peer, used=True),
             Reason.MODE_NOT_GRANTED: _granted(giver, peer, mode="join"),
             Reason.PROFILE_NOT_GRANTED: _granted(giver, peer, profiles=["music"]),

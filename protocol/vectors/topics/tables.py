@@ -3,7 +3,7 @@
 from muster_protocol.closes import CloseCode, after_close, after_refusal
 from muster_protocol.ids import MAX_TIME_MS, Hash, Serial, TimeMs
 from muster_protocol.reasons import REASONS, ReasonInfo
-from muster_protocol.serials import MAX_AHEAD_MS, Version, compare, is_ahead, next_serial, wins
+from muster_protocol.serials import MAX_AHEAD_MS, Version, compare, is_ahead, is_behind, next_serial, wins
 from vectors.topics.cast import NOW
 from vectors.topics.forms import Json, Vector, accepted
 
@@ -70,6 +70,10 @@ def serials() -> list[Vector]:
         _ahead("a day", NOW + day, NOW),
         _ahead("a day and a millisecond", NOW + day + 1, NOW),
         _ahead("the largest", MAX_TIME_MS, NOW),
+        _behind("never met a hub", 0, 0),
+        _behind("a day", NOW - day, NOW),
+        _behind("a day and a millisecond", NOW - day - 1, NOW),
+        _behind("1970", 0, NOW),
     ]
 
 
@@ -89,6 +93,14 @@ def _pair(name: str, held: Version | None, new: Version) -> Vector:
 def _next(name: str, last: int, now: int, hub_at: int | None = None) -> Vector:
     serial = next_serial(last, TimeMs(now), None if hub_at is None else TimeMs(hub_at))
     return accepted(f"next: {name}", {"op": "next", "last": last, "now": now, "hub_at": hub_at}, {"serial": serial})
+
+
+def _behind(name: str, now: int, reached: int) -> Vector:
+    return accepted(
+        f"behind: {name}",
+        {"op": "behind", "now": now, "reached": reached},
+        {"behind": is_behind(TimeMs(now), TimeMs(reached))},
+    )
 
 
 def _ahead(name: str, serial: int, now: int) -> Vector:

@@ -104,6 +104,7 @@ FACTS: list[tuple[Check, Reason, Change]] = [
             (Reason.GRANT_MISSING, _set(giver, grants={})),
             (Reason.GRANT_MISSING, _granting(giver, peer, peer_key=OLD_KEY)),
             (Reason.GRANT_REVOKED, _granting(giver, peer, revoked=True)),
+            (Reason.CLOCK_BEHIND, _set(giver, clock_behind=True)),
             (Reason.GRANT_EXPIRED, _granting(giver, peer, expires_at=NOW)),
             (Reason.GRANT_EXPIRED, _granting(giver, peer, not_before=NOW + 1)),
             (Reason.GRANT_USED, _granting(giver, peer, used=True)),

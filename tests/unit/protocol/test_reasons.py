@@ -16,6 +16,7 @@ CODES = {
     "rate_limited": 107,
     "unsupported": 108,
     "clock_ahead": 109,
+    "clock_behind": 110,
     "unknown_client": 201,
     "not_trusted": 202,
     "not_mutually_trusted": 203,

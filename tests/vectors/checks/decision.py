@@ -42,6 +42,7 @@ def _party(client: str, form: Json) -> Party:
         grants=None if grants is None else {ClientId(peer): _grant(grant) for peer, grant in grants.items()},
         compatibility=None if fits is None else compatibility(fits),
         online=form["online"],
+        clock_behind=form["clock_behind"],
     )
 
 

@@ -21,7 +21,7 @@ from muster_protocol.ids import (
 )
 from muster_protocol.keys import PublicKey
 from muster_protocol.reasons import REASONS, Reason
-from muster_protocol.serials import Version, compare, is_ahead, next_serial, wins
+from muster_protocol.serials import Version, compare, is_ahead, is_behind, next_serial, wins
 from muster_protocol.words import word_list, words
 
 
@@ -59,6 +59,8 @@ def check_serials(given: Json) -> Json:
         return {"serial": next_serial(given["last"], TimeMs(given["now"]), given["hub_at"])}
     if given["op"] == "ahead":
         return {"ahead": is_ahead(Serial(given["serial"]), TimeMs(given["now"]))}
+    if given["op"] == "behind":
+        return {"behind": is_behind(TimeMs(given["now"]), TimeMs(given["reached"]))}
     held, new = _version(given["held"]), _version(given["new"])
     if new is None:
         raise KeyError("new")

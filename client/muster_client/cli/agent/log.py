@@ -101,6 +101,11 @@ class AgentLog:
         return "the hub suspects two copies of this device's data: see `muster id confirm --help`"
 
     @_say.register
+    def _(self, event: events.ClockBehind) -> str:
+        del event
+        return "this device's clock went back by more than a day: set it right; until then its grants do not count"
+
+    @_say.register
     def _(self, event: events.TrustToReview) -> str:
         return f"a copy of this device's data trusts or granted {len(event.peers)} device(s): see `muster trust review`"
 

@@ -143,6 +143,13 @@ def test_events_for_machines_are_not_shown_on_a_terminal(
     assert capsys.readouterr().out == ""
 
 
+def test_a_clock_that_went_back_is_told_to_the_person(
+    on_terminal: AgentLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal.tell(events.ClockBehind())
+    assert "this device's clock went back by more than a day: set it right" in capsys.readouterr().out
+
+
 def test_start_and_end_of_a_program_on_a_terminal(on_terminal: AgentLog, capsys: pytest.CaptureFixture[str]) -> None:
     on_terminal.started()
     on_terminal.program_waits(SESSION)
