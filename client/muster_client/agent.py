@@ -120,7 +120,7 @@ class Agent:
     async def _on_welcome(self, connection: HubConnection) -> None:
         if connection.welcome.token is not None:
             # Stored before it is confirmed: the hub never expects a token that could be lost with this process.
-            self.device.keep_token(connection.welcome.token)
+            self.device.keep_token(connection.hub.fingerprint, connection.welcome.token)
             await connection.ask(ConfirmToken(id=0, counter=connection.welcome.token.counter), Ok)
         if connection.welcome.standing is Reason.CLONE_SUSPECTED:
             self._tell(CloneSuspected())

@@ -50,11 +50,11 @@ R = TypeVar("R", bound=Reply)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Dial:
-    """Where to connect, as whom, and how to read the continuity token, which is done after the challenge came."""
+    """Where to connect, as whom, and how to read the hub's continuity token, which is done after the challenge."""
 
     url: str
     dialled: Dialled
-    token: Callable[[], Token | None]
+    token: Callable[[Fingerprint], Token | None]
     timeout_s: float = 10.0
     ssl: SSLContext | None = None
 
@@ -226,7 +226,7 @@ async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
         challenge = handshake.on_challenge(shown)
         nonce = Nonce(os.urandom(NONCE_BYTES))
         # Read now and not earlier: the agent may write the next token while a command line waits for the hub.
-        token = dial.token()
+        token = None if handshake.hub is None else dial.token(handshake.hub.fingerprint)
         proof = None if token is None else prove(token, challenge.nonce, nonce)
         await socket.send(handshake.hello(nonce, proof))
         reply = handshake.on_reply(await socket.receive())

@@ -262,13 +262,13 @@ class Device:
         """Record that the person confirmed these data as the only copy; a running agent then asks the hub again."""
         self._meta.note_confirmed(self.clock())
 
-    def token(self) -> Token | None:
-        """Return the continuity token, which every process of the device shows when it connects."""
-        return self._meta.token()
+    def token(self, hub: Fingerprint) -> Token | None:
+        """Return the continuity token of this hub, which every process of the device shows when it connects."""
+        return self._meta.token(hub)
 
-    def keep_token(self, token: Token) -> None:
-        """Store the continuity token that the agent got; it is on disk when this returns."""
-        self._meta.keep_token(token)
+    def keep_token(self, hub: Fingerprint, token: Token) -> None:
+        """Store the continuity token that the agent got of this hub; it is on disk when this returns."""
+        self._meta.keep_token(hub, token)
 
     # -- statements at the hub ----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Single values in the device's database: settings, the hub's pin, the continuity token."""
+"""Single values in the device's database: settings, the hub's pin, the continuity token of each hub."""
 
 import sqlite3
 from typing import TypeVar
@@ -16,7 +16,7 @@ PINNED_HUB = "pinned_hub"
 AUTHORITY = "tls_authority"
 CONFIRMED = "only_copy_confirmed_ms"
 FINGERPRINT_BYTES = 32
-TOKEN = "continuity_token"  # noqa: S105 - the row's name
+TOKEN = "continuity_token:"  # noqa: S105 - how the row's name begins; the fingerprint of the hub's key follows
 
 
 class Meta:
@@ -28,7 +28,8 @@ class Meta:
     def read_all(self, struct: type[Struct]) -> None:
         """Read every value; raises what reading one raises, and ``ValueError`` for a pin of the wrong length."""
         self.settings(struct)
-        self.token()
+        for (value,) in self._db.execute("SELECT value FROM meta WHERE name GLOB ?", (f"{TOKEN}*",)):
+            convert(unpack(value), Token)
         self.authority()
         pinned = self.pinned_hub()
         if pinned is not None and len(pinned) != FINGERPRINT_BYTES:
@@ -74,18 +75,18 @@ class Meta:
             self._put(AUTHORITY, pem.encode())
 
     def forget_hub(self) -> None:
-        """Delete what belongs to one hub: its pin and its continuity token."""
-        self._db.execute("DELETE FROM meta WHERE name IN (?, ?)", (PINNED_HUB, TOKEN))
+        """Delete the hub's pin. Its token stays: the device may come back to it, or find it under another address."""
+        self._db.execute("DELETE FROM meta WHERE name = ?", (PINNED_HUB,))
 
     def note_confirmed(self, at: TimeMs) -> None:
         """Record when the person last confirmed these data as the only copy in use."""
         self._put(CONFIRMED, str(at).encode())
 
-    def token(self) -> Token | None:
-        """Return the continuity token."""
-        value = self._get(TOKEN)
+    def token(self, hub: Fingerprint) -> Token | None:
+        """Return the continuity token of the hub with this key."""
+        value = self._get(f"{TOKEN}{hub.hex()}")
         return None if value is None else convert(unpack(value), Token)
 
-    def keep_token(self, token: Token) -> None:
-        """Replace the continuity token."""
-        self._put(TOKEN, encode(token))
+    def keep_token(self, hub: Fingerprint, token: Token) -> None:
+        """Replace the continuity token of the hub with this key; there are as many as hubs that the person chose."""
+        self._put(f"{TOKEN}{hub.hex()}", encode(token))

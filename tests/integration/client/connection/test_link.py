@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.integration.client.conftest import WAIT_S, HubProcess, befriend, free_port, settled, until
 from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection, serve
@@ -227,6 +228,20 @@ async def test_a_copied_disk_is_noticed_and_the_older_copy_steps_back(make_devic
             await hub.clear_suspicion()
         async with Hub.connect(copy) as hub:
             assert hub.welcome.standing is None
+
+
+async def test_a_device_that_comes_back_from_another_hub_is_no_copy(make_device) -> None:
+    laptop = make_device("laptop")
+    settings = laptop.settings
+    for _ in range(2):
+        async with Agent.open(laptop) as agent:
+            await agent.connected()
+        laptop.configure(structs.replace(settings, hub_url=f"ws://127.0.0.1:{free_port()}"))
+        laptop.configure(settings)
+        async with Hub.connect(laptop) as hub:
+            assert hub.welcome.standing is None
+    async with Agent.open(laptop) as agent:
+        assert (await until(agent.events(), Connected)).standing is None
 
 
 async def test_a_running_agent_learns_that_its_person_confirmed_the_data(

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
         "UPDATE meta SET value = x'00' WHERE name = 'settings'",
         "UPDATE meta SET value = 'text' WHERE name = 'settings'",
         "INSERT INTO meta VALUES ('pinned_hub', x'aa')",
-        "INSERT INTO meta VALUES ('continuity_token', x'aa')",
+        "INSERT INTO meta VALUES ('continuity_token:00', x'aa')",
         "INSERT INTO meta VALUES ('tls_authority', x'ff')",
         "UPDATE statements SET body = x'00'",
         "UPDATE statements SET body = 'text' WHERE topic = 'grant'",
