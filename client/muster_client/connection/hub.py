@@ -10,6 +10,7 @@ from muster_client.concurrency import companions
 from muster_client.connection.connection import Dial, HubConnection, open_connection, read_challenge
 from muster_client.connection.dialling import dialled, new_instance, pin
 from muster_client.connection.keep_alive import USUAL_S
+from muster_client.connection.session_list import list_sessions
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
 from muster_client.connection.tls import tls_context
 from muster_client.connection.transport import PeerCertificate, open_socket
@@ -23,7 +24,6 @@ from muster_protocol.frames import (
     ClearSuspicion,
     DecisionReply,
     GetSession,
-    ListSessions,
     Ok,
     Presence,
     PresencePush,
@@ -31,7 +31,6 @@ from muster_protocol.frames import (
     Purpose,
     Push,
     SessionReply,
-    SessionsReply,
     SessionSummary,
     Watch,
     Who,
@@ -114,7 +113,7 @@ class Hub:
 
     async def sessions(self) -> tuple[SessionSummary, ...]:
         """Return the sessions of this device, as the hub knows them."""
-        return (await self._connection.ask(ListSessions(id=0), SessionsReply)).sessions
+        return await list_sessions(self._connection)
 
     async def session(self, session: SessionId) -> SessionReply:
         """Return one session, as the hub knows it."""

@@ -103,8 +103,12 @@ class AttendedSession(Session):
     async def _catch_up(self, reply: SessionReply) -> None:
         if not reply.epochs:
             return
-        for skipped in reply.epochs[:-1]:
+        # The key in the reply is that of the newest epoch, which a later page may bring.
+        newest = self.epoch + len(reply.epochs) >= reply.epoch
+        for skipped in reply.epochs[:-1] if newest else reply.epochs:
             self._machine.on_skipped(skipped)
+        if not newest:
+            return
         if reply.sealed is None:
             raise Refused(Reason.CANNOT_OPEN, "no key for this member")
         await self.on_epoch(EpochPush(session=self.id, epoch=reply.epochs[-1], sealed=reply.sealed))

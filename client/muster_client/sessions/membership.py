@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from muster_client.connection.connection import HubConnection
+from muster_client.connection.session_list import list_sessions
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
 from muster_client.sessions.answering import Answering
 from muster_client.sessions.context import SessionContext
@@ -17,11 +18,9 @@ from muster_protocol.frames import (
     CloseSession,
     EpochPush,
     GetSession,
-    ListSessions,
     Ok,
     ResumeSession,
     SessionReply,
-    SessionsReply,
     SessionSummary,
     SessionUpdatePush,
 )
@@ -80,7 +79,7 @@ class Membership:
     async def on_welcome(self, connection: HubConnection) -> None:
         """Resync every session that this process or the hub knows."""
         try:
-            listed = {one.session: one for one in (await connection.ask(ListSessions(id=0), SessionsReply)).sessions}
+            listed = {one.session: one for one in await list_sessions(connection)}
         except HubRefused as refused:
             # Sessions wait for the next connect; invites into new ones do not.
             _log.warning("sessions_not_listed", reason=refused.reason)

@@ -15,6 +15,7 @@ from muster_hub.store.scripts import script
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     MAX_EPOCHS_SHOWN,
+    MAX_SESSIONS_LISTED,
     GetSession,
     ListSessions,
     SessionReply,
@@ -25,8 +26,6 @@ from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
-MAX_SESSIONS_LISTED = 64
-"""Sessions in one list, those that end last: as many as fit one message with all their members."""
 EPOCHS_BYTES = 8 * 1024
 """Bytes of epochs in one reply, unless the first alone has more, so that the whole reply fits one message. The device
 asks for the rest."""
@@ -122,11 +121,16 @@ async def _read_held(
 
 
 async def list_sessions(context: NodeContext, caller: Caller, request: ListSessions) -> SessionsReply:
-    """Return the sessions that the caller is a member of, at most MAX_SESSIONS_LISTED. Raises ``StoreUnavailable``."""
-    index = await read_session_index(context, caller.client)
-    states = await together(*(read_state(context, session) for session in index))
+    """Return the sessions that the caller is a member of, in the order of their ids, MAX_SESSIONS_LISTED in a page.
+
+    Raises ``StoreUnavailable``.
+    """
+    index = sorted(await read_session_index(context, caller.client))
+    behind = [session for session in index if session > (request.after or "")]
+    states = await together(*(read_state(context, session) for session in behind))
     found = [state for state in states if state is not None and caller.client in state.present]
-    return SessionsReply(re=request.id, sessions=tuple(_summary(state) for state in found[:MAX_SESSIONS_LISTED]))
+    page = tuple(_summary(state) for state in found[:MAX_SESSIONS_LISTED])
+    return SessionsReply(re=request.id, sessions=page, more=len(found) > len(page))
 
 
 async def read_session_index(context: NodeContext, client: ClientId) -> list[SessionId]:

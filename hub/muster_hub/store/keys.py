@@ -30,6 +30,8 @@ bounds from here.
 
 from functools import lru_cache
 
+from muster_protocol.frames import MAX_ROSTER
+
 BUCKETS = 256
 KEYS_CACHED = 2_048
 """Keys that are cached, 0.2 KiB each: those of some hundred devices and sessions."""
@@ -41,7 +43,7 @@ MAX_ACKNOWLEDGED = 32
 ACKNOWLEDGED_KEPT_MS = 600_000
 """How long an acknowledged push is known, so that it does not come again: the outbox repeats effects within seconds."""
 MAX_INDEXED_SESSIONS = 256
-MAX_INVITES_PER_SESSION = 256
+MAX_INVITES_PER_SESSION = MAX_ROSTER - 1
 MAX_EPOCHS_KEPT = 256
 MAX_CUTS_REMEMBERED = 64
 MAX_RECORDS_KEPT = 1_000

@@ -21,6 +21,10 @@ MAX_PAGE = 32
 """Statements in one page of ``statements``."""
 MAX_EPOCHS_SHOWN = 16
 """Epoch statements in one ``session`` reply."""
+MAX_ROSTER = 257
+"""Devices that were ever members of one session, its creator included."""
+MAX_SESSIONS_LISTED = 64
+"""Sessions in one page of ``sessions``: as many as fit one message with all their members."""
 
 Count = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
 PushId = Annotated[str, Meta(min_length=1, max_length=64)]

@@ -51,7 +51,7 @@ class DecisionReply(Reply, frozen=True, kw_only=True, tag="decision"):
     """What the hub would answer to an invite now; ``reason`` None is yes."""
 
     reason: Reason | None
-    trace: tuple[TraceStep, ...]
+    trace: Annotated[tuple[TraceStep, ...], Meta(max_length=len(Check))]
 
 
 class SendInvites(Request, frozen=True, kw_only=True, tag="invite.send"):
@@ -71,7 +71,7 @@ class InviteResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 class InviteResults(Reply, frozen=True, kw_only=True, tag="invites"):
     """One result for each invite, in the order sent."""
 
-    results: tuple[InviteResult, ...]
+    results: Annotated[tuple[InviteResult, ...], Meta(max_length=MAX_NAMED)]
 
 
 class CancelInvite(Request, frozen=True, kw_only=True, tag="invite.cancel"):
@@ -107,7 +107,7 @@ class Admit(Request, frozen=True, kw_only=True, tag="admit"):
 class Admitted(Reply, frozen=True, kw_only=True, tag="admitted"):
     """Empty ``rejected``: committed. Else nothing was, and these stand in the way."""
 
-    rejected: tuple[InviteResult, ...]
+    rejected: Annotated[tuple[InviteResult, ...], Meta(max_length=MAX_NAMED)]
 
 
 class InvitePush(Push, frozen=True, kw_only=True, tag="invite"):

@@ -52,10 +52,10 @@ class Presence(Struct, frozen=True, array_like=True, forbid_unknown_fields=True)
 class PresenceReply(Reply, frozen=True, kw_only=True, tag="presence"):
     """One entry for each device asked about, in the order asked."""
 
-    devices: tuple[Presence, ...]
+    devices: Annotated[tuple[Presence, ...], Meta(max_length=MAX_WATCHED)]
 
 
 class PresencePush(Push, frozen=True, kw_only=True, tag="presence.update"):
     """Watched devices that changed; at most one such message a second."""
 
-    devices: tuple[Presence, ...]
+    devices: Annotated[tuple[Presence, ...], Meta(max_length=MAX_WATCHED)]

@@ -9,7 +9,9 @@ from muster_protocol.cards import Mode
 from muster_protocol.frames.envelope import (
     MAX_EPOCHS_SHOWN,
     MAX_MEMBERS,
+    MAX_ROSTER,
     MAX_SESSION_MS,
+    MAX_SESSIONS_LISTED,
     Count,
     Push,
     Reply,
@@ -70,7 +72,10 @@ class GetSession(Request, frozen=True, kw_only=True, tag="session.get"):
 
 
 class ListSessions(Request, frozen=True, kw_only=True, tag="session.list"):
-    """Ask for the sessions that this device is in. Reply: ``sessions``."""
+    """Ask for the sessions that this device is in, in the order of their ids. Reply: ``sessions``."""
+
+    after: SessionId | None = None
+    """The last session of the page before; None asks for the first page."""
 
 
 class ResumeSession(Request, frozen=True, kw_only=True, tag="session.resume"):
@@ -100,7 +105,7 @@ class SessionReply(Reply, frozen=True, kw_only=True, tag="session"):
     created_at: TimeMs
     ends_at: TimeMs
     epoch: Count
-    members: tuple[Member, ...]
+    members: Annotated[tuple[Member, ...], Meta(max_length=MAX_ROSTER)]
     epochs: Annotated[tuple[Signed, ...], Meta(max_length=MAX_EPOCHS_SHOWN)]
     joined: Annotated[tuple[Signed, ...], Meta(max_length=MAX_MEMBERS)]
     """The newest ``joined`` of each member that said one."""
@@ -118,13 +123,14 @@ class SessionSummary(Struct, frozen=True, array_like=True, forbid_unknown_fields
     open: bool
     created_at: TimeMs
     ends_at: TimeMs
-    members: tuple[ClientId, ...]
+    members: Annotated[tuple[ClientId, ...], Meta(max_length=MAX_MEMBERS)]
 
 
 class SessionsReply(Reply, frozen=True, kw_only=True, tag="sessions"):
-    """The sessions that a device is in."""
+    """A page of the sessions that a device is in; ask again from the last one while ``more``."""
 
-    sessions: tuple[SessionSummary, ...]
+    sessions: Annotated[tuple[SessionSummary, ...], Meta(max_length=MAX_SESSIONS_LISTED)]
+    more: bool
 
 
 class EpochPush(Push, frozen=True, kw_only=True, tag="epoch"):

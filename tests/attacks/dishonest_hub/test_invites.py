@@ -60,7 +60,7 @@ class HubScript:
                 case ListStatements():
                     reply = Statements(re=request.id, statements=(), more=False)
                 case ListSessions():
-                    reply = SessionsReply(re=request.id, sessions=())
+                    reply = SessionsReply(re=request.id, sessions=(), more=False)
                 case GetCard():
                     reply = CardReply(re=request.id, card=self.peer.card())
                 case SendAnswer():

@@ -11,7 +11,7 @@ from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.node import outbox
-from muster_hub.sessions.views import MAX_SESSIONS_LISTED
+from muster_hub.sessions import views
 from muster_hub.store import keys
 from muster_hub.store.scripts import script
 from muster_hub.store.urls import parse
@@ -199,7 +199,23 @@ async def test_the_sessions_that_a_device_is_in_are_listed(pair: tuple[Actor, Ac
     assert {line.session for line in listed.sessions} == sessions
     listed = await bob.ask(ListSessions(id=1), SessionsReply)
     assert [(line.session, line.members) for line in listed.sessions] == [(ann.session, (ann.client, bob.client))]
-    assert MAX_SESSIONS_LISTED >= 64
+    assert (ann.session, listed.more) == (listed.sessions[0].session, False)
+
+
+async def test_the_list_of_sessions_is_read_page_by_page(
+    pair: tuple[Actor, Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, _ = pair
+    sessions = sorted([await ann.create() for _ in range(5)])
+    monkeypatch.setattr(views, "MAX_SESSIONS_LISTED", 2)
+    pages, after = [], None
+    for _ in range(3):
+        reply = await ann.ask(ListSessions(id=1, after=after), SessionsReply)
+        pages.append(([line.session for line in reply.sessions], reply.more))
+        after = reply.sessions[-1].session
+    assert pages == [(sessions[:2], True), (sessions[2:4], True), (sessions[4:], False)]
+    reply = await ann.ask(ListSessions(id=1, after=after), SessionsReply)
+    assert (reply.sessions, reply.more) == ((), False)
 
 
 async def test_joined_must_name_the_admission_and_an_epoch_of_the_session(pair: tuple[Actor, Actor]) -> None:
