@@ -198,3 +198,11 @@ def test_messages(given: Vector, expect: Vector) -> None:
     fields = _bytes_in(expect["fields"])
     assert {name: plain[name] for name in fields} == fields
     assert not expect["same_bytes"] or plain == fields
+
+
+def test_a_message_that_is_the_same_again_has_the_shortest_form() -> None:
+    """No other encoder than one that writes the shortest form could give the same bytes."""
+    for vector in json.loads((FOLDER / "frames.json").read_text("utf-8"))["vectors"]:
+        if vector.get("expect", {}).get("same_bytes"):
+            data = bytes.fromhex(vector["input"]["message"])
+            assert msgpack.packb(msgpack.unpackb(data)) == data, vector["name"]

@@ -93,6 +93,8 @@ def _reply(state: SessionState, re: int, *, open_: bool, epoch: int, members: tu
         members=tuple(row.shown() for row in members),
         epochs=(),
         joined=(),
+        sealed=None,
+        admission=None,
     )
 
 

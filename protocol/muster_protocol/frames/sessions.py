@@ -109,8 +109,8 @@ class SessionReply(Reply, frozen=True, kw_only=True, tag="session"):
     epochs: Annotated[tuple[Signed, ...], Meta(max_length=MAX_EPOCHS_SHOWN)]
     joined: Annotated[tuple[Signed, ...], Meta(max_length=MAX_MEMBERS)]
     """The newest ``joined`` of each member that said one."""
-    sealed: Sealed | None = None
-    admission: Signed | None = None
+    sealed: Sealed | None
+    admission: Signed | None
 
 
 class SessionSummary(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

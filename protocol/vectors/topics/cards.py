@@ -7,7 +7,7 @@ from muster_protocol.ids import Serial, Signature, client_id
 from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
-from vectors.topics.cast import DESK, LAPTOP_KEYS, NAS, STRANGER, UNSAFE, card_body, rotation, rotation_body
+from vectors.topics.cast import DESK, LAPTOP_KEYS, NAS, NO_POINT, STRANGER, UNSAFE, card_body, rotation, rotation_body
 from vectors.topics.forms import Vector, accepted, refused, signed
 
 GENESIS, FIRST, SECOND = LAPTOP_KEYS[:3]
@@ -170,4 +170,7 @@ def _bad_contents() -> _Bad:
     weak = card_body(GENESIS, GENESIS, ())
     weak = replace(weak, client=client_id(UNSAFE.alg, UNSAFE.public), genesis=UNSAFE, current=UNSAFE)
     found["an unsafe genesis key"] = (sign(weak, GENESIS), Reason.MALFORMED, "key")
+    off = replace(weak, client=client_id(NO_POINT.alg, NO_POINT.public), genesis=NO_POINT, current=NO_POINT)
+    posed = replace(sign(off, GENESIS), signer=NO_POINT.fingerprint)
+    found["a genesis key that is no point"] = (posed, Reason.BAD_SIGNATURE, "signature")
     return found

@@ -47,6 +47,9 @@ STRANGER = device("stranger", 0x04)
 LAPTOP_KEYS = (LAPTOP.key, *(SigningKey.from_secret(secret(0x10 + number)) for number in range(1, 33)))
 """The laptop's first key and those of its rotations, in order."""
 
+NO_POINT = PublicKey(ED25519, b"\x02" + bytes(31))
+"""No point of the curve has the y coordinate 2."""
+
 HUB = SigningKey.from_secret(secret(0xA0))
 HUB_SECRET = secret(0xA0)
 HUB_NEXT = SigningKey.from_secret(secret(0xA1))

@@ -37,6 +37,8 @@ def _same(frame: Frame) -> Vector:
     absent = [name for name in frame.__struct_fields__ if name not in written]
     if isinstance(frame, frames.SessionUpdatePush):
         tag = f"{tag} {frame.state}"
+    if isinstance(frame, frames.SessionReply):
+        tag = f"{tag}, {'open' if frame.open else 'ended'}"
     name = f"{tag} without {', '.join(absent)}" if absent else f"{tag}"
     return accepted(name, {"message": data.hex()}, {"fields": fields(data), "same_bytes": True})
 
@@ -150,6 +152,8 @@ def _sessions(told: story.Story) -> list[Frame]:
             members=members[:1],
             epochs=(),
             joined=(),
+            sealed=None,
+            admission=None,
         ),
         frames.ListSessions(id=14),
         frames.ListSessions(id=14, after=SESSION),

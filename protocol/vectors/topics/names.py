@@ -6,7 +6,7 @@ from muster_protocol.ids import client_id, session_id
 from muster_protocol.keys import PublicKey
 from muster_protocol.reasons import Reason
 from muster_protocol.words import word_list, words
-from vectors.topics.cast import DESK, HUB, LAPTOP, LAPTOP_KEYS, NAS, STRANGER, random_bytes, seed
+from vectors.topics.cast import DESK, HUB, LAPTOP, LAPTOP_KEYS, NAS, NO_POINT, STRANGER, random_bytes, seed
 from vectors.topics.forms import Vector, accepted, refused
 
 P = 2**255 - 19
@@ -69,6 +69,7 @@ def fingerprints() -> list[Vector]:
     listed = "".join(f"{word}\n" for word in word_list()).encode()
     found = [accepted("the list of words", {"op": "words"}, {"count": 2048, "sha256": sha256(listed).hexdigest()})]
     found += [_fingerprint(name, key) for name, key in keys.items()]
+    found.append(_fingerprint("y = 2, which no point has", NO_POINT))
     found += [_spelled(name, value) for name, value in _extremes().items()]
     return found + _unsafe()
 

@@ -86,6 +86,8 @@ def reply_of(session: HostedSession, *members: Member, **fields: object) -> Sess
         "members": members,
         "epochs": (),
         "joined": (),
+        "sealed": None,
+        "admission": None,
     }
     return SessionReply(**(shown | fields))  # type: ignore[arg-type]
 
@@ -268,7 +270,7 @@ async def test_a_new_process_closes_its_own_sessions_and_resumes_those_of_others
 ) -> None:
     for parts, kind in ((ann, CloseSession), (bob, ResumeSession)):
         parts.restart()
-        parts.hub.answers(ListSessions, SessionsReply(re=0, sessions=(summary(hosted),)))
+        parts.hub.answers(ListSessions, SessionsReply(re=0, sessions=(summary(hosted),), more=False))
         if answer is not None:
             parts.hub.answers(kind, answer)
         await parts.membership.on_welcome(parts.connection)
@@ -277,7 +279,7 @@ async def test_a_new_process_closes_its_own_sessions_and_resumes_those_of_others
 
 async def test_a_session_that_is_over_is_neither_closed_nor_resumed(bob: DeviceParts, hosted: HostedSession) -> None:
     bob.restart()
-    bob.hub.answers(ListSessions, SessionsReply(re=0, sessions=(summary(hosted, open_=False),)))
+    bob.hub.answers(ListSessions, SessionsReply(re=0, sessions=(summary(hosted, open_=False),), more=False))
     await bob.membership.on_welcome(bob.connection)
     assert bob.hub.count(ResumeSession) == 0
 
