@@ -18,7 +18,7 @@ from muster_client.device.database import changes_by_others, damaged, open_datab
 from muster_client.device.facts import grants_of, pins_of, spent_on
 from muster_client.device.hub_address import HubAddress, parse_hub_url
 from muster_client.device.identity import Identity, read_identity, write_identity
-from muster_client.device.invites import Invites
+from muster_client.device.invites import ACCEPTED, Invites
 from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
 from muster_client.device.session_request import SessionRequest
@@ -361,8 +361,8 @@ class Device:
         """Decide over this device's own data whether it may accept a verified invite."""
         return decide_incoming(self.facts(standing), invite, self.clock())
 
-    def spend(self, invite: Invite, standing: Reason | None = None) -> Reason | None:
-        """Decide on an automatic invite, and spend a one-time grant on it, in one durable step; None: accept."""
+    def spend(self, invite: Invite, standing: Reason | None = None, *, signed: Signed | None = None) -> Reason | None:
+        """Decide on an automatic invite; if yes, spend a one-time grant and remember the invite in one durable step."""
         with transaction(self._db):
             reason = self.decide_incoming(invite, standing).reason
             if reason is not None:
@@ -370,6 +370,8 @@ class Device:
             grant = self.peers.newest_grant(invite.sender)
             if grant.uses is not None and not self.invites.spend(grant.grant, invite.invite):
                 return Reason.GRANT_USED
+            if signed is not None:
+                self.invites.remember(signed, invite, ACCEPTED)
         return None
 
     def facts(self, standing: Reason | None = None) -> OwnFacts:

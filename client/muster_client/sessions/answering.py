@@ -5,12 +5,12 @@ from enum import StrEnum
 
 import structlog
 
-from muster_client.device.invites import ACCEPTED, Remembered
+from muster_client.device.invites import ACCEPTED, KEPT_AFTER_MS, Remembered
 from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Admission, Invite
+from muster_protocol.exchange import MAX_INVITE_MS, Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
 from muster_protocol.ids import InviteId, TimeMs
 from muster_protocol.joining import Joining, Received, verify_invite
@@ -51,11 +51,13 @@ class Answering:
         self._policy = policy
         self._joinings: dict[InviteId, Joining] = {}
         self._unsent: dict[InviteId, Signed] = {}
+        self._unused_until: dict[InviteId, TimeMs] = {}
 
     # -- invites ------------------------------------------------------------------------------------------------------
 
     async def on_invite(self, signed: Signed) -> None:
         """Handle an invite, new or repeated; raises ``HubUnreachable``. One that does not verify is ignored."""
+        self._forget_unused()
         received = await self._verify(signed)
         if received is None:
             return
@@ -93,22 +95,22 @@ class Answering:
             await self._answer(received, signed, remembered.refused)
         elif fault is not None:
             await self._answer(received, signed, fault)
-        elif invite.purpose is Purpose.AUTO:
-            await self._answer(received, signed, self._decide_automatic(received))
-        elif remembered is None or remembered.outcome is None:
-            await self._ask_person(signed, received, known=remembered is not None)
-        else:
-            # A person accepted in an earlier process, whose receive key is lost; so it is accepted again.
+        elif remembered is not None and remembered.outcome == ACCEPTED:
+            # It was accepted in an earlier process, whose receive key is lost; so it is accepted again.
             await self._answer(received, signed, self._allowed(received))
+        elif invite.purpose is Purpose.AUTO:
+            await self._answer(received, signed, self._decide_automatic(received, signed))
+        else:
+            await self._ask_person(signed, received, known=remembered is not None)
 
-    def _decide_automatic(self, received: Received) -> Reason | None:
+    def _decide_automatic(self, received: Received, signed: Signed) -> Reason | None:
         """Decide on an automatic invite by own data; a one-time grant is spent on disk before the answer is sent."""
         if not self._policy.auto:
             return Reason.DECLINED
         version = received.invite.protocol.highest_common(self._context.device.settings.protocol)
         if version is None:
             return Reason.INCOMPATIBLE_PROTOCOL
-        return self._context.device.spend(received.invite, self._context.link.standing)
+        return self._context.device.spend(received.invite, self._context.link.standing, signed=signed)
 
     def _fault(self, received: Received) -> Reason | None:
         """Return what is wrong with an invite that its sender signed, or None: its sender is told at once."""
@@ -145,6 +147,8 @@ class Answering:
         answer, said = _reply(joining, reason, self._context.now())
         self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
         self._joinings[invite.invite] = joining
+        lifetime_ms = min(max(invite.expires_at - invite.at, 0), MAX_INVITE_MS)
+        self._unused_until[invite.invite] = TimeMs(self._context.now() + lifetime_ms + KEPT_AFTER_MS)
         if len(self._joinings) > MAX_JOININGS:
             del self._joinings[next(iter(self._joinings))]
         self._context.tell(
@@ -154,12 +158,23 @@ class Answering:
         )
         await self._send(invite.invite, answer)
 
+    def _forget_unused(self) -> None:
+        """Destroy the receive keys of answers whose invites are forgotten by now and that no admission used."""
+        now = self._context.now()
+        for invite in [invite for invite, until in self._unused_until.items() if until <= now]:
+            del self._unused_until[invite]
+            joining = self._joinings.get(invite)
+            if joining is not None and not joining.joined:
+                del self._joinings[invite]
+                self._unsent.pop(invite, None)
+
     async def _send(self, invite: InviteId, answer: Signed) -> None:
         self._unsent[invite] = answer
         await self.flush()
 
     async def flush(self) -> None:
         """Send the answers that the hub is not known to have; without a connection they wait for the next one."""
+        self._forget_unused()
         for invite, answer in list(self._unsent.items()):
             try:
                 await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok)
@@ -217,6 +232,7 @@ class Answering:
 
         If it cannot be opened, an answer tells its creator. Raises ``HubUnreachable``.
         """
+        self._forget_unused()
         try:
             invite = read(signed, Admission).invite
         except Refused as refused:

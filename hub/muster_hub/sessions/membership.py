@@ -105,11 +105,12 @@ async def remove_unjoined(context: NodeContext, session: SessionId, client: Clie
 async def resume_session(context: NodeContext, caller: Caller, request: ResumeSession) -> Ok:
     """Ask the creator, if it is online, to admit this member again: its process is new and holds no key.
 
-    Raises ``Refused``: ``not_a_member``, ``session_closed``, ``superseded``; ``StoreUnavailable``.
+    Raises ``Refused``: ``not_a_member`` (also to the creator, to whom no member could seal the key),
+    ``session_closed``, ``superseded``; ``StoreUnavailable``.
     """
     await check_current(context.store, caller)
     state = await read_state(context, request.session)
-    if state is None or caller.client not in state.present:
+    if state is None or caller.client not in state.present or caller.client == state.creator:
         raise Refused(Reason.NOT_A_MEMBER)
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)

@@ -248,6 +248,16 @@ async def test_a_new_process_asks_to_be_admitted_again(pair: tuple[Actor, Actor]
     assert (shown.epoch, [member.state for member in shown.members]) == (3, [MemberState.JOINED] * 2)
 
 
+async def test_a_creator_whose_process_is_new_asks_nobody_to_admit_it(pair: tuple[Actor, Actor], desk: Desk) -> None:
+    ann, bob = pair
+    session = await ann.create()
+    await call_in(ann, bob)
+    ann.line = await desk.seat(ann.device)
+    assert (await ann.refused(ResumeSession(id=1, session=session))).reason is Reason.NOT_A_MEMBER
+    assert not ann.line.waiting(SessionUpdatePush)
+    await ann.ask(CloseSession(id=1, session=session), Ok)
+
+
 @pytest.mark.parametrize("reason", [Reason.CANNOT_OPEN, Reason.NOT_TRUSTED, Reason.GRANT_EXPIRED, Reason.DECLINED])
 async def test_a_device_that_refuses_its_admission_gives_its_seat_back(
     pair: tuple[Actor, Actor], reason: Reason
