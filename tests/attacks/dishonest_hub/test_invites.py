@@ -115,6 +115,9 @@ async def test_a_stranger_learns_nothing_from_an_answer(devices) -> None:
         # In the peer's name: under its own key, and under the peer's name for its key.
         sign(invite_from(peer, device), stranger.key),
         replace(sign(invite_from(peer, device), stranger.key), signer=peer.fingerprint),
+        # And by one who has this device's own key: that does not make it the peer.
+        sign(invite_from(peer, device), device.key),
+        sign(invite_from(peer, device, sender_key=device.fingerprint), device.key),
         sign(invite_from(peer, stranger), peer.key),
     ]
     good = sign(invite_from(peer, device), peer.key)

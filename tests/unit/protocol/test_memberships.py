@@ -352,6 +352,15 @@ def test_a_member_that_left_is_in_no_later_epoch(table: CreatorSession) -> None:
     assert made.sealed == ()
 
 
+def test_an_epoch_before_a_members_first_joined_is_sealed_to_the_key_of_its_answer(table: CreatorSession) -> None:
+    seated, _ = table.admitted(B)
+    table.creator.committed(NOW)
+    _, second = table.admitted(C)
+    table.creator.committed(NOW)
+    assert seated.on_epoch(second.epoch, dict(second.sealed)[NAMES[B]]).epoch.number == 3
+    table.creator.on_joined(seated.joined_statement(_receive(table.next()), NOW), NAMES[B])
+
+
 def test_joined_may_come_before_the_hubs_reply(table: CreatorSession) -> None:
     member, _ = table.joined(C)
     machine, made = table.admitted(B)

@@ -62,6 +62,13 @@ async def test_online_offline_and_hidden(node: Node, links: Links) -> None:
         assert (hidden.state, hidden.since, hidden.cause) == (PresenceState.HIDDEN, None, None)
 
 
+async def test_a_device_is_hidden_to_itself(node: Node, links: Links) -> None:
+    device = SigningDevice()
+    link = await links.enter_async_context(device.connect(node.url))
+    (itself,) = await see(link, device)
+    assert (itself.state, itself.since, itself.cause) == (PresenceState.HIDDEN, None, None)
+
+
 async def test_a_device_that_trusted_an_older_key_is_hidden_from_the_new_one(node: Node) -> None:
     asker, seen = SigningDevice(), SigningDevice()
     await let_see(node, seen, asker)

@@ -1,0 +1,87 @@
+"""Keys and a dishonest hub: its store holds none that opens a session, and its own is refused where it is unsafe."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, free_port, open_agent
+from tests.integration.hub.conftest import Ask
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from muster_client import Agent, Device, SessionRequest
+from muster_client.device.device import PROTOCOL
+from muster_hub.node.node import Node
+from muster_protocol.frames import Challenge, encode_frame
+from muster_protocol.ids import Nonce, TimeMs
+from muster_protocol.keys import ED25519, PublicKey
+
+__all__ = ["open_agent"]
+
+_READ_ALL = """
+local all = {}
+local function add(value)
+  if type(value) == 'table' then
+    for _, one in ipairs(value) do add(one) end
+  else
+    all[#all + 1] = value
+  end
+end
+local read = {hash = {'HGETALL'}, string = {'GET'}, zset = {'ZRANGE', '0', '-1'}, stream = {'XRANGE', '-', '+'}}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local command = read[redis.call('TYPE', key).ok]
+  add(redis.call(command[1], key, unpack(command, 2)))
+end
+return all
+"""
+
+
+@pytest.fixture
+def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+
+
+async def test_the_hubs_store_holds_no_key_of_a_session(node: Node, devices, open_agent, ask_store: Ask) -> None:
+    laptop, nas, phone = (devices(name) for name in ("laptop", "nas", "phone"))
+    befriend(laptop, nas, phone)
+    caller, *_ = [await open_agent(one) for one in (laptop, nas, phone)]
+    session = await caller.start_session(SessionRequest((nas.client,)))
+    await all_joined(session, laptop.client, nas.client)
+    keys = [session._machine.epoch_key]
+    await session.invite((phone.client,))
+    await all_joined(session, laptop.client, nas.client, phone.client)
+    keys.append(session._machine.epoch_key)
+    words = await ask_store(node, b"EVAL", _READ_ALL.encode(), b"0")
+    assert isinstance(words, list)
+    held = b"\0".join(words)
+    assert session._machine.epoch.signed.body in held, "the epoch itself is there"
+    assert not [key for key in keys if key in held]
+
+
+async def test_a_device_says_nothing_to_a_hub_with_an_unsafe_key(tmp_path: Path) -> None:
+    port, said = free_port(), asyncio.Queue[object]()
+    small_order = PublicKey(ED25519, b"\x01" + bytes(31))
+    challenge = Challenge(
+        nonce=Nonce(os.urandom(32)), hub_key=small_order, hub_rotations=(), protocol=PROTOCOL, at=TimeMs(0)
+    )
+
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send(encode_frame(challenge))
+        try:
+            said.put_nowait(await connection.recv())
+        except ConnectionClosed:
+            said.put_nowait(None)
+
+    with Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as device:
+        async with (
+            serve(greet, "127.0.0.1", port, subprotocols=[Subprotocol("muster.v1")], compression=None),
+            Agent.open(device, control=False),
+        ):
+            async with asyncio.timeout(WAIT_S):
+                assert await said.get() is None
+        assert device.pinned_hub is None
