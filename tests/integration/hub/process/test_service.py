@@ -83,29 +83,6 @@ async def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:
         assert address in said
 
 
-@pytest.mark.parametrize(
-    ("arguments", "setting"),
-    [
-        (("--listen", "nowhere"), "listen"),
-        (("--listen", "127.0.0.1:70000"), "listen"),
-        (("--listen", "0.0.0.0:0"), "origin"),
-        (("--origin", "http://hub.example"), "origin"),
-        (("--origin", "ws://hub.example"), "origin"),
-        (("--store", "mysql://elsewhere"), "store"),
-        (("--store-replicas", "many"), "store_replicas"),
-        (("--tls-cert", "/nowhere.pem"), "tls_key"),
-        (("--log-level", "loud"), "log_level"),
-        (("--enrolment", "closed"), "enrolment"),
-        (("--config", "/nowhere.toml"), "config"),
-    ],
-)
-async def test_a_bad_setting_is_refused_by_name(tmp_path: Path, arguments: tuple[str, ...], setting: str) -> None:
-    said = await refusal("--data-dir", str(tmp_path / "data"), *arguments)
-    assert said.startswith(f"The hub was not started. {setting}: ")
-    assert "--" + setting.replace("_", "-") in said
-    assert not (tmp_path / "data").exists()
-
-
 async def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     key = tmp_path / "hub.key"
     key.write_bytes(os.urandom(32))
