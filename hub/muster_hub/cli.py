@@ -45,6 +45,9 @@ def hub(
     store_replicas: Annotated[
         str | None, _option("Replicas that must hold a write before it is acknowledged. Default: 0.", "N")
     ] = None,
+    store_memory_mib: Annotated[
+        str | None, _option("Memory for the data of the embedded store. Default: 1024.", "MIB")
+    ] = None,
     data_dir: Annotated[str | None, _option("Folder for the hub's key and the embedded store.", "PATH")] = None,
     key_file: Annotated[
         str | None, _option("The hub's key file, the same for all its nodes. Default: DATA/hub.key.", "PATH")
@@ -100,6 +103,7 @@ def hub(
         "origin": tuple(origin or ()),
         "store": store,
         "store_replicas": store_replicas,
+        "store_memory_mib": store_memory_mib,
         "data_dir": data_dir,
         "key_file": key_file,
         "tls_cert": tls_cert,

@@ -35,6 +35,7 @@ _CODES = {
     Reason.UNSUPPORTED: CloseCode.INCOMPATIBLE,
     Reason.OVERLOADED: CloseCode.OVERLOADED,
     Reason.STORE_UNAVAILABLE: CloseCode.STORE_UNAVAILABLE,
+    Reason.STORE_FULL: CloseCode.STORE_UNAVAILABLE,
     Reason.INTERNAL: CloseCode.INTERNAL,
 }
 

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     HUB_KEY_CHANGED = "hub_key_changed"
     HUB_RESTORED = "hub_restored"
     INTERNAL = "internal"
+    STORE_FULL = "store_full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,5 +517,13 @@ REASONS: dict[Reason, ReasonInfo] = {
         retry=True,
         sentence="The hub made a mistake.",
         next_step="Try again; if it persists, report it with the time of day.",
+    ),
+    Reason.STORE_FULL: ReasonInfo(
+        1007,
+        Category.HUB,
+        _HUB,
+        retry=True,
+        sentence="The memory of the hub's store is full. The hub takes only what ends trust and grants.",
+        next_step="Wait; the hub's operator gives the store more memory (`--store-memory-mib`).",
     ),
 }

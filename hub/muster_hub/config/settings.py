@@ -15,6 +15,9 @@ ENVIRONMENT = "MUSTER_HUB_"
 DEFAULT_PORT = 7627
 DEFAULT_LISTEN = f"127.0.0.1:{DEFAULT_PORT}"
 MAX_ORIGINS = 64
+STORE_MEMORY_MIB = 1_024
+MIN_STORE_MEMORY_MIB = 16
+MAX_STORE_MEMORY_MIB = 1_048_576
 MAX_WORKERS = 64
 MAX_STOP_GRACE_S = 300.0
 MAX_ENTERING = 4_096
@@ -41,6 +44,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store: str | None = None
     """None: the embedded store, in ``data_dir``."""
     store_replicas: Annotated[int, Meta(ge=0, le=8)] = 0
+    store_memory_mib: Annotated[int, Meta(ge=MIN_STORE_MEMORY_MIB, le=MAX_STORE_MEMORY_MIB)] = STORE_MEMORY_MIB
+    """The memory of the embedded store, in MiB. A store of your own has its ``maxmemory``."""
     listen: Listen = DEFAULT_LISTEN
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -68,6 +73,7 @@ MAY_BE: dict[str, str] = {
     "data_dir": "a folder",
     "store": "redis://host:port/db, rediss:// for TLS, valkey://, or unix:///path; left out for the embedded store",
     "store_replicas": "a number from 0 to 8",
+    "store_memory_mib": f"MiB, from {MIN_STORE_MEMORY_MIB} to {MAX_STORE_MEMORY_MIB}",
     "listen": "HOST:PORT, an IPv6 address in brackets, the port 0 to 65535",
     "tls_cert": "the path of a PEM file, together with tls_key",
     "tls_key": "the path of a PEM file, together with tls_cert",

@@ -53,7 +53,7 @@ class Dispatch:
             return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
         except StoreUnavailable as error:
             _log.info("request_without_store", client=caller.client[:8], cause=error.cause)
-            return self._without_store(data)
+            return self._without_store(data, error.reason)
         except Exception as exc:  # noqa: BLE001 - one request must not end the others; the log says what happened
             _log.error("request_failed", client=caller.client[:8], **fault_fields(exc))
             return Error(re=_number(data), reason=Reason.INTERNAL)
@@ -64,10 +64,12 @@ class Dispatch:
             request = self._read(data)
         except Refused as refused:
             return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
-        return self._watches.last_known(caller, request) if isinstance(request, Who) else self._without_store(data)
+        if isinstance(request, Who):
+            return self._watches.last_known(caller, request)
+        return self._without_store(data, Reason.STORE_UNAVAILABLE)
 
-    def _without_store(self, data: bytes) -> Reply:
-        return Error(re=_number(data), reason=Reason.STORE_UNAVAILABLE, retry_after_ms=STORE_RETRY_AFTER_MS)
+    def _without_store(self, data: bytes, reason: Reason) -> Reply:
+        return Error(re=_number(data), reason=reason, retry_after_ms=STORE_RETRY_AFTER_MS)
 
     def _read(self, data: bytes) -> Request:
         frame = decode_frame(data)

@@ -129,7 +129,7 @@ class Handshakes:
             if error.outcome_unknown:
                 self._departures.suspect(client)
             _log.info("device_not_admitted", client=client[:8], error=str(error))
-            raise _store_away() from error
+            raise HandshakeRefused(error.reason, RETRY_AFTER_MS) from error
         finally:
             self._departures.entering(client, -1)
 

@@ -54,6 +54,7 @@ class Readiness:
                 "appendfsync": kept.appendfsync,
                 "replicas": kept.replicas,
                 "verified": not kept.unverified,
+                "full": self._context.store.full,
                 "keeps": kept.sentence,
             },
         }

@@ -21,7 +21,8 @@ async def store_url(settings: Settings) -> AsyncIterator[str]:
     if settings.store is not None:
         yield settings.store
         return
-    async with EmbeddedStore(settings.data_dir) as embedded, alongside(_until_it_ends(embedded)):
+    store = EmbeddedStore(settings.data_dir, settings.store_memory_mib)
+    async with store as embedded, alongside(_until_it_ends(embedded)):
         yield embedded.url
 
 

@@ -8,9 +8,9 @@ from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
 from muster_hub.store.cells import items
-from muster_hub.store.errors import StoreReplyError
+from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
 from muster_hub.store.rows import CompatibilityRow, InstanceRow, Seat, pack, seat
-from muster_hub.store.scripts import script
+from muster_hub.store.scripts import script, variant
 from muster_hub.store.steps import attempt, change
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.codec import encode
@@ -23,6 +23,8 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import statement_hash
 
 _CONNECT = script("connect")
+_CONNECT_WHEN_FULL = variant("connect")
+_CARD = script("card")
 _FENCE = script("fence")
 _DEPART = script("depart")
 _REGISTER = script("register")
@@ -112,12 +114,30 @@ async def connect(
         *lost,
     ]
     try:
-        reply = await attempt(store, _CONNECT, _connect_keys(newcomer.client), *args)
+        reply = await _attempt_connect(store, newcomer.client, args)
     except StoreReplyError as refusal:
         if refusal.word not in _REFUSALS:
             raise
         return NotRegistered(refusal.word)
     return _connected(reply, card.fingerprint)
+
+
+async def _attempt_connect(store: Store, client: ClientId, args: Sequence[Word]) -> Reply:
+    try:
+        return await attempt(store, _CONNECT, _connect_keys(client), *args)
+    except StoreUnavailable as error:
+        # Only a device that is known may come in then: an unknown one would add rows, and has nothing to restrict.
+        if error.cause is not StoreCause.MEMORY_FULL or not await _is_known(store, client):
+            raise
+    return await attempt(store, _CONNECT_WHEN_FULL, _connect_keys(client), *args)
+
+
+async def _is_known(store: Store, client: ClientId) -> bool:
+    match await attempt(store, _CARD, [keys.device(client), keys.peers(client)], client):
+        case [_, bytes(card)]:
+            return card != b""
+        case reply:
+            raise TypeError(f"card returned {type(reply).__name__}")
 
 
 async def depart(

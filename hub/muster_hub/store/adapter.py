@@ -45,6 +45,11 @@ class Store:
         """Whether the store answered when it was last used."""
         return self._shard.connected
 
+    @property
+    def full(self) -> bool:
+        """Whether the store refused a call for lack of memory a short time ago."""
+        return self._shard.full
+
     def describe(self) -> str:
         """Return the store's URL without its password."""
         return self.address.describe()

@@ -98,7 +98,7 @@ class Child:
         self._process = process
 
     @classmethod
-    async def start(cls, folder: Folder, binary: Binary, socket: Path) -> "Child":
+    async def start(cls, folder: Folder, binary: Binary, socket: Path, memory_mib: int) -> "Child":
         """Start a server and wait until it has read its data. Raise StoreRefused, with why, when it ends before.
 
         The server leads a session of its own, so that Ctrl-C reaches the hub alone and the hub can drain first. It
@@ -110,7 +110,7 @@ class Child:
         await _take(lock, folder)
         try:
             folder.clear(socket)
-            child = cls(folder, await _spawn(folder, binary, socket, lock.descriptor))
+            child = cls(folder, await _spawn(folder, binary, socket, memory_mib, lock.descriptor))
         finally:
             lock.drop()
         try:
@@ -163,7 +163,9 @@ class Child:
             await asyncio.wait({end})
 
 
-async def _spawn(folder: Folder, binary: Binary, socket: Path, lock: int) -> asyncio.subprocess.Process:
+async def _spawn(
+    folder: Folder, binary: Binary, socket: Path, memory_mib: int, lock: int
+) -> asyncio.subprocess.Process:
     settings = {
         "port": "0",
         "unixsocket": str(socket),
@@ -173,6 +175,7 @@ async def _spawn(folder: Folder, binary: Binary, socket: Path, lock: int) -> asy
         "logfile": str(folder.log),
         "appendonly": "yes",
         "appendfsync": "always",
+        "maxmemory": f"{memory_mib}mb",
         "maxmemory-policy": "noeviction",
         "save": "",
         "daemonize": "no",

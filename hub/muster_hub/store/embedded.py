@@ -14,6 +14,7 @@ from typing import Self
 import structlog
 
 from muster_hub.concurrency import alongside
+from muster_hub.config.settings import STORE_MEMORY_MIB
 from muster_hub.restarts import Restarts
 from muster_hub.store.child import Child, Folder, private
 from muster_hub.store.engine import SETTING, Binary, check_data, find_binary, record_data
@@ -28,10 +29,12 @@ _log = structlog.get_logger(__name__)
 class EmbeddedStore:
     """The hub's own store: `async with EmbeddedStore(data_dir) as store`, then `store.url`.
 
+    It uses at most `memory_mib` MiB for its data, and then takes only what restricts.
     Raise StoreRefused when another hub uses the folder, no server is found, or the server cannot open the data.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, memory_mib: int = STORE_MEMORY_MIB) -> None:
+        self._memory_mib = memory_mib
         self._folder = Folder(data_dir.absolute() / "store")
         self._hub_lock = FileLock(self._folder.hub_lock)
         self._socket = self._folder.path
@@ -81,7 +84,7 @@ class EmbeddedStore:
             )
 
     async def _start(self, binary: Binary) -> Child:
-        self._child = child = await Child.start(self._folder, binary, self._socket)
+        self._child = child = await Child.start(self._folder, binary, self._socket, self._memory_mib)
         _log.info("store_child_started", engine=binary.engine.engine, version=binary.engine.version, pid=child.pid)
         return child
 

@@ -2,6 +2,8 @@
 
 from enum import StrEnum, unique
 
+from muster_protocol.reasons import Reason
+
 
 @unique
 class StoreCause(StrEnum):
@@ -40,6 +42,11 @@ class StoreUnavailable(StoreError):
         super().__init__(f"store unavailable: {cause}")
         self.cause = cause
         self.outcome_unknown = outcome_unknown
+
+    @property
+    def reason(self) -> Reason:
+        """What the device is told: `store_full` while only restrictions are carried out, else `store_unavailable`."""
+        return Reason.STORE_FULL if self.cause is StoreCause.MEMORY_FULL else Reason.STORE_UNAVAILABLE
 
 
 class StoreReplyError(StoreError):

@@ -41,7 +41,7 @@ class StoreCall:
 class Pipeline:
     """Calls on their way."""
 
-    __slots__ = ("_calls", "_held", "_late", "_next", "_waits_for", "chunks", "forgot_scripts")
+    __slots__ = ("_calls", "_held", "_late", "_next", "_waits_for", "chunks", "forgot_scripts", "memory_full")
 
     def __init__(self, calls: list[StoreCall], *, store_replicas: int = 0) -> None:
         self._calls = calls
@@ -50,6 +50,7 @@ class Pipeline:
         self._next = 0
         self._late: list[StoreCall] = []
         self.forgot_scripts = False
+        self.memory_full = False
         self.chunks = [call.packed for call in calls]
         if self._waits_for:
             self.chunks.append(pack(b"WAIT", self._waits_for, REPLICA_WAIT_MS))
@@ -95,6 +96,7 @@ class Pipeline:
             self._late.append(call)
         elif cause is not None:
             self.forgot_scripts |= cause is StoreCause.UNKNOWN_SCRIPT
+            self.memory_full |= cause is StoreCause.MEMORY_FULL
             call.refuse(cause)
         elif not call.answer.done():
             own = reply.code == _OWN

@@ -29,6 +29,7 @@ from muster_hub.store import keys, rows
 
 FIRST_LINE = "#!lua"
 VARIANTS = {
+    "connect": "allow-oom",  # for a device that the hub knows: it comes to restrict, and its rows are there already
     "look": "no-writes",  # for an asker who does not watch: nothing is written
     "put_grant": "allow-oom",  # for a revocation
     "put_peer": "allow-oom",  # for an untrust

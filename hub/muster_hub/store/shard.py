@@ -24,6 +24,7 @@ CALL_TIMEOUT_MS = int(CALL_TIMEOUT_S * 1000)
 FAIL_FAST_S = 0.2  # for this long after a failed attempt to connect, calls are refused at once
 RECONNECT_MIN_S = 0.05
 RECONNECT_MAX_S = 2.0
+FULL_SHOWN_S = 60.0  # how long a refusal for lack of memory shows in `full`
 CLOCK_REFRESH_MS = 30_000  # and at once when a call was late: the store's clock may have been set
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class Shard:
         "_away",
         "_closed",
         "_failed_at_s",
+        "_full_at_s",
         "_loop",
         "_scripts",
         "_store_replicas",
@@ -57,12 +59,18 @@ class Shard:
         self._wire: Wire | None = None
         self._away = StoreCause.AWAY
         self._failed_at_s: float | None = None
+        self._full_at_s: float | None = None
         self._closed = False
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection, as of its last use."""
         return self._wire is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether the store refused a call for lack of memory within FULL_SHOWN_S."""
+        return self._full_at_s is not None and self._loop.time() - self._full_at_s < FULL_SHOWN_S
 
     def submit(
         self, script: Script, keys: Sequence[bytes], args: Sequence[Word], not_after_ms: int | None = None
@@ -202,5 +210,12 @@ class Shard:
         except BaseException:
             pipeline.lose(StoreCause.CLOSED)
             raise
+        if pipeline.memory_full:
+            self._note_full()
         if pipeline.forgot_scripts:
             raise WireLostError(StoreCause.UNKNOWN_SCRIPT, "the store forgot the scripts")
+
+    def _note_full(self) -> None:
+        if not self.full:
+            _log.warning("store_full", store=self._address.describe())
+        self._full_at_s = self._loop.time()

@@ -57,6 +57,7 @@ CODES = {
     "hub_key_changed": 1004,
     "hub_restored": 1005,
     "internal": 1006,
+    "store_full": 1007,
 }
 """Once given, a code keeps its meaning for ever; a new reason takes the next of its hundred."""
 

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Records that a continuity token is on the agent's disk.
 -- KEYS: 1 device
 -- ARGV: 1 not_after (ms), 2 connection number, 3 counter

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Registers a connection again that its node still holds, under the number that it has: after the node's incarnation
 -- got a tombstone, and from time to time so that the entry of a device that trusts no device outlives its day.
 -- KEYS: 1 device, 2 instances, 3 peers, 4 watchers

@@ -26,9 +26,10 @@ KEPT = Durability("8.1", "everysec", "noeviction", 0, unverified=False, sentence
 
 
 class Away(Store):
-    """A store that is connected or not, as the test says."""
+    """A store that is connected or not, and full or not, as the test says."""
 
     up = True
+    lacks_memory = False
 
     def __init__(self) -> None:
         super().__init__(Address("unix", "", 0, "unused", 0, None, None))
@@ -37,6 +38,11 @@ class Away(Store):
     @override
     def connected(self) -> bool:
         return self.up
+
+    @property
+    @override
+    def full(self) -> bool:
+        return self.lacks_memory
 
 
 class OneNode:
@@ -121,9 +127,16 @@ async def test_a_node_that_lacks_nothing_is_ready_and_says_what_its_store_keeps(
             "appendfsync": "everysec",
             "replicas": 0,
             "verified": True,
+            "full": False,
             "keeps": KEPT.sentence,
         },
     }
+
+
+async def test_a_full_store_is_shown_and_keeps_no_node_from_serving(readiness: Readiness, store: Away) -> None:
+    store.lacks_memory = True
+    answer = readiness.answer("/readyz")
+    assert (answer.status, msgspec.json.decode(answer.body)["store"]["full"]) == (READY, True)
 
 
 async def test_each_thing_that_is_wrong_is_a_reason_of_its_own(
