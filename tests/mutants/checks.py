@@ -19,11 +19,13 @@ def dropped_checks(tree: ast.Module) -> Iterator[Change]:
     """Return each way in which a function of the module checks less, or at another boundary."""
     for name, function in _functions(tree, ""):
         nodes = list(_inside(function))
-        guarded = {id(node.body[-1]) for node in nodes if isinstance(node, ast.If)}
+        # The statement around these is dropped whole.
+        covered = {
+            id(node.body[-1]) for node in nodes if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise)
+        }
+        covered |= {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
         for node in nodes:
-            ways = (
-                [] if id(node) in guarded and isinstance(node, ast.Raise) else [*_statements(node), *_expressions(node)]
-            )
+            ways = [] if id(node) in covered else [*_statements(node), *_expressions(node)]
             if isinstance(node, ast.Return) and _returns_bool(function):
                 ways += _answers(node)
             yield from (Change(f"{name}: {what}", old, new) for what, old, new in ways)

@@ -206,3 +206,63 @@ def test_a_message_that_is_the_same_again_has_the_shortest_form() -> None:
         if vector.get("expect", {}).get("same_bytes"):
             data = bytes.fromhex(vector["input"]["message"])
             assert msgpack.packb(msgpack.unpackb(data)) == data, vector["name"]
+
+
+@pytest.mark.parametrize(("given", "expect"), _vectors("closes"))
+def test_what_follows_a_close(given: Vector, expect: Vector) -> None:
+    code = given["code"]
+    stop = 4500 <= code <= 4999
+    after = "new_instance" if code == 4505 else "rare" if stop and code != 4501 else "usual"
+    assert expect["stop"] == stop
+    assert expect["after_close"] == after
+    assert expect["after_refusal"] == ("never" if code == 4501 else after)
+    assert expect["after_refusal_of_another_hub"] == "usual"
+
+
+@pytest.mark.parametrize(("given", "expect"), [*_vectors("shapes", "body"), *_vectors("shapes", "message")])
+def test_good_shapes(given: Vector, expect: Vector) -> None:
+    good = msgpack.unpackb(_hex(given["good"]))
+    assert msgpack.packb(good).hex() == given["good"]
+    assert (good[0] == 1) if given["op"] == "body" else (good["t"] == given["kind"])
+    assert expect == {"taken": True}
+
+
+@pytest.mark.parametrize("vector", json.loads((FOLDER / "shapes.json").read_text("utf-8"))["vectors"])
+def test_a_bad_value_has_its_place_and_is_not_the_good_one(vector: Vector) -> None:
+    for form in vector["input"].get("bad", {}).values():
+        *places, last = form["path"]
+        box = msgpack.unpackb(_hex(vector["input"]["good"]))
+        for place in places:
+            box = box[place]
+        there = (dict(enumerate(box)) if isinstance(box, list) else box).get(last)
+        values = [msgpack.unpackb(_hex(value)) for value in form["values"].values() if isinstance(value, str)]
+        # 1 and True are equal in Python, and differ on the wire.
+        assert values
+        assert not [value for value in values if (type(value), value) == (type(there), there) and value is not None]
+
+
+@pytest.mark.parametrize(("given", "expect"), _vectors("stories", "creator"))
+def test_the_epochs_of_a_creator(given: Vector, expect: Vector) -> None:
+    creator = Ed25519PublicKey.from_public_bytes(_public(_hex(given["secret"])))
+    for step, outcome in zip(given["steps"], expect["outcomes"], strict=True):
+        epoch = outcome.get("epoch")
+        if step["do"] not in {"begin", "admit"} or epoch is None:
+            continue
+        creator.verify(_hex(epoch["signature"]), _label("epoch") + _hex(epoch["body"]))
+        _, session, number, _, members, commitment, at = msgpack.unpackb(_hex(epoch["body"]))
+        said = session.encode() + number.to_bytes(8, "big") + _hex(step["key"])
+        assert commitment == sha256(_label("epoch-key commitment") + said).digest()
+        assert members == sorted(members)
+        assert {given["client"], *outcome.get("admitted", ())} <= {client for client, _ in members}
+        assert at == step["now"]
+
+
+@pytest.mark.parametrize(("given", "expect"), _vectors("stories", "member"))
+def test_the_answers_of_a_called_device(given: Vector, expect: Vector) -> None:
+    device = Ed25519PublicKey.from_public_bytes(_public(_hex(given["secret"])))
+    invite = sha256(_label("hash invite") + _hex(given["invite"]["body"])).digest()
+    for kind, outcome in ((kind, outcome) for outcome in expect["outcomes"] for kind in ("answer", "joined")):
+        said = outcome.get(kind)
+        if isinstance(said, dict):
+            device.verify(_hex(said["signature"]), _label(kind) + _hex(said["body"]))
+            assert kind == "joined" or msgpack.unpackb(_hex(said["body"]))[12] == invite

@@ -1,6 +1,7 @@
 """Every test vector against the code, and the files themselves against the program that makes them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,14 @@ def test_a_file_has_vectors_of_the_agreed_form(topic: str) -> None:
         outcome = set(vector) - {"name", "input"}
         assert outcome in ({"expect"}, {"refused"}), vector["name"]
         assert outcome == {"expect"} or vector["refused"]["layer"] in LAYERS, vector["name"]
+
+
+def test_the_readme_names_each_field() -> None:
+    named = set(re.findall(r"[`\"]([a-z0-9_]+)[`\"]", (FOLDER / "README.md").read_text("utf-8")))
+    parts = [
+        part for path in _files() for vector in _vectors(path) for part in (vector["input"], vector.get("expect", {}))
+    ]
+    assert sorted({field for part in parts for field in part} - named) == []
 
 
 @pytest.mark.parametrize(("topic", "vector"), _all())

@@ -169,8 +169,10 @@ def _bad_contents() -> _Bad:
     found = {name: (sign(bad, GENESIS), reason, layer) for name, (bad, reason, layer) in bodies.items()}
     weak = card_body(GENESIS, GENESIS, ())
     weak = replace(weak, client=client_id(UNSAFE.alg, UNSAFE.public), genesis=UNSAFE, current=UNSAFE)
-    found["an unsafe genesis key"] = (sign(weak, GENESIS), Reason.MALFORMED, "key")
     off = replace(weak, client=client_id(NO_POINT.alg, NO_POINT.public), genesis=NO_POINT, current=NO_POINT)
     posed = replace(sign(off, GENESIS), signer=NO_POINT.fingerprint)
     found["a genesis key that is no point"] = (posed, Reason.BAD_SIGNATURE, "signature")
+    found["an unsafe key, first and current"] = (sign(weak, GENESIS), Reason.MALFORMED, "key")
+    found["an unsafe first key"] = (sign(replace(weak, current=GENESIS.public), GENESIS), Reason.MALFORMED, "key")
+    found["an unsafe current key"] = (sign(replace(body, current=UNSAFE), GENESIS), Reason.MALFORMED, "key")
     return found
