@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from muster_hub.config.settings import Settings
+from muster_hub.costs import MAX_DEVICES, REQUEST_RATE
+from muster_hub.listener.rate_limit import Allowances
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
-from muster_protocol.ids import TimeMs
+from muster_protocol.ids import ClientId, TimeMs
 from muster_protocol.keys import SigningKey
 
 
@@ -63,3 +65,12 @@ class NodeContext:
     clock: Clock
     settings: Settings
     key: SigningKey
+    allowances: Allowances[ClientId] = field(default_factory=lambda: Allowances(REQUEST_RATE, MAX_DEVICES))
+
+    def charge(self, client: ClientId, units: float) -> None:
+        """Charge a device for work that it caused; its next requests wait until the units are paid."""
+        self.allowances.charge(client, units, time.monotonic())
+
+    def wait_ms(self, client: ClientId, units: float) -> int:
+        """Take units from a device's allowance and return 0; or take nothing and return in how many ms to ask again."""
+        return self.allowances.wait_ms(client, units, time.monotonic())

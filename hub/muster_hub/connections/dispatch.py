@@ -1,14 +1,12 @@
 """From a message's bytes to its use case, and from each outcome of it to exactly one reply."""
 
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
 import structlog
 
-from muster_hub.connections.request_rate import cost
 from muster_hub.context import NodeContext
-from muster_hub.listener.rate_limit import Allowances
+from muster_hub.costs import cost
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
@@ -17,7 +15,7 @@ from muster_protocol.codec import unpack
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.frames import AGENT_REQUESTS, Error, Reply, Request, Who, decode_frame
-from muster_protocol.ids import MAX_TIME_MS, ClientId
+from muster_protocol.ids import MAX_TIME_MS
 from muster_protocol.reasons import Reason
 
 STORE_RETRY_AFTER_MS = 1_000
@@ -31,19 +29,17 @@ _log = structlog.get_logger(__name__)
 class Dispatch:
     """The use cases by the request that they serve."""
 
-    __slots__ = ("_allowances", "_context", "_use_cases", "_watches")
+    __slots__ = ("_context", "_use_cases", "_watches")
 
     def __init__(
         self,
         context: NodeContext,
         use_cases: Mapping[type[Request], UseCase],
-        allowances: Allowances[ClientId],
         watches: PresenceWatches,
     ) -> None:
         self._context = context
         self._watches = watches
         self._use_cases = use_cases
-        self._allowances = allowances
 
     async def answer(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message; raises nothing except on cancellation."""
@@ -78,7 +74,7 @@ class Dispatch:
         return frame
 
     async def _serve(self, caller: Caller, request: Request) -> Reply:
-        wait_ms = self._allowances.wait_ms(caller.client, cost(request), time.monotonic())
+        wait_ms = self._context.wait_ms(caller.client, cost(request))
         if wait_ms:
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
         if caller.role is not Role.AGENT and type(request) in AGENT_REQUESTS:

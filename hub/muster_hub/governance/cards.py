@@ -1,6 +1,7 @@
 """Cards: stored for a device, and shown to those whom it trusts (SPEC.md section 5)."""
 
 from muster_hub.context import NodeContext
+from muster_hub.costs import CARD_PUSH
 from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.pushes import push_card
 from muster_hub.presence.registry import compatibility, words
@@ -61,6 +62,7 @@ async def put_card(context: NodeContext, caller: Caller, signed: Signed) -> None
     match await change(context.store, _PUT_CARD, where, *args):
         case [bytes(verdict), list(trusted)]:
             check_verdict(verdict.decode())
+            context.charge(caller.client, CARD_PUSH * len(trusted))
             await push_card(context, caller, signed, [ClientId(peer) for peer in words(trusted)])
         case _:
             raise TypeError("unexpected reply of the script put_card")

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from muster_hub.context import NodeContext
+from muster_hub.costs import CUT
 from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.peer_rows import ended_grant_row, grant_row, trust_row
 from muster_hub.governance.pushes import push_statement
@@ -59,6 +60,7 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
     put = _outcome(await change(context.store, _PUT[kind], _keys(caller.client), *args))
     if put.why:
         sessions = [SessionId(session) for session in put.sessions]
+        context.charge(caller.client, CUT * len(sessions))
         await cuts.apply(context, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
         if sessions:
             digest = statement_hash(kind, signed.body)

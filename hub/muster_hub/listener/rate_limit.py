@@ -82,6 +82,16 @@ class Allowances(Generic[K]):
 
     def wait_ms(self, party: K, units: float, now_s: float) -> int:
         """Take ``units`` and return 0; or take nothing and return in how many ms they will be available."""
+        bucket = self._bucket(party, now_s)
+        if bucket.take(units, now_s):
+            return 0
+        return max(1, int(bucket.wait_s(now_s, units) * 1000))
+
+    def charge(self, party: K, units: float, now_s: float) -> None:
+        """Take ``units`` that were spent already; what is not there is owed."""
+        self._bucket(party, now_s).charge(units, now_s)
+
+    def _bucket(self, party: K, now_s: float) -> TokenBucket:
         bucket = self._buckets.get(party)
         if bucket is None:
             bucket = self._buckets[party] = TokenBucket(self._rate, now_s)
@@ -89,6 +99,4 @@ class Allowances(Generic[K]):
                 self._buckets.popitem(last=False)
         else:
             self._buckets.move_to_end(party)
-        if bucket.take(units, now_s):
-            return 0
-        return max(1, int(bucket.wait_s(now_s, units) * 1000))
+        return bucket

@@ -21,10 +21,10 @@ from muster_hub.config.settings import Settings
 from muster_hub.connections.connection import DeviceConnection
 from muster_hub.connections.dispatch import Dispatch
 from muster_hub.connections.handshake import Handshakes
-from muster_hub.connections.request_rate import MAX_DEVICES, REQUEST_RATE
 from muster_hub.connections.request_table import use_cases
 from muster_hub.connections.services import Services
 from muster_hub.context import Clock, NodeContext, WallClock
+from muster_hub.costs import MAX_DEVICES, REQUEST_RATE
 from muster_hub.listener import Allowances, Listener, ListenerSettings, Rate
 from muster_hub.node import outbox
 from muster_hub.node.bus_link import BusLink
@@ -46,7 +46,7 @@ from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
 from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
-from muster_protocol.ids import ClientId, Fingerprint
+from muster_protocol.ids import Fingerprint
 
 SETTLE_LIMIT_S = 5.0
 """How long a stopping node waits to write its departures to the store."""
@@ -101,6 +101,7 @@ class Node:
             clock=tuning.clock,
             settings=settings,
             key=key.signing,
+            allowances=Allowances(tuning.request_rate, MAX_DEVICES),
         )
         self._resync = Resync(self.context, self._bus_link)
         self._key = key
@@ -174,13 +175,12 @@ class Node:
         stack.push_async_callback(self._drain)
 
     def _serving(self, accepted: frozenset[str]) -> Services:
-        watches, rate = self._watching, Allowances[ClientId](self._tuning.request_rate, MAX_DEVICES)
         return Services(
             context=self.context,
             handshakes=Handshakes(self.context, self._key, self._departures, accepted),
-            dispatch=Dispatch(self.context, use_cases(watches), rate, watches),
+            dispatch=Dispatch(self.context, use_cases(self._watching), self._watching),
             departures=self._departures,
-            watches=watches,
+            watches=self._watching,
             tasks=self._tasks,
         )
 

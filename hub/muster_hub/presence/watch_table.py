@@ -3,7 +3,8 @@
 Nothing here reads a clock or the store: times are arguments.
 """
 
-from collections.abc import Iterator, KeysView
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -81,17 +82,9 @@ class WatchTable:
         self._watches: dict[WatchKey, DeviceWatch] = {}
         self._by_target: dict[ClientId, set[WatchKey]] = {}
 
-    def __contains__(self, target: ClientId) -> bool:
-        """Return whether any connection watches this device."""
-        return target in self._by_target
-
     def __iter__(self) -> Iterator[DeviceWatch]:
         """Iterate over all watches."""
         return iter(self._watches.values())
-
-    def targets(self) -> KeysView[ClientId]:
-        """Return all watched devices."""
-        return self._by_target.keys()
 
     def add(self, watch: DeviceWatch) -> None:
         """Add the watch of a connection that has none."""
@@ -112,9 +105,9 @@ class WatchTable:
         """Return the watch of a connection, or None."""
         return self._watches.get(key)
 
-    def of_target(self, target: ClientId) -> list[DeviceWatch]:
-        """Return the watches of all who watch this device."""
-        return [self._watches[key] for key in self._by_target.get(target, ())]
+    def watchers(self, target: ClientId) -> AbstractSet[WatchKey]:
+        """Return which connections watch this device."""
+        return self._by_target.get(target, frozenset())
 
     def held_by(self, node: str, incarnation: str) -> set[ClientId]:
         """Return the watched devices that were last seen online on this node."""

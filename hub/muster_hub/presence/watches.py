@@ -2,11 +2,15 @@
 
 A watcher gets a push at most once a second. A disconnect is announced only once it has lasted ``SETTLE_S``; one caused
 by a planned stop of a node, only once the device should have been back.
+
+Renewing a watch looks every watched device up again, and the watching device pays for that as for its requests. While
+it cannot, its watch waits and is not renewed.
 """
 
 import asyncio
 
 from muster_hub.context import NodeContext
+from muster_hub.costs import LOOKUP
 from muster_hub.presence.lookup import Asker, Observation, observe_all, remove_lost, unknown
 from muster_hub.presence.registry import check_current
 from muster_hub.presence.watch_table import DeviceWatch, WatchedDevice, WatchKey, WatchTable, is_unknown
@@ -23,12 +27,13 @@ RENEW_EVERY_S = 30.0
 class PresenceWatches:
     """The presence watches of this node's connections, and the pushes to them."""
 
-    __slots__ = ("_dirty", "_loop", "_renewed_at_s", "_table", "_wake")
+    __slots__ = ("_dirty", "_loop", "_renewed_at_s", "_table", "_unrenewed", "_wake")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._table = WatchTable()
-        self._dirty: set[ClientId] = set()
+        self._dirty: set[tuple[WatchKey, ClientId]] = set()
+        self._unrenewed: set[WatchKey] = set()
         self._wake = asyncio.Event()
         self._renewed_at_s = self._loop.time()
 
@@ -61,8 +66,9 @@ class PresenceWatches:
 
     def changed(self, client: ClientId) -> None:
         """Observe a device again, if a connection of this node watches it."""
-        if client in self._table:
-            self._dirty.add(client)
+        watchers = self._table.watchers(client)
+        if watchers:
+            self._dirty.update((key, client) for key in watchers)
             self._wake.set()
 
     def node_lost(self, node: str, incarnation: str) -> None:
@@ -72,13 +78,15 @@ class PresenceWatches:
 
     def look_at_all(self) -> None:
         """Observe all watched devices again: a bus message may have been missed."""
-        self._dirty.update(self._table.targets())
+        for watch in self._table:
+            self._look_at(watch)
         self._wake.set()
 
     async def run(self, context: NodeContext) -> None:
         """Push changes to the watchers, until cancelled."""
         while True:
             await self._next_round(context)
+            self._renew(context)
             if context.nodes.acting():
                 await self._round(context)
             await asyncio.sleep(PUSH_EVERY_S)
@@ -90,11 +98,25 @@ class PresenceWatches:
             async with asyncio.timeout(PUSH_EVERY_S):
                 await self._wake.wait()
         except TimeoutError:
-            overdue = self._loop.time() - self._renewed_at_s >= RENEW_EVERY_S
-            if overdue or (self._table.targets() and not context.store.connected):
-                self._renewed_at_s = self._loop.time()
+            if not context.store.connected:
                 self.look_at_all()
         self._wake.clear()
+
+    def _renew(self, context: NodeContext) -> None:
+        """Look up what each watch watches, once it is time and its device can pay for that."""
+        if self._loop.time() - self._renewed_at_s >= RENEW_EVERY_S:
+            self._renewed_at_s = self._loop.time()
+            self._unrenewed = {watch.key for watch in self._table}
+        for key in list(self._unrenewed):
+            watch = self._table.get(key)
+            if watch is None:
+                self._unrenewed.discard(key)
+            elif context.wait_ms(watch.asker.client, LOOKUP * len(watch.devices)) == 0:
+                self._unrenewed.discard(key)
+                self._look_at(watch)
+
+    def _look_at(self, watch: DeviceWatch) -> None:
+        self._dirty.update((watch.key, target) for target in watch.devices)
 
     async def _observe(
         self, context: NodeContext, caller: Caller, request: Who | Watch, *, watching: bool
@@ -122,8 +144,9 @@ class PresenceWatches:
                 self.changed(one.presence.client)
 
     async def _round(self, context: NodeContext) -> None:
-        targets, self._dirty = self._dirty, set()
-        pairs = [(watch, target) for target in targets for watch in self._table.of_target(target)]
+        dirty, self._dirty = self._dirty, set()
+        watches = [(self._table.get(key), target) for key, target in dirty]
+        pairs = [(watch, target) for watch, target in watches if watch is not None and target in watch.devices]
         found = await observe_all(context, [(watch.asker, target) for watch, target in pairs], watching=True)
         await remove_lost(context, found)
         news: dict[WatchKey, list[Presence]] = {}
@@ -142,5 +165,5 @@ class PresenceWatches:
             return None  # replaced or removed since the round began
         push, again = watch.devices[target].update(seen, self._loop.time())
         if again:
-            self._dirty.add(target)
+            self._dirty.add((watch.key, target))
         return push

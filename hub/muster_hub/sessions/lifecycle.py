@@ -3,6 +3,7 @@
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
+from muster_hub.costs import PUSH, WRITE
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
@@ -84,6 +85,7 @@ async def close_session(context: NodeContext, caller: Caller, request: CloseSess
     args = (state.session, caller.client, caller.fingerprint, row)
     ends = [_end(caller, state.session, *named) for named in pairs(await change(context.store, _CLOSE, touched, *args))]
     others = [client for client in state.present if client != caller.client]
+    context.charge(caller.client, PUSH * len(others) + (WRITE + PUSH) * len(ends))
     closed = update(state.session, None, "closed", Reason.SESSION_CLOSED)
     await together(tell_ends(context, ends), tell(context, others, closed))
     return Ok(re=request.id)

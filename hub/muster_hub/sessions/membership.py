@@ -2,6 +2,7 @@
 
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.context import NodeContext
+from muster_hub.costs import PUSH
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
@@ -59,6 +60,7 @@ async def send_joined(context: NodeContext, caller: Caller, request: SendJoined)
         row,
     )
     others = [row.client for row in read_members(reply).values() if row.present and row.client != caller.client]
+    context.charge(caller.client, PUSH * len(others))
     await tell(context, others, JoinedPush(joined=request.joined))
     return Ok(re=request.id)
 
@@ -82,6 +84,7 @@ async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -
     removed, roster = items(reply)
     if removed:  # one who is out already wakes no member
         others = [row.client for row in read_members(roster).values() if row.present]
+        context.charge(caller.client, PUSH * len(others))
         await tell(context, others, LeavePush(leave=request.leave))
     return Ok(re=request.id)
 
@@ -115,6 +118,7 @@ async def resume_session(context: NodeContext, caller: Caller, request: ResumeSe
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)
     if state.creator in state.present:
+        context.charge(caller.client, PUSH)
         await tell(context, [state.creator], update(state.session, caller.client, "resume"))
     return Ok(re=request.id)
 

@@ -212,9 +212,10 @@ class Desk:
             clock=self.clock,
             settings=_SETTINGS,
             key=SigningKey.from_secret(os.urandom(32)),
+            allowances=Allowances(_UNLIMITED, 1_024),
         )
         watches = PresenceWatches()
-        self.dispatch = Dispatch(self.hub, use_cases(watches), Allowances(_UNLIMITED, 1_024), watches)
+        self.dispatch = Dispatch(self.hub, use_cases(watches), watches)
 
     async def seat(self, device: SigningDevice, role: Role = Role.AGENT) -> DeskSeat:
         """Connect a device; its agent's older seat is superseded, as the store says."""

@@ -195,8 +195,8 @@ async def test_a_device_that_leaves_watches_no_more(node: Node, eventually: Even
     asker, seen = SigningDevice(), SigningDevice()
     async with asker.connect(node.url) as link:
         await watch(link, seen)
-        assert node._watching._table.targets()
-    await eventually(lambda: not node._watching._table.targets())
+        assert list(node._watching._table)
+    await eventually(lambda: not list(node._watching._table))
 
 
 async def test_more_than_the_limit_cannot_be_watched(node: Node) -> None:

@@ -1,6 +1,7 @@
 """From the bytes of a request to exactly one reply, for anything that the use case does."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,9 @@ async def context(caller: Caller) -> NodeContext:
 def serving(context: NodeContext, use_case: UseCase, rate: Rate | None = None) -> Dispatch:
     """Return a dispatch that serves ``ListSessions`` alone."""
     table: dict[type[Request], UseCase] = {ListSessions: use_case, Who: use_case}
-    return Dispatch(context, table, Allowances(rate or Rate(per_s=1, burst=100), 16), PresenceWatches())
+    if rate is not None:
+        context = replace(context, allowances=Allowances[ClientId](rate, 16))
+    return Dispatch(context, table, PresenceWatches())
 
 
 def raising(error: Exception) -> UseCase:

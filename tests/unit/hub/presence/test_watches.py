@@ -96,14 +96,14 @@ def test_a_device_is_watched_until_its_last_watcher_leaves() -> None:
     of_ann, of_cat = watch(ANN, 1, BOB, DAN), watch(CAT, 2, BOB)
     table.add(of_ann)
     table.add(of_cat)
-    assert set(table.targets()) == {BOB, DAN}
-    assert {each.key for each in table.of_target(BOB)} == {(ANN, 1), (CAT, 2)}
+    assert table.watchers(BOB) == {(ANN, 1), (CAT, 2)}
+    assert table.watchers(DAN) == {(ANN, 1)}
     table.remove((ANN, 1))
-    assert table.of_target(BOB) == [of_cat]
-    assert DAN not in table
-    assert table.of_target(DAN) == []
+    assert list(table) == [of_cat]
+    assert table.watchers(BOB) == {(CAT, 2)}
+    assert table.watchers(DAN) == set()
     table.remove((CAT, 2))
-    assert not table.targets()
+    assert table.watchers(BOB) == set()
     assert list(table) == []
 
 
@@ -114,8 +114,8 @@ def test_one_device_watches_over_each_of_its_connections_by_itself() -> None:
     table.remove((ANN, 1))
     table.remove((ANN, 1))
     assert table.get((ANN, 1)) is None
-    assert BOB not in table
-    assert CAT in table
+    assert table.watchers(BOB) == set()
+    assert table.watchers(CAT) == {(ANN, 2)}
 
 
 def test_the_devices_of_a_lost_node_are_found_by_its_incarnation() -> None:
