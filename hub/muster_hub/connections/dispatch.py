@@ -46,7 +46,9 @@ class Dispatch:
         try:
             return await self._serve(caller, self._read(data))
         except Refused as refused:
-            return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
+            return Error(
+                re=_number(data), reason=refused.reason, detail=refused.detail, retry_after_ms=refused.retry_after_ms
+            )
         except StoreUnavailable as error:
             _log.info("request_without_store", client=caller.client[:8], cause=error.cause)
             return self._without_store(data, error.reason)

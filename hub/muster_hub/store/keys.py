@@ -43,6 +43,9 @@ MAX_ACKNOWLEDGED = 32
 ACKNOWLEDGED_KEPT_MS = 600_000
 """How long an acknowledged push is known, so that it does not come again: the outbox repeats effects within seconds."""
 MAX_INDEXED_SESSIONS = 256
+SESSIONS_A_DAY = 1_024
+"""Sessions that a device may make at once, each kept for a day after its end; then one every SESSION_EVERY_MS."""
+SESSION_EVERY_MS = DAY_MS // SESSIONS_A_DAY
 MAX_INVITES_PER_SESSION = MAX_ROSTER - 1
 MAX_EPOCHS_KEPT = 256
 MAX_CUTS_REMEMBERED = 64

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from muster_hub.store.adapter import Reply, Store, Word, all_of
 from muster_hub.store.errors import StoreReplyError
+from muster_hub.store.keys import SESSION_EVERY_MS
 from muster_hub.store.scripts import Script
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason
@@ -21,6 +22,9 @@ _REFUSALS = {
     "seated": Refused(Reason.REPLAYED),
     "taken": Refused(Reason.MISMATCH),
     "too_many": Refused(Reason.TOO_MANY_TARGETS),
+    "too_many_sessions": Refused(
+        Reason.RATE_LIMITED, "the hub still holds the sessions that this device made", SESSION_EVERY_MS
+    ),
     "too_many_peers": Refused(Reason.TOO_LARGE, "more peers than are kept"),
 }
 _REASONS = {word: refused.reason for word, refused in _REFUSALS.items()} | {reason.value: reason for reason in Reason}
@@ -70,4 +74,4 @@ def _refused(error: StoreReplyError) -> Refused | StoreReplyError:
     if error.word not in _REASONS:
         return error
     known = _REFUSALS.get(error.word)
-    return Refused(_REASONS[error.word], known.detail if known else "")
+    return Refused(_REASONS[error.word], known.detail, known.retry_after_ms) if known else Refused(_REASONS[error.word])

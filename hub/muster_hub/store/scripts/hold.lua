@@ -4,11 +4,12 @@
 -- ARGV: 1 not_after (ms), 2 session id, 3 hard end of the session (ms), 4 the session's creator, 5 the creator's key,
 --   6 the device, 7 connection that must be current or 0,
 --   then for each peer: its client id, and the invite for which a one-shot grant to it is held, or ''
--- Effect: the session is in the index until its end, and each free one-shot grant that is asked for is held. Both only
+-- Effect: the session is in the index until its end, a new one of the device's own is counted, and each free one-shot grant that is asked for is held. Both only
 --   where the device's own row trusts the creator under that key. The creator is held if it has a statement about any
 --   peer. All others are held for nothing, and nothing is written for them.
 -- Returns: what the script `facts` returns, as it is after the hold.
--- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index).
+-- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index),
+--   too_many_sessions (the device made SESSIONS_A_DAY, and none for SESSION_EVERY_MS to go on with).
 -- Again: the session is in the index already, and a grant held for this session and invite stays held for it, from now
 --   on; but now two requests rely on the hold, and neither of them may end it by itself unless the seat was given.
 local device, instances, peers, grants, uses, session_index = unpack(KEYS)
@@ -28,8 +29,18 @@ if client == creator then
 end
 if holds then
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', '(' .. text(now_ms))
-  if not redis.call('ZSCORE', session_index, sid) and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
+  local is_new = not redis.call('ZSCORE', session_index, sid)
+  if is_new and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
     return refuse('overloaded')
+  end
+  -- `made_until` is when all sessions that were made would be paid for, at one in SESSION_EVERY_MS. Those that have
+  -- ended count too: the store still holds them.
+  if is_new and client == creator then
+    local made_until = math.max(now_ms, tonumber(redis.call('HGET', device, 'made_until') or 0)) + SESSION_EVERY_MS
+    if made_until > now_ms + DAY_MS then
+      return refuse('too_many_sessions')
+    end
+    redis.call('HSET', device, 'made_until', text(made_until))
   end
   redis.call('ZADD', session_index, 'GT', ends_ms, sid)
   redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])
