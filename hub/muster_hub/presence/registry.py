@@ -163,6 +163,7 @@ async def register(
     Raises ``StoreError``.
     """
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
+    where += [keys.grants(client), keys.uses(client)]
     args: list[Word] = [number, row.role, pack(row), row.instance, fingerprint]
     try:
         reply = await change(store, _REGISTER, where, *args)
@@ -200,6 +201,7 @@ def _connect_keys(client: ClientId) -> list[bytes]:
         keys.watchers(client),
         keys.outbox(keys.bucket(client)),
         keys.grants(client),
+        keys.uses(client),
     ]
 
 

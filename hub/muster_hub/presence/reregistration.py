@@ -17,7 +17,8 @@ BATCH = 256
 """Connections registered at once."""
 RETRY_S = 0.5
 REFRESH_EVERY_S = 6 * 3600.0
-"""How often all connections are registered again: a quarter of the time after which a stranger's entry expires."""
+"""How often all connections are registered again: a quarter of the day after which the entry of a device without
+statements expires. What others have at the hub is kept for DEVICE_KEPT_MS from then on."""
 
 _log = structlog.get_logger(__name__)
 

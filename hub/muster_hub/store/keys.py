@@ -2,13 +2,13 @@
 
 A key carries its bucket as a hash tag, `{b:00}` to `{b:ff}`, the first byte of the id it belongs to, so that all keys
 of one device (or one session) lie in one slot of a cluster and one script may touch them together. The scripts take the
-bounds from here.
+bounds from here. DEVICE_KEPT_MS counts from when the device was last connected; without a peer it is a day.
 
 | key | type | holds | bound |
 |---|---|---|---|
-| `{b:xx}:d:<client>` | hash | a device: card, standing, `ver`, serial, continuity | 8 KiB; a day without a peer |
-| `{b:xx}:dp:<client>` | hash | peers: trust statements that this device made | MAX_PEERS (1,024) |
-| `{b:xx}:dg:<client>` | hash | grants that this device made | MAX_PEERS (1,024); a day without a peer |
+| `{b:xx}:d:<client>` | hash | a device: card, standing, `ver`, serial, continuity | 8 KiB; DEVICE_KEPT_MS |
+| `{b:xx}:dp:<client>` | hash | peers: trust statements that this device made | MAX_PEERS (1,024); DEVICE_KEPT_MS |
+| `{b:xx}:dg:<client>` | hash | grants that this device made | MAX_PEERS (1,024); DEVICE_KEPT_MS |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
 | `{b:xx}:dx:<client>` | hash | inbox: pushes, waiting or acknowledged | MAX_INBOX (64) + MAX_ACKNOWLEDGED (32); a day |
@@ -36,6 +36,8 @@ BUCKETS = 256
 KEYS_CACHED = 2_048
 """Keys that are cached, 0.2 KiB each: those of some hundred devices and sessions."""
 DAY_MS = 86_400_000
+DEVICE_KEPT_MS = 90 * DAY_MS
+"""How long the hub keeps what a device stated after it was last connected. It publishes all of it again afterwards."""
 MAX_PEERS = 1_024
 MAX_CLI_INSTANCES = 8
 MAX_INBOX = 64

@@ -90,6 +90,14 @@ local function raise_confirmed(device, confirmed, counter)
   end
 end
 
+-- Keeps all that a device stated, together: DEVICE_KEPT_MS from now, and a day where it has no statement about a peer.
+local function keep_device(device, instances, peers, grants, uses)
+  local kept_ms = redis.call('HLEN', peers) > 0 and DEVICE_KEPT_MS or DAY_MS
+  for _, key in ipairs({device, instances, peers, grants, uses}) do
+    redis.call('PEXPIRE', key, kept_ms)
+  end
+end
+
 -- Returns the sessions that a device was held for and that have not ended.
 local function indexed_sessions(session_index)
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', text(now_ms))

@@ -1,6 +1,6 @@
 #!lua
 -- Registers a connection that authenticated, and checks the device's chain of keys and its continuity token.
--- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants
+-- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants, 8 uses
 -- ARGV: 1 not_after (ms), 2 client, 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
 --   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent,
@@ -8,12 +8,12 @@
 -- Effect: a new connection number, larger than any before. An agent takes the seat. The row of the same process, and
 --   of a lost node, is replaced; after a rotation every other row is. A longer chain is a rotation, and a token older
 --   than the last confirmed a suspected clone: both raise `ver` and leave a cut in the outbox for every session in the
---   index. An agent gets the counter of its next token.
+--   index. An agent gets the counter of its next token. What the hub has of the device is kept from now on (keep_device).
 -- Returns: {"connected", number, issued (0: no token), standing, newest serial, {superseded number, row, ...},
 --   {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}; or {"full", {number, row, ...}}.
 -- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
-local device, instances, peers, session_index, watchers, outbox, grants = unpack(KEYS)
+local device, instances, peers, session_index, watchers, outbox, grants, uses = unpack(KEYS)
 local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms =
   unpack(ARGV, 1, 12)
 local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 13, 60000, 32
@@ -121,20 +121,14 @@ if role == 'agent' then
 end
 redis.call('HSET', device, 'ver', text(ver), 'standing', standing)
 
--- A device that trusts no device is kept for a day, and its card not at all.
+-- The card of a device that trusts no device is not kept.
 if redis.call('HLEN', peers) > 0 then
   local serial, kept_serial = tonumber(card_serial), tonumber(held_serial or 0)
   local newer = serial > kept_serial or (serial == kept_serial and above(card_hash, held_hash or ''))
   if newer and serial <= now_ms + DAY_MS then
     redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
   end
-  for _, key in ipairs({device, instances, grants}) do
-    redis.call('PERSIST', key)
-  end
-else
-  for _, key in ipairs({device, instances, grants}) do
-    redis.call('PEXPIRE', key, DAY_MS)
-  end
 end
+keep_device(device, instances, peers, grants, uses)
 return {'connected', number, issued, standing, tonumber(newest_serial or 0), superseded, sessions or {},
   watching_nodes(watchers), cuts}

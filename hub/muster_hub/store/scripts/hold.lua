@@ -59,6 +59,7 @@ for i = FIRST_PEER, #ARGV, 2 do
     packed_use = pack_row(USE, {session = sid, invite = invite, state = 'held',
       since_ms = use and math.max(now_ms, use[USE.since_ms] + 1) or now_ms, shared = use and 1 or 0})
     redis.call('HSET', uses, grant[GRANT.grant_id], packed_use)
+    redis.call('PEXPIRE', uses, DEVICE_KEPT_MS)
   end
   stated[#stated + 1] = row and row[PEER.kind] == 'trust' and row[PEER.fingerprint] or ''
   stated[#stated + 1] = packed or ''

@@ -36,9 +36,7 @@ if wins then
       redis.call('HDEL', uses, held[GRANT.grant_id])
     end
   end
-  if redis.call('EXISTS', peers) == 0 then
-    redis.call('PEXPIRE', grants, DAY_MS)
-  end
+  keep_device(device, instances, peers, grants, uses)
 end
 
 local ver, sessions = tonumber(redis.call('HGET', device, 'ver') or 0), {}

@@ -5,7 +5,7 @@
 --   9 row for peers, 10 row for grants (an untrust ends the grant as well) or "", 11 card, 12 its serial, 13 its hash
 -- Effect: of two statements about a peer the higher serial counts, then the higher hash. What restricts raises `ver`
 --   and leaves a cut in the outbox for every session in the index. What is taken is recorded. From the first statement on
---   the device is kept, and its card.
+--   the device is kept for DEVICE_KEPT_MS, and its card.
 -- Returns: {verdict, ver, why of the cut or "", {indexed session, ...}, 1 if it trusted or trusts the peer else 0}; the
 --   verdict is "taken", "known", "older" or "mismatch".
 -- Errors: superseded (the connection is not current), too_many_peers (MAX_PEERS have a statement).
@@ -34,9 +34,6 @@ if wins then
   end
   redis.call('HSET', peers, peer, row)
   raise_serial(device, serial)
-  for _, key in ipairs({device, instances, grants}) do
-    redis.call('PERSIST', key)
-  end
   local held_serial, held_hash = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash'))
   local shown, kept = tonumber(card_serial), tonumber(held_serial or 0)
   local newer = shown > kept or (shown == kept and above(card_hash, held_hash or ''))
@@ -59,6 +56,7 @@ if kind == 'untrust' then
     end
   end
 end
+keep_device(device, instances, peers, grants, uses)
 
 local ver, sessions = tonumber(redis.call('HGET', device, 'ver') or 0), {}
 if why ~= '' then

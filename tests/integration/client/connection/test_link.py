@@ -33,7 +33,7 @@ from muster_client.events import (
 )
 from muster_protocol.closes import CloseCode, NextTry
 from muster_protocol.connect import HubHandshake
-from muster_protocol.frames import Challenge
+from muster_protocol.frames import Challenge, PresenceState
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
@@ -332,6 +332,31 @@ async def test_13_authority_a_device_from_a_backup_does_not_bring_back_what_it_r
         async with Hub.connect(restored):
             assert restored.peers.pins() == {}
             assert [peer.grant for peer in restored.peers.all()] == [None] or restored.peers.all()[0].trusted is False
+
+
+async def test_a_hub_that_forgot_a_device_is_told_all_its_statements(
+    make_device: Callable[[str], Device], own_hub: HubProcess
+) -> None:
+    """A hub keeps what a device stated for some time only after it was last connected."""
+    laptop, nas, sold = make_device("laptop"), make_device("nas"), make_device("sold")
+    befriend(laptop, nas)
+    befriend(laptop, sold)
+    laptop.peers.grant(nas.client)
+    laptop.peers.untrust(sold.client)
+    async with Hub.connect(laptop), Hub.connect(nas):
+        pass
+    own_hub.stop()
+    for each in own_hub.data.iterdir():
+        if each.is_dir():
+            shutil.rmtree(each)
+        elif each.name != "hub.key":
+            each.unlink()
+    own_hub.start()
+    async with Hub.connect(laptop) as hub, Hub.connect(nas):
+        told = {(result.kind, result.peer) for result in hub.published if result.reason is None}
+        assert {(Kind.TRUST, nas.client), (Kind.GRANT, nas.client), (Kind.UNTRUST, sold.client)} <= told
+        assert laptop.unpublished() == []
+        assert [one.state for one in await hub.who([nas.client])] == [PresenceState.ONLINE]
 
 
 async def test_a_hub_from_a_backup_is_told_what_it_lost(
