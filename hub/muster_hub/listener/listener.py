@@ -13,6 +13,7 @@ from muster_hub.listener.peer import Handler, HttpAnswer
 from muster_hub.listener.settings import ListenerSettings
 from muster_hub.listener.sockets import UnixSocketFile, bind, shown, waiting
 from muster_hub.listener.state import ListenerState
+from muster_hub.listener.tls import TlsHandshake
 from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
 
@@ -69,7 +70,12 @@ class Listener:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._server = await bind(self._settings, lambda: Opening(self._state))
+        await self._state.tasks.__aenter__()  # first: a socket may come before ``bind`` returns
+        try:
+            self._server = await bind(self._settings, self._accepted)
+        except BaseException:
+            await self._state.tasks.__aexit__(None, None, None)
+            raise
         self._socket_file = UnixSocketFile(self._settings)
         names = [sock.getsockname() for sock in self._server.sockets]
         self.addresses = tuple(shown(name) for name in names)
@@ -88,7 +94,12 @@ class Listener:
             self._sweeper.cancel()
             self._socket_file.remove()
             self._state.abort_all()
+            await self._state.tasks.__aexit__(None, None, None)
         await self._server.wait_closed()
+
+    def _accepted(self) -> asyncio.Protocol:
+        tls = self._settings.tls
+        return Opening(self._state) if tls is None else TlsHandshake(self._state, tls)
 
     @property
     def connections(self) -> int:

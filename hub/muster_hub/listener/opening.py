@@ -1,4 +1,4 @@
-"""A socket from its first byte to the end of its HTTP request; a WebSocket is then handed on."""
+"""A socket from its accept to the end of its HTTP request; a WebSocket is then handed on."""
 
 import asyncio
 from http import HTTPStatus
@@ -40,7 +40,17 @@ def peer_host(transport: asyncio.BaseTransport) -> str:
 class Opening(asyncio.Protocol):
     """Reads one request and answers it. It is dropped then, so that idle connections do not hold its memory."""
 
-    __slots__ = ("_address", "_entry", "_head", "_linger_bytes", "_near", "_state", "_transport", "due_tick")
+    __slots__ = (
+        "_address",
+        "_counted",
+        "_entry",
+        "_head",
+        "_linger_bytes",
+        "_near",
+        "_state",
+        "_transport",
+        "due_tick",
+    )
 
     _transport: asyncio.Transport
 
@@ -48,23 +58,44 @@ class Opening(asyncio.Protocol):
         self._state = state
         self._head: RequestHead | None = RequestHead(state.settings.max_head_bytes)
         self._linger_bytes = MAX_LINGER_BYTES
+        self._counted = False
         self._entry = AddressCount.DROPPED
         self._near: str | None = None
         self._address = ""
         self.due_tick: int | None = None
 
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+    def count(self, transport: asyncio.BaseTransport) -> bool:
+        """Count a socket that was accepted, before TLS or anything else; return False where it is to be reset."""
         self._address = peer_host(transport)
         self._near = neighbourhood(self._address)
         self._entry = self._state.gate.enter(self._near)
-        if self._entry is AddressCount.DROPPED:
+        self._counted = self._entry is not AddressCount.DROPPED
+        return self._counted
+
+    def uncount(self) -> None:
+        """Stop counting the socket; once, however often it is called."""
+        if not self._counted:
+            return
+        self._counted = False
+        if self._entry is AddressCount.ADMITTED:
+            self._state.gate.leave_unauthenticated(self._near)
+        else:
+            self._state.gate.leave_refused()
+
+    @property
+    def deadline_s(self) -> float:
+        """The time that a counted socket has for its TLS handshake, and again for its request."""
+        settings = self._state.settings
+        return settings.refusal_deadline_s if self._entry is AddressCount.REFUSED else settings.handshake_deadline_s
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if not self._counted and not self.count(transport):
             self.abort()
             return
         self._state.openings.add(self)
-        settings = self._state.settings
-        self._arm(settings.refusal_deadline_s if self._entry is AddressCount.REFUSED else settings.handshake_deadline_s)
+        self._arm(self.deadline_s)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -82,10 +113,7 @@ class Opening(asyncio.Protocol):
         self._forget_head()
         self._state.wheel.drop(self)
         self._state.openings.discard(self)
-        if self._entry is AddressCount.ADMITTED:
-            self._state.gate.leave_unauthenticated(self._near)
-        elif self._entry is AddressCount.REFUSED:
-            self._state.gate.leave_refused()
+        self.uncount()
 
     def on_time(self) -> None:
         """Answer a slow sender with 408; reset one that was answered and is still there."""
@@ -123,6 +151,7 @@ class Opening(asyncio.Protocol):
         self._forget_head()
         self._state.wheel.drop(self)
         self._state.openings.discard(self)
+        self._counted = False  # the connection stops the count at its own end
         connection = WebSocketConnection(self._state, self._transport, self._address, self._near)
         self._transport.set_protocol(connection)
         connection.start(rest)

@@ -7,7 +7,7 @@ from pathlib import Path
 from muster_hub.listener.rate_limit import Rate
 
 HANDSHAKE_DEADLINE_S = 10.0
-"""From the accepted socket to the complete HTTP request; also the longest TLS handshake."""
+"""The longest TLS handshake, and then the time to the complete HTTP request."""
 
 REFUSAL_DEADLINE_S = 2.0
 """The same for a socket beyond a limit: its place is needed to answer others, also health checks."""

@@ -19,17 +19,10 @@ class Listening(Protocol):
 async def bind(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
     """Bind and listen as the settings say; raises OSError."""
     loop = asyncio.get_running_loop()
-    tls: dict[str, Any] = {"backlog": settings.backlog}
-    if settings.tls is not None:
-        tls |= {
-            "ssl": settings.tls,
-            "ssl_handshake_timeout": settings.handshake_deadline_s,
-            "ssl_shutdown_timeout": settings.close_timeout_s,
-        }
     if settings.unix_path is not None:
-        return await loop.create_unix_server(factory, str(settings.unix_path), **tls)
+        return await loop.create_unix_server(factory, str(settings.unix_path), backlog=settings.backlog)
     return await loop.create_server(
-        factory, settings.host, settings.port, reuse_port=settings.reuse_port or None, **tls
+        factory, settings.host, settings.port, reuse_port=settings.reuse_port or None, backlog=settings.backlog
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from muster_hub.concurrency import Tasks
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.peer import Handler, HttpAnswer
 from muster_hub.listener.settings import ListenerSettings
@@ -38,6 +39,7 @@ class ListenerState:
     http: Callable[[str], HttpAnswer]
     gate: Gate
     wheel: Wheel
+    tasks: Tasks = field(default_factory=Tasks)
     openings: set[OpeningSocket] = field(default_factory=set)
     connections: set[OpenSocket] = field(default_factory=set)
     accepting: bool = True
