@@ -93,7 +93,7 @@ class NodeProcess:
         """Ask whether it takes devices: the status, and what it says."""
         host, _, port = self.url.removeprefix("ws://").rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"GET /readyz HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n")
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         async with asyncio.timeout(WAIT_S):
             head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()

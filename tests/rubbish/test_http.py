@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ONE_ANSWER = re.compile(
     rb"HTTP/1\.1 (\d{3}) [^\r\n]+\r\n(?:[A-Za-z-]+: [^\r\n]*\r\n)*?Content-Length: (\d+)\r\n(?:[^\r\n]+\r\n)*\r\n"
 )
-GET = b"GET /healthz HTTP/1.1\r\nHost: hub\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(64)) + b"\x00\x20" + bytes(160)
 PROXY_V2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12)
 

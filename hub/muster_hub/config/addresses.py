@@ -54,6 +54,11 @@ def origins(settings: Settings, found: Binding, port: int) -> frozenset[str]:
     return frozenset(spelling for origin in named for spelling in _spellings(origin))
 
 
+def host_names(settings: Settings, found: Binding) -> frozenset[str]:
+    """Return the hosts of the origins, without their ports, in lower case and without brackets."""
+    return frozenset(urlsplit(origin).hostname or "" for origin in origins(settings, found, found.port))
+
+
 def _check(settings: Settings, found: Binding) -> None:
     if not settings.origin and _is_any(found.host):
         raise SettingError("origin", f"has to be named where the hub listens on every address ({settings.listen})")

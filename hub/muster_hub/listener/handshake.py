@@ -1,9 +1,11 @@
 """The HTTP half of a connection, as pure functions: reading a request head, judging it, writing the answer."""
 
 import email.utils
+import ipaddress
 import logging
 from collections.abc import Callable, Generator
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from websockets.exceptions import (
     HeaderLineTooLong,
@@ -111,14 +113,40 @@ def wants_websocket(request: Request) -> bool:
     return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
 
 
-def answer_plain(request: Request, http: Callable[[str], HttpAnswer]) -> HttpAnswer:
-    """Return the answer to a request without WebSocket: the two paths of ``http``, else 404 or 405."""
+def answer_plain(request: Request, http: Callable[[str], HttpAnswer], hosts: frozenset[str] | None) -> HttpAnswer:
+    """Return the answer to a request without WebSocket: the two paths of ``http``, else 404, 405 or 421."""
     path = request.path.partition("?")[0]
     if request.method not in READING_METHODS:
         return method_not_allowed()
     if path not in HTTP_PATHS:
         return refusal(HTTPStatus.NOT_FOUND, "There is nothing here; this port speaks WebSocket.")
+    if not is_ours(request.headers.get("Host"), hosts):
+        words = "The host name is not one of this hub. Ask by an IP address, localhost, or a name that devices dial."
+        return refusal(HTTPStatus.MISDIRECTED_REQUEST, words)
     return http(path)
+
+
+def is_ours(host: str | None, hosts: frozenset[str] | None) -> bool:
+    """Return whether a ``Host`` header names this hub: by an IP address, as ``localhost``, or by one of ``hosts``.
+
+    A web page can give its own name the hub's address, and then read the answers as its own. It cannot do so with an
+    address, and a browser always sends the header.
+    """
+    if host is None or hosts is None:
+        return True
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or name in hosts or _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def negotiate(request: Request, settings: ListenerSettings, subprotocol: str | None) -> Response | HttpAnswer:

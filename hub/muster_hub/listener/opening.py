@@ -142,7 +142,7 @@ class Opening(asyncio.Protocol):
 
     def _plain(self, request: Request) -> HttpAnswer:
         try:
-            return answer_plain(request, self._state.http)
+            return answer_plain(request, self._state.http, self._state.settings.hosts)
         except Exception as exc:  # noqa: BLE001 - a fault behind /readyz is logged and still answered
             _log.error("http_answer_failed", address=self._address, **fault_fields(exc))
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "This answer could not be made.")

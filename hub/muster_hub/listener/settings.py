@@ -65,8 +65,9 @@ class ListenerSettings:
 
     With ``unix_path`` the listener binds a Unix socket, and ``host``, ``port`` and ``reuse_port`` are not used.
     ``origins`` lists the acceptable values of the header that browsers send, None standing for its absence; ``origins``
-    itself None accepts every origin. A ``..._rate`` or ``max_unauthenticated_per_address`` of None
-    means no such limit; so does one of ``max_per_address`` and ``stranger_work``.
+    itself None accepts every origin. ``hosts`` lists the host names by which plain HTTP may ask, beside IP addresses
+    and ``localhost``; None accepts every name. A ``..._rate``, a ``..._per_address`` or ``stranger_work`` of None means
+    no such limit.
     """
 
     host: str | None = "127.0.0.1"
@@ -77,6 +78,7 @@ class ListenerSettings:
     backlog: int = ACCEPT_BACKLOG
 
     origins: tuple[str | None, ...] | None = (None,)
+    hosts: frozenset[str] | None = None
 
     handshake_deadline_s: float = HANDSHAKE_DEADLINE_S
     refusal_deadline_s: float = REFUSAL_DEADLINE_S

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from muster_hub.concurrency import Tasks, alongside
-from muster_hub.config.addresses import Binding, binding, origins
+from muster_hub.config.addresses import Binding, binding, host_names, origins
 from muster_hub.config.certificate import ServerCertificate
 from muster_hub.config.hub_key import HubSecrets, load_or_create
 from muster_hub.config.settings import Settings
@@ -167,7 +167,8 @@ class Node:
         found = self._binding
         self.readiness = Readiness(self.context, self._bus, self.kept)
         limits = self._tuning.limits.per_address(self.context.settings.max_per_address)
-        settings = replace(limits, host=found.host, port=found.port, tls=found.tls)
+        hosts = host_names(self.context.settings, found)
+        settings = replace(limits, host=found.host, port=found.port, tls=found.tls, hosts=hosts)
         listener = Listener(settings, lambda: DeviceConnection(self._services), self.readiness.answer)
         self._listener = await stack.enter_async_context(listener)
         # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.

@@ -64,6 +64,34 @@ async def test_health_is_answered_on_the_same_port(house, path):
     assert body == f"{path.partition('?')[0]} is well\n"
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("hub.example", 200),
+        ("HUB.example:7627", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:7627", 200),
+        ("localhost", 200),
+        ("page.example", 421),
+        ("hub.example.page.example:7627", 421),
+        ("page.example@hub.example.evil", 421),
+        ("127.0.0.1.page.example", 421),
+        ("[::1", 421),
+        ("", 421),
+    ],
+)
+async def test_health_is_answered_by_the_hubs_own_names_only(house, host, status):
+    hosts = frozenset({"hub.example"})
+    head, body = await answer_to(house, f"GET /readyz HTTP/1.1\nHost: {host}\n\n", hosts=hosts)
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert ("is well" in body) == (status == 200)
+
+
+async def test_health_is_answered_without_a_host_name(house):
+    head, _ = await answer_to(house, "GET /readyz HTTP/1.0\n\n", hosts=frozenset())
+    assert head.startswith("HTTP/1.1 200 ")
+
+
 async def test_head_has_the_same_headers_and_no_body(house):
     head, body = await answer_to(house, "HEAD /readyz HTTP/1.1\nHost: hub\n\n")
     assert head.startswith("HTTP/1.1 200 OK\r\n")
