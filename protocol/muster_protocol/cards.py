@@ -101,9 +101,11 @@ class Card(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_on
 
 
 class _Chain(Struct, frozen=True, array_like=True):
-    """What the result of a chain depends on, once its links are known to follow each other."""
+    """All that the result of a chain depends on."""
 
+    client: ClientId
     genesis: PublicKey
+    current: PublicKey
     rotations: tuple[SignedRotation, ...]
 
 
@@ -181,12 +183,12 @@ def verify_card(signed: Signed) -> VerifiedCard:
 
 
 def _chain_checks(card: Card) -> Checks[tuple[Fingerprint, ...]]:
-    keys = _read_chain(card)
     if not card.rotations:
-        return (card.genesis.fingerprint,)
-    name = sha256(encode(_Chain(card.genesis, card.rotations))).digest()
+        return tuple(key.fingerprint for key in _read_chain(card))
+    name = sha256(encode(_Chain(card.client, card.genesis, card.current, card.rotations))).digest()
     found = _CHAINS.get(name)
     if found is None:
+        keys = _read_chain(card)
         found = yield from _link_checks(card.rotations, keys)
         _CHAINS.put(name, found, len(found) * FINGERPRINT_COST_BYTES)
     if not found:

@@ -1,0 +1,139 @@
+"""The table of what a stranger may use, in hub/README.md: each of its limits is met by filling it."""
+
+import asyncio
+from collections.abc import Callable
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+
+from muster_hub.config.settings import Settings
+from muster_hub.connections.handshake_queue import SIGNATURES_PER_TURN, HandshakeQueue, HandshakeRefused
+from muster_hub.listener import ListenerSettings
+from muster_hub.listener.gate import AddressCount, Gate
+from muster_protocol import cards
+from muster_protocol.checks import CheckResults
+
+README = Path(__file__).parents[3] / "hub" / "README.md"
+HEAD = "| what a stranger may use | limit | bytes | CPU |"
+MANY = 100_000
+PLACES = Settings(data_dir=Path()).max_entering
+
+
+def table() -> dict[str, int]:
+    lines = README.read_text().partition(HEAD + "\n")[2].partition("\n\n")[0].splitlines()[1:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {name: int(limit.replace(",", "")) for name, limit, _, _ in rows}
+
+
+def filled(once_more: Callable[[int], bool]) -> int:
+    """Count how often something is allowed before it is refused."""
+    return next(number for number in count() if number == MANY or not once_more(number))
+
+
+def gate() -> Gate:
+    return Gate(ListenerSettings().per_address(Settings(data_dir=Path()).max_per_address))
+
+
+def sockets() -> int:
+    full = gate()
+    return filled(lambda number: full.enter(f"address {number}") is AddressCount.ADMITTED)
+
+
+def sockets_of_one_address() -> int:
+    full = gate()
+    return filled(lambda _: full.enter("one") is AddressCount.ADMITTED)
+
+
+def refusals() -> int:
+    full = gate()
+    while full.enter("one") is AddressCount.ADMITTED:
+        pass
+    return 1 + filled(lambda _: full.enter("one") is AddressCount.REFUSED)  # the first one ended the loop
+
+
+def signatures_at_once() -> int:
+    full = gate()
+    return filled(lambda _: full.charge("one", 1, 0.0) == 0)
+
+
+def signatures_a_second() -> int:
+    full = gate()
+    filled(lambda _: full.charge("one", 1, 0.0) == 0)
+    return filled(lambda _: full.charge("one", 1, 1.0) == 0)
+
+
+def addresses() -> int:
+    full = gate()
+    assert full._work is not None
+    for number in range(MANY):
+        full.charge(f"address {number}", 1, 0.0)
+    return len(full._work._buckets)
+
+
+def places_of_one_address() -> int:
+    full = gate()
+    return filled(lambda _: full.take_place("one"))
+
+
+def mebibytes(limit: int) -> int:
+    full: CheckResults[bytes] = CheckResults(limit)
+    for number in range(MANY):
+        full.put(sha256(b"%d" % number).digest(), b"")
+    return round(full._bytes / 2**20)
+
+
+async def handshakes() -> tuple[int, int]:
+    """Return how many hold a place and how many wait, when the next one is refused."""
+    queue, inside, refused, done = HandshakeQueue(PLACES), 0, asyncio.Event(), asyncio.Event()
+
+    async def come() -> None:
+        nonlocal inside
+        try:
+            async with queue.place():
+                inside += 1
+                await done.wait()
+        except HandshakeRefused:
+            refused.set()
+
+    async with asyncio.TaskGroup() as group:
+        while not refused.is_set():
+            group.create_task(come())
+            await asyncio.sleep(0)
+        found = inside, queue.waiting
+        done.set()
+    return found
+
+
+async def signatures_in_a_turn() -> int:
+    queue, checked, most = HandshakeQueue(PLACES), 0, 0
+
+    async def check() -> None:
+        nonlocal checked
+        await queue.turn(1)
+        checked += 1
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(check()) for _ in range(3 * SIGNATURES_PER_TURN)]
+        while not all(task.done() for task in tasks):
+            before = checked
+            await asyncio.sleep(0)
+            most = max(most, checked - before)
+    return most
+
+
+async def test_each_limit_is_where_the_table_says() -> None:
+    under_way, waiting = await handshakes()
+    assert table() == {
+        "unauthenticated sockets": sockets(),
+        "unauthenticated sockets of one address": sockets_of_one_address(),
+        "sockets that wait for a 503": refusals(),
+        "signature checks at once for one address": signatures_at_once(),
+        "signature checks a second for one address": signatures_a_second(),
+        "signature checks in one turn of the event loop": await signatures_in_a_turn(),
+        "addresses whose allowance is remembered": addresses(),
+        "handshakes under way": under_way,
+        "handshakes that wait for a place": waiting,
+        "results of card signatures, in MiB": mebibytes(cards.CARD_RESULTS_BYTES),
+        "results of chains of keys, in MiB": mebibytes(cards.CHAIN_RESULTS_BYTES),
+        "authenticated connections of one address": places_of_one_address(),
+    }
