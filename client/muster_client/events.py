@@ -84,11 +84,17 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class MemberView(Struct, frozen=True, kw_only=True):
-    """A member of a session. ``joined`` only after this device has verified the member's signed statement."""
+    """A member of a session. ``joined`` only after this device has verified the member's signed statement.
+
+    ``blocks``: at the creator only. The hub says that this member is none, and this device has no statement of the
+    member that says so: no epoch is committed and no device admitted until the member says so, this device trusts it no
+    longer, or the hub takes it back.
+    """
 
     client: ClientId
     state: MemberState
     reason: Reason | None = None
+    blocks: bool = False
 
 
 class InboxEntry(Struct, frozen=True, kw_only=True):

@@ -19,6 +19,10 @@ from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import EpochKey, PublicReceiveKey
 from muster_protocol.signed import Signed
 
+FIRST_RETRY_MS = 2_000
+LONGEST_RETRY_MS = 60_000
+"""Times from the hub's refusal of an epoch because of a member to the next try; each is twice the one before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -76,6 +80,8 @@ class Live:
     invite_hash: Hash
     answer_hash: Hash | None = None
     version: int | None = None
+    answered_at: TimeMs | None = None
+    """By the called device's clock."""
     receive_key: PublicReceiveKey | None = None
     admission_hash: Hash | None = None
     epoch_hash: Hash | None = None
@@ -83,10 +89,14 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class CallMember:
-    """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in."""
+    """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in.
+
+    ``since``: the time in the answer for which it was admitted, by its own clock.
+    """
 
     key: PublicKey
     receive_key: PublicReceiveKey
+    since: TimeMs
     joined: int = 0
 
 

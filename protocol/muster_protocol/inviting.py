@@ -3,13 +3,18 @@
 Each call returns what to send. Time, nonces and fresh keys are arguments. The device's own store is asked at each act:
 what it trusts and granted now decides which devices are invited, admitted and kept. An epoch that ``admit`` made counts
 only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new.
+
+The hub evicts no member: one is left out by this device's own store, by the member's own statement, or because it was
+admitted and its ``joined`` is missing. A member for which the hub refuses an epoch is ``blocked``, and the epoch waits.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from muster_protocol.calls import (
+    FIRST_RETRY_MS,
+    LONGEST_RETRY_MS,
     Admissions,
     CallMember,
     CallTarget,
@@ -20,28 +25,25 @@ from muster_protocol.calls import (
     TargetState,
 )
 from muster_protocol.cards import ProtocolRange
-from muster_protocol.epochs import Epoch, EpochMember, KnownEpoch, epoch_hash, in_order
+from muster_protocol.departures import AdmittedMember, check_departure
+from muster_protocol.epochs import EpochMember, KnownEpoch
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import (
     JOIN_DEADLINE_MS,
-    Admission,
     Answer,
-    Invite,
     Joined,
-    Leave,
-    admission_info,
     check_answer,
-    epoch_info,
     hash_of,
 )
-from muster_protocol.frames import Purpose
+from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Hash, InviteId, TimeMs
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
+from muster_protocol.making import InviteTerms, make_admission, make_epoch, make_invite, seal_to_members
 from muster_protocol.own_decision import Intent, OwnFacts, OwnStore, decide_outgoing, why_not_kept
 from muster_protocol.reasons import REASONS, Reason, Sayer
-from muster_protocol.sealing import EpochKey, commitment, parse_receive_key, seal
-from muster_protocol.signed import Signed, sign, verify
+from muster_protocol.sealing import EpochKey, parse_receive_key
+from muster_protocol.signed import Signed, verify
 
 
 @dataclass(slots=True)
@@ -58,6 +60,10 @@ class Inviting:
     _members: dict[ClientId, CallMember] = field(default_factory=dict)
     # Members who are to be in no later epoch, unless they are admitted again.
     _out: set[ClientId] = field(default_factory=set)
+    # Members kept that the hub named when it refused an epoch, and the time from which it is asked again.
+    _blocked: dict[ClientId, Reason] = field(default_factory=dict)
+    _retry_at: int = 0
+    _retry_ms: int = FIRST_RETRY_MS
     _numbers: dict[Hash, int] = field(default_factory=dict)
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
@@ -69,6 +75,19 @@ class Inviting:
     def targets(self) -> Mapping[ClientId, CallTarget]:
         """Every device that was called, with its state."""
         return self._targets
+
+    @property
+    def blocked(self) -> Mapping[ClientId, Reason]:
+        """The members that the next epoch keeps and that the hub denies: it commits no epoch while there are any."""
+        return {
+            client: reason
+            for client, reason in self._blocked.items()
+            if client in self._members and client not in self._out and not self._waits(client)
+        }
+
+    def has_joined(self, client: ClientId) -> bool:
+        """Return whether a device is a member whose ``joined`` came."""
+        return client in self._members and self._targets[client].state is not TargetState.ADMITTED
 
     @property
     def epoch(self) -> KnownEpoch:
@@ -104,27 +123,11 @@ class Inviting:
 
         Raises ``Refused`` with the reason for which this device may not call it now; nothing changes then.
         """
-        others = tuple(client for client in self._others() if client != peer)
-        reason = self._reason_against(self.own.facts(), self._intent(peer, others, purpose), peer_key, now)
+        reason = self._reason_against(self.own.facts(), self._intent(peer, purpose), peer_key, now)
         if reason is not None:
             raise Refused(reason)
-        body = Invite(
-            session=self.plan.session,
-            invite=invite,
-            sender=self.plan.creator,
-            recipient=peer,
-            sender_key=self.key.fingerprint,
-            recipient_key=peer_key.fingerprint,
-            purpose=purpose,
-            mode=self.plan.mode,
-            profile=self.plan.profile,
-            protocol=self.plan.protocol,
-            at=now,
-            kind=self.plan.kind,
-            seed=self.plan.seed,
-            expires_at=expires_at,
-        )
-        signed = sign(body, self.key)
+        terms = InviteTerms(invite, purpose, expires_at)
+        signed, body = make_invite(self.key, self.plan, peer, peer_key.fingerprint, terms, now)
         self._live[peer] = Live(peer_key, body, hash_of(Kind.INVITE, signed))
         self._ended_by_hub.pop(peer, None)
         self._targets[peer] = CallTarget(peer, TargetState.CALLED, expires_at)
@@ -150,7 +153,9 @@ class Inviting:
                 version = self._common_version(live, answer.protocol, now)
                 parse_receive_key(receive_key)
                 answer_hash = hash_of(Kind.ANSWER, signed)
-                self._live[sender] = replace(live, answer_hash=answer_hash, version=version, receive_key=receive_key)
+                self._live[sender] = replace(
+                    live, answer_hash=answer_hash, version=version, answered_at=answer.at, receive_key=receive_key
+                )
                 self._targets[sender] = CallTarget(sender, TargetState.ACCEPTED)
                 return self._targets[sender]
         raise Refused(Reason.MALFORMED, "an answer either accepts or refuses")
@@ -172,33 +177,54 @@ class Inviting:
         return version
 
     def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
-        """End the call of a device: its own refusal, the hub's, or this device's. No later epoch has it, if one had."""
+        """End the call of a device: its own refusal, the hub's, or this device's. One that has joined stays as it is.
+
+        No later epoch has a device that refused by its own word, or that was admitted and did not join. A member that
+        was called again stays a member.
+        """
+        target = self._targets.get(client)
+        if target is not None and target.state is TargetState.JOINED:
+            return target
+        if sayer is Sayer.PEER or (target is not None and target.state is TargetState.ADMITTED):
+            self._leave_out(client)
+        return self._end_call(client, reason, sayer)
+
+    def _end_call(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
         live = self._live.pop(client, None)
         if sayer is not Sayer.HUB:
             self._ended_by_hub.pop(client, None)
         elif live is not None:
             self._ended_by_hub[client] = live
-        if client in self._members:
-            self._out.add(client)
         self._targets[client] = CallTarget(client, TargetState.REFUSED, reason=reason, sayer=sayer)
         return self._targets[client]
 
-    def on_leave(self, signed: Signed, sender: ClientId) -> None:
-        """Take a member's ``leave``: no later epoch has it.
+    def _leave_out(self, client: ClientId) -> None:
+        if client in self._members:
+            self._out.add(client)
 
-        Raises ``Refused``: ``not_a_member``, ``mismatch``, ``bad_signature``, ``malformed``.
+    def on_departure(self, kind: Kind, signed: Signed, sender: ClientId) -> None:
+        """Take the statement by which a member goes: no later epoch has it, unless it is admitted again.
+
+        Raises ``Refused``: ``not_a_member``, ``mismatch``, ``replayed``, ``bad_signature``, ``malformed``.
         """
         member = self._members.get(sender)
         if member is None:
             raise Refused(Reason.NOT_A_MEMBER)
-        leave = verify(signed, member.key, Leave)
-        if (leave.session, leave.member) != (self.plan.session, sender):
-            raise Refused(Reason.MISMATCH, "leave names another member or session")
-        self._live.pop(sender, None)
+        others = self._members.keys() - {sender} if self.plan.kind is SessionKind.MESH else set()
+        trusts = frozenset({self.plan.creator, *others})
+        check_departure(kind, signed, AdmittedMember(self.plan.session, sender, member.key, member.since, trusts))
+        if not self._called_since(sender):
+            self._live.pop(sender, None)
         self._out.add(sender)
+
+    def _called_since(self, client: ClientId) -> bool:
+        """Return whether a member is being called again: that call is newer than its membership."""
+        return client in self._live and self._targets[client].state in {TargetState.CALLED, TargetState.ACCEPTED}
 
     def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
         """Make one epoch for all that accepted; None where no device waits or an epoch is not committed yet.
+
+        None also while a member is ``blocked``, until it is time to try again.
 
         This device's own store is asked now: an accepted device that it may not call any more is refused, and a member
         that it does not trust any more under that key is left out, both with this device's own reason.
@@ -206,39 +232,42 @@ class Inviting:
         if self._pending is not None or not any(self._waits(client) for client in self._live):
             return None
         waiting = self._judge(self.own.facts(), now)
-        if not waiting:
+        if not waiting or (self.blocked and now < self._retry_at):
             return None
-        keys = {client: self._members[client].key for client in self._others() if client not in waiting}
+        kept = {client: self._members[client] for client in self._others() if client not in waiting}
+        keys = {client: member.key for client, member in kept.items()}
         keys |= {client: live.peer for client, live in waiting.items()}
         epoch = self._next_epoch([EpochMember(client, each.fingerprint) for client, each in keys.items()], key, now)
-        signed = {client: self._admission(live, epoch, key, now) for client, live in waiting.items()}
+        signed = {client: make_admission(self.key, live, epoch, key, now) for client, live in waiting.items()}
         admissions = {
             client: PendingAdmission(hash_of(Kind.ADMISSION, each), waiting[client].answer_hash)
             for client, each in signed.items()
         }
         self._pending = Pending(epoch, key, admissions)
-        return Admissions(epoch.signed, self._seal_to_members(epoch, key, waiting), tuple(signed.items()))
+        return Admissions(epoch.signed, seal_to_members(epoch, key, kept), tuple(signed.items()))
 
     def _judge(self, own: OwnFacts, now: TimeMs) -> dict[ClientId, Live]:
         """Refuse those that this device's own store speaks against, and return the accepted devices that remain."""
-        waiting = {client: live for client, live in self._live.items() if self._waits(client)}
-        members = [client for client in self._others() if client not in waiting]
-        for client in members:
+        for client in self._others():
             reason = why_not_kept(own, client, self._members[client].key.fingerprint)
             if reason is not None:
-                self.refuse(client, reason, Sayer.DEVICE)
+                self._leave_out(client)
+                if not self._waits(client):
+                    self._end_call(client, reason, Sayer.DEVICE)
+        waiting = {client: live for client, live in self._live.items() if self._waits(client)}
         allowed: dict[ClientId, Live] = {}
         for client, live in waiting.items():
-            others = (*(member for member in members if member not in self._out), *allowed)
-            reason = self._reason_against(own, self._intent(client, others, live.invite.purpose), live.peer, now)
+            intent = self._intent(client, live.invite.purpose, allowed)
+            reason = self._reason_against(own, intent, live.peer, now)
             if reason is None:
                 allowed[client] = live
             else:
-                self.refuse(client, reason, Sayer.DEVICE)
+                self._end_call(client, reason, Sayer.DEVICE)
         return allowed
 
-    def _intent(self, peer: ClientId, others: tuple[ClientId, ...], purpose: Purpose) -> Intent:
-        return Intent((peer,), others, self.plan.kind, self.plan.mode, self.plan.profile, purpose)
+    def _intent(self, peer: ClientId, purpose: Purpose, allowed: Iterable[ClientId] = ()) -> Intent:
+        others = dict.fromkeys(client for client in (*self._others(), *allowed) if client != peer)
+        return Intent((peer,), tuple(others), self.plan.kind, self.plan.mode, self.plan.profile, purpose)
 
     @staticmethod
     def _reason_against(own: OwnFacts, intent: Intent, key: PublicKey, now: TimeMs) -> Reason | None:
@@ -252,55 +281,15 @@ class Inviting:
         return self._targets[client].state is TargetState.ACCEPTED
 
     def _next_epoch(self, others: Sequence[EpochMember], key: EpochKey, now: TimeMs) -> KnownEpoch:
-        number = 1 if self._known is None else self._known.epoch.number + 1
-        epoch = Epoch(
-            session=self.plan.session,
-            number=number,
-            previous=None if self._known is None else self._known.hash,
-            members=in_order((EpochMember(self.plan.creator, self.key.fingerprint), *others)),
-            commitment=commitment(self.plan.session, number, key),
-            at=now,
-        )
-        signed = sign(epoch, self.key)
-        return KnownEpoch(epoch, signed, epoch_hash(signed))
-
-    def _admission(self, live: Live, epoch: KnownEpoch, key: EpochKey, now: TimeMs) -> Signed:
-        if live.answer_hash is None or live.receive_key is None:
-            raise Refused(Reason.MISMATCH, "no answer yet")
-        info = admission_info(live.invite_hash, live.answer_hash, epoch.hash)
-        body = Admission(
-            session=live.invite.session,
-            invite=live.invite.invite,
-            sender=live.invite.sender,
-            recipient=live.invite.recipient,
-            sender_key=live.invite.sender_key,
-            recipient_key=live.invite.recipient_key,
-            purpose=live.invite.purpose,
-            mode=live.invite.mode,
-            profile=live.invite.profile,
-            protocol=live.invite.protocol,
-            at=now,
-            invite_hash=live.invite_hash,
-            answer_hash=live.answer_hash,
-            epoch=epoch.signed,
-            sealed=seal(key, live.receive_key, info),
-        )
-        return sign(body, self.key)
-
-    def _seal_to_members(
-        self, epoch: KnownEpoch, key: EpochKey, waiting: Mapping[ClientId, Live]
-    ) -> tuple[tuple[ClientId, bytes], ...]:
-        return tuple(
-            (client, seal(key, self._members[client].receive_key, epoch_info(epoch.hash, client)))
-            for client in epoch.epoch.clients
-            if client in self._members and client not in waiting
-        )
+        members = (EpochMember(self.plan.creator, self.key.fingerprint), *others)
+        return make_epoch(self.key, self.plan.session, self._known, members, key, now)
 
     def committed(self, now: TimeMs) -> None:
         """Take the pending epoch as the newest: the hub has it. A device that it admits has 30 s to join."""
         if self._pending is None:
             return
         pending, self._pending = self._pending, None
+        self._blocked, self._retry_ms = {}, FIRST_RETRY_MS
         self._known, self._epoch_key = pending.epoch, pending.key
         self._numbers[pending.epoch.hash] = pending.epoch.epoch.number
         for client in self._members.keys() - set(pending.epoch.epoch.clients):
@@ -317,24 +306,37 @@ class Inviting:
         live = self._live.get(client)
         # Meanwhile it may have said that it cannot open, and have been called once more: that call goes on.
         admitted = pending.admissions[client]
-        if live is None or live.receive_key is None or live.answer_hash != admitted.answer_hash:
+        if live is None or live.receive_key is None or live.answered_at is None:
+            return
+        if live.answer_hash != admitted.answer_hash:
             return
         self._out.discard(client)
         self._live[client] = replace(live, admission_hash=admitted.hash, epoch_hash=pending.epoch.hash)
         # Statements from an earlier membership no longer count.
-        self._members[client] = CallMember(live.peer, live.receive_key, pending.epoch.epoch.number - 1)
+        self._members[client] = CallMember(
+            live.peer, live.receive_key, live.answered_at, pending.epoch.epoch.number - 1
+        )
         self._targets[client] = CallTarget(client, TargetState.ADMITTED, TimeMs(now + JOIN_DEADLINE_MS))
 
-    def rejected(self, reasons: Mapping[ClientId, Reason]) -> None:
+    def rejected(self, reasons: Mapping[ClientId, Reason], now: TimeMs) -> None:
         """Forget the pending epoch: the hub refused it for those named. The others still wait to be admitted.
 
-        A hub that names a member denies it the session; the next epoch goes on without it.
+        The calls of newcomers named end. A member named stays one and is ``blocked``.
         """
-        self._pending = None
+        if self._pending is None:
+            return
+        pending, self._pending = self._pending, None
         self._early.clear()
+        self._blocked = {}
         for client, reason in reasons.items():
-            if client in self._live or client in self._members:
-                self.refuse(client, reason, Sayer.HUB)
+            admission, live = pending.admissions.get(client), self._live.get(client)
+            if admission is None and client in self._members:
+                self._blocked[client] = reason
+            elif admission is not None and live is not None and live.answer_hash == admission.answer_hash:
+                self._end_call(client, reason, Sayer.HUB)
+        if self._blocked:
+            self._retry_at = now + self._retry_ms
+            self._retry_ms = min(2 * self._retry_ms, LONGEST_RETRY_MS)
 
     def on_joined(self, signed: Signed, sender: ClientId) -> CallTarget | None:
         """Take a member's ``joined``: it holds the key of the epoch; None where it was a member before.
@@ -384,6 +386,9 @@ class Inviting:
     def next_deadline(self) -> TimeMs | None:
         """Return the time at which ``on_time`` has something to do, or None."""
         deadlines = [target.deadline for target in self._targets.values() if target.deadline is not None]
+        waits = self._pending is None and any(self._waits(client) for client in self._live)
+        if waits and self.blocked:
+            deadlines.append(TimeMs(self._retry_at))
         return min(deadlines, default=None)
 
     def on_time(self, now: TimeMs) -> tuple[CallTarget, ...]:

@@ -75,12 +75,15 @@ def _steps(acts: Sequence[Act]) -> st.SearchStrategy[Step]:
     return st.tuples(st.sampled_from(acts), _numbers, _numbers, _numbers)
 
 
-schedules = st.lists(
-    st.one_of(st.just((Act.HONEST, 0, 0, 0)), st.just((Act.HONEST, 0, 0, 0)), _steps(_ATTACKS)),
-    min_size=20,
-    max_size=60,
-)
-"""Two honest steps to each attack, so that attacks meet sessions in every state."""
+def schedules_of(acts: Sequence[Act]) -> st.SearchStrategy[list[Step]]:
+    """Return schedules with two honest steps to each attack, so that attacks meet sessions in every state."""
+    honest = st.just((Act.HONEST, 0, 0, 0))
+    return st.lists(st.one_of(honest, honest, _steps(acts)), min_size=20, max_size=60)
+
+
+schedules = schedules_of(_ATTACKS)
+hub_words = [act for act in _ATTACKS if act not in {Act.CALL, Act.RESTART, Act.DECLINE}]
+"""The attacks in which no device and no person does anything by itself."""
 
 
 class AttackedWorld:
@@ -106,6 +109,12 @@ class AttackedWorld:
             self.wire.append(creator.begin(self.at(creator.actor)))
         for target in called:
             self._send(self.creator.invite(target))
+
+    def call(self, actor: RotatedDevice) -> "AttackedWorld":
+        """Let A call a device, unless it may not now."""
+        with suppress(Refused):
+            self._send(self.creator.invite(actor))
+        return self
 
     def play(self, steps: Iterable[Step]) -> "AttackedWorld":
         for act, one, two, three in steps:
@@ -202,7 +211,7 @@ class AttackedWorld:
             case Act.COMMIT:
                 self.creator.commit()
             case Act.REJECT:
-                self.creator.machine.rejected({client: Reason.OFFLINE} if two % 2 else {})
+                self.creator.machine.rejected({client: Reason.OFFLINE} if two % 2 else {}, self.at(A))
                 self._queue.append(partial(self._admit, self.creator))
             case Act.END:
                 self.creator.machine.refuse(client, Reason.OFFLINE, Sayer.HUB)

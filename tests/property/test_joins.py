@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.own_store import full_grant
-from tests.property.attacker import INSIDER_AND_RETIRED, Act, AttackedWorld, Step, schedules
+from tests.property.attacker import INSIDER_AND_RETIRED, Act, AttackedWorld, Step, hub_words, schedules, schedules_of
 from tests.property.cast import BY_CLIENT, DAY_MS, PINS, A, B, C, E, M, RotatedDevice, epoch_key, receive_key
-from tests.property.devices import Opened
+from tests.property.devices import Message, Opened
 
 from muster_protocol.calls import TargetState
 from muster_protocol.epochs import Epoch, epoch_hash
@@ -103,6 +103,39 @@ def test_p25_clocks_change_no_security(kind: SessionKind, steps: list[Step], ske
     for client, target in world.creator.machine.targets.items():
         other = right.creator.machine.targets[client]
         assert (target.state, target.reason, target.sayer) == (other.state, other.reason, other.sayer)
+
+
+def _epochs_of_a(messages: list[Message]) -> list[Epoch]:
+    """Return the epochs that A signed, alone or in an admission."""
+    found = [message for message in messages if message.signed.signer == A.fingerprint]
+    alone = [message.signed for message in found if message.kind is Kind.EPOCH]
+    carried = [read(message.signed, Admission).epoch for message in found if message.kind is Kind.ADMISSION]
+    return [read(epoch, Epoch) for epoch in (*alone, *carried)]
+
+
+def _after_b_and_c_joined(kind: SessionKind, steps: list[Step]) -> list[Epoch]:
+    """Return the epochs that A makes when it calls M into its session with B and C, whatever the hub does."""
+    world = AttackedWorld(kind, called=HONEST_TARGETS).play(HONESTLY)
+    assert all(world.creator.machine.has_joined(actor.client) for actor in HONEST_TARGETS)
+    made = len(world.wire)
+    for part in (steps[:10], steps[10:]):
+        world.call(M).play(part)
+    return _epochs_of_a(world.wire[made:])
+
+
+def test_a_member_is_kept_when_another_comes() -> None:
+    (epoch, *_) = _after_b_and_c_joined(SessionKind.MESH, HONESTLY)
+    assert set(epoch.clients) == {A.client, B.client, C.client, M.client}
+
+
+@given(kinds, schedules_of(hub_words))
+def test_no_hub_evicts_a_member(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds the insider M's key, the stranger E's, and all retired keys. B and C do nothing by themselves.
+
+    Whatever the hub says of them, and of the epochs that have them, each epoch that A makes has both.
+    """
+    for epoch in _after_b_and_c_joined(kind, steps):
+        assert {B.client, C.client} <= set(epoch.clients)
 
 
 @given(kinds, schedules)

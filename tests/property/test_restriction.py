@@ -93,7 +93,7 @@ class Joins:
     def _commit(self) -> None:
         made, self.uncommitted = self.uncommitted, []
         if self.honest and not self.hub_permits():
-            self.creator.machine.rejected({B.client: Reason.GRANT_REVOKED})
+            self.creator.machine.rejected({B.client: Reason.GRANT_REVOKED}, NOON)
             return
         self.creator.commit()
         self.waiting += made

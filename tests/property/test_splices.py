@@ -76,7 +76,7 @@ def places() -> tuple[Place, ...]:
     creator.begin(NOON)
     first, other = _answered(creator, B), _answered(creator, C)
     found += _admissions(creator, [first, other], creator.admit())
-    creator.machine.rejected({})
+    creator.machine.rejected({}, NOON)
     taken = _admissions(creator, [first, other], creator.admit())
     found += taken
     creator.commit()

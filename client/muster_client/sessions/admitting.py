@@ -41,7 +41,7 @@ class Admitting:
             return None
         pending, self._pending = self._pending, None
         if rejected:
-            self._machine.rejected(rejected)
+            self._machine.rejected(rejected, self._context.now())
             return ()
         self._machine.committed(self._context.now())
         return tuple(client for client, _ in pending.admissions)

@@ -3,10 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from typing_extensions import override
 
+from muster_client.errors import HubRefused, HubUnreachable
 from muster_client.events import Target, TargetChanged
 from muster_client.sessions.admitting import MAX_ADMITTED_AT_ONCE, Admitting
 from muster_client.sessions.calls import Calls
@@ -14,9 +16,12 @@ from muster_client.sessions.context import SessionContext
 from muster_client.sessions.session import Session
 from muster_protocol.calls import TargetState
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Answer, Joined, Leave
+from muster_protocol.exchange import Answer, Joined
 from muster_protocol.frames import (
+    CardReply,
     CloseSession,
+    GetCard,
+    GetSession,
     InviteUpdatePush,
     MemberState,
     Ok,
@@ -26,10 +31,14 @@ from muster_protocol.frames import (
 )
 from muster_protocol.ids import ClientId, TimeMs
 from muster_protocol.inviting import Inviting
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import Signed, read
 
 MAX_WAITING_ANSWERS = 64
+
+_DEPARTURES = {Kind.LEAVE: None, Kind.UNTRUST: Reason.NOT_TRUSTED, Kind.CARD: Reason.KEY_MISMATCH}
+"""Why a member is out, by the kind of its own statement."""
 
 _log = structlog.get_logger("muster.session")
 
@@ -59,7 +68,11 @@ class HostedSession(Session):
 
     @override
     def _has_joined(self, member: ClientId) -> bool:
-        return self._calls.state_of(member) is TargetState.JOINED
+        return self._machine.has_joined(member)
+
+    @override
+    def _blocks(self, member: ClientId) -> Reason | None:
+        return self._machine.blocked.get(member)
 
     @property
     @override
@@ -97,10 +110,11 @@ class HostedSession(Session):
         self._calls.joined(joined.member)
         self._tell_members()
 
-    def on_leave(self, signed: Signed, leave: Leave) -> None:
-        """Accept a member's ``leave``: the next epoch is without it. Raises ``Refused``."""
-        self._machine.on_leave(signed, leave.member)
-        self._went_out(leave.member, None)
+    def on_departure(self, kind: Kind, signed: Signed, member: ClientId) -> None:
+        """Accept the statement by which a member goes: the next epoch is without it. Raises ``Refused``."""
+        self._machine.on_departure(kind, signed, member)
+        self._went_out(member, _DEPARTURES[kind])
+        self._wake.set()
 
     def on_invite_update(self, push: InviteUpdatePush) -> None:
         """End the call whose invite is over, by the hub's word."""
@@ -137,6 +151,9 @@ class HostedSession(Session):
             except Refused:
                 # Known already, or of an epoch that is past.
                 continue
+        for departure in reply.departures:
+            with suppress(Refused):
+                self.on_departure(departure.kind, departure.statement, departure.client)
         for member in reply.members:
             if member.state is MemberState.OUT:
                 self._on_out(member.client, member.reason)
@@ -191,6 +208,7 @@ class HostedSession(Session):
         while self._ended is None:
             admitted = await self._admitting.step()
             self._calls.show()
+            self._tell_members()
             if admitted is None:
                 return
             for client in admitted:
@@ -200,7 +218,21 @@ class HostedSession(Session):
                     # It refused its admission before the hub's reply to `admit` was here.
                     self._left[client] = target.reason
             self._tell_members()
+            await self._ask_for_departures()
             self._take_answers()
+
+    async def _ask_for_departures(self) -> None:
+        """Ask the hub why it denies members that the next epoch keeps: only their own statements take them out."""
+        for client in self._machine.blocked:
+            _log.info("epoch_waits", session=self.id[:8], peer=client[:8], reason=self._machine.blocked[client])
+            with suppress(HubRefused, HubUnreachable, Refused):
+                card = await self._context.link.ask(GetCard(id=0, client=client), CardReply)
+                self.on_departure(Kind.CARD, card.card, client)
+        if self._machine.blocked:
+            with suppress(HubRefused, HubUnreachable):
+                self.on_reply(
+                    await self._context.link.ask(GetSession(id=0, session=self.id, after=self.epoch), SessionReply)
+                )
 
     # -- ending -------------------------------------------------------------------------------------------------------
 

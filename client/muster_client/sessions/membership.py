@@ -1,6 +1,7 @@
 """The sessions of one process, and the dispatch of messages to them."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -26,6 +27,7 @@ from muster_protocol.frames import (
 )
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.keys import PublicKey
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import Signed, read, verify
 
@@ -188,9 +190,16 @@ class Membership:
             return
         verify(signed, key, Leave)
         if (hosted := self.hosted(leave.session)) is not None:
-            hosted.on_leave(signed, leave)
+            hosted.on_departure(Kind.LEAVE, signed, leave.member)
         if (attended := self.attended(leave.session)) is not None:
             attended.on_leave(leave)
+
+    def on_statement(self, kind: Kind, signed: Signed, peer: ClientId) -> None:
+        """Apply a peer's statement to the sessions of this device that the peer is in: it may take the peer out."""
+        for session in tuple(self._sessions.values()):
+            if isinstance(session, HostedSession) and session.ended is None:
+                with suppress(Refused):
+                    session.on_departure(kind, signed, peer)
 
     async def _key_in(self, session: SessionId, member: ClientId) -> PublicKey | None:
         if session not in self._sessions:

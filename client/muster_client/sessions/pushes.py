@@ -78,10 +78,13 @@ class Pushes:
     def _on_statement(self, push: StatementPush) -> None:
         device = self._context.device
         if push.kind is Kind.CARD:
+            # A card that retires the pinned key is not stored, but no session goes on with that key.
+            self._membership.on_statement(push.kind, push.statement, push.client)
             device.peers.learn_card(push.statement, push.client)
         else:
             key = device.peers.peer_key(push.client)
             struct = GOVERNANCE.get(push.kind)
             if key is None or struct is None or verify(push.statement, key, struct).client != push.client:
                 return
+            self._membership.on_statement(push.kind, push.statement, push.client)
         self._context.tell(PeerChanged(peer=push.client, kind=push.kind))

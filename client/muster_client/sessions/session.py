@@ -68,6 +68,10 @@ class Session(ABC):
     def _has_joined(self, member: ClientId) -> bool:
         """Return whether a member of this epoch joined, by its own verified statement."""
 
+    def _blocks(self, member: ClientId) -> Reason | None:  # noqa: ARG002
+        """Return the reason for which the hub commits no epoch with a member that this device, the creator, keeps."""
+        return None
+
     @property
     def epoch(self) -> int:
         """The number of the newest epoch that this device accepted."""
@@ -80,6 +84,11 @@ class Session(ABC):
         return tuple(self._member(client) for client in clients)
 
     def _member(self, client: ClientId) -> MemberView:
+        blocked = self._blocks(client)
+        if blocked is not None:
+            return MemberView(
+                client=client, state=MemberState.OUT, reason=self._left.get(client) or blocked, blocks=True
+            )
         if client in self._left:
             return MemberView(client=client, state=MemberState.OUT, reason=self._left[client])
         mine = client in {self._context.device.client, self.creator}

@@ -79,7 +79,16 @@ async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -
         RecordKind.MEMBER_OUT, actor=caller.client, subject=caller.client, session=body.session, statement=statement
     )
     reply = await change(
-        context.store, _OUT, _out_keys(body.session), body.session, caller.client, caller.fingerprint, "", b"", row
+        context.store,
+        _OUT,
+        _out_keys(body.session),
+        body.session,
+        caller.client,
+        caller.fingerprint,
+        "",
+        b"",
+        encode(request.leave),
+        row,
     )
     removed, roster = items(reply)
     if removed:  # one who is out already wakes no member
@@ -97,7 +106,7 @@ async def remove_unjoined(context: NodeContext, session: SessionId, client: Clie
     reason = Reason.JOIN_FAILED
     row = record(RecordKind.MEMBER_OUT, actor=client, subject=client, session=session, reason=reason)
     try:
-        reply = await change(context.store, _OUT, _out_keys(session), session, client, b"", reason, invite, row)
+        reply = await change(context.store, _OUT, _out_keys(session), session, client, b"", reason, invite, b"", row)
     except Refused:
         return  # the session has expired, and the deadline with it
     removed, roster = items(reply)

@@ -8,6 +8,7 @@ from msgspec import Struct
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
+from muster_hub.sessions.departures import read_departures
 from muster_hub.sessions.state import RosterMember, SessionState, parse_state, read_state
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items, pairs, text
@@ -48,6 +49,7 @@ class HeldForMember(Struct, frozen=True):
     sealed: bytes | None
     admission: Signed | None
     joined: Mapping[ClientId, Signed]
+    left: Mapping[ClientId, Signed]
 
 
 async def get_session(context: NodeContext, caller: Caller, request: GetSession) -> SessionReply:
@@ -59,7 +61,10 @@ async def get_session(context: NodeContext, caller: Caller, request: GetSession)
     held = await _read_held(context, request.session, caller.client, request.after, MAX_EPOCHS_SHOWN)
     if held is None:
         raise Refused(Reason.NOT_A_MEMBER)
-    return shown_to(caller.client, held, request.id)
+    reply = shown_to(caller.client, held, request.id)
+    if caller.client != held.state.creator or not reply.open:
+        return reply
+    return msgspec.structs.replace(reply, departures=await read_departures(context, held.state, held.left))
 
 
 def shown_to(client: ClientId, held: HeldForMember, re: int) -> SessionReply:
@@ -93,6 +98,7 @@ def _reply(state: SessionState, re: int, *, open_: bool, epoch: int, members: tu
         members=tuple(row.shown() for row in members),
         epochs=(),
         joined=(),
+        departures=(),
         sealed=None,
         admission=None,
     )
@@ -111,15 +117,20 @@ async def _read_held(
     reply = await context.store.run(_SHOW, touched, [client, after, max_epochs, EPOCHS_BYTES])
     if reply is None:
         return None
-    fields, roster, epochs, sealed, admission, joined = items(reply)
+    fields, roster, epochs, sealed, admission, joined, left = items(reply)
     return HeldForMember(
         state=parse_state(session, fields, roster, await context.store.now_ms()),
         after=after,
         epochs=tuple(_read_signed(data(epoch)) for epoch in items(epochs)),
         sealed=data(sealed) or None,
         admission=_read_signed(data(admission)) if admission else None,
-        joined={ClientId(text(member)): _read_signed(data(said)) for member, said in pairs(joined)},
+        joined=_statements(joined),
+        left=_statements(left),
     )
+
+
+def _statements(cells: object) -> dict[ClientId, Signed]:
+    return {ClientId(text(member)): _read_signed(data(said)) for member, said in pairs(cells)}
 
 
 async def list_sessions(context: NodeContext, caller: Caller, request: ListSessions) -> SessionsReply:

@@ -72,6 +72,7 @@ from muster_protocol.frames.presence import (
 from muster_protocol.frames.sessions import (
     CloseSession,
     CreateSession,
+    Departure,
     EpochPush,
     GetSession,
     JoinedPush,
@@ -129,6 +130,7 @@ __all__ = [
     "Count",
     "CreateSession",
     "DecisionReply",
+    "Departure",
     "DropCause",
     "EpochPush",
     "Error",

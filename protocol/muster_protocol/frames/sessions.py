@@ -12,6 +12,7 @@ from muster_protocol.frames.envelope import (
     MAX_ROSTER,
     MAX_SESSION_MS,
     MAX_SESSIONS_LISTED,
+    MAX_TARGETS,
     Count,
     Push,
     Reply,
@@ -21,6 +22,7 @@ from muster_protocol.frames.envelope import (
 )
 from muster_protocol.governance import Profile
 from muster_protocol.ids import ClientId, Seed, SessionId, TimeMs
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
@@ -93,6 +95,14 @@ class Member(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     reason: Reason | None
 
 
+class Departure(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The statement by which a member went: its ``leave``, or its ``untrust`` of one whom a member must trust."""
+
+    client: ClientId
+    kind: Kind
+    statement: Signed
+
+
 class SessionReply(Reply, frozen=True, kw_only=True, tag="session"):
     """A session. ``sealed`` is the key of the newest epoch for the asker; ``admission`` is its own, until it joined."""
 
@@ -109,6 +119,8 @@ class SessionReply(Reply, frozen=True, kw_only=True, tag="session"):
     epochs: Annotated[tuple[Signed, ...], Meta(max_length=MAX_EPOCHS_SHOWN)]
     joined: Annotated[tuple[Signed, ...], Meta(max_length=MAX_MEMBERS)]
     """The newest ``joined`` of each member that said one."""
+    departures: Annotated[tuple[Departure, ...], Meta(max_length=MAX_TARGETS)]
+    """For the creator: what members of the newest epoch that are out said of it."""
     sealed: Sealed | None
     admission: Signed | None
 

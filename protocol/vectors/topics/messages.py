@@ -112,6 +112,7 @@ def _sessions(told: story.Story) -> list[Frame]:
         members=members,
         epochs=told.epochs[:2],
         joined=(told.nas_joined,),
+        departures=(frames.Departure(NAS.client, Kind.LEAVE, told.nas_leave),),
         sealed=SEALED,
         admission=told.nas_admission,
     )
@@ -154,6 +155,7 @@ def _sessions(told: story.Story) -> list[Frame]:
             joined=(),
             sealed=None,
             admission=None,
+            departures=(),
         ),
         frames.ListSessions(id=14),
         frames.ListSessions(id=14, after=SESSION),

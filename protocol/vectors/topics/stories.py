@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from muster_protocol.calls import FIRST_RETRY_MS
 from muster_protocol.epochs import EpochMember, epoch_hash
-from muster_protocol.exchange import JOIN_DEADLINE_MS, Joined, Leave, hash_of
-from muster_protocol.ids import Signature, session_id
+from muster_protocol.exchange import JOIN_DEADLINE_MS, Answer, Joined, Leave, hash_of
+from muster_protocol.ids import Signature, TimeMs, session_id
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read, sign
@@ -265,7 +266,7 @@ def _rejected(told: story.Story) -> Vector:
     steps.admit(2, made(_epoch(2, NAS, DESK), [NAS, DESK], []))
     offline = _refused(Reason.OFFLINE, "hub")
     reasons = {DESK.client: "offline", STRANGER.client: "offline"}
-    steps.add("rejected", look(1, nas=ACCEPTED, desk=offline), reasons=reasons)
+    steps.add("rejected", look(1, nas=ACCEPTED, desk=offline), reasons=reasons, now=AT)
     steps.admit(2, made(told.epochs[1], [NAS], []), told.nas_admission)
     deadline = AT + JOIN_DEADLINE_MS
     steps.committed(2, deadline, nas=ADMITTED, desk=offline)
@@ -273,10 +274,15 @@ def _rejected(told: story.Story) -> Vector:
     steps.call(second, DESK)
     steps.admit(3, made(told.epochs[2], [DESK], [NAS]))
     _say_joined(steps, told.nas_joined, NAS, {"state": "joined"})
-    revoked = _refused(Reason.DEVICE_REVOKED, "hub")
-    steps.add("rejected", look(2, nas=revoked, desk=ACCEPTED), reasons={NAS.client: "device_revoked"})
+    blocked = look(2, AT + FIRST_RETRY_MS, nas=JOINED, desk=ACCEPTED)
+    steps.add("rejected", blocked, reasons={NAS.client: "device_revoked"}, now=AT)
+    steps.admit(3, NO_EPOCH)
+    earlier = replace(read(told.nas_leave, Leave), at=TimeMs(read(told.nas.answer, Answer).at - 1))
+    _say_leave(steps, sign(earlier, NAS.key), NAS, refusal(Reason.REPLAYED))
+    steps.admit(3, NO_EPOCH)
+    _say_leave(steps, told.nas_leave, NAS, {})
     steps.admit(3, made(_epoch(3, DESK), [DESK], []))
-    return steps.vector("the hub rejects an epoch for one device, then denies a member the session")
+    return steps.vector("the hub rejects an epoch for one device, then denies a member, which blocks until it leaves")
 
 
 def _slow(told: story.Story) -> Vector:

@@ -65,7 +65,7 @@ class SigningDevice:
         return self.key.fingerprint
 
     def next_serial(self) -> Serial:
-        self.serial += 1
+        self.serial = max(self.serial + 1, int(now_ms()))
         return Serial(self.serial)
 
     def card(self, *, new: bool = False) -> Signed:

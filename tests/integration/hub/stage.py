@@ -164,7 +164,7 @@ class Actor:
     async def admit(self) -> Admitted:
         admitted = await self.ask(self.admission(), Admitted)
         if admitted.rejected:
-            self.inviting.rejected({each.client: each.reason for each in admitted.rejected if each.reason})
+            self.inviting.rejected({each.client: each.reason for each in admitted.rejected if each.reason}, now_ms())
         else:
             self.inviting.committed(now_ms())
         return admitted

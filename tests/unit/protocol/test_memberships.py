@@ -341,10 +341,10 @@ def test_joined_is_heard_once_and_from_members_alone(table: CreatorSession) -> N
     assert _reason(table.creator.on_joined, said, NAMES[C]) is Reason.NOT_A_MEMBER
 
 
-def test_a_member_that_left_is_in_no_later_epoch(table: CreatorSession) -> None:
-    """The hub commits no epoch with a member who is out: an epoch that keeps it would be refused for ever."""
-    table.joined(B)
-    table.creator.refuse(NAMES[B], Reason.NOT_A_MEMBER, Sayer.HUB)
+def test_a_device_that_was_admitted_and_did_not_join_is_in_no_later_epoch(table: CreatorSession) -> None:
+    table.admitted(B)
+    table.creator.committed(NOW)
+    table.creator.refuse(NAMES[B], Reason.JOIN_FAILED, Sayer.HUB)
     table.answered(C)
     made = table.creator.admit(_epoch_key(70), NOW)
     assert made is not None
@@ -381,7 +381,7 @@ def test_joined_to_an_epoch_that_is_not_committed_says_nothing(table: CreatorSes
     machine, _ = table.admitted(B)
     said = machine.joined_statement(_receive(table.next()), NOW)
     table.creator.on_joined(said, NAMES[B])
-    table.creator.rejected({})
+    table.creator.rejected({}, NOW)
     table.creator.admit(_epoch_key(table.next()), NOW)
     table.creator.committed(NOW)
     assert _state(table, B).state is TargetState.ADMITTED

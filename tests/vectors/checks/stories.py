@@ -105,7 +105,8 @@ class _Creator:
         self.machine._pending = dataclasses.replace(pending, admissions=admissions)
 
     def rejected(self, step: Json) -> Json:
-        self.machine.rejected({ClientId(client): Reason(reason) for client, reason in step["reasons"].items()})
+        reasons = {ClientId(client): Reason(reason) for client, reason in step["reasons"].items()}
+        self.machine.rejected(reasons, TimeMs(step["now"]))
         return self.look(step)
 
     def joined(self, step: Json) -> Json:
@@ -113,7 +114,7 @@ class _Creator:
         return {"state": None if target is None else target.state.value}
 
     def leave(self, step: Json) -> Json:
-        self.machine.on_leave(signed(step["leave"]), ClientId(step["sender"]))
+        self.machine.on_departure(Kind.LEAVE, signed(step["leave"]), ClientId(step["sender"]))
         return {}
 
     def time(self, step: Json) -> Json:

@@ -113,7 +113,7 @@ for _, newcomer in ipairs(newcomers) do
   local client, fingerprint, invite, admission, admission_hash, record = unpack(newcomer)
   redis.call('HSET', roster, client, pack_row(MEMBER, {state = 'seated', fingerprint = fingerprint, since_ms = now_ms,
     reason = '', invite = invite, instance = '', last_epoch = 0}))
-  redis.call('HDEL', sealed, 'key:' .. client, 'joined:' .. client, 'jn:' .. client)
+  redis.call('HDEL', sealed, 'key:' .. client, 'joined:' .. client, 'jn:' .. client, 'left:' .. client)
   redis.call('HSET', sealed, 'adm:' .. client, admission, 'admh:' .. client, admission_hash)
   end_invite(invite_outcomes, client, invite, 'seated', '')
   redis.call('ZADD', due, text(now_ms + join_ms), due_seat(sid, client, invite))

@@ -5,7 +5,7 @@
 -- Effect: none.
 -- Returns: nil unless the client is in the roster of such a session; else what the script `session_state` returns,
 --   [epochs, lowest first], its sealed key of the newest epoch or '', its admission or '', [client, newest `joined` of
---   every one that said it, in turn].
+--   every one that said it, in turn], [client, `leave` of every one that said it, in turn].
 -- Again: it only reads.
 local session, roster, epochs, sealed = unpack(KEYS)
 local client, after, max_epochs, max_bytes = unpack(ARGV)
@@ -23,13 +23,17 @@ while #found < tonumber(max_epochs) do
   found[#found + 1] = epoch
   bytes = bytes + #epoch
 end
-local rows, joined = redis.call('HGETALL', roster), {}
-for i = 1, #rows, 2 do
-  local said = redis.call('HGET', sealed, 'joined:' .. rows[i])
-  if said then
-    joined[#joined + 1] = rows[i]
-    joined[#joined + 1] = said
+local rows = redis.call('HGETALL', roster)
+local function said(kind)
+  local found = {}
+  for i = 1, #rows, 2 do
+    local statement = redis.call('HGET', sealed, kind .. rows[i])
+    if statement then
+      found[#found + 1] = rows[i]
+      found[#found + 1] = statement
+    end
   end
+  return found
 end
 local key, admission = unpack(redis.call('HMGET', sealed, 'key:' .. client, 'adm:' .. client))
-return {session_fields(session), rows, found, key or '', admission or '', joined}
+return {session_fields(session), rows, found, key or '', admission or '', said('joined:'), said('left:')}

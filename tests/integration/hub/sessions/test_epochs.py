@@ -12,15 +12,19 @@ from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.frames import (
     Admit,
     Admitted,
+    Departure,
     EpochPush,
     MemberState,
     Ok,
     SealedFor,
+    SessionKind,
     SessionUpdatePush,
 )
 from muster_protocol.ids import Hash
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.sealing import SEALED_BYTES
+from muster_protocol.signed import Signed
 
 
 async def three(desk: Desk) -> tuple[Actor, Actor, Actor]:
@@ -69,7 +73,7 @@ async def test_a_member_that_left_and_is_admitted_again_is_in_the_next_epoch_for
     before = bob.joining[ann.session].epoch.epoch.number
     left = leave(bob, ann.session)
     await bob.ask(left, Ok)
-    ann.inviting.on_leave(left.leave, bob.client)
+    ann.inviting.on_departure(Kind.LEAVE, left.leave, bob.client)
     await call_in(ann, bob)
     push = await dan.line.next_push(EpochPush)
     followed = dan.joining[ann.session].on_epoch(push.epoch, push.sealed)
@@ -145,3 +149,49 @@ async def next_epoch_after(maker: Actor, *members: Actor) -> Admit:
     number = (await maker.show(maker.session)).epoch
     newest = (await maker.show(maker.session, after=number - 1)).epochs[-1]
     return await next_epoch(maker, maker, *members, number=number + 1, previous=epoch_hash(newest))
+
+
+async def by_leaving(bob: Actor, ann: Actor, _: Actor) -> tuple[Kind, Signed]:
+    left = leave(bob, ann.session)
+    await bob.ask(left, Ok)
+    return Kind.LEAVE, left.leave
+
+
+async def by_untrusting_the_creator(bob: Actor, ann: Actor, _: Actor) -> tuple[Kind, Signed]:
+    kind, signed = bob.device.untrust(ann.device)
+    await bob.say((kind, signed))
+    return Kind.UNTRUST, signed
+
+
+async def by_untrusting_a_member(bob: Actor, _: Actor, dan: Actor) -> tuple[Kind, Signed]:
+    kind, signed = bob.device.untrust(dan.device)
+    await bob.say((kind, signed))
+    return Kind.UNTRUST, signed
+
+
+@pytest.mark.parametrize("goes", [by_leaving, by_untrusting_the_creator, by_untrusting_a_member])
+async def test_the_creator_is_shown_the_statement_by_which_a_member_went(desk: Desk, goes) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    await ann.create(kind=SessionKind.MESH)
+    await call_in(ann, bob, dan)
+    assert (await ann.show(ann.session)).departures == ()
+    kind, statement = await goes(bob, ann, dan)
+    shown = (await ann.show(ann.session)).departures
+    assert shown == (Departure(bob.client, kind, statement),)
+    assert (await dan.show(ann.session)).departures == (await bob.show(ann.session)).departures == ()
+    ann.inviting.on_departure(kind, statement, bob.client)
+    eve = await actor(desk)
+    await befriend(ann, dan, eve)
+    await call_in(ann, eve)
+    assert (await ann.show(ann.session)).departures == (), "the newest epoch is without it"
+
+
+async def test_a_statement_of_an_earlier_membership_is_not_shown(desk: Desk) -> None:
+    ann, bob, _ = await three(desk)
+    _, left = await by_leaving(bob, ann, bob)
+    ann.inviting.on_departure(Kind.LEAVE, left, bob.client)
+    await call_in(ann, bob)
+    assert (await ann.show(ann.session)).departures == ()
+    await bob.say(bob.device.untrust(ann.device))
+    assert [each.kind for each in (await ann.show(ann.session)).departures] == [Kind.UNTRUST]

@@ -235,7 +235,7 @@ async def test_a_device_that_is_granted_again_joins_again(desk: Desk) -> None:
 
     desk.store.before["commit"] = restricted
     rejected = (await ann.ask(request, Admitted)).rejected
-    ann.inviting.rejected({each.client: each.reason for each in rejected if each.reason})
+    ann.inviting.rejected({each.client: each.reason for each in rejected if each.reason}, now_ms())
     await bob.say(bob.device.grant(ann.device))
     await call_in(ann, bob)
 

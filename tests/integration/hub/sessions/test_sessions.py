@@ -117,7 +117,7 @@ async def test_of_two_epochs_of_one_number_the_first_counts(pair: tuple[Actor, A
     await ann.create()
     await invite_and_answer(ann, bob)
     one = ann.admission()
-    ann.inviting.rejected({})
+    ann.inviting.rejected({}, now_ms())
     other = ann.admission()
     assert not (await ann.ask(one, Admitted)).rejected
     assert (await ann.refused(other)).reason is Reason.MISMATCH

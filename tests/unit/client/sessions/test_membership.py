@@ -86,6 +86,7 @@ def reply_of(session: HostedSession, *members: Member, **fields: object) -> Sess
         "members": members,
         "epochs": (),
         "joined": (),
+        "departures": (),
         "sealed": None,
         "admission": None,
     }

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
+from tests.unit.client.conftest import START
 from tests.unit.client.sessions.parts import DeviceParts, admit, call, host
 
 from muster_client.errors import HubRefused
@@ -24,7 +25,6 @@ from muster_protocol.frames import (
     SendJoined,
     SendLeave,
 )
-from muster_protocol.ids import TimeMs
 from muster_protocol.labels import SIGN, Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
@@ -97,7 +97,7 @@ async def test_nothing_of_an_unverified_message_reaches_state(
     bob.hub.answers(GetSession, HubRefused(Reason.STORE_UNAVAILABLE))
     await changes_nothing(bob, epoch.epoch, Kind.EPOCH, lambda one: _epoch(epoch, one))
     leave = sign(
-        Leave(session=session.id, member=bob.device.client, member_key=bob.device.fingerprint, at=TimeMs(1)),
+        Leave(session=session.id, member=bob.device.client, member_key=bob.device.fingerprint, at=START),
         bob.device.key,
     )
     await changes_nothing(ann, leave, Kind.LEAVE, lambda one: LeavePush(leave=one))

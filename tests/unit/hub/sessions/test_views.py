@@ -14,7 +14,7 @@ def signed(body: bytes) -> Signed:
 
 EPOCHS = tuple(signed(b"epoch %d" % number) for number in (3, 4, 5))
 STATE = session_of(member(BOB), member(CAT, MemberState.OUT, last=4), epoch=5)
-HELD = HeldForMember(STATE, 2, EPOCHS, b"sealed", signed(b"admission"), {BOB: signed(b"b"), CAT: signed(b"c")})
+HELD = HeldForMember(STATE, 2, EPOCHS, b"sealed", signed(b"admission"), {BOB: signed(b"b"), CAT: signed(b"c")}, {})
 
 
 def test_a_member_is_shown_all_but_the_joined_of_those_who_are_out() -> None:
@@ -34,5 +34,5 @@ def test_a_former_member_is_shown_nothing_behind_its_last_epoch() -> None:
 
 def test_a_former_member_that_asks_behind_its_last_epoch_is_shown_none() -> None:
     for after in (4, 5, 9):
-        held = HeldForMember(STATE, after, EPOCHS, b"sealed", None, {})
+        held = HeldForMember(STATE, after, EPOCHS, b"sealed", None, {}, {})
         assert shown_to(CAT, held, 1).epochs == ()

@@ -1,0 +1,110 @@
+"""A hub that wants a member out of a session: it says so in every way that it has, and the creator keeps the member.
+
+The hub is a real node that refuses epochs and reports members as out; the devices are the product's own agents.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, open_agent, settled
+
+from muster_client import Agent, Device, SessionRequest
+from muster_client.events import Progress, SessionUpdate, Stream
+from muster_client.sessions.hosted import HostedSession
+from muster_client.sessions.session import Session
+from muster_hub.node.node import Node
+from muster_hub.sessions.commit import without_answer
+from muster_protocol.frames import InviteResult, MemberState, SessionUpdatePush
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import Reason
+
+__all__ = ["open_agent"]
+
+Denied = list[ClientId]
+
+
+@pytest.fixture
+def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+
+
+@pytest.fixture
+def denied(node: Node, monkeypatch: pytest.MonkeyPatch) -> Denied:
+    """The members whose epochs the hub refuses, naming them; while the list is empty the hub is honest."""
+    found: Denied = []
+
+    async def denying(*given: Any) -> tuple[InviteResult, ...]:
+        named = tuple(InviteResult(client, Reason.NOT_A_MEMBER) for client in found)
+        return named or await without_answer(*given)
+
+    monkeypatch.setattr("muster_hub.sessions.joins.without_answer", denying)
+    return found
+
+
+async def session_of_two(devices: Any, open_agent: Any) -> tuple[Session, Agent, Device, Device, Device]:
+    """Return the creator's session with the nas, the nas's agent, and the three devices."""
+    laptop, nas, phone = devices("laptop"), devices("nas"), devices("phone")
+    befriend(laptop, nas, phone)
+    caller, member, _ = await open_agent(laptop), await open_agent(nas), await open_agent(phone)
+    session = await caller.start_session(SessionRequest((nas.client,)))
+    await all_joined(session, laptop.client, nas.client)
+    return session, member, laptop, nas, phone
+
+
+async def blocked_by(session: Session, updates: Stream[SessionUpdate], member: Device) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not any(one.client == member.client and one.blocks for one in session.members):
+            await anext(updates)
+
+
+async def test_a_member_that_the_hub_denies_is_kept_until_the_hub_takes_it(devices, open_agent, denied) -> None:
+    session, member, laptop, nas, phone = await session_of_two(devices, open_agent)
+    (at_member,) = member.sessions()
+    updates = session.updates()
+    denied.append(nas.client)
+    await session.invite((phone.client,))
+    await blocked_by(session, updates, nas)
+    assert session.epoch == at_member.epoch == 2
+    assert session.targets[nas.client].state is Progress.JOINED
+    assert session.targets[phone.client].state is Progress.ACCEPTED
+    assert session.export_key("test") == at_member.export_key("test")
+    denied.clear()
+    assert (await settled(session))[phone.client].state is Progress.JOINED
+    assert {one.client: one.blocks for one in session.members} == dict.fromkeys(
+        (laptop.client, nas.client, phone.client), False
+    )
+    await all_joined(at_member, laptop.client, nas.client, phone.client)
+    assert session.export_key("test") == at_member.export_key("test")
+
+
+async def test_the_creators_own_untrust_ends_the_wait(devices, open_agent, denied) -> None:
+    session, _, laptop, nas, phone = await session_of_two(devices, open_agent)
+    updates = session.updates()
+    denied.append(nas.client)
+    await session.invite((phone.client,))
+    await blocked_by(session, updates, nas)
+    denied.clear()
+    laptop.peers.untrust(nas.client)
+    assert (await settled(session))[phone.client].state is Progress.JOINED
+    assert {one.client for one in session.members} == {laptop.client, phone.client}
+    assert (session.targets[nas.client].state, session.targets[nas.client].reason) == (
+        Progress.REFUSED,
+        Reason.NOT_TRUSTED,
+    )
+
+
+@pytest.mark.parametrize("reason", [Reason.NOT_TRUSTED, Reason.JOIN_FAILED, Reason.KEY_MISMATCH, None])
+async def test_a_member_that_the_hub_reports_as_out_is_in_the_next_epoch(devices, open_agent, reason) -> None:
+    session, member, laptop, nas, phone = await session_of_two(devices, open_agent)
+    assert isinstance(session, HostedSession)
+    (at_member,) = member.sessions()
+    session.on_update(SessionUpdatePush(session=session.id, client=nas.client, state=MemberState.OUT, reason=reason))
+    await session.invite((phone.client,))
+    assert (await settled(session))[phone.client].state is Progress.JOINED
+    await all_joined(at_member, laptop.client, nas.client, phone.client)
+    assert at_member.epoch == session.epoch == 3
