@@ -267,9 +267,13 @@ def _rejected(told: story.Story) -> Vector:
     offline = _refused(Reason.OFFLINE, "hub")
     reasons = {DESK.client: "offline", STRANGER.client: "offline"}
     steps.add("rejected", look(1, nas=ACCEPTED, desk=offline), reasons=reasons, now=AT)
+    declined = no(told.desk, DESK, Reason.DECLINED)
+    steps.answer(told.desk.answer, DESK, refusal(Reason.MISMATCH))
+    steps.answer(declined, DESK, {"state": "refused"})
+    steps.answer(declined, DESK, refusal(Reason.MISMATCH))
     steps.admit(2, made(told.epochs[1], [NAS], []), told.nas_admission)
     deadline = AT + JOIN_DEADLINE_MS
-    steps.committed(2, deadline, nas=ADMITTED, desk=offline)
+    steps.committed(2, deadline, nas=ADMITTED, desk=_refused(Reason.DECLINED, "peer"))
     second = again(DESK, "desk again")
     steps.call(second, DESK)
     steps.admit(3, made(told.epochs[2], [DESK], [NAS]))
