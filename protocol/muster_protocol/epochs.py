@@ -111,11 +111,14 @@ def check_pins(
 def check_follows(new: KnownEpoch, known: KnownEpoch) -> None:
     """Check that ``new`` may come after ``known``; the creator's signature on both was verified before.
 
-    Raises ``Refused``: ``epoch_forked`` for another epoch of the same number, ``replayed`` for an older or the same
-    one, ``mismatch`` for one that does not follow.
+    Raises ``Refused``: ``mismatch`` for one of another session, ``epoch_forked`` for another epoch of the same number,
+    ``replayed`` for an older or the same one, ``mismatch`` for one that does not follow.
     """
+    # First: numbers of two sessions say nothing about each other, and a creator has one epoch of a number in each.
+    if new.epoch.session != known.epoch.session:
+        raise Refused(Reason.MISMATCH, "of another session")
     if new.epoch.number <= known.epoch.number:
         same_number = new.epoch.number == known.epoch.number
         raise Refused(Reason.EPOCH_FORKED if same_number and new.hash != known.hash else Reason.REPLAYED)
-    if new.epoch.session != known.epoch.session or new.epoch.previous != known.hash:
+    if new.epoch.previous != known.hash:
         raise Refused(Reason.MISMATCH, "does not follow the epoch before it")

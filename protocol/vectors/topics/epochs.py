@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.frames import MAX_MEMBERS
-from muster_protocol.ids import ClientId, Fingerprint, TimeMs, client_id, session_id
+from muster_protocol.ids import ClientId, Fingerprint, Seed, TimeMs, client_id, session_id
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -67,13 +67,18 @@ def _after(known: Signed, *members: EpochMember, number: int | None = None, by: 
 def _bad(told: story.Story) -> list[Vector]:
     first, second, third, fourth = told.epochs
     forked = sign(replace(read(third, Epoch), at=TimeMs(NOW)), LAPTOP.key)
-    elsewhere = sign(replace(read(third, Epoch), session=session_id(DESK.client, story.SEED)), LAPTOP.key)
+    other_session = session_id(LAPTOP.client, Seed(bytes(16)))
+    elsewhere, same_number = (
+        sign(replace(read(epoch, Epoch), session=other_session), LAPTOP.key) for epoch in (third, second)
+    )
     cases: dict[str, tuple[Signed, Signed, Reason, str]] = {
         "the same epoch": (third, third, Reason.REPLAYED, "rule"),
         "an older epoch": (third, second, Reason.REPLAYED, "rule"),
         "another epoch of the same number": (third, forked, Reason.EPOCH_FORKED, "rule"),
         "an epoch that follows another": (first, third, Reason.MISMATCH, "rule"),
         "an epoch of another session": (second, elsewhere, Reason.MISMATCH, "rule"),
+        "the epoch of the same number of another session": (second, same_number, Reason.MISMATCH, "rule"),
+        "an older epoch of another session": (third, same_number, Reason.MISMATCH, "rule"),
         "made by a stranger": (second, _after(second, by=STRANGER.key), Reason.MISMATCH, "signature"),
         "made by a newcomer": (second, sign(read(third, Epoch), DESK.key), Reason.MISMATCH, "signature"),
         "made by a member": (second, sign(read(third, Epoch), NAS.key), Reason.MISMATCH, "signature"),

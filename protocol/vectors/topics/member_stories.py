@@ -230,6 +230,10 @@ def _other_epochs(told: story.Story, sealer: Sealer) -> Vector:
     laptop, nas, desk = (story.MEMBERS[device.client] for device in (LAPTOP, NAS, DESK))
     bad = {
         "of another session": (replace(body, session=session_id(DESK.client, story.SEED)), Reason.MISMATCH),
+        "of the same number in another session": (
+            replace(body, session=session_id(DESK.client, story.SEED), number=2),
+            Reason.MISMATCH,
+        ),
         "after another": (replace(body, previous=Hash(bytes(32))), Reason.MISMATCH),
         "without this member": (replace(body, members=in_order((laptop, desk))), Reason.MISMATCH),
         "without the creator": (replace(body, members=in_order((nas, desk))), Reason.MISMATCH),

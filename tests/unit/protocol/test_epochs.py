@@ -6,7 +6,7 @@ import pytest
 
 from muster_protocol.epochs import Epoch, EpochMember, KnownEpoch, check_follows, in_order, read_epoch
 from muster_protocol.errors import Refused
-from muster_protocol.ids import ClientId, Fingerprint, Hash, Seed, TimeMs, client_id, session_id
+from muster_protocol.ids import ClientId, Fingerprint, Hash, Seed, SessionId, TimeMs, client_id, session_id
 from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
@@ -24,9 +24,19 @@ _A, _B, _C = (EpochMember(client, key.fingerprint) for key, client in NAMES.item
 _D = EpochMember(ClientId("d" * 32), Fingerprint(b"d" * 32))
 
 
-def _epoch(signer: SigningKey, number: int, previous: Hash | None, *members: EpochMember, at: TimeMs = NOW) -> Signed:
+SESSION, OTHER_SESSION = (session_id(NAMES[A], Seed(bytes([number]) * 16)) for number in (0, 1))
+
+
+def _epoch(
+    signer: SigningKey,
+    number: int,
+    previous: Hash | None,
+    *members: EpochMember,
+    at: TimeMs = NOW,
+    session: SessionId = SESSION,
+) -> Signed:
     body = Epoch(
-        session=session_id(NAMES[A], Seed(bytes(16))),
+        session=session,
         number=number,
         previous=previous,
         members=members,
@@ -74,6 +84,14 @@ def test_an_epoch_follows_one_before_it_only() -> None:
     assert _follow(_epoch(A, 2, known.epoch.previous, *same, at=TimeMs(NOW + 1)), known) is Reason.EPOCH_FORKED
     assert _follow(_epoch(A, 3, known.epoch.previous, *same), known) is Reason.MISMATCH
     assert _follow(_epoch(A, 9, known.hash, *same), known) is None
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_epoch_of_another_session_is_neither_a_fork_nor_a_replay(number: int) -> None:
+    """The hub may push the creator's epoch of one session as that of another: people must see no fork."""
+    known = _known()
+    previous = None if number == 1 else known.epoch.previous
+    assert _follow(_epoch(A, number, previous, *known.epoch.members, session=OTHER_SESSION), known) is Reason.MISMATCH
 
 
 def test_members_stand_in_one_order_each_once() -> None:
