@@ -123,16 +123,16 @@ def check_answer(answer: Answer, invite: Invite, invite_hash: Hash) -> None:
         raise Refused(Reason.MISMATCH, "an answer to another invite")
 
 
-def check_admission(admission: Admission, invite: Invite, invite_hash: Hash, answer_hash: Hash) -> None:
-    """Check that an admission goes with the invite and with this device's own answer.
+def check_admission(admission: Admission, invite: Invite, invite_hash: Hash) -> None:
+    """Check that an admission goes with the invite.
 
     Raises ``Refused``: ``wrong_recipient``, or ``mismatch``.
     """
     if admission.recipient != invite.recipient:
         raise Refused(Reason.WRONG_RECIPIENT)
     _check_context(admission, invite, (invite.sender, invite.sender_key, invite.recipient_key))
-    if (admission.invite_hash, admission.answer_hash) != (invite_hash, answer_hash):
-        raise Refused(Reason.MISMATCH, "an admission to another answer")
+    if admission.invite_hash != invite_hash:
+        raise Refused(Reason.MISMATCH, "an admission for another invite")
 
 
 def _check_context(one: Exchange, invite: Invite, sides: tuple[ClientId, Fingerprint, Fingerprint]) -> None:

@@ -182,20 +182,21 @@ class Joining:
 
         Raises ``Refused``: ``bad_signature``, ``wrong_recipient``, ``mismatch``, ``replayed``, ``not_trusted`` or
         ``key_mismatch`` (a member that this device does not pin so), the reason for which this device may not join any
-        more, ``cannot_open``, ``malformed``.
+        more, ``cannot_open`` (also where it is to an answer of an earlier process), ``malformed``, ``unsupported``.
         """
         if self._known is not None:
             raise Refused(Reason.REPLAYED)
-        if self._answer_hash is None or not self._receive_keys:
-            raise Refused(Reason.CANNOT_OPEN)
         received = self.received
         admission = verify(signed, received.creator_key, Admission)
-        check_admission(admission, received.invite, received.hash, self._answer_hash)
+        check_admission(admission, received.invite, received.hash)
+        # Only now: ``cannot_open`` is told to the creator and ends the invite, so no forged admission may cause it.
+        if self._answer_hash != admission.answer_hash or not self._receive_keys:
+            raise Refused(Reason.CANNOT_OPEN, "no receive key for the answer that it names")
         known = read_epoch(admission.epoch, received.creator_key)
         own = self.own.facts()
         self._check_epoch(known.epoch, own.pins)
         self._check_allowed(own, now)
-        info = admission_info(received.hash, self._answer_hash, known.hash)
+        info = admission_info(received.hash, admission.answer_hash, known.hash)
         epoch_key = self._receive_keys[0].open(admission.sealed, info)
         check_key(known.epoch, epoch_key)
         self._known, self._epoch_key = known, epoch_key

@@ -20,8 +20,18 @@ from muster_protocol.signed import Signed, read
 MAX_JOININGS = 256
 """Answers whose admission may still come. Beyond that the oldest is forgotten."""
 
-_FORGED = frozenset({Reason.BAD_SIGNATURE, Reason.WRONG_RECIPIENT, Reason.MISMATCH, Reason.REPLAYED, Reason.MALFORMED})
-"""Reasons to refuse an admission that may not be its creator's: it gets no answer."""
+_UNANSWERED = frozenset(
+    {
+        Reason.BAD_SIGNATURE,
+        Reason.WRONG_RECIPIENT,
+        Reason.MISMATCH,
+        Reason.REPLAYED,
+        Reason.MALFORMED,
+        Reason.UNSUPPORTED,
+        Reason.TOO_LARGE,
+    }
+)
+"""Reasons to refuse an admission that is not its creator's or says something else: it gets no answer."""
 
 _log = structlog.get_logger("muster.invite")
 
@@ -264,12 +274,14 @@ class Answering:
 
     async def _on_bad_admission(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
         _log.info("admission_refused", reason=reason)
-        if reason in _FORGED:
+        if reason in _UNANSWERED:
             return
         # This process is new, or this device's own data speak against the session now: its creator learns why.
         self._joinings.pop(invite, None)
-        answer, _ = _reply(joining, reason, self._context.now())
+        answer, said = _reply(joining, reason, self._context.now())
         await self._send(invite, answer)
+        # Only now: a process that ends before it has answered gets the admission again, and answers then.
+        self._context.device.invites.end(invite, said or reason)
 
 
 def _reply(joining: Joining, reason: Reason | None, now: TimeMs) -> tuple[Signed, Reason | None]:

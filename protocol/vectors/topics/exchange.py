@@ -199,7 +199,7 @@ def _admissions(told: story.Story, sealer: Sealer) -> list[Vector]:
     bad = {
         "for another device": (replace(body, recipient=DESK.client), Reason.WRONG_RECIPIENT, "rule"),
         "to another invite": (replace(body, invite_hash=told.desk.invite_hash), Reason.MISMATCH, "rule"),
-        "to another answer": (replace(body, answer_hash=told.desk.answer_hash), Reason.MISMATCH, "rule"),
+        "to another answer": (replace(body, answer_hash=told.desk.answer_hash), Reason.CANNOT_OPEN, "rule"),
         "with another mode": (replace(body, mode=Mode.JOIN), Reason.MISMATCH, "rule"),
         "of another sender": (replace(body, sender=DESK.client), Reason.MISMATCH, "rule"),
         "with the epoch before": (replace(body, epoch=told.epochs[0]), Reason.MISMATCH, "rule"),

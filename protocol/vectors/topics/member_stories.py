@@ -8,7 +8,7 @@ from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.exchange import Admission, epoch_info
 from muster_protocol.frames import Purpose
-from muster_protocol.ids import Hash, session_id
+from muster_protocol.ids import Hash, Signature, session_id
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read, sign
 from vectors.topics import story
@@ -98,6 +98,7 @@ def member_stories(told: story.Story, sealer: Sealer) -> list[Vector]:
         _refusing(told),
         _spent(told),
         _taken_back(told),
+        _after_a_restart(told),
         _other_admissions(told),
         _other_epochs(told, sealer),
         _away(told, sealer),
@@ -184,9 +185,34 @@ def _taken_back(told: story.Story) -> Vector:
     steps.admission(told.nas_admission, refusal(Reason.NOT_TRUSTED))
     steps.add("own", {}, trusts=TRUSTED, spent_on={LAPTOP.client: invite_id("another").hex()})
     steps.admission(told.nas_admission, refusal(Reason.GRANT_USED))
+    body = story.answer_body(told.nas.invite_body, told.nas.invite_hash)
+    no = sign(replace(body, receive_key=None, reason=Reason.GRANT_USED), NAS.key)
+    steps.add("refuse", {"answer": signed(no)}, reason=Reason.GRANT_USED.value, now=AT)
     steps.add("own", {}, trusts=TRUSTED)
+    steps.admission(told.nas_admission, refusal(Reason.CANNOT_OPEN))
+    return steps.vector("the device takes back its trust before its yes, and before it joins; then the invite is over")
+
+
+def _after_a_restart(told: story.Story) -> Vector:
+    """Let a process that did not make the answer, and then one that answered afresh, get the admission."""
+    steps = MemberScript(told)
+    body = story.admission_body(told.nas, told.epochs[1], read(told.nas_admission, Admission).sealed)
+    unsigned = replace(told.nas_admission, signature=Signature(bytes(64)))
+    forged = {
+        "by another": (sign(body, STRANGER.key), refusal(Reason.MISMATCH, "signature")),
+        "unsigned": (unsigned, refusal(Reason.BAD_SIGNATURE, "signature")),
+        "to another": (sign(replace(body, recipient=DESK.client), LAPTOP.key), refusal(Reason.WRONG_RECIPIENT)),
+        "of another mode": (sign(replace(body, mode=Mode.JOIN), LAPTOP.key), refusal(Reason.MISMATCH)),
+        "for another invite": (sign(replace(body, invite_hash=Hash(bytes(32))), LAPTOP.key), refusal(Reason.MISMATCH)),
+    }
+    for admission, outcome in forged.values():
+        steps.admission(admission, outcome)
+    steps.admission(told.nas_admission, refusal(Reason.CANNOT_OPEN))
+    steps.accept()
+    other_answer = sign(replace(body, answer_hash=Hash(bytes(32))), LAPTOP.key)
+    steps.admission(other_answer, refusal(Reason.CANNOT_OPEN))
     steps.admission(told.nas_admission, known(told.epochs[1], 2))
-    return steps.vector("the device takes back its trust before its yes, and before it joins")
+    return steps.vector("admissions to a process without the receive key: forged ones are never `cannot_open`")
 
 
 def _other_admissions(told: story.Story) -> Vector:
@@ -228,12 +254,10 @@ def _other_epochs(told: story.Story, sealer: Sealer) -> Vector:
     body = read(told.epochs[2], Epoch)
     third = told.epochs[2]
     laptop, nas, desk = (story.MEMBERS[device.client] for device in (LAPTOP, NAS, DESK))
+    elsewhere = session_id(DESK.client, story.SEED)
     bad = {
-        "of another session": (replace(body, session=session_id(DESK.client, story.SEED)), Reason.MISMATCH),
-        "of the same number in another session": (
-            replace(body, session=session_id(DESK.client, story.SEED), number=2),
-            Reason.MISMATCH,
-        ),
+        "of another session": (replace(body, session=elsewhere), Reason.MISMATCH),
+        "of its number elsewhere": (replace(body, session=elsewhere, number=2), Reason.MISMATCH),
         "after another": (replace(body, previous=Hash(bytes(32))), Reason.MISMATCH),
         "without this member": (replace(body, members=in_order((laptop, desk))), Reason.MISMATCH),
         "without the creator": (replace(body, members=in_order((nas, desk))), Reason.MISMATCH),

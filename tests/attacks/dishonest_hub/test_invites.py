@@ -16,8 +16,9 @@ from websockets.asyncio.server import ServerConnection
 from muster_client import Agent, Device
 from muster_client.device.device import now_ms
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.exchange import MAX_INVITE_MS, Answer, Invite
+from muster_protocol.exchange import MAX_INVITE_MS, Admission, Answer, Invite, hash_of
 from muster_protocol.frames import (
+    AdmissionPush,
     CardReply,
     GetCard,
     InvitePush,
@@ -35,6 +36,7 @@ from muster_protocol.frames import (
     encode_frame,
 )
 from muster_protocol.ids import Fingerprint, InviteId, Seed, TimeMs, session_id
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign, verify
 
@@ -43,13 +45,16 @@ SEED = Seed(bytes(16))
 
 @dataclass
 class HubScript:
-    """A hub that pushes these invites to the device, and keeps its answers."""
+    """A hub that pushes these admissions and invites to the device, and keeps its answers."""
 
     peer: Device
     invites: list[Signed]
     answers: asyncio.Queue[Signed] = field(default_factory=asyncio.Queue)
+    admissions: list[Signed] = field(default_factory=list)
 
     async def play(self, connection: ServerConnection) -> None:
+        for number, admission in enumerate(self.admissions):
+            await connection.send(encode_frame(AdmissionPush(push=f"admission {number}", admission=admission)))
         for number, invite in enumerate(self.invites):
             await connection.send(encode_frame(InvitePush(push=str(number), invite=invite)))
         while True:
@@ -152,3 +157,44 @@ async def test_a_fault_in_a_peers_own_invite_is_refused_at_once(devices) -> None
     kept = device.invites.get(bodies[3].invite)
     assert kept is not None
     assert kept.expires_ms - kept.received_ms == MAX_INVITE_MS
+
+
+async def test_a_forged_admission_ends_no_invite_of_a_device_that_restarted(devices) -> None:
+    """A new process has no receive key for it, and tells that to its creator only: not to one that made it up."""
+    device, peer, _, port = devices
+    device.peers.grant(peer.client, profiles=None)
+    first, second = invite_from(peer, device), invite_from(peer, device)
+    script = HubScript(peer, [sign(first, peer.key)])
+    async with scripted_hub(port, script.play):
+        async with Agent.open(device, control=False):
+            answer = await script.answer()
+        admission = Admission(
+            session=first.session,
+            invite=first.invite,
+            sender=peer.client,
+            recipient=device.client,
+            sender_key=peer.fingerprint,
+            recipient_key=device.fingerprint,
+            purpose=first.purpose,
+            mode=first.mode,
+            profile=first.profile,
+            protocol=first.protocol,
+            at=now_ms(),
+            invite_hash=hash_of(Kind.INVITE, script.invites[0]),
+            answer_hash=hash_of(Kind.ANSWER, answer),
+            epoch=answer,
+            sealed=bytes(1168),
+        )
+        unsigned = replace(sign(admission, peer.key), signature=bytes(64))
+        script.admissions = [unsigned, sign(admission, device.key)]
+        script.invites = [sign(second, peer.key)]
+        async with Agent.open(device, control=False):
+            answer = await script.answer()
+        found = verify(answer, device.key.public, Answer)
+        assert (found.invite, found.reason) == (second.invite, None)
+        # The creator's own word does end it.
+        script.admissions, script.invites = [sign(admission, peer.key)], []
+        async with Agent.open(device, control=False):
+            answer = await script.answer()
+        found = verify(answer, device.key.public, Answer)
+        assert (found.invite, found.reason) == (first.invite, Reason.CANNOT_OPEN)

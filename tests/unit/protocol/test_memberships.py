@@ -275,7 +275,7 @@ def test_an_admission_brings_a_good_epoch(table: CreatorSession, changes: dict[s
     [
         ({"recipient": NAMES[C]}, Reason.WRONG_RECIPIENT),
         ({"invite_hash": Hash(bytes(32))}, Reason.MISMATCH),
-        ({"answer_hash": Hash(bytes(32))}, Reason.MISMATCH),
+        ({"answer_hash": Hash(bytes(32))}, Reason.CANNOT_OPEN),
         ({"session": session_id(NAMES[A], Seed(b"x" * 16))}, Reason.MISMATCH),
         ({"mode": Mode.SYNCHRONIZE}, Reason.MISMATCH),
         ({"sender_key": C.fingerprint}, Reason.MISMATCH),

@@ -158,33 +158,52 @@ async def test_a_withdrawn_invite_leaves_the_inbox(ann: DeviceParts, bob: Device
     assert [(event.id, event.reason) for event in bob.events(InviteEnded)] == [(entry.id, Reason.CANCELLED)]
 
 
-async def test_a_new_process_says_that_it_cannot_open_an_admission(ann: DeviceParts, bob: DeviceParts) -> None:
+@pytest.mark.parametrize("answered_afresh", [False, True])
+async def test_a_new_process_says_once_that_it_cannot_open_an_admission(
+    ann: DeviceParts, bob: DeviceParts, answered_afresh: bool
+) -> None:
     session = await host(ann, bob)
-    await bob.answering.on_invite(await call(ann, session, bob))
+    invite = await call(ann, session, bob)
+    await bob.answering.on_invite(invite)
     request = await admit(ann, session, bob.hub.newest(SendAnswer).answer)
     bob.restart()
+    if answered_afresh:
+        bob.hub.answers(SendAnswer, HubRefused(Reason.REPLAYED))
+        await bob.answering.on_invite(invite)
+        assert newest(bob).reason is None
     assert await bob.answering.on_admission(request.admissions[0]) is None
+    assert newest(bob).reason is Reason.CANNOT_OPEN
+    answers = bob.hub.count(SendAnswer)
+    assert await bob.answering.on_admission(request.admissions[0]) is None, "the invite is over"
+    assert bob.hub.count(SendAnswer) == answers
+    await bob.answering.on_invite(invite)
     assert newest(bob).reason is Reason.CANNOT_OPEN
 
 
+@pytest.mark.parametrize("restarted", [False, True])
 async def test_an_admission_that_its_creator_may_not_have_made_gets_no_answer(
-    ann: DeviceParts, bob: DeviceParts
+    ann: DeviceParts, bob: DeviceParts, restarted: bool
 ) -> None:
     session = await host(ann, bob)
     await bob.answering.on_invite(await call(ann, session, bob))
     request = await admit(ann, session, bob.hub.newest(SendAnswer).answer)
+    if restarted:
+        bob.restart()
     admission = request.admissions[0]
     body = read(admission, Admission)
     forged = (
         replace(admission, signature=bytes(64)),
         replace(admission, body=b"\x90"),
         sign(replace(body, invite=InviteId(bytes(16))), ann.device.key),
-        sign(replace(body, answer_hash=bytes(32)), ann.device.key),
+        sign(replace(body, invite_hash=bytes(32)), ann.device.key),
+        sign(replace(body, answer_hash=bytes(32)), bob.device.key),
     )
     for one in forged:
         assert await bob.answering.on_admission(one) is None
     assert bob.hub.count(SendAnswer) == 1
-    assert await bob.answering.on_admission(admission) is not None, "and the true one still counts"
+    opened = await bob.answering.on_admission(admission)
+    assert (opened is not None) is not restarted, "and the true one still counts"
+    assert bob.hub.count(SendAnswer) == (2 if restarted else 1)
 
 
 async def test_an_admission_to_an_invite_that_was_refused_is_ignored(ann: DeviceParts, bob: DeviceParts) -> None:
