@@ -39,8 +39,9 @@ def check_departure(kind: Kind, signed: Signed, member: AdmittedMember) -> None:
     match kind:
         case Kind.LEAVE:
             leave = verify(signed, member.key, Leave)
-            if (leave.session, leave.member) != (member.session, member.client):
-                raise Refused(Reason.MISMATCH, "leave names another member or session")
+            named = (leave.session, leave.member, leave.member_key)
+            if named != (member.session, member.client, member.key.fingerprint):
+                raise Refused(Reason.MISMATCH, "leave names another member, key or session")
             _check_newer(leave.at, member)
         case Kind.UNTRUST:
             untrust = verify(signed, member.key, Untrust)

@@ -188,7 +188,8 @@ class Membership:
         key = await self._key_in(leave.session, leave.member)
         if key is None:
             return
-        verify(signed, key, Leave)
+        if verify(signed, key, Leave).member_key != key.fingerprint:
+            raise Refused(Reason.MISMATCH, "leave names another key")
         if (hosted := self.hosted(leave.session)) is not None:
             hosted.on_departure(Kind.LEAVE, signed, leave.member)
         if (attended := self.attended(leave.session)) is not None:

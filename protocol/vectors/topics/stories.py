@@ -203,6 +203,8 @@ def _bad_leaves(steps: CreatorScript) -> None:
     elsewhere = replace(body, session=session_id(DESK.client, story.SEED))
     _say_leave(steps, sign(elsewhere, NAS.key), NAS, refusal(Reason.MISMATCH))
     _say_leave(steps, sign(replace(body, member=LAPTOP.client), NAS.key), NAS, refusal(Reason.MISMATCH))
+    other_key = replace(body, member_key=STRANGER.key.fingerprint)
+    _say_leave(steps, sign(other_key, NAS.key), NAS, refusal(Reason.MISMATCH))
     _say_leave(steps, sign(body, NAS.key), STRANGER, refusal(Reason.NOT_A_MEMBER))
     unsigned = replace(sign(body, NAS.key), signature=Signature(bytes(64)))
     _say_leave(steps, unsigned, NAS, refusal(Reason.BAD_SIGNATURE, "signature"))

@@ -161,6 +161,7 @@ def test_in_a_mesh_a_member_goes_by_an_untrust_of_another_member(table: CreatorS
     [
         (Kind.LEAVE, lambda table: _leave(table, member=NAMES[C]), Reason.MISMATCH),
         (Kind.LEAVE, lambda table: _leave(table, session="s" * 32), Reason.MISMATCH),
+        (Kind.LEAVE, lambda table: _leave(table, member_key=NEW.fingerprint), Reason.MISMATCH),
         (Kind.LEAVE, lambda table: _leave(table, C), Reason.MISMATCH),
         (Kind.LEAVE, lambda table: _leave(table, at=TimeMs(NOW - 1)), Reason.REPLAYED),
         (Kind.UNTRUST, lambda _: _untrust(serial=Serial(NOW - 1)), Reason.REPLAYED),
