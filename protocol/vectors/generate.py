@@ -13,6 +13,7 @@ from vectors.topics.cards import cards
 from vectors.topics.connecting import connect
 from vectors.topics.continuity import continuity
 from vectors.topics.decision import decision
+from vectors.topics.departures import departures
 from vectors.topics.encoding import encoding
 from vectors.topics.epochs import epochs
 from vectors.topics.exchange import exchange
@@ -46,6 +47,7 @@ SECTIONS = {
     "sealed": "7.5",
     "export": "7.6",
     "epochs": "8",
+    "departures": "8.5",
     "reasons": "9",
 }
 
@@ -71,6 +73,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "exchange": exchange(told, sealer),
         "export": export(),
         "epochs": epochs(told),
+        "departures": departures(),
         "reasons": reasons(),
     }
     return made | {"sealed": sealed(sealer)}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.vectors.checks import connecting, decision, exchange, names, shapes, statements, stories
+from tests.vectors.checks import connecting, decision, departures, exchange, names, shapes, statements, stories
 from tests.vectors.checks.forms import Json
 from tests.vectors.checks.layers import layer_of
 
@@ -14,6 +14,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "connect": connecting.check_connect,
     "continuity": names.check_continuity,
     "decision": decision.check_decision,
+    "departures": departures.check_departures,
     "encoding": statements.check_encoding,
     "epochs": exchange.check_epochs,
     "exchange": exchange.check_exchange,
