@@ -11,6 +11,7 @@ from muster_protocol.frames import SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, Serial, SessionId, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
+from muster_protocol.serials import Version
 
 __all__ = ["AgentStatus", "Drop", "GrantState", "GrantView", "Peer", "SessionView", "Unconfirmed"]
 
@@ -113,7 +114,8 @@ class Peer:
 class Unconfirmed:
     """Trust or a grant that a copy of this device's data made. ``mode`` and ``expires_at`` are those of a grant.
 
-    ``seen_at`` is when the hub first showed it to this device.
+    ``seen_at`` is when the hub first showed it to this device. ``version`` names this one statement among those on the
+    same topic. ``listed``: it was shown to the person, as it is now.
     """
 
     peer: ClientId
@@ -123,3 +125,5 @@ class Unconfirmed:
     profiles: tuple[str, ...] | None
     expires_at: TimeMs | None
     seen_at: TimeMs
+    version: Version
+    listed: bool

@@ -162,13 +162,20 @@ class StatementStore:
         query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         self._db.execute(query, _row(held))
 
-    def unconfirmed(self) -> list[tuple[Held, TimeMs]]:
+    def unconfirmed(self) -> list[tuple[Held, TimeMs, bool]]:
         """Return the trust and grants that wait for the person to accept or reject them, lowest serial first.
 
-        With each comes when the hub first showed it.
+        With each comes when the hub first showed it, and whether it was shown to the person.
         """
-        query = f"SELECT seen_ms, {_COLUMNS} FROM unconfirmed ORDER BY serial"  # noqa: S608 - constant columns
-        return [(_held(row), TimeMs(seen)) for seen, *row in self._db.execute(query)]
+        query = f"SELECT seen_ms, listed, {_COLUMNS} FROM unconfirmed ORDER BY serial"  # noqa: S608 - constant columns
+        return [(_held(row), TimeMs(seen), bool(listed)) for seen, listed, *row in self._db.execute(query)]
+
+    def mark_listed(self, versions: Sequence[Version]) -> None:
+        """Record that the person was shown these of the statements that wait; one that came meanwhile is not meant."""
+        with transaction(self._db):
+            for version in versions:
+                query = "UPDATE unconfirmed SET listed = 1 WHERE serial = ? AND hash = ?"
+                self._db.execute(query, (version.serial, version.hash))
 
     def accept(self, held: Held) -> None:
         """Make a statement current that the person accepted. The hub has it already."""

@@ -149,32 +149,37 @@ class TrustBook:
 
         A copy of the data made them: one that a thief took, or the newer one of a device restored from a backup.
         """
-        return tuple(_unconfirmed(held, seen) for held, seen in self._statements.unconfirmed())
+        return tuple(_unconfirmed(*row) for row in self._statements.unconfirmed())
+
+    def mark_listed(self, shown: Sequence[Unconfirmed]) -> None:
+        """Record that the person was shown these; one that replaces one of them meanwhile was not."""
+        self._statements.mark_listed([one.version for one in shown])
 
     @property
     def review_full(self) -> bool:
         """Whether the hub has more to show than is kept here. It comes once some of what waits is decided."""
         return self._statements.left_at_hub()
 
-    def accept(self, peer: ClientId, kind: Kind | None = None) -> None:
-        """Accept the trust or the grant that waits for a peer; ``kind`` None: both.
+    def accept(self, *shown: Unconfirmed) -> None:
+        """Accept trust and grants exactly as the person was shown them: all of these or none.
 
-        A one-time grant may have been used: it counts as spent. Raises ``Refused(unknown_client)`` if nothing waits.
+        A one-time grant may have been used: it counts as spent. Raises ``Refused(mismatch)`` if one of them waits no
+        longer: another process decided on it, or a newer statement of the copy took its place.
         """
         with transaction(self._db):
-            for held in self._waiting(peer, kind):
+            for held in self._waiting(shown):
                 self._statements.accept(held)
                 if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                     self._invites.spend(grant.grant, NO_INVITE)
 
-    def reject(self, peer: ClientId, kind: Kind | None = None) -> None:
-        """Reject what waits for a peer: state again what this store holds, so that the hub's copy ends too.
+    def reject(self, *shown: Unconfirmed) -> None:
+        """Reject trust and grants: state again what this store holds, so that the hub's copy ends too.
 
-        ``kind`` None: trust and grant. Raises ``Refused(unknown_client)`` if nothing waits.
+        All of these or none. Raises ``Refused(mismatch)`` as ``accept`` does.
         """
         with transaction(self._db):
-            for held in self._waiting(peer, kind):
-                own = self._statements.get(held.topic, peer)
+            for held in self._waiting(shown):
+                peer, own = held.peer, self._statements.get(held.topic, held.peer)
                 serial = self._statements.allocate()
                 if own is not None and own.kind in EXTENSION:
                     self._say(structs.replace(read(own.signed, GOVERNANCE[own.kind]), serial=serial))
@@ -184,12 +189,11 @@ class TrustBook:
                     grant = read(held.signed, Grant).grant
                     self._say(Revocation(client=self._identity().client, serial=serial, peer=peer, grant=grant))
 
-    def _waiting(self, peer: ClientId, kind: Kind | None) -> list[Held]:
-        waiting = [held for held, _ in self._statements.unconfirmed()]
-        found = [held for held in waiting if held.peer == peer and kind in {None, held.kind}]
-        if not found:
-            raise Refused(Reason.UNKNOWN_CLIENT, "nothing waits for this device")
-        return found
+    def _waiting(self, shown: Sequence[Unconfirmed]) -> list[Held]:
+        waiting = {held.version: held for held, _, _ in self._statements.unconfirmed()}
+        if any(one.version not in waiting for one in shown):
+            raise Refused(Reason.MISMATCH, "another statement came meanwhile; review again")
+        return [waiting[one.version] for one in shown]
 
     def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
         check_governance(body)
@@ -232,10 +236,19 @@ class TrustBook:
         self._store.learn(signed, peer, pin)
 
 
-def _unconfirmed(held: Held, seen: TimeMs) -> Unconfirmed:
+def _unconfirmed(held: Held, seen: TimeMs, listed: bool) -> Unconfirmed:  # noqa: FBT001 - a row of the store
     body = read(held.signed, GOVERNANCE[held.kind])
-    if isinstance(body, Grant):
-        return Unconfirmed(held.peer, held.kind, body.peer_key, body.mode, body.profiles, body.expires_at, seen)
-    if isinstance(body, Trust):
-        return Unconfirmed(held.peer, held.kind, body.peer_key, None, None, None, seen)
-    raise TypeError("only trust and grants wait for the person")
+    if not isinstance(body, Grant | Trust):
+        raise TypeError("only trust and grants wait for the person")
+    grant = body if isinstance(body, Grant) else None
+    return Unconfirmed(
+        peer=held.peer,
+        kind=held.kind,
+        fingerprint=body.peer_key,
+        mode=None if grant is None else grant.mode,
+        profiles=None if grant is None else grant.profiles,
+        expires_at=None if grant is None else grant.expires_at,
+        seen_at=seen,
+        version=held.version,
+        listed=listed,
+    )

@@ -17,6 +17,7 @@ from muster_protocol.errors import Refused
 from muster_protocol.governance import Grant
 from muster_protocol.ids import client_id
 from muster_protocol.labels import Kind
+from muster_protocol.reasons import Reason
 from muster_protocol.signed import read
 
 KEPT = 8
@@ -88,7 +89,7 @@ async def test_a_rotation_does_not_sign_planted_statements_again(stage: Stage) -
 async def test_what_the_person_rejects_ends_at_the_hub_too(stage: Stage) -> None:
     await plant(stage)
     async with Hub.connect(stage.victim) as hub:
-        stage.victim.peers.reject(stage.planted.client)
+        stage.victim.peers.reject(*stage.victim.peers.unconfirmed())
         assert {result.reason for result in await hub.publish()} == {None}
     assert stage.victim.peers.unconfirmed() == ()
     # The thief's own copy learns of the end from the hub, as any copy does.
@@ -104,7 +105,7 @@ async def test_a_rejected_key_of_a_friend_leaves_the_friend_trusted(stage: Stage
         pass
     async with Hub.connect(stage.victim) as hub:
         assert pins_only_the_friend(stage)
-        stage.victim.peers.reject(stage.friend.client)
+        stage.victim.peers.reject(*stage.victim.peers.unconfirmed())
         assert {result.reason for result in await hub.publish()} == {None}
     assert pins_only_the_friend(stage)
     assert stage.victim.peers.unconfirmed() == ()
@@ -127,8 +128,7 @@ async def test_a_flood_of_planted_trust_hides_no_end_and_is_shown_part_by_part(
         waiting = {one.peer for one in stage.victim.peers.unconfirmed()}
         assert len(waiting) == KEPT
         assert stage.victim.peers.review_full
-        for peer in waiting:
-            stage.victim.peers.reject(peer)
+        stage.victim.peers.reject(*stage.victim.peers.unconfirmed())
         await agent.publish()
     async with Hub.connect(stage.victim):
         rest = {one.peer for one in stage.victim.peers.unconfirmed()}
@@ -142,11 +142,35 @@ async def test_a_person_whose_data_were_restored_accepts_what_they_made(stage: S
     async with Hub.connect(stage.copy):
         pass
     async with Hub.connect(stage.victim):
-        stage.victim.peers.accept(stage.planted.client)
+        shown = stage.victim.peers.unconfirmed()
+        stage.victim.peers.accept(*shown)
     assert stage.planted.client in stage.victim.peers.pins()
     assert stage.victim.peers.newest_grant(stage.planted.client) == once
     (grant,) = [peer.grant for peer in stage.victim.peers.all() if peer.client == stage.planted.client]
     assert grant is not None
     assert grant.state is GrantState.USED, "it may have been used since the backup"
     with pytest.raises(Refused):
-        stage.victim.peers.accept(stage.planted.client)
+        stage.victim.peers.accept(*shown)
+
+
+async def test_the_person_accepts_only_the_statement_they_were_shown(stage: Stage) -> None:
+    """While the person reads the words of one key, the thief has another key take its place."""
+    peer = stage.planted.client
+    stage.copy.peers.trust(peer, stage.friend.fingerprint, "printer")
+    async with Hub.connect(stage.copy):
+        pass
+    async with Hub.connect(stage.victim):
+        (shown,) = stage.victim.peers.unconfirmed()
+    stage.victim.peers.mark_listed([shown])
+    stage.copy.peers.trust(peer, stage.planted.fingerprint, "printer")
+    async with Hub.connect(stage.copy):
+        pass
+    async with Hub.connect(stage.victim):
+        pass
+    with pytest.raises(Refused) as caught:
+        stage.victim.peers.accept(shown)
+    assert caught.value.reason is Reason.MISMATCH
+    assert pins_only_the_friend(stage)
+    (newer,) = stage.victim.peers.unconfirmed()
+    assert newer.fingerprint == stage.planted.fingerprint
+    assert not newer.listed, "the person was shown the older one alone"

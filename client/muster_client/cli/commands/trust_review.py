@@ -11,20 +11,22 @@ from muster_client.cli.commands.publish import Publication, publish
 from muster_client.cli.durations import say_ms
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import ReviewDocument
-from muster_client.cli.output.failures import invalid
+from muster_client.cli.output.failures import Failure, invalid
 from muster_client.cli.output.peer_views import unconfirmed_fields
 from muster_client.views import Unconfirmed
+from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId
 from muster_protocol.words import words
 
 QUESTION = "Accept it, reject it, or leave it for later? [a/r/L]"
+CHANGED = "Another statement came meanwhile; review again."
 MORE = "note:  The hub has more of these. Decide on some, then run `muster trust review` again."
 
 
 def review(
     context: typer.Context,
     *,
-    accept: Annotated[str | None, typer.Option("--accept", metavar="PEER", help="Accept what waits for it.")] = None,
+    accept: Annotated[str | None, typer.Option("--accept", metavar="PEER", help="Accept what was listed.")] = None,
     reject: Annotated[str | None, typer.Option("--reject", metavar="PEER", help="End it at the hub as well.")] = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -40,19 +42,19 @@ def review(
         raise invalid("--accept, --reject and --yes exclude each other.", "Pass one of them.")
     with found.device() as device:
         if accept is not None:
-            device.peers.accept(_waiting_peer(accept, device))
-            decided = True
+            decided = _accept_listed(_waiting_for(accept, device), device)
         elif reject is not None:
-            device.peers.reject(_waiting_peer(reject, device))
+            device.peers.reject(*_waiting_for(reject, device))
             decided = True
         elif yes:
-            decided = _accept_all(device)
+            decided = _accept_listed(device.peers.unconfirmed(), device)
         else:
             decided = not as_json and can_ask() and _ask_about_each(device, output)
         publication = publish(found, device) if decided else None
         waiting, more = device.peers.unconfirmed(), device.peers.review_full
         names = _names(device)
-    _show(waiting, more=more, names=names, publication=publication, output=output)
+        _show(waiting, more=more, names=names, publication=publication, output=output)
+        device.peers.mark_listed(waiting)
 
 
 def _show(
@@ -72,30 +74,50 @@ def _show(
         publication.note(output)
 
 
-def _accept_all(device: Device) -> bool:
-    waiting = device.peers.unconfirmed()
-    for one in waiting:
-        device.peers.accept(one.peer, one.kind)
+def _accept_listed(waiting: tuple[Unconfirmed, ...], device: Device) -> bool:
+    """Accept all of these; raises ``Failure`` if an earlier review did not list one of them as it is now."""
+    if not all(one.listed for one in waiting):
+        raise _not_listed()
+    try:
+        device.peers.accept(*waiting)
+    except Refused:
+        raise _not_listed() from None
     return bool(waiting)
+
+
+def _not_listed() -> Failure:
+    return invalid(
+        "Nothing was accepted: something waits that `muster trust review` has not listed yet.",
+        "List it with `muster trust review`, then accept what you know.",
+    )
 
 
 def _ask_about_each(device: Device, output: Output) -> bool:
     """Ask about each, and return whether anything was decided. A rejected trust takes its grant along."""
     decided = False
     for one in device.peers.unconfirmed():
-        if one not in device.peers.unconfirmed():
+        if one.version not in {waiting.version for waiting in device.peers.unconfirmed()}:
             continue
         for line in _described(one, _names(device)):
             output.note(line)
         answer = ask(QUESTION)
-        if answer in {"a", "accept"}:
-            device.peers.accept(one.peer, one.kind)
-        elif answer in {"r", "reject"}:
-            device.peers.reject(one.peer, one.kind)
-        else:
-            continue
-        decided = True
+        decided = _decide(answer, one, device, output) or decided
     return decided
+
+
+def _decide(answer: str, one: Unconfirmed, device: Device, output: Output) -> bool:
+    try:
+        if answer in {"a", "accept"}:
+            device.peers.accept(one)
+        elif answer in {"r", "reject"}:
+            device.peers.reject(one)
+        else:
+            return False
+    except Refused:
+        # While the person read, the agent may have fetched a newer one. What was decided before stays decided.
+        output.note(CHANGED)
+        return False
+    return True
 
 
 def _described(one: Unconfirmed, names: dict[ClientId, str]) -> tuple[str, ...]:
@@ -122,13 +144,13 @@ def _names(device: Device) -> dict[ClientId, str]:
     return {peer.client: peer.nickname for peer in device.peers.all() if peer.nickname is not None}
 
 
-def _waiting_peer(named: str, device: Device) -> ClientId:
-    names = _names(device)
-    waiting = {one.peer for one in device.peers.unconfirmed()}
-    matching = [peer for peer in waiting if named == names.get(peer) or peer.startswith(named.lower())]
+def _waiting_for(named: str, device: Device) -> tuple[Unconfirmed, ...]:
+    names, waiting = _names(device), device.peers.unconfirmed()
+    peers = {one.peer for one in waiting}
+    matching = [peer for peer in peers if named == names.get(peer) or peer.startswith(named.lower())]
     if len(matching) != 1:
         raise invalid(f"Nothing waits for exactly one device {named}.", "See `muster trust review`.")
-    return matching[0]
+    return tuple(one for one in waiting if one.peer == matching[0])
 
 
 def _show_waiting(waiting: tuple[Unconfirmed, ...], names: dict[ClientId, str], output: Output) -> None:

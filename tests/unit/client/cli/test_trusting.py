@@ -147,6 +147,23 @@ def test_what_a_copy_of_the_data_trusts_is_listed_and_counts_once_it_is_accepted
     assert [peer["client"] for peer in laptop.ok("trust", "list", "--json").document["peers"]] == [planted]
 
 
+@pytest.mark.parametrize("all_or_one", ["--yes", "--accept"])
+def test_a_script_accepts_nothing_that_was_not_listed(laptop, planted, all_or_one):
+    choice = [all_or_one] if all_or_one == "--yes" else [all_or_one, planted]
+    assert "has not listed yet" in laptop.fails(5, "trust", "review", *choice).err
+    laptop.ok("trust", "review")
+    with Device.open(laptop.folder) as device:
+        newer = Trust(
+            client=device.client,
+            serial=Serial(now_ms() + 1000),
+            peer=ClientId(planted),
+            peer_key=Fingerprint(bytes(32)),
+        )
+        device.apply_own(Kind.TRUST, sign(newer, device.key))
+    laptop.fails(5, "trust", "review", *choice)
+    assert laptop.ok("trust", "list", "--json").document == {"peers": []}
+
+
 def test_what_the_person_rejects_is_gone_and_its_end_goes_to_the_hub(laptop, planted):
     done = laptop.ok("trust", "review", "--reject", planted, "--json").document
     assert done == {"waiting": [], "more": False, "hub": {"published": False, "reason": "hub_unreachable"}}
