@@ -88,6 +88,7 @@ class HubConnection:
     async def ask(self, request: Request, reply: type[R]) -> R:
         """Send a request and return its reply; after a passing reason it is sent again, ``MAX_TRIES`` times in all.
 
+        Not if the hub asks for a longer pause than ``MAX_PAUSE_MS``: a try before that would be in vain.
         Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, or none that this version
         can read (``reply_unreadable``).
         """
@@ -95,7 +96,7 @@ class HubConnection:
             try:
                 return await self._ask_once(request, reply)
             except HubRefused as refused:
-                if refused.reason not in PASSING:
+                if refused.reason not in PASSING or (refused.retry_after_ms or 0) > MAX_PAUSE_MS:
                     raise
                 await asyncio.sleep(_pause_s(refused))
         return await self._ask_once(request, reply)
@@ -261,4 +262,4 @@ def read_challenge(challenge: bytes) -> Challenge:
 
 
 def _pause_s(refused: HubRefused) -> float:
-    return min(MAX_PAUSE_MS, max(MIN_PAUSE_MS, refused.retry_after_ms or 0)) / 1000
+    return max(MIN_PAUSE_MS, refused.retry_after_ms or 0) / 1000

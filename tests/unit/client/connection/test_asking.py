@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from muster_client import Device
-from muster_client.connection.connection import HubConnection
+from muster_client.connection.connection import MAX_PAUSE_MS, MAX_TRIES, HubConnection
 from muster_client.connection.statement_sync import publish
 from muster_client.connection.transport import Socket
 from muster_client.errors import HubRefused
@@ -69,3 +69,11 @@ async def test_a_full_store_is_asked_once_after_what_ends_trust(device: Device) 
     (asked,) = hub.asked
     assert isinstance(asked, PutStatement)
     assert asked.kind is Kind.UNTRUST
+
+
+@pytest.mark.parametrize(("retry_after_ms", "tries"), [(0, MAX_TRIES), (MAX_PAUSE_MS + 1, 1)])
+async def test_a_pause_longer_than_is_waited_ends_the_tries(device: Device, retry_after_ms: int, tries: int) -> None:
+    device.peers.trust(ClientId("a" * 32), Fingerprint(bytes(32)), "friend")
+    hub = RefusingHub(Reason.RATE_LIMITED, retry_after_ms)
+    assert await published(device, hub) is Reason.RATE_LIMITED
+    assert len(hub.asked) == tries
