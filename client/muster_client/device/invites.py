@@ -18,13 +18,15 @@ MAX_INBOX = 64
 KEPT_AFTER_MS = 60 * 60 * 1000
 """How long an invite is remembered after it expired, for a peer whose clock is behind."""
 ACCEPTED = "accepted"
+JOINED = "joined"
+"""Outcome of an invite whose admission was opened. It is over: a yes, or a use of a grant, joins once."""
 
 _COLUMNS = "body, signer, signature, received_ms, expires_ms, outcome"
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An invite and its outcome: None (it waits), ``accepted``, or a reason."""
+    """An invite and its outcome: None (it waits), ``accepted``, ``joined``, or a reason."""
 
     signed: Signed
     invite: Invite
@@ -40,7 +42,7 @@ class Remembered:
     @property
     def refused(self) -> Reason | None:
         """The reason with which it was refused, or None."""
-        return None if self.outcome in {None, ACCEPTED} else Reason(self.outcome)
+        return None if self.outcome in {None, ACCEPTED, JOINED} else Reason(self.outcome)
 
     @property
     def entry(self) -> InboxEntry:
@@ -125,6 +127,11 @@ class Invites:
             query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome = ?"
             self._db.execute(query, (reason, invite, ACCEPTED))
         return waited
+
+    def join(self, invite: InviteId) -> None:
+        """End an accepted invite by its admission, durably."""
+        query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome = ?"
+        self._db.execute(query, (JOINED, invite, ACCEPTED))
 
     def spend(self, grant: GrantId, invite: InviteId) -> bool:
         """Spend a one-time grant on an invite, durably, and return False if it was spent before."""

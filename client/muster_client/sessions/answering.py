@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import structlog
 
-from muster_client.device.invites import ACCEPTED, KEPT_AFTER_MS, Remembered
+from muster_client.device.invites import ACCEPTED, JOINED, KEPT_AFTER_MS, Remembered
 from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
@@ -80,6 +80,10 @@ class Answering:
         given = self._joinings.get(invite.invite)
         if given is not None and given.answer is not None:
             await self._send(invite.invite, given.answer)
+            return
+        if remembered is not None and remembered.outcome == JOINED:
+            # It joined once. A device that lost the session comes back by a new invite (session.resume).
+            _log.info("invite_ignored", peer=invite.sender[:8], reason=Reason.REPLAYED)
             return
         await self._decide(signed, received, remembered)
 
@@ -256,6 +260,8 @@ class Answering:
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
             return None
+        # On disk before the key is used, so that the same yes joins once, in a later process too.
+        self._context.device.invites.join(invite)
         # It is kept, so that the same admission, if it comes again, does not count as one for a lost key.
         self._joinings[invite] = joining
         return joining
