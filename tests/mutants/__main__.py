@@ -36,6 +36,8 @@ def main() -> int:
         chosen = _chosen(every, options)
         reasons = _reasons()
         faults = [f"no mutant, but has a reason: {name}" for name in sorted(reasons - {each.name for each in every})]
+        for fault in faults:
+            _say(fault)
         survived = 0
         for mutant, failure in zip(chosen, pool.imap(first_failure, chosen), strict=True):
             survived += failure is None

@@ -89,6 +89,6 @@ async def test_what_restricts_is_taken_also_when_memory_is_full(
             await link.put(statement)
         await ask_store(node, b"CONFIG", b"SET", b"maxmemory", b"1")
         refused = await link.put(device.trust(other))
-        assert getattr(refused, "reason", None) is Reason.STORE_UNAVAILABLE
+        assert getattr(refused, "reason", None) is Reason.STORE_FULL
         assert getattr(await link.put(device.untrust(peer)), "reason", None) is None
         await ask_store(node, b"CONFIG", b"SET", b"maxmemory", b"0")
