@@ -330,7 +330,7 @@ class Inviting:
         self._blocked = {}
         for client, reason in reasons.items():
             admission, live = pending.admissions.get(client), self._live.get(client)
-            if admission is None and client in self._members:
+            if admission is None and client in self._members and client in pending.epoch.epoch.clients:
                 self._blocked[client] = reason
             elif admission is not None and live is not None and live.answer_hash == admission.answer_hash:
                 self._end_call(client, reason, Sayer.HUB)
