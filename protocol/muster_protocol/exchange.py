@@ -48,6 +48,11 @@ class Invite(Exchange, frozen=True, array_like=True, forbid_unknown_fields=True,
     seed: Seed
     expires_at: TimeMs
 
+    @property
+    def lifetime_ms(self) -> int:
+        """How long the invite is valid by its own times: a day at most, 0 if it ends before it begins."""
+        return min(max(self.expires_at - self.at, 0), MAX_INVITE_MS)
+
 
 class Answer(Exchange, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
     """The device accepts with a fresh receive key, or refuses with a reason: one of the two is None.

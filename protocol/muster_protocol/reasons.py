@@ -523,7 +523,8 @@ REASONS: dict[Reason, ReasonInfo] = {
         Category.HUB,
         _HUB,
         retry=True,
-        sentence="The memory of the hub's store is full. The hub takes only what ends trust and grants.",
-        next_step="Wait; the hub's operator gives the store more memory (`--store-memory-mib`).",
+        sentence="The memory of the hub's store is full."
+        " Until there is room, the hub takes only what restricts or ends something.",
+        next_step="Wait, or ask the hub's operator to give the store more memory.",
     ),
 }

@@ -361,7 +361,7 @@ class Device:
         """Decide over this device's own data whether it may accept a verified invite."""
         return decide_incoming(self.facts(standing), invite, self.clock())
 
-    def spend(self, invite: Invite, standing: Reason | None = None, *, signed: Signed | None = None) -> Reason | None:
+    def spend(self, signed: Signed, invite: Invite, standing: Reason | None = None) -> Reason | None:
         """Decide on an automatic invite; if yes, spend a one-time grant and remember the invite in one durable step."""
         with transaction(self._db):
             reason = self.decide_incoming(invite, standing).reason
@@ -370,8 +370,7 @@ class Device:
             grant = self.peers.newest_grant(invite.sender)
             if grant.uses is not None and not self.invites.spend(grant.grant, invite.invite):
                 return Reason.GRANT_USED
-            if signed is not None:
-                self.invites.remember(signed, invite, ACCEPTED)
+            self.invites.remember(signed, invite, ACCEPTED)
         return None
 
     def facts(self, standing: Reason | None = None) -> OwnFacts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry
-from muster_protocol.exchange import MAX_INVITE_MS, Invite, hash_of
+from muster_protocol.exchange import Invite, hash_of
 from muster_protocol.ids import Fingerprint, GrantId, Hash, InviteId, Signature, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -80,7 +80,7 @@ class Invites:
         It is kept for its own lifetime, a day at most, counted from now by this device's clock.
         """
         now = self._clock()
-        expires_ms = now + min(max(invite.expires_at - invite.at, 0), MAX_INVITE_MS)
+        expires_ms = now + invite.lifetime_ms
         row = (invite.invite, signed.body, signed.signer, signed.signature, now, expires_ms, outcome)
         with transaction(self._db):
             self._forget(now)

@@ -10,7 +10,7 @@ from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacl
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import MAX_INVITE_MS, Admission, Invite
+from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
 from muster_protocol.ids import InviteId, TimeMs
 from muster_protocol.joining import Joining, Received, verify_invite
@@ -124,7 +124,7 @@ class Answering:
         version = received.invite.protocol.highest_common(self._context.device.settings.protocol)
         if version is None:
             return Reason.INCOMPATIBLE_PROTOCOL
-        return self._context.device.spend(received.invite, self._context.link.standing, signed=signed)
+        return self._context.device.spend(signed, received.invite, self._context.link.standing)
 
     def _fault(self, received: Received) -> Reason | None:
         """Return what is wrong with an invite that its sender signed, or None: its sender is told at once."""
@@ -161,8 +161,7 @@ class Answering:
         answer, said = _reply(joining, reason, self._context.now())
         self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
         self._joinings[invite.invite] = joining
-        lifetime_ms = min(max(invite.expires_at - invite.at, 0), MAX_INVITE_MS)
-        self._unused_until[invite.invite] = TimeMs(self._context.now() + lifetime_ms + KEPT_AFTER_MS)
+        self._unused_until[invite.invite] = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
         if len(self._joinings) > MAX_JOININGS:
             del self._joinings[next(iter(self._joinings))]
         self._context.tell(
