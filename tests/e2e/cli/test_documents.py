@@ -63,6 +63,7 @@ class MemberSchema(Schema):
     client: str
     state: Literal["seated", "joined", "out"] | None
     reason: str | None
+    blocks: bool
 
 
 class SessionSchema(Schema):

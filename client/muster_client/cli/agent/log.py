@@ -12,6 +12,7 @@ import structlog
 
 from muster_client import Device, events
 from muster_client.cli.agent.on_session import MAX_PROGRAMS
+from muster_client.cli.output.blocked import blocked
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.failures import for_people
 from muster_client.cli.output.nicknames import Nicknames, short
@@ -139,6 +140,11 @@ class AgentLog:
     def _(self, event: events.TargetChanged) -> str:
         why = "" if event.target.reason is None else f" ({event.target.reason})"
         return f"session {short(event.session)}: {self._call(event.target.client)} {event.target.state}{why}"
+
+    @_say.register
+    def _(self, event: events.MembersChanged) -> str:
+        blocking = [blocked(self._call(member.client)) for member in event.members if member.blocks]
+        return f"session {short(event.session)} admits no device: {' '.join(blocking)}" if blocking else ""
 
     @_say.register
     def _(self, event: events.SessionEnded) -> str:

@@ -9,6 +9,7 @@ import typer
 from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.durations import say_ms
+from muster_client.cli.output.blocked import blocked
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import (
     MemberFields,
@@ -112,9 +113,10 @@ def _ambiguous(beginning: str, found: list[SessionId]) -> Failure:
 
 
 def _summary_fields(one: SessionSummary, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:
-    view = held.get(one.session)
+    view, blocking = held.get(one.session), _blocking(held.get(one.session))
     members = (
-        MemberFields(nickname=names.get(client), client=client, state=None, reason=None) for client in one.members
+        MemberFields(nickname=names.get(client), client=client, state=None, reason=None, blocks=client in blocking)
+        for client in one.members
     )
     return SessionFields(
         session=one.session,
@@ -132,13 +134,19 @@ def _summary_fields(one: SessionSummary, names: Nicknames, held: dict[SessionId,
     )
 
 
+def _blocking(view: SessionView | None) -> frozenset[ClientId]:
+    return frozenset() if view is None else frozenset(member.client for member in view.members if member.blocks)
+
+
 def _reply_fields(reply: SessionReply, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:
+    blocking = _blocking(held.get(reply.session))
     members = (
         MemberFields(
             nickname=names.get(member.client),
             client=member.client,
             state=member.state.value,
             reason=None if member.reason is None else member.reason.value,
+            blocks=member.client in blocking,
         )
         for member in reply.members
     )
@@ -191,6 +199,9 @@ def _show_session(one: SessionFields, names: Nicknames, output: Output) -> None:
     output.line()
     rows = [(names.call(ClientId(member.client)), member.state or "", member.reason or "") for member in one.members]
     output.table(("member", "state", ""), rows)
+    for member in one.members:
+        if member.blocks:
+            output.line(f"No device is admitted: {blocked(names.call(ClientId(member.client)))}")
 
 
 def _left(one: SessionFields) -> str:

@@ -194,12 +194,16 @@ class StartDocument(Struct, frozen=True, kw_only=True):
 
 
 class MemberFields(Struct, frozen=True, kw_only=True):
-    """A member of a session: seated, joined or out. ``state`` is None in a list."""
+    """A member of a session: seated, joined or out. ``state`` is None in a list.
+
+    ``blocks``: no device is admitted, since the hub says without proof that this member is none.
+    """
 
     nickname: str | None
     client: str
     state: str | None
     reason: str | None
+    blocks: bool
 
 
 class SessionFields(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from muster_client.cli.agent.log import AgentLog, configure_logs
 from muster_client.cli.output.display import Output
 from muster_client.events import InboxEntry, Progress, Target
 from muster_protocol.cards import Mode
-from muster_protocol.frames import Purpose
+from muster_protocol.frames import MemberState, Purpose
 from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Reason, Sayer
@@ -20,6 +20,7 @@ from muster_protocol.words import words
 SESSION = SessionId("s" * 32)
 HUB = Fingerprint(bytes(32))
 NAS = ClientId("n" * 32)
+PHONE = ClientId("p" * 32)
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,20 @@ SENTENCES = [
         "not connected (it stops); next try in 2s",
     ),
     (events.Disconnected(cause="timeout", retry_in_s=2.0), "not connected (timeout); next try in 2s"),
+    (
+        events.MembersChanged(
+            session=SESSION,
+            epoch=2,
+            members=(
+                events.MemberView(client=PHONE, state=MemberState.JOINED),
+                events.MemberView(client=NAS, state=MemberState.OUT, blocks=True),
+            ),
+        ),
+        (
+            "session ssssssss admits no device: the hub says that nas is no member, and has no statement of it that "
+            "says so. Let nas leave the session, or end your trust: muster trust remove nas"
+        ),
+    ),
     (events.KeepAliveShortened(interval_s=7.0), "pinging the hub every 7s from now on"),
     (events.DataUnwritable(sentence="The disk is full"), "The disk is full: free some space there"),
     (events.CloneSuspected(), "see `muster id confirm --help`"),
