@@ -148,7 +148,7 @@ async def list_sessions(context: NodeContext, caller: Caller, request: ListSessi
 
 async def read_session_index(context: NodeContext, client: ClientId) -> list[SessionId]:
     """Return the sessions that a device was held for, the one that ends last first. Raises ``StoreUnavailable``."""
-    index = items(await context.store.run(_SESSION_INDEX, [keys.session_index(client)]))
+    index = items(await context.store.run(_SESSION_INDEX, [keys.session_index(client)], [await context.store.now_ms()]))
     return [SessionId(text(name)) for name in index]
 
 

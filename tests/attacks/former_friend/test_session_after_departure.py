@@ -57,7 +57,7 @@ async def because_its_key_was_rotated(desk: Desk, creator: Actor, member: Actor)
 async def because_it_never_joined(desk: Desk, creator: Actor, member: Actor) -> None:
     await invite_and_answer(creator, member)
     assert not (await creator.admit()).rejected
-    await finish(desk, 2 * JOIN_DEADLINE_MS)
+    await finish(desk, now_ms() + 2 * JOIN_DEADLINE_MS)
 
 
 async def because_it_could_not_open(desk: Desk, creator: Actor, member: Actor) -> None:
@@ -67,10 +67,10 @@ async def because_it_could_not_open(desk: Desk, creator: Actor, member: Actor) -
     await creator.take_answer()
 
 
-async def finish(desk: Desk, ahead_ms: int = 0) -> None:
-    """Make the cuts, and take back the seats, that are due by now, or some time ahead; whichever node has to."""
+async def finish(desk: Desk, now: int | None = None) -> None:
+    """Make the cuts, and take back the seats, that are due by a time; whichever node has to."""
     for each in desk.all:
-        await outbox.run_once(each.hub, min_age_ms=0, ahead_ms=ahead_ms)
+        await outbox.run_once(each.hub, min_age_ms=0, now_ms=now)
 
 
 Departure = Callable[[Desk, Actor, Actor], Awaitable[None]]

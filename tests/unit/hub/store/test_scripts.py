@@ -132,8 +132,7 @@ def test_every_refusal_has_a_reason_or_its_own_caller(name: str) -> None:
 def test_only_scripts_that_may_write_are_timed(name: str) -> None:
     writes = "no-writes" not in own_text(name).partition("\n")[0]
     assert script(name).timed == (writes and name != "publish")
-    reads_clock = script(name).timed or name in {"drain", "session_index"}
-    assert script(name).source.count(b"redis.call('TIME')") == reads_clock
+    assert script(name).source.count(b"redis.call('TIME')") == (script(name).timed or name == "drain")
 
 
 @pytest.mark.parametrize(("name", "flag"), VARIANTS.items())
