@@ -214,8 +214,8 @@ class Joining:
     def on_epoch(self, signed: Signed, sealed: bytes) -> KnownEpoch:
         """Move on to the next epoch, made by the creator; raises ``Refused`` and stays where it was.
 
-        ``not_a_member`` before the admission, ``bad_signature`` (also for one that another device signed),
-        ``epoch_forked``, ``replayed``, ``mismatch``, ``not_trusted``, ``key_mismatch``, ``cannot_open``, ``malformed``.
+        ``not_a_member`` before the admission, ``bad_signature``, ``mismatch`` (also for one that another key signed),
+        ``epoch_forked``, ``replayed``, ``not_trusted``, ``key_mismatch``, ``cannot_open``, ``malformed``.
         """
         known = read_epoch(signed, self.received.creator_key)
         check_follows(known, self.epoch)

@@ -114,7 +114,7 @@ def _epochs_of_a(messages: list[Message]) -> list[Epoch]:
 
 
 def _after_b_and_c_joined(kind: SessionKind, steps: list[Step]) -> list[Epoch]:
-    """Return the epochs that A makes when it calls M into its session with B and C, whatever the hub does."""
+    """Return the epochs that A makes when it calls M into its session with B and C, when the hub does as it likes."""
     world = AttackedWorld(kind, called=HONEST_TARGETS).play(HONESTLY)
     assert all(world.creator.machine.has_joined(actor.client) for actor in HONEST_TARGETS)
     made = len(world.wire)
@@ -132,7 +132,7 @@ def test_a_member_is_kept_when_another_comes() -> None:
 def test_no_hub_evicts_a_member(kind: SessionKind, steps: list[Step]) -> None:
     """The attacker holds the insider M's key, the stranger E's, and all retired keys. B and C do nothing by themselves.
 
-    Whatever the hub says of them, and of the epochs that have them, each epoch that A makes has both.
+    Each epoch that A makes has both, also when the hub denies them and refuses the epochs that have them.
     """
     for epoch in _after_b_and_c_joined(kind, steps):
         assert {B.client, C.client} <= set(epoch.clients)

@@ -79,7 +79,7 @@ class Session(ABC):
 
     @property
     def members(self) -> tuple[MemberView, ...]:
-        """The members of that epoch the creator first, with those that left since marked as out."""
+        """The members of that epoch, the creator first. Those that left since are marked as out."""
         clients = sorted(self._known.epoch.clients, key=lambda client: client != self.creator)
         return tuple(self._member(client) for client in clients)
 

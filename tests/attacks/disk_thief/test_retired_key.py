@@ -62,7 +62,7 @@ async def test_a_current_connection_is_served(pair: tuple[Actor, Actor], request
 async def test_a_connection_under_a_retired_key_is_refused_everything(
     pair: tuple[Actor, Actor], desks: dict[str, Desk], request_type: type[Request]
 ) -> None:
-    """Also where the node of that connection has not heard that it is to be closed, and whatever the role."""
+    """Also where the node of that connection has not heard that it is to be closed, and for both roles."""
     owner, friend = pair
     thief = copied(owner.device)
     stolen = [await desk.seat(thief, Role.CLI) for desk in desks.values()]

@@ -85,7 +85,7 @@ DEPARTURES: list[Departure] = [
 
 
 async def everything(who: Actor, session: SessionId) -> list[SessionReply]:
-    """Return what a device is shown, whatever epochs it claims to have."""
+    """Return what a device is shown that claims to have any of the epochs."""
     return [await who.show(session, after=number) for number in range(8)]
 
 

@@ -1,4 +1,4 @@
-"""Identities that a stranger makes once and never uses again: what is kept of them ends, whatever they stated."""
+"""Identities that a stranger makes once and never uses again: what is kept of them ends, statements included."""
 
 import pytest
 from tests.integration.hub.conftest import StartNode

@@ -96,7 +96,7 @@ class _Creator:
         }
 
     def _take(self, form: Json) -> None:
-        """Take the vector's admission for the machine's own, which it sealed anew."""
+        """Take the vector's admission for the machine's own, which it sealed again."""
         admission, pending = signed(form), self.machine._pending
         body = read(admission, Admission)
         assert pending is not None

@@ -4,12 +4,12 @@
 -- ARGV: 1 not_after (ms), 2 session id, 3 hard end of the session (ms), 4 the session's creator, 5 the creator's key,
 --   6 the device, 7 connection that must be current or 0,
 --   then for each peer: its client id, and the invite for which a one-shot grant to it is held, or ''
--- Effect: the session is in the index until its end, a new one of the device's own is counted, and each free one-shot grant that is asked for is held. Both only
---   where the device's own row trusts the creator under that key. The creator is held if it has a statement about any
---   peer. All others are held for nothing, and nothing is written for them.
+-- Effect: the session is in the index until its end, a new one of the device's own is counted, and each free one-shot
+--   grant that is asked for is held. All only where the device's own row trusts the creator under that key. The creator
+--   is held if it has a statement about any peer. All others are held for nothing, and nothing is written for them.
 -- Returns: what the script `facts` returns, as it is after the hold.
 -- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index),
---   too_many_sessions (the device made SESSIONS_A_DAY, and none for SESSION_EVERY_MS to go on with).
+--   too_many_sessions (the device made SESSIONS_A_DAY; the next is allowed after SESSION_EVERY_MS at most).
 -- Again: the session is in the index already, and a grant held for this session and invite stays held for it, from now
 --   on; but now two requests rely on the hold, and neither of them may end it by itself unless the seat was given.
 local device, instances, peers, grants, uses, session_index = unpack(KEYS)

@@ -3,8 +3,9 @@
 -- KEYS: 1 inbox, 2 instances, 3 peers, 4 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 client, 3 push id, 4 when it expires (ms), 5 frame, 6 the device that it comes from, or '' for
 --   an admission, which the commit judged, 7 the key of that device or '', then ids of pushes that it replaces
--- Effect: where the device's own row trusts the sender under that key, and for an admission, the push waits, behind those that came before it,
---   and the outbox has a notification to repeat in case the first one is lost. Else nothing is written.
+-- Effect: where the device's own row trusts the sender under that key, and for an admission, the push waits behind those
+--   that came before it, and the outbox has a notification to repeat in case the first one is lost. Else nothing is
+--   written.
 -- Returns: the instances, number and row in turn, to notify; none where nothing waits.
 -- Errors: inbox_full (MAX_INBOX pushes wait already).
 -- Again: a push that waits already keeps its place, and one that was acknowledged stays so.
