@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.sessions.state import RosterMember, SessionState
 from muster_hub.store import keys
-from muster_hub.store.cells import data
+from muster_hub.store.cells import signed
 from muster_hub.store.scripts import script
 from muster_protocol.frames import Departure
 from muster_protocol.ids import ClientId
@@ -17,8 +15,6 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 _NEWEST_UNTRUST = script("newest_untrust")
-
-_read_signed = msgspec.msgpack.Decoder(Signed).decode
 
 
 async def read_departures(
@@ -41,5 +37,5 @@ async def _departure(
     if row.reason is not Reason.NOT_TRUSTED:
         return None
     must_trust = (state.creator, *state.must_trust(row.client, state.members))
-    signed = await context.store.run(_NEWEST_UNTRUST, [keys.peers(row.client)], must_trust)
-    return Departure(row.client, Kind.UNTRUST, _read_signed(data(signed))) if signed else None
+    untrust = await context.store.run(_NEWEST_UNTRUST, [keys.peers(row.client)], must_trust)
+    return Departure(row.client, Kind.UNTRUST, signed(untrust)) if untrust else None

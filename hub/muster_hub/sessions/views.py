@@ -11,7 +11,7 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.departures import read_departures
 from muster_hub.sessions.state import RosterMember, SessionState, parse_state, read_state
 from muster_hub.store import keys
-from muster_hub.store.cells import data, items, pairs, text
+from muster_hub.store.cells import data, items, pairs, signed, text
 from muster_hub.store.scripts import script
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
@@ -33,8 +33,6 @@ asks for the rest."""
 
 _SHOW = script("session_show")
 _SESSION_INDEX = script("session_index")
-
-_read_signed = msgspec.msgpack.Decoder(Signed).decode
 
 
 class HeldForMember(Struct, frozen=True):
@@ -121,16 +119,16 @@ async def _read_held(
     return HeldForMember(
         state=parse_state(session, fields, roster, await context.store.now_ms()),
         after=after,
-        epochs=tuple(_read_signed(data(epoch)) for epoch in items(epochs)),
+        epochs=tuple(signed(epoch) for epoch in items(epochs)),
         sealed=data(sealed) or None,
-        admission=_read_signed(data(admission)) if admission else None,
+        admission=signed(admission) if admission else None,
         joined=_statements(joined),
         left=_statements(left),
     )
 
 
 def _statements(cells: object) -> dict[ClientId, Signed]:
-    return {ClientId(text(member)): _read_signed(data(said)) for member, said in pairs(cells)}
+    return {ClientId(text(member)): signed(said) for member, said in pairs(cells)}
 
 
 async def list_sessions(context: NodeContext, caller: Caller, request: ListSessions) -> SessionsReply:

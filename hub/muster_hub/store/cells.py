@@ -6,9 +6,14 @@ Text and bytes are the same to the scripts, so cells come back as bytes, integer
 from typing import TypeAlias, cast
 
 import msgpack
+import msgspec
+
+from muster_protocol.signed import Signed
 
 Cell: TypeAlias = int | str | bytes | list["Cell"] | None
 Value: TypeAlias = int | bytes | list["Value"] | None
+
+_decode_signed = msgspec.msgpack.Decoder(Signed).decode
 
 
 def pack(*cells: Cell) -> bytes:
@@ -36,6 +41,11 @@ def data(value: object) -> bytes:
     if not isinstance(value, bytes):
         raise ValueError("not bytes")  # noqa: TRY004 - the same
     return value
+
+
+def signed(value: object) -> Signed:
+    """Read a cell that holds an encoded statement; raise ``ValueError`` for any other."""
+    return _decode_signed(data(value))
 
 
 def number(value: object) -> int:
