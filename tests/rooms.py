@@ -26,17 +26,21 @@ Edges = Mapping[str, frozenset[str]]
 
 def layers(package: str) -> list[list[str]]:
     """Return the layers of a package's contract, from the top; a room in brackets may not exist and has none here."""
-    contracts = configparser.ConfigParser()
-    contracts.read(ROOT / ".importlinter")
     found = [
         contract["layers"]
-        for contract in contracts.values()
+        for contract in _contracts()
         if contract.get("containers", "").strip() == package and "layers" in contract
     ]
     (text,) = found
     rows = [[name.strip(" ()") for name in line.split("|")] for line in text.strip().splitlines()]
     exist = _folder(package)
     return [kept for row in rows if (kept := [name for name in row if _is_room(exist, name)])]
+
+
+def public_modules() -> list[str]:
+    """Return the modules of the library that the command line may import, beside `muster_client` itself."""
+    (contract,) = [one for one in _contracts() if one.get("source_modules", "").strip() == "muster_client.cli"]
+    return [line.partition(" -> ")[2] for line in contract["ignore_imports"].strip().splitlines()]
 
 
 def imports(package: str) -> Edges:
@@ -77,6 +81,12 @@ def draw(package: str) -> str:
     lines = [f"    {room} --> {end}" for room in order for end in order if end in edges[room]]
     alone = [f"    {room}" for room in order if not any(room in line.split() for line in lines)]
     return "\n".join(["flowchart TD", *alone, *lines, ""])
+
+
+def _contracts() -> list[configparser.SectionProxy]:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    return [contracts[name] for name in contracts.sections()]
 
 
 def _folder(package: str) -> Path:

@@ -1,8 +1,8 @@
 """A device of Muster: identity, trust, grants, and the agent that answers for it.
 
-The names in ``__all__``, here and in ``views``, ``events``, ``errors``, ``paths``, ``control``, ``doctor`` and
-``service_unit``, are the library's public ones. The names here are loaded at their first use, so that a command line
-that only reads its own data does not wait for sockets and ciphers that it does not need.
+The names in ``__all__``, here and in ``views``, ``events``, ``errors``, ``paths``, ``control``, ``doctor``,
+``service_unit`` and ``visible``, are the library's public ones. The names here are loaded at their first use, so that
+a command line that only reads its own data does not wait for sockets and ciphers that it does not need.
 """
 
 from importlib import import_module

@@ -1,4 +1,7 @@
-"""The library's public names: what `__all__` declares, what client/README.md lists, and what programs import."""
+"""The library's public names: what `__all__` declares, what client/README.md lists, and what programs import.
+
+The public modules are those that the contract in `.importlinter` lets the command line import.
+"""
 
 import ast
 import inspect
@@ -8,20 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.rooms import ROOT, public_modules
 
-ROOT = Path(__file__).resolve().parents[3]
 README = (ROOT / "client/README.md").read_text("utf-8")
-MODULES = (
-    "muster_client",
-    "muster_client.views",
-    "muster_client.events",
-    "muster_client.errors",
-    "muster_client.paths",
-    "muster_client.control",
-    "muster_client.doctor",
-    "muster_client.service_unit",
-    "muster_client.visible",
-)
+MODULES = ("muster_client", *public_modules())
 PROGRAMS = (*(ROOT / "client/muster_client/cli").rglob("*.py"), *(ROOT / "client/examples").rglob("*.py"))
 
 
@@ -80,6 +73,19 @@ def test_no_class_is_public_under_two_names() -> None:
     for name in MODULES:
         for one in import_module(name).__all__:
             assert homes.setdefault(one, name) == name
+
+
+def test_the_modules_that_declare_public_names_are_those_of_the_contract() -> None:
+    library = ROOT / "client/muster_client"
+    paths = [path for path in library.rglob("*.py") if library / "cli" not in path.parents]
+    assert {_name(path) for path in paths if re.search(r"^__all__ = ", path.read_text("utf-8"), re.MULTILINE)} == {
+        *MODULES
+    }
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT / "client").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def test_the_command_line_and_the_examples_import_only_public_names() -> None:
