@@ -160,6 +160,7 @@ class Node:
                 await stack.enter_async_context(alongside(self._renewal.run()))
             stack.push_async_callback(self._settle_departures)
             await stack.enter_async_context(self._tasks)
+            await self._bus.until_subscribed()
             await self._listen(stack)
             yield
 

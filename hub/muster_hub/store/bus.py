@@ -11,7 +11,7 @@ its own channel every second. When none arrives, it counts as unsubscribed and s
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 
@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 class Bus:
     """One node's end of the bus. It publishes through `store` and subscribes over a connection of its own."""
 
-    __slots__ = ("_handle", "_heartbeat_s", "_node", "_on_recovered", "_store", "_subscribed", "lost")
+    __slots__ = ("_first", "_handle", "_heartbeat_s", "_node", "_on_recovered", "_store", "_subscribed", "lost")
 
     def __init__(
         self, store: Store, node: str, handle: Callable[[bytes], Awaitable[None]], on_recovered: Callable[[], None]
@@ -49,6 +49,7 @@ class Bus:
         self._on_recovered = on_recovered
         self._subscribed = False
         self._heartbeat_s: float | None = None
+        self._first = asyncio.Event()
         self.lost = 0  # messages that the store did not take
 
     @classmethod
@@ -69,6 +70,15 @@ class Bus:
     def unsubscribed(self) -> bool:
         """Whether this node received no heartbeat of its own for UNSUBSCRIBED_AFTER_S, or never did."""
         return self._heartbeat_s is None or boot_s() - self._heartbeat_s > UNSUBSCRIBED_AFTER_S
+
+    async def until_subscribed(self) -> None:
+        """Wait for the first heartbeat; not longer than UNSUBSCRIBED_AFTER_S, since a node serves without the bus too.
+
+        Its agents are resynchronized meanwhile, and `unsubscribed` says so.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(UNSUBSCRIBED_AFTER_S):
+                await self._first.wait()
 
     def publish(self, node: str, payload: bytes) -> None:
         """Send a payload to a node, without waiting and without knowing whether it arrives.
@@ -133,6 +143,7 @@ class Bus:
 
     def _heartbeat_received(self) -> None:
         self._heartbeat_s = boot_s()
+        self._first.set()
         if not self._subscribed:
             self._subscribed = True
             _log.info("bus_subscribed", node=self._node)

@@ -16,6 +16,8 @@ from muster_hub.presence import watch_table
 from muster_hub.presence.record import read_presence
 from muster_hub.store.adapter import Store
 from muster_hub.store.embedded import EmbeddedStore
+from muster_hub.store.urls import parse
+from muster_hub.store.wire import Wire
 from muster_protocol.closes import CloseCode
 from muster_protocol.frames import Ok, PresencePush, PresenceReply, PresenceState, Watch
 from muster_protocol.ids import Fingerprint
@@ -39,17 +41,33 @@ async def readiness(node: Node) -> tuple[int, dict[str, Any]]:
     return status, json.loads(body)
 
 
-async def test_a_node_is_ready_once_its_own_bus_message_arrives(node: Node, eventually: Eventually) -> None:
-    async def ready() -> bool:
-        return (await readiness(node))[0] == 200
+async def permit(store: EmbeddedStore, channels: bytes) -> None:
+    """Set which channels the store's users may use."""
+    wire = Wire(parse(store.url))
+    await wire.connect()
+    await wire.ask(b"ACL", b"SETUSER", b"default", channels)
+    await wire.close()
 
-    await eventually(ready)
-    _, report = await readiness(node)
-    assert report["ready"] is True
+
+async def test_a_node_that_serves_is_ready_from_the_first_moment(node: Node) -> None:
+    assert node.readiness.reasons() == []
+    status, report = await readiness(node)
+    assert (status, report["ready"]) == (200, True)
     assert report["reasons"] == []
     assert report["store"]["verified"] is True
     assert "on the store's disk" in report["store"]["keeps"]
     assert await fetch(node, "/healthz") == (200, b"ok\n")
+
+
+async def test_a_node_whose_bus_carries_nothing_serves_and_says_so_until_it_does(
+    own_store: EmbeddedStore, start_node: StartNode, eventually: Eventually
+) -> None:
+    await permit(own_store, b"resetchannels")
+    node = await start_node(store=own_store.url)
+    status, report = await readiness(node)
+    assert (status, report["reasons"]) == (503, ["the node is not subscribed to the bus"])
+    await permit(own_store, b"allchannels")
+    await eventually(lambda: not node.readiness.reasons())
 
 
 async def test_a_node_whose_store_stands_still_is_not_ready(
