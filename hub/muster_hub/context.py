@@ -71,6 +71,10 @@ class NodeContext:
         """Charge a device for work that it caused; its next requests wait until the units are paid."""
         self.allowances.charge(client, units, time.monotonic())
 
+    def overdraft_s(self, client: ClientId) -> float:
+        """Return in how many seconds a device owes no more than its rate allows it to owe; 0 where it does not."""
+        return self.allowances.overdraft_s(client, time.monotonic())
+
     def wait_ms(self, client: ClientId, units: float) -> int:
         """Take units from a device's allowance and return 0; or take nothing and return in how many ms to ask again."""
         return self.allowances.wait_ms(client, units, time.monotonic())

@@ -1,7 +1,8 @@
 """The rate of work of each device on this node, shared by its connections, and what a request and its effects cost.
 
-A unit is about 0.1 ms of CPU, of the node and the store together. What a request certainly causes is taken before it is
-served. What only the store knows (peers to push to, sessions to cut) is charged afterwards, so a device may owe units;
+A unit is about 0.1 ms of CPU, of the node and the store together. Each message is charged before it is decoded,
+so that one which cannot be served is not free. What a request certainly causes beyond that is taken before it is
+served. What only the store knows (peers to push to, sessions to cut) is charged afterwards. So a device may owe units;
 its next request is refused as ``rate_limited`` until they are paid.
 """
 
@@ -23,14 +24,17 @@ from muster_protocol.frames import (
     Why,
 )
 
-REQUEST_RATE = Rate(per_s=40, burst=400)
-"""In units. A device with 200 peers that starts watches all of them, asks about all of them (51 units each), publishes
-its card to all of them (103) and reads its statements and sessions. The burst lets it do all that without a wait."""
+REQUEST_RATE = Rate(per_s=40, burst=400, debt_limit=400)
+"""In units. A device with 200 peers that starts watches all of them, asks about all of them (54 units each), publishes
+its card to all of them (103) and reads its statements and sessions. The burst lets it do all that without a wait.
+One that owes more than the debt limit goes on asking though it is refused; each message of it waits."""
 MAX_DEVICES = 20_000
 """Devices whose allowance is remembered; the least recently used one is forgotten first."""
 
 REQUEST = 1.0
 """A message read, the check that its connection is current, and the reply."""
+KIB = 0.5
+"""A whole KiB of a message: at worst, decoding 64 KiB of small values takes 4 ms."""
 LOOKUP = 0.25
 """One device that is read in the store for another one."""
 WRITE = 0.5
@@ -52,26 +56,31 @@ ADMISSION = SIGNATURE + 4 * WRITE + 2 * PUSH
 """Each admission: the hold and its end, the seat and an inbox, the push and the new epoch to a member."""
 
 _COSTS: dict[type[Request], float] = {
-    PutStatement: REQUEST + SIGNATURE + WRITE + CARD_PUSH,
-    ListStatements: REQUEST + PAGE,
-    GetCard: REQUEST + LOOKUP + PAGE / 4,
-    CreateSession: REQUEST + SIGNATURE + 2 * WRITE,
-    CloseSession: REQUEST + WRITE,
-    SendAnswer: REQUEST + 2 * WRITE + PUSH,
-    SendJoined: REQUEST + WRITE,
-    SendLeave: REQUEST + WRITE,
-    Why: REQUEST + 2 * LOOKUP,
+    PutStatement: SIGNATURE + WRITE + CARD_PUSH,
+    ListStatements: PAGE,
+    GetCard: LOOKUP + PAGE / 4,
+    CreateSession: SIGNATURE + 2 * WRITE,
+    CloseSession: WRITE,
+    SendAnswer: 2 * WRITE + PUSH,
+    SendJoined: WRITE,
+    SendLeave: WRITE,
+    Why: 2 * LOOKUP,
 }
 
 
+def arrival_cost(size: int) -> float:
+    """Return what a message of ``size`` bytes costs before it is decoded, in units."""
+    return REQUEST + KIB * (size // 1024)
+
+
 def cost(request: Request) -> float:
-    """Return what a request costs before it is served, in units: never more than the burst."""
+    """Return what a request costs before it is served, beyond its message, in units: never more than the burst."""
     match request:
         case Who() | Watch():
-            return REQUEST + LOOKUP * len(request.clients)
+            return LOOKUP * len(request.clients)
         case SendInvites():
-            return REQUEST + INVITE * len(request.invites)
+            return INVITE * len(request.invites)
         case Admit():
-            return REQUEST + SIGNATURE + ADMISSION * len(request.admissions)
+            return SIGNATURE + ADMISSION * len(request.admissions)
         case _:
-            return _COSTS.get(type(request), REQUEST)
+            return _COSTS.get(type(request), 0.0)

@@ -13,7 +13,7 @@ import msgpack
 from tests.vectors.checks.statements import BODIES
 
 from muster_protocol.cards import verify_card
-from muster_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES, decode_closed, encode, unpack
+from muster_protocol.codec import MAX_CONTAINERS, MAX_DEPTH, MAX_MESSAGE_BYTES, decode_closed, encode, unpack
 from muster_protocol.connect import Connect, Hello, HubHandshake, hello_hash
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Challenge, HelloFrame, decode_frame, encode_frame
@@ -67,11 +67,19 @@ def _depth(value: object) -> int:
     return 1 + max(map(_depth, value), default=0) if type(value) is list else 0
 
 
+def _containers(value: object) -> int:
+    """Count arrays and maps in the plainest way."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_containers, value.values()))
+    return 1 + sum(map(_containers, value)) if type(value) is list else 0
+
+
 def value(data: bytes) -> str:
-    """Any MessagePack: taken exactly where it is well-formed, small enough, and not too deep."""
+    """Any MessagePack: taken exactly where it is well-formed, small, not too deep, and without too many arrays."""
     try:
         plain = msgpack.unpackb(data, raw=False, strict_map_key=True)
-        good = len(data) <= MAX_MESSAGE_BYTES and _depth(plain) <= MAX_DEPTH
+        few = _depth(plain) <= MAX_DEPTH and _containers(plain) <= MAX_CONTAINERS
+        good = len(data) <= MAX_MESSAGE_BYTES and few
     except (ValueError, RecursionError):
         good = False
     try:

@@ -20,13 +20,13 @@ from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     Challenge,
     Error,
+    FrameRefused,
     Goaway,
     Push,
     Reply,
     Request,
     decode_frame,
     encode_frame,
-    number_replied_to,
 )
 from muster_protocol.hub_keys import HubKey
 from muster_protocol.ids import Fingerprint, Nonce
@@ -140,9 +140,11 @@ class HubConnection:
     def _take(self, data: bytes, on_push: Callable[[Push], None]) -> None:
         try:
             frame = decode_frame(data)
-        except Refused:
+        except FrameRefused as refused:
             # A newer hub may send messages that this version does not know; they are not for it.
-            self._on_unread(data)
+            self._on_unread(refused.number("re"))
+            return
+        except Refused:
             return
         if isinstance(frame, Reply):
             waiting = self._open.get(frame.re)
@@ -153,9 +155,8 @@ class HubConnection:
         elif isinstance(frame, Goaway):
             self._retry_after_ms = frame.retry_after_ms
 
-    def _on_unread(self, data: bytes) -> None:
+    def _on_unread(self, number: int | None) -> None:
         """End the request that an unreadable message replies to, if it is one: it would wait in vain."""
-        number = number_replied_to(data)
         waiting = None if number is None else self._open.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_exception(self._unreadable())

@@ -8,6 +8,7 @@
 An idle connection has no task. One is started when a request comes, and ends when none is left.
 """
 
+import asyncio
 from collections import deque
 from enum import Enum, auto
 
@@ -31,6 +32,9 @@ from muster_protocol.reasons import Reason
 MAX_QUEUED_REQUESTS = 32
 """Queued requests of one connection at which reading pauses."""
 RESUME_AT = MAX_QUEUED_REQUESTS // 2
+MAX_PAUSE_S = 1.0
+"""How long a device that owes too much waits for each message at most: one that does not stop to ask is hardly served,
+and a node that stops does not wait for its debt."""
 
 _log = structlog.get_logger(__name__)
 
@@ -226,6 +230,7 @@ class DeviceConnection:
     async def _work(self) -> None:
         try:
             while self._queue:
+                await self._take_turn()
                 acting = await self._services.context.nodes.until_acting()
                 if not self._queue:  # closed meanwhile
                     return
@@ -236,6 +241,10 @@ class DeviceConnection:
         finally:
             self._working = False
             self._queue = None
+
+    async def _take_turn(self) -> None:
+        """Let others be served before the next message is decoded, and for longer where the device owes too much."""
+        await asyncio.sleep(min(self._services.context.overdraft_s(self.client), MAX_PAUSE_S))
 
     async def _answer(self, data: bytes, *, acting: bool) -> Reply:
         if acting:

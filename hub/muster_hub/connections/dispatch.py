@@ -6,16 +6,14 @@ from typing import Any, TypeAlias
 import structlog
 
 from muster_hub.context import NodeContext
-from muster_hub.costs import cost
+from muster_hub.costs import arrival_cost, cost
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
-from muster_protocol.codec import unpack
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
-from muster_protocol.frames import AGENT_REQUESTS, Error, Reply, Request, Who, decode_frame
-from muster_protocol.ids import MAX_TIME_MS
+from muster_protocol.frames import AGENT_REQUESTS, Error, Frame, FrameRefused, Reply, Request, Who, decode_frame
 from muster_protocol.reasons import Reason
 
 STORE_RETRY_AFTER_MS = 1_000
@@ -43,34 +41,39 @@ class Dispatch:
 
     async def answer(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message; raises nothing except on cancellation."""
+        number = 0
         try:
-            return await self._serve(caller, self._read(data))
+            frame = self._decode(caller, data)
+            number = _number(frame)
+            return await self._serve(caller, self._served(frame))
         except Refused as refused:
-            return Error(
-                re=_number(data), reason=refused.reason, detail=refused.detail, retry_after_ms=refused.retry_after_ms
-            )
+            return _error(number, refused)
         except StoreUnavailable as error:
             _log.info("request_without_store", client=caller.client[:8], cause=error.cause)
-            return self._without_store(data, error.reason)
+            return _without_store(number, error.reason)
         except Exception as exc:  # noqa: BLE001 - one request must not end the others; the log says what happened
             _log.error("request_failed", client=caller.client[:8], **fault_fields(exc))
-            return Error(re=_number(data), reason=Reason.INTERNAL)
+            return Error(re=number, reason=Reason.INTERNAL)
 
     def answer_without_store(self, caller: Caller, data: bytes) -> Reply:
         """Answer one message while the store is away: ``who`` as ``unknown``, all others with an error."""
+        number = 0
         try:
-            request = self._read(data)
+            frame = self._decode(caller, data)
+            number = _number(frame)
+            request = self._served(frame)
         except Refused as refused:
-            return Error(re=_number(data), reason=refused.reason, detail=refused.detail)
+            return _error(number, refused)
         if isinstance(request, Who):
             return self._watches.last_known(caller, request)
-        return self._without_store(data, Reason.STORE_UNAVAILABLE)
+        return _without_store(number, Reason.STORE_UNAVAILABLE)
 
-    def _without_store(self, data: bytes, reason: Reason) -> Reply:
-        return Error(re=_number(data), reason=reason, retry_after_ms=STORE_RETRY_AFTER_MS)
+    def _decode(self, caller: Caller, data: bytes) -> Frame:
+        """Decode a message, which its device pays for first: also for one that cannot be read."""
+        self._context.charge(caller.client, arrival_cost(len(data)))
+        return decode_frame(data)
 
-    def _read(self, data: bytes) -> Request:
-        frame = decode_frame(data)
+    def _served(self, frame: Frame) -> Request:
         if not isinstance(frame, Request) or type(frame) not in self._use_cases:
             raise Refused(Reason.UNSUPPORTED, "not a request")
         return frame
@@ -84,11 +87,16 @@ class Dispatch:
         return await self._use_cases[type(request)](self._context, caller, request)
 
 
-def _number(data: bytes) -> int:
-    """Return the number of a request that was not served, as far as it can be read; else 0."""
-    try:
-        value = unpack(data)
-    except Refused:
-        return 0
-    number = value.get("id") if isinstance(value, dict) else None
-    return number if type(number) is int and 0 <= number <= MAX_TIME_MS else 0
+def _number(frame: Frame) -> int:
+    return frame.id if isinstance(frame, Request) else 0
+
+
+def _error(number: int, refused: Refused) -> Error:
+    """Return the reply to a request that was refused, with its number as far as it can be read; else 0."""
+    if isinstance(refused, FrameRefused):
+        number = refused.number("id") or 0
+    return Error(re=number, reason=refused.reason, detail=refused.detail, retry_after_ms=refused.retry_after_ms)
+
+
+def _without_store(number: int, reason: Reason) -> Error:
+    return Error(re=number, reason=reason, retry_after_ms=STORE_RETRY_AFTER_MS)

@@ -57,6 +57,11 @@ class TokenBucket:
         """Return whether the debt is above the limit of the rate."""
         return -self._left > self._rate.debt_limit
 
+    def overdraft_s(self, now_s: float) -> float:
+        """Return the seconds until the debt is not above the limit of the rate."""
+        self._refill(now_s)
+        return max(0.0, (-self._left - self._rate.debt_limit) / self._rate.per_s)
+
     def wait_s(self, now_s: float, units: float = 0.0) -> float:
         """Return the seconds until ``units`` can be taken (0: until the debt is paid); infinite above ``burst``."""
         self._refill(now_s)
@@ -90,6 +95,10 @@ class Allowances(Generic[K]):
     def charge(self, party: K, units: float, now_s: float) -> None:
         """Take ``units`` that were spent already; what is not there is owed."""
         self._bucket(party, now_s).charge(units, now_s)
+
+    def overdraft_s(self, party: K, now_s: float) -> float:
+        """Return the seconds until the party's debt is not above the limit of the rate."""
+        return self._bucket(party, now_s).overdraft_s(now_s)
 
     def _bucket(self, party: K, now_s: float) -> TokenBucket:
         bucket = self._buckets.get(party)

@@ -4,6 +4,7 @@ Unknown fields are ignored, unknown types are refused. A request carries ``id`` 
 A push is unasked; one that carries ``push`` waits at the hub until the device acknowledges it.
 """
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 
@@ -100,6 +101,7 @@ from muster_protocol.frames.statements import (
     StatementPush,
     Statements,
 )
+from muster_protocol.ids import MAX_TIME_MS
 from muster_protocol.reasons import Reason
 
 __all__ = [
@@ -135,6 +137,7 @@ __all__ = [
     "EpochPush",
     "Error",
     "Frame",
+    "FrameRefused",
     "GetCard",
     "GetSession",
     "Goaway",
@@ -184,7 +187,6 @@ __all__ = [
     "Why",
     "decode_frame",
     "encode_frame",
-    "number_replied_to",
 ]
 
 
@@ -221,14 +223,17 @@ AGENT_REQUESTS: frozenset[type[Request]] = frozenset(
 _any_frame: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(reduce(or_, FRAMES.values()))
 
 
-def number_replied_to(data: bytes) -> int | None:
-    """Return the number of the request that a message replies to, also where ``decode_frame`` refuses the message."""
-    try:
-        value = unpack(data)
-    except Refused:
-        return None
-    number = value.get("re") if isinstance(value, dict) else None
-    return number if type(number) is int else None
+class FrameRefused(Refused):
+    """A map that is no message of this version: its type is unknown, or a field is wrong."""
+
+    def __init__(self, refused: Refused, fields: Mapping[object, object]) -> None:
+        super().__init__(refused.reason, refused.detail)
+        self._fields = fields
+
+    def number(self, field: str) -> int | None:
+        """Return the request's number that ``id`` or ``re`` holds; None where it is no number of a request."""
+        number = self._fields.get(field)
+        return number if type(number) is int and 0 <= number <= MAX_TIME_MS else None
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -239,7 +244,8 @@ def encode_frame(frame: Frame) -> bytes:
 def decode_frame(data: bytes) -> Frame:
     """Decode one WebSocket message.
 
-    Raises ``Refused``: ``too_large``, ``malformed``, or ``unsupported`` for a type that this version does not know.
+    Raises ``Refused``: ``too_large``, ``malformed``, or ``unsupported`` for a type that this version does not know;
+    a ``FrameRefused`` where the number of the request can be read nevertheless.
     """
     exact = decode_exact(data, _any_frame)
     if exact is not None:
@@ -247,10 +253,17 @@ def decode_frame(data: bytes) -> Frame:
     value = unpack(data)
     if not isinstance(value, dict):
         raise Refused(Reason.MALFORMED, "a message is a map")
-    tag = value.get("t")
+    try:
+        return _read(value)
+    except Refused as refused:
+        raise FrameRefused(refused, value) from None
+
+
+def _read(fields: Mapping[object, object]) -> Frame:
+    tag = fields.get("t")
     if not isinstance(tag, str):
         raise Refused(Reason.MALFORMED, "a message has a type, t")
     frame = FRAMES.get(tag)
     if frame is None:
         raise Refused(Reason.UNSUPPORTED, "message type")
-    return convert(value, frame)
+    return convert(fields, frame)

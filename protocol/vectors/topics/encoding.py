@@ -5,7 +5,7 @@ from typing import Any
 import msgpack
 from msgspec.inspect import type_info
 
-from muster_protocol.codec import MAX_DEPTH, MAX_MESSAGE_BYTES, encode
+from muster_protocol.codec import MAX_CONTAINERS, MAX_DEPTH, MAX_MESSAGE_BYTES, encode
 from muster_protocol.exchange import Admission
 from muster_protocol.governance import Untrust
 from muster_protocol.ids import MAX_TIME_MS, Serial
@@ -145,6 +145,11 @@ def _array(size: int) -> Json:
     return {"op": "value", "bytes": _long(b"\xdc" + items.to_bytes(2, "big"), b"\xc0", items)}
 
 
+def _arrays(count: int) -> Json:
+    """Return a value of that many arrays: one around the others, which are empty."""
+    return {"op": "value", "bytes": _long(b"\xdc" + (count - 1).to_bytes(2, "big"), b"\x90", count - 1)}
+
+
 def _long_admission(size: int) -> Json:
     """Return an admission that has that many bytes, most of them in its epoch."""
     mark = b"\x07" * 256
@@ -169,6 +174,8 @@ def _values() -> list[Vector]:
         refused("maps one level too deep", _nested(b"\x81\xa1a", over), Reason.MALFORMED, "encoding"),
         refused("arrays too deep around 300 bytes", _nested(b"\x91", over, text), Reason.MALFORMED, "encoding"),
         refused("arrays ten thousand levels deep", _nested(b"\x91", 10_000), Reason.MALFORMED, "encoding"),
+        accepted("as many arrays as allowed", _arrays(MAX_CONTAINERS), {"decoded": True}),
+        refused("one array too many", _arrays(MAX_CONTAINERS + 1), Reason.MALFORMED, "encoding"),
         refused("a map whose key is a number", _nested(b"\x81\x01", 1), Reason.MALFORMED, "encoding"),
         accepted("as long as allowed", _array(MAX_MESSAGE_BYTES), {"decoded": True}),
         refused("one byte too long", _array(MAX_MESSAGE_BYTES + 1), Reason.TOO_LARGE, "encoding"),

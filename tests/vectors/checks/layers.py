@@ -8,6 +8,7 @@ from muster_protocol.errors import Refused
 _RAISED_IN = {
     ("codec", "unpack"): "encoding",
     ("codec", "_check_depth"): "encoding",
+    ("codec", "__call__"): "encoding",
     ("codec", "decode_closed"): "encoding",
     ("codec", "convert"): "shape",
     ("__init__", "decode_frame"): "shape",
