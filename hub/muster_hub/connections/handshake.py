@@ -42,6 +42,10 @@ NONCE_BYTES = 32
 KEEP_ALIVE_MS = 20_000
 """The hub pings a connection that was silent for this long."""
 RETRY_AFTER_MS = 2_000
+FIRST_SIGNATURE = 1
+"""The one by which a device proves its key; a ``hello`` pays for it before it is decoded."""
+BYTES_PER_SIGNATURE = 2 * 1024
+"""Bytes of a ``hello`` that cost as much to decode as a signature to check, if they are chosen for it."""
 LIMITS = Limits(
     message_bytes=MAX_MESSAGE_BYTES,
     targets=MAX_TARGETS,
@@ -109,6 +113,7 @@ class Handshakes:
             _log.info("address_full", address=peer.address)
             raise overloaded()
         try:
+            _pay(peer, hello_cost(len(hello)))
             return await self._check(greeting.handshake.checks(hello), peer)
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
@@ -145,13 +150,16 @@ class Handshakes:
         )
 
     async def _check(self, checks: Checks[Introduced], peer: SocketPeer) -> Introduced:
-        """Make the checks, each at its turn and within what the peer's address may cause."""
+        """Make the checks, each at its turn and within what the peer's address may cause.
+
+        The first signature was paid with the ``hello``, so that one which is not even read is not free.
+        """
+        paid = FIRST_SIGNATURE
         try:
             while True:
                 step = next(checks)
-                wait_ms = peer.charge(step.charge) if step.charge else 0
-                if wait_ms:
-                    raise overloaded(wait_ms)
+                _pay(peer, step.charge - paid)
+                paid = 0
                 await self.queue.turn(step.signatures)
         except StopIteration as done:
             device: Introduced = done.value
@@ -219,6 +227,17 @@ class Handshakes:
             token_counter=newcomer.token_counter,
         )
         return Welcomed(caller, welcome)
+
+
+def hello_cost(size: int) -> int:
+    """Return what a ``hello`` costs an address before it is decoded, its first signature included."""
+    return FIRST_SIGNATURE + size // BYTES_PER_SIGNATURE
+
+
+def _pay(peer: SocketPeer, signatures: int) -> None:
+    wait_ms = peer.charge(signatures) if signatures > 0 else 0
+    if wait_ms:
+        raise overloaded(wait_ms)
 
 
 def _store_away() -> HandshakeRefused:
