@@ -9,9 +9,11 @@ its next request is refused as ``rate_limited`` until they are paid.
 from muster_hub.listener.rate_limit import Rate
 from muster_protocol.frames import (
     Admit,
+    CancelInvite,
     CloseSession,
     CreateSession,
     GetCard,
+    GetSession,
     ListStatements,
     PutStatement,
     Request,
@@ -46,6 +48,8 @@ SIGNATURE = 1.0
 PAGE = 3.0
 """A page of statements, or a card: up to a message's size."""
 
+LISTED = LOOKUP
+"""Each session that is read for a list of them, also one that is not shown."""
 CARD_PUSH = LOOKUP + PUSH
 """For each peer that the device of a new card trusts."""
 CUT = WRITE + PUSH
@@ -54,6 +58,8 @@ INVITE = 2 * LOOKUP + 2 * WRITE + 2 * PUSH
 """Each invite: the facts of two devices, the session and an inbox, the push and its end."""
 ADMISSION = SIGNATURE + 4 * WRITE + 2 * PUSH
 """Each admission: the hold and its end, the seat and an inbox, the push and the new epoch to a member."""
+KEPT = 2 * WRITE + PUSH
+"""Each member that an admission keeps: the hold and its end, and the push of the new epoch."""
 
 _COSTS: dict[type[Request], float] = {
     PutStatement: SIGNATURE + WRITE + CARD_PUSH,
@@ -61,6 +67,8 @@ _COSTS: dict[type[Request], float] = {
     GetCard: LOOKUP + PAGE / 4,
     CreateSession: SIGNATURE + 2 * WRITE,
     CloseSession: WRITE,
+    GetSession: PAGE,
+    CancelInvite: WRITE + PUSH,
     SendAnswer: 2 * WRITE + PUSH,
     SendJoined: WRITE,
     SendLeave: WRITE,
@@ -81,6 +89,6 @@ def cost(request: Request) -> float:
         case SendInvites():
             return INVITE * len(request.invites)
         case Admit():
-            return SIGNATURE + ADMISSION * len(request.admissions)
+            return SIGNATURE + ADMISSION * len(request.admissions) + KEPT * len(request.sealed)
         case _:
             return _COSTS.get(type(request), 0.0)

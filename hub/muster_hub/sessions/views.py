@@ -1,12 +1,13 @@
 """What a device reads of sessions: one session, a list of them, and its session index (SPEC.md section 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
+from muster_hub.costs import LISTED
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.departures import read_departures
 from muster_hub.sessions.state import RosterMember, SessionState, parse_state, read_state
@@ -30,6 +31,8 @@ from muster_protocol.signed import Signed
 EPOCHS_BYTES = 8 * 1024
 """Bytes of epochs in one reply, unless the first alone has more, so that the whole reply fits one message. The device
 asks for the rest."""
+READ_TOGETHER = MAX_SESSIONS_LISTED + 1
+"""Sessions that are read at once for a list: a page, and one that shows that there are more."""
 
 _SHOW = script("session_show")
 _SESSION_INDEX = script("session_index")
@@ -138,10 +141,20 @@ async def list_sessions(context: NodeContext, caller: Caller, request: ListSessi
     """
     index = sorted(await read_session_index(context, caller.client))
     behind = [session for session in index if session > (request.after or "")]
-    states = await together(*(read_state(context, session) for session in behind))
-    found = [state for state in states if state is not None and caller.client in state.present]
+    found: list[SessionState] = []
+    for start in range(0, len(behind), READ_TOGETHER):
+        if len(found) > MAX_SESSIONS_LISTED:
+            break
+        found += await _read_present(context, caller, behind[start : start + READ_TOGETHER])
     page = tuple(_summary(state) for state in found[:MAX_SESSIONS_LISTED])
     return SessionsReply(re=request.id, sessions=page, more=len(found) > len(page))
+
+
+async def _read_present(context: NodeContext, caller: Caller, sessions: Sequence[SessionId]) -> list[SessionState]:
+    """Return those sessions that the caller is a member of; it pays for all."""
+    context.charge(caller.client, LISTED * len(sessions))
+    states = await together(*(read_state(context, session) for session in sessions))
+    return [state for state in states if state is not None and caller.client in state.present]
 
 
 async def read_session_index(context: NodeContext, client: ClientId) -> list[SessionId]:

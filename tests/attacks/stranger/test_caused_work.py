@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import pytest
 from tests.integration.hub.conftest import Eventually, StartNode
+from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import DeviceLink, SigningDevice
-from tests.integration.hub.stage import Actor
+from tests.integration.hub.stage import Actor, actor, befriend
 
-from muster_hub.costs import INVITE, LOOKUP, REQUEST_RATE
+from muster_hub.context import NodeContext
+from muster_hub.costs import INVITE, KEPT, LISTED, LOOKUP, PAGE, PUSH, REQUEST, REQUEST_RATE, WRITE, cost
 from muster_hub.listener import Rate
 from muster_hub.node.node import Tuning
 from muster_hub.presence import watches
@@ -16,23 +18,29 @@ from muster_hub.store.adapter import Store
 from muster_protocol.connect import Role
 from muster_protocol.frames import (
     MAX_NAMED,
+    MAX_SESSIONS_LISTED,
     MAX_WATCHED,
+    Admit,
+    CancelInvite,
     Error,
+    GetSession,
     ListSessions,
     ListStatements,
     Ok,
     PresenceReply,
     PutStatement,
     Request,
+    SealedFor,
     SendInvites,
     SessionsReply,
     Statements,
     Watch,
     Who,
 )
-from muster_protocol.ids import ClientId
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, SessionId, Signature
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
+from muster_protocol.signed import Signed
 
 BURST = 400
 ONCE = Tuning(request_rate=Rate(per_s=0.001, burst=BURST))
@@ -146,3 +154,59 @@ async def test_a_device_with_many_peers_starts_again_without_a_wait(start_node: 
         await link.ask(Watch(id=0, clients=named), PresenceReply)
         await link.ask(Who(id=0, clients=named), PresenceReply)
         await link.ask(ListSessions(id=0), SessionsReply)
+
+
+@pytest.fixture
+def charged(monkeypatch: pytest.MonkeyPatch) -> Counter[ClientId]:
+    """Count the units that are taken from each device, before and after its requests."""
+    counted: Counter[ClientId] = Counter()
+    charge, wait_ms = NodeContext.charge, NodeContext.wait_ms
+
+    def charging(self: NodeContext, client: ClientId, units: float) -> None:
+        counted[client] += units  # type: ignore[assignment]
+        charge(self, client, units)
+
+    def taking(self: NodeContext, client: ClientId, units: float) -> int:
+        counted[client] += units  # type: ignore[assignment]
+        return wait_ms(self, client, units)
+
+    monkeypatch.setattr(NodeContext, "charge", charging)
+    monkeypatch.setattr(NodeContext, "wait_ms", taking)
+    return counted
+
+
+async def test_a_list_of_sessions_reads_a_page_and_is_paid_by_what_it_reads(
+    desk: Desk, charged: Counter[ClientId]
+) -> None:
+    stranger = await actor(desk)
+    await befriend(stranger, await actor(desk))
+    created = sorted([await stranger.create() for _ in range(2 * MAX_SESSIONS_LISTED)])
+    after: SessionId | None = None
+    for expected, read in (
+        (created[:MAX_SESSIONS_LISTED], MAX_SESSIONS_LISTED + 1),
+        (created[MAX_SESSIONS_LISTED:], MAX_SESSIONS_LISTED),
+    ):
+        charged.clear()
+        desk.store.calls.clear()
+        page = await stranger.ask(ListSessions(id=1, after=after), SessionsReply)
+        assert [one.session for one in page.sessions] == expected
+        assert page.more == (after is None)
+        assert desk.store.calls.count("session_state") == read
+        assert charged[stranger.client] == REQUEST + LISTED * read
+        after = page.sessions[-1].session
+
+
+def test_requests_that_read_and_push_are_paid() -> None:
+    session, client = SessionId("s" * 32), ClientId("c" * 32)
+    assert cost(GetSession(id=1, session=session, after=0)) >= PAGE
+    assert cost(CancelInvite(id=1, session=session, client=client, invite=InviteId(bytes(16)))) >= WRITE + PUSH
+
+
+def test_an_admission_is_paid_by_each_member_that_it_keeps() -> None:
+    signed = Signed(b"", Fingerprint(bytes(32)), Signature(bytes(64)))
+    kept = SealedFor(ClientId("c" * 32), bytes(1168))
+    first, second = (
+        Admit(id=1, session=SessionId("s" * 32), epoch=signed, sealed=sealed, admissions=())
+        for sealed in ((kept,), (kept, kept))
+    )
+    assert cost(second) - cost(first) == KEPT
