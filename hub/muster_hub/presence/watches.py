@@ -138,10 +138,13 @@ class PresenceWatches:
     def _add(self, caller: Caller, seen: list[Observation]) -> None:
         asker = Asker(caller.client, caller.fingerprint)
         devices = {one.presence.client: WatchedDevice(one) for one in seen}
-        self._table.add(DeviceWatch(asker, caller.connection, devices))
-        for one in seen:
-            if is_unknown(one.presence):
-                self.changed(one.presence.client)
+        watch = DeviceWatch(asker, caller.connection, devices)
+        self._table.add(watch)
+        # For this connection alone: others that watch the device have paid for their own look.
+        unseen = [one.presence.client for one in seen if is_unknown(one.presence)]
+        if unseen:
+            self._dirty.update((watch.key, client) for client in unseen)
+            self._wake.set()
 
     async def _round(self, context: NodeContext) -> None:
         dirty, self._dirty = self._dirty, set()

@@ -14,7 +14,9 @@ from muster_hub.costs import INVITE, KEPT, LISTED, LOOKUP, PAGE, PUSH, REQUEST, 
 from muster_hub.listener import Rate
 from muster_hub.node.node import Tuning
 from muster_hub.presence import watches
+from muster_hub.routing.caller import Caller
 from muster_hub.store.adapter import Store
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_protocol.connect import Role
 from muster_protocol.frames import (
     MAX_NAMED,
@@ -111,6 +113,28 @@ async def test_a_renewed_watch_is_paid_again(
             before = looks[other.client]
             await eventually(lambda: looks[other.client] >= before + ROUNDS)
         assert looks[stranger.client] <= BURST / LOOKUP
+
+
+async def test_a_watch_begun_without_the_store_looks_again_for_its_own_connection_alone(
+    start_node: StartNode, looks: Counter[str], eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "RENEW_EVERY_S", 3600.0)
+    monkeypatch.setattr(watches, "PUSH_EVERY_S", 0.01)
+    node, stranger, other = await start_node(), SigningDevice(), SigningDevice()
+    named = made_up(1)
+
+    async def without_store(store: Store, caller: Caller) -> None:
+        if caller.client == stranger.client:
+            raise StoreUnavailable(StoreCause.TIMEOUT, outcome_unknown=False)
+
+    async with other.connect(node.url) as first, stranger.connect(node.url) as second:
+        await first.ask(Watch(id=0, clients=named), PresenceReply)
+        monkeypatch.setattr(watches, "check_current", without_store)
+        for _ in range(ROUNDS):
+            looks[stranger.client] = 0
+            await second.ask(Watch(id=0, clients=named), PresenceReply)
+            await eventually(lambda: looks[stranger.client])
+    assert looks[other.client] == 1
 
 
 async def test_a_new_card_is_paid_by_the_peers_to_whom_it_is_pushed(start_node: StartNode, looks: Counter[str]) -> None:
