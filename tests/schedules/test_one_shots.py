@@ -8,7 +8,7 @@ from tests.schedules.direct import Direct, Snapshot
 from tests.schedules.restrictions import Restriction, say
 from tests.schedules.scene import Studio, ask, caller_of, finish_all, studio
 from tests.schedules.sweep import SEED, batches, in_parts, run
-from tests.schedules.world import MAX_STEPS, PAUSE_MS, ScheduledWorld
+from tests.schedules.world import MAX_STEPS, PAUSE_MS, Outcome, ScheduledWorld
 from typing_extensions import override
 
 from muster_hub.context import NodeContext
@@ -16,7 +16,7 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import read_facts
 from muster_hub.sessions.state import read_state
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Admit, Admitted, MemberState, Reply
+from muster_protocol.frames import Admit, Admitted, InviteResult, MemberState, Reply
 from muster_protocol.ids import ClientId, GrantId, SessionId
 from muster_protocol.reasons import Reason
 
@@ -173,3 +173,36 @@ async def test_a_join_that_slept_over_its_hold_is_not_committed(direct: Direct) 
         assert await check(world, scene) == 1
 
     await run(Sleeper(direct, 0, faults=0), scenario)
+
+
+class Repeater(ScheduledWorld):
+    """A world in which the store carries out every commit twice, and the node gets the second reply."""
+
+    @override
+    def step(self) -> None:
+        call = self.parked[0]
+        if call.script.name != "commit":
+            super().step()
+            return
+        self.execute(call)
+        self.carry_out(call)
+
+
+async def test_a_join_whose_commit_is_carried_out_twice_uses_its_grant(direct: Direct) -> None:
+    async with studio(direct) as open_studio:
+        scene = await make(open_studio(), both=True)
+
+    async def scenario(world: Repeater) -> None:
+        world.tries = 1
+        world.direct.restore(scene.snapshot)
+        first, second, _ = scene.joins
+        heard: list[Outcome] = []
+        world.after(0, "join", lambda hub: ask(hub, scene.ann, first), heard.append, "one")
+        world.after(100, "join", lambda hub: ask(hub, scene.ann, second), heard.append, "one")
+        await world.play()
+        used = (InviteResult(scene.bob, Reason.GRANT_USED),)
+        assert heard == [Admitted(re=first.id, rejected=()), Admitted(re=second.id, rejected=used)]
+        assert await seats(world, scene) == [True, False, False]
+        assert await check(world, scene) == 1
+
+    await run(Repeater(direct, 0, faults=0), scenario)

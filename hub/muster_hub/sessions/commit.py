@@ -16,44 +16,67 @@ from muster_hub.store.cells import Cell, items, pack, pairs, text
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, change_until, reason_of
 from muster_protocol.codec import encode
-from muster_protocol.exchange import JOIN_DEADLINE_MS, hash_of
+from muster_protocol.exchange import JOIN_DEADLINE_MS
 from muster_protocol.frames import InviteResult
 from muster_protocol.ids import ClientId, SessionId
-from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 _COMMIT = script("commit")
-_ANSWERED = script("invites_answered")
+_FACTS = script("epoch_facts")
 _REFUSE = script("refuse")
 
 
 class CommitResult(Struct, frozen=True):
-    """The result of one try: committed, rejected for these reasons, or stale: a party was restricted in between.
+    """The result of one try: committed, rejected for these reasons, or one of two that need another try.
 
-    ``removed``: the members that the epoch leaves out.
+    ``removed``: the members that the epoch leaves out. ``stale``: a party was restricted in between. ``again``: the
+    epoch was committed before, perhaps by this same call.
     """
 
     rejected: tuple[InviteResult, ...] = ()
     removed: tuple[ClientId, ...] = ()
     stale: bool = False
+    again: bool = False
 
     @property
     def committed(self) -> bool:
-        """Return whether the epoch is in force."""
-        return not self.rejected and not self.stale
+        """Return whether this call committed the epoch."""
+        return not (self.rejected or self.stale or self.again)
 
 
-async def without_answer(context: NodeContext, session: SessionId, proposal: Proposal) -> tuple[InviteResult, ...]:
-    """Return the newcomers that have not accepted a live invite to this session; none for a committed epoch.
+class EpochFacts(Struct, frozen=True):
+    """What a session knows of an epoch that is to be committed.
 
-    Only the session's slot is asked, so a caller can name devices here that it never invited, and nothing of theirs is
-    touched. Raises ``Refused``: ``session_closed``, ``mismatch`` (not the next epoch); ``StoreUnavailable``.
+    ``again``: None, or for an epoch that is committed the members to whom the request sends what is stored for them.
+    ``without_answer``: the newcomers that have not accepted a live invite.
     """
-    touched = [keys.session(session), keys.epochs(session), keys.invite_outcomes(session)]
+
+    again: frozenset[ClientId] | None = None
+    without_answer: tuple[InviteResult, ...] = ()
+
+
+async def read_epoch_facts(context: NodeContext, session: SessionId, proposal: Proposal) -> EpochFacts:
+    """Ask the session's slot alone about an epoch.
+
+    So a caller can name devices here that it never invited, and nothing of theirs is touched. Raises ``Refused``:
+    ``session_closed``, ``mismatch`` (not the next epoch); ``StoreUnavailable``.
+    """
+    touched = [
+        keys.session(session),
+        keys.roster(session),
+        keys.epochs(session),
+        keys.sealed(session),
+        keys.invite_outcomes(session),
+    ]
+    newcomers: list[Cell] = [
+        [each.client, each.body.recipient_key, each.body.invite, each.hash] for each in proposal.newcomers.values()
+    ]
     epoch = proposal.epoch
-    named = [word for each in proposal.newcomers.values() for word in (each.client, each.body.invite)]
-    reply = await change(context.store, _ANSWERED, touched, epoch.number, epoch.previous or b"", proposal.hash, *named)
-    return _rejections(items(reply))
+    args = (epoch.number, epoch.previous or b"", proposal.hash, pack(*_kept(proposal)), pack(*newcomers))
+    word, *rest = items(await change(context.store, _FACTS, touched, *args))
+    if word == b"again":
+        return EpochFacts(again=frozenset(ClientId(text(client)) for client in rest))
+    return EpochFacts(without_answer=_rejections(rest))
 
 
 async def commit(  # noqa: PLR0917 - what the script needs
@@ -74,15 +97,15 @@ async def commit(  # noqa: PLR0917 - what the script needs
     word, *rest = items(reply)
     if word == b"rejected":
         return CommitResult(_rejections(rest))
-    if word == b"stale":
-        return CommitResult(stale=True)
+    if word in {b"stale", b"again"}:
+        return CommitResult(stale=word == b"stale", again=word == b"again")
     return CommitResult(removed=tuple(ClientId(text(client)) for client in rest))
 
 
 async def refuse(
     context: NodeContext, session: SessionId, proposal: Proposal, rejected: tuple[InviteResult, ...]
 ) -> CommitResult:
-    """Refuse an epoch in the session's slot, unless another request for the same epoch was committed before.
+    """Refuse an epoch in the session's slot, unless it was committed before.
 
     Raises ``Refused``, ``StoreUnavailable``.
     """
@@ -93,7 +116,7 @@ async def refuse(
         for word in (each.client, proposal.newcomers[each.client].body.invite, each.reason or Reason.MISMATCH)
     ]
     word = await change(context.store, _REFUSE, touched, proposal.hash, *named)
-    return CommitResult() if word == b"committed" else CommitResult(rejected)
+    return CommitResult(again=True) if word == b"committed" else CommitResult(rejected)
 
 
 def _rejections(cells: object) -> tuple[InviteResult, ...]:
@@ -117,7 +140,6 @@ def _touched(session: SessionId) -> list[bytes]:
 def _args(caller: Caller, state: SessionState, proposal: Proposal, held: Mapping[ClientId, DeviceFacts]) -> list[Word]:
     parties: list[Cell] = [[facts.client, facts.ver] for facts in held.values()]
     removal = record(RecordKind.MEMBER_OUT, actor=caller.client, session=state.session)
-    kept: list[Cell] = [[client, key, proposal.sealed.get(client, b"")] for client, key in proposal.kept.items()]
     return [
         state.session,
         caller.client,
@@ -128,19 +150,23 @@ def _args(caller: Caller, state: SessionState, proposal: Proposal, held: Mapping
         encode(proposal.signed),
         JOIN_DEADLINE_MS,
         pack(*parties),
-        pack(*kept),
+        pack(*_kept(proposal)),
         pack(*(_newcomer(state, each) for each in proposal.newcomers.values())),
         removal,
     ]
 
 
+def _kept(proposal: Proposal) -> list[Cell]:
+    return [[client, key, proposal.sealed.get(client, b"")] for client, key in proposal.kept.items()]
+
+
 def _newcomer(state: SessionState, newcomer: Newcomer) -> Cell:
-    body, admission = newcomer.body, hash_of(Kind.ADMISSION, newcomer.signed)
+    body = newcomer.body
     row = record(
         RecordKind.JOIN_COMMITTED,
         actor=state.creator,
         subject=newcomer.client,
         session=state.session,
-        statement=admission,
+        statement=newcomer.hash,
     )
-    return [newcomer.client, body.recipient_key, body.invite, encode(newcomer.signed), admission, row]
+    return [newcomer.client, body.recipient_key, body.invite, encode(newcomer.signed), newcomer.hash, row]

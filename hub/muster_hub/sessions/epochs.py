@@ -11,18 +11,20 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.state import SessionState
 from muster_protocol.epochs import Epoch, epoch_hash
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Admission
+from muster_protocol.exchange import Admission, hash_of
 from muster_protocol.frames import Admit, Purpose
 from muster_protocol.ids import ClientId, Fingerprint, Hash
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
 
 class Newcomer(Struct, frozen=True):
-    """A device to admit: its admission as received, and decoded."""
+    """A device to admit: its admission as received, decoded, and its hash."""
 
     signed: Signed
     body: Admission
+    hash: Hash
 
     @property
     def client(self) -> ClientId:
@@ -92,7 +94,7 @@ def _newcomer(caller: Caller, request: Admit, state: SessionState, signed: Signe
         raise Refused(Reason.MISMATCH, "the admission is of another device, key or session")
     if body.epoch != request.epoch or (body.mode, body.profile) != (state.mode, state.profile):
         raise Refused(Reason.MISMATCH, "the admission is to another epoch, mode or profile")
-    return Newcomer(signed, body)
+    return Newcomer(signed, body, hash_of(Kind.ADMISSION, signed))
 
 
 def _check(caller: Caller, request: Admit, proposal: Proposal) -> None:

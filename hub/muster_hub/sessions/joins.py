@@ -5,7 +5,7 @@ slot, the decision is one pure function, and only the session's slot commits. So
 restriction was acknowledged, in any order of the steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 from msgspec import Struct
@@ -16,7 +16,7 @@ from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
-from muster_hub.sessions.commit import CommitResult, commit, refuse, without_answer
+from muster_hub.sessions.commit import CommitResult, commit, read_epoch_facts, refuse
 from muster_hub.sessions.epochs import Newcomer, Proposal, propose
 from muster_hub.sessions.facts import DeviceFacts
 from muster_hub.sessions.holds import HOLD_MS, HeldFor, HoldRequest, hold, settle
@@ -25,7 +25,7 @@ from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.sessions.updates import push_member_out
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Admit, Admitted, EpochPush
+from muster_protocol.frames import Admit, Admitted, EpochPush, InviteResult
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
@@ -47,13 +47,12 @@ async def admit(context: NodeContext, caller: Caller, request: Admit) -> Admitte
     if state is None or caller.client not in state.present:
         raise Refused(Reason.NOT_A_MEMBER)
     join = _Join(context, caller, state, propose(caller, request, state))
-    missing = await without_answer(context, state.session, join.proposal)
-    if missing:
-        return Admitted(re=request.id, rejected=missing)
+    if not state.open:
+        raise Refused(Reason.SESSION_CLOSED)
     for _ in range(MAX_ROUNDS):
-        result = await join.round()
-        if not result.stale:
-            return Admitted(re=request.id, rejected=result.rejected)
+        rejected = await join.round()
+        if rejected is not None:
+            return Admitted(re=request.id, rejected=rejected)
     raise Refused(Reason.OVERLOADED, "the parties change faster than they can be held")
 
 
@@ -65,8 +64,20 @@ class _Join(Struct, frozen=True):
     state: SessionState
     proposal: Proposal
 
-    async def round(self) -> CommitResult:
-        """Hold, decide, commit, settle; stale when a party was restricted between hold and commit."""
+    async def round(self) -> tuple[InviteResult, ...] | None:
+        """Return the devices that stand in the way, none of them once the epoch is committed; None: try again.
+
+        A committed epoch is not decided again, and no device is held for it: its caller has not received the reply.
+        """
+        facts = await read_epoch_facts(self.context, self.state.session, self.proposal)
+        if facts.again is not None:
+            await self._spread(facts.again)
+        elif not facts.without_answer:
+            return await self._commit()
+        return facts.without_answer
+
+    async def _commit(self) -> tuple[InviteResult, ...] | None:
+        """Hold, decide, commit, settle; None when a party was restricted in between, or the epoch is committed."""
         began_ms = await self.context.store.now_ms()
         wanted = parties_of(self.caller, self.state, self.proposal)
         held = await hold(self.context, self._held_for(), wanted)
@@ -75,11 +86,14 @@ class _Join(Struct, frozen=True):
         except Refused:
             await self._settle(wanted, held, spent=False)
             raise
+        if result.again:
+            # It may have been committed over this very hold. The next join that finds the hold settles it.
+            return None
         # After a stale round too: the next round takes a hold of its own, which no other request shares.
         await self._settle(wanted, held, spent=result.committed)
         if result.committed:
-            await self._spread(result.removed)
-        return result
+            await self._spread({*self.proposal.newcomers, *self.proposal.sealed}, result.removed)
+        return None if result.stale else result.rejected
 
     def _held_for(self) -> HeldFor:
         state = self.state
@@ -87,11 +101,9 @@ class _Join(Struct, frozen=True):
 
     async def _decide(self, held: Mapping[ClientId, DeviceFacts], began_ms: int) -> CommitResult:
         context, state, proposal = self.context, self.state, self.proposal
-        if proposal.hash != state.epoch_hash:
-            refused = rejected(state, proposal, held, context.clock.now_ms())
-            if refused:
-                return await refuse(context, state.session, proposal, refused)
-        # A committed epoch is not decided again: its caller has not received the reply, and commit answers the same.
+        refused = rejected(state, proposal, held, context.clock.now_ms())
+        if refused:
+            return await refuse(context, state.session, proposal, refused)
         # Other joins may settle an old hold, so nothing commits over a hold that could be old by then.
         return await commit(context, self.caller, state, proposal, held, began_ms + HOLD_MS // 2)
 
@@ -102,13 +114,14 @@ class _Join(Struct, frozen=True):
             # The session has decided; the next join that finds the hold settles it by that.
             _log.warning("hold_not_settled", session=self.state.session[:8], cause=error.cause)
 
-    async def _spread(self, removed: tuple[ClientId, ...]) -> None:
-        """Put the admissions into the newcomers' inboxes, and push the epoch and its removals to those online."""
+    async def _spread(self, reached: Collection[ClientId], removed: Sequence[ClientId] = ()) -> None:
+        """Put admissions into newcomers' inboxes, and push the epoch and its removals to members online."""
         context, session, proposal = self.context, self.state.session, self.proposal
-        waits = [_put_admission(context, each) for each in proposal.newcomers.values()]
+        waits = [_put_admission(context, each) for each in proposal.newcomers.values() if each.client in reached]
         pushes = [
             tell(context, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
             for client, sealed in proposal.sealed.items()
+            if client in reached
         ]
         outs = [push_member_out(context, session, client, None, self.state.members) for client in removed]
         await together(*waits, *pushes, *outs)

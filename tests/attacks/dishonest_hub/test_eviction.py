@@ -17,7 +17,7 @@ from muster_client.events import Progress, SessionUpdate, Stream
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.session import Session
 from muster_hub.node.node import Node
-from muster_hub.sessions.commit import without_answer
+from muster_hub.sessions.commit import EpochFacts, read_epoch_facts
 from muster_protocol.frames import InviteResult, MemberState, SessionUpdatePush
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
@@ -38,11 +38,11 @@ def denied(node: Node, monkeypatch: pytest.MonkeyPatch) -> Denied:
     """The members whose epochs the hub refuses, naming them; while the list is empty the hub is honest."""
     found: Denied = []
 
-    async def denying(*given: Any) -> tuple[InviteResult, ...]:
+    async def denying(*given: Any) -> EpochFacts:
         named = tuple(InviteResult(client, Reason.NOT_A_MEMBER) for client in found)
-        return named or await without_answer(*given)
+        return EpochFacts(without_answer=named) if named else await read_epoch_facts(*given)
 
-    monkeypatch.setattr("muster_hub.sessions.joins.without_answer", denying)
+    monkeypatch.setattr("muster_hub.sessions.joins.read_epoch_facts", denying)
     return found
 
 

@@ -12,10 +12,11 @@
 -- Effect: newcomers are seated, members that are neither kept nor newcomers are out, the epoch is the session's newest,
 --   its keys and admissions are held for the members, and the records and the admission of each newcomer stand in the
 --   outbox. Epochs older than MAX_EPOCHS_KEPT go.
--- Returns: ['ok', members removed]; ['stale', clients who must be held again]; ['rejected', client, word, ... for each
---   newcomer whose invite prevents the commit, and for each member kept that is none].
+-- Returns: ['ok', members removed]; ['again'] for an epoch that is committed already; ['stale', clients who must be held
+--   again]; ['rejected', client, word, ... for each newcomer whose invite prevents the commit, and for each member kept
+--   that is none].
 -- Errors: closed, not_a_member (the caller is not the creator, or out), mismatch (not the next epoch).
--- Again: an epoch that is committed already is answered ok and nothing changes.
+-- Again: an epoch that is committed already is answered `again` and nothing changes.
 local session, roster, minimum_versions, epochs, sealed, invite_outcomes, due, outbox = unpack(KEYS)
 local _, sid, caller, caller_fp, number, previous, hash, epoch, join_ms = unpack(ARGV)
 local parties, kept = cmsgpack.unpack(ARGV[10]), cmsgpack.unpack(ARGV[11])
@@ -38,7 +39,7 @@ if open ~= '1' or now_ms >= tonumber(ends_ms) then
   return refuse('closed')
 end
 if redis.call('HEXISTS', epochs, 'h:' .. hash) == 1 then
-  return {'ok'}
+  return {'again'}
 end
 if caller ~= creator or not is_member(caller, caller_fp) then
   return refuse('not_a_member')

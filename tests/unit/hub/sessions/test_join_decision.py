@@ -47,7 +47,7 @@ def newcomer(client: ClientId, purpose: Purpose = Purpose.AUTO) -> Newcomer:
         epoch=UNREAD,
         sealed=bytes(80),
     )
-    return Newcomer(UNREAD, body)
+    return Newcomer(UNREAD, body, Hash(bytes(32)))
 
 
 def proposal(*newcomers: Newcomer, kept: tuple[ClientId, ...] = (ANN, BOB)) -> Proposal:

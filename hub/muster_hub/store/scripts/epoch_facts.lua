@@ -1,0 +1,70 @@
+#!lua flags=no-writes
+-- Reads what a session knows of an epoch that is to be committed, before any device is held.
+-- KEYS: 1 session, 2 roster, 3 epochs, 4 sealed, 5 invite_outcomes
+-- ARGV: 1 number of the epoch, 2 hash of the epoch before, 3 hash of the epoch,
+--   4 packed members kept: [client, fingerprint, sealed key or ''] each,
+--   5 packed newcomers: [client, fingerprint, invite, hash of the admission] each
+-- Effect: none.
+-- Returns: ['again', members to whom the request sends what is stored for them] for an epoch that is committed already;
+--   else ['next', client and word in turn of each newcomer that has not accepted an invite that is still live]. The word
+--   is how its invite ended, else mismatch. The hash of an epoch covers neither admissions nor sealed keys, so `again`
+--   has only those members whose own is the stored one, byte for byte.
+-- Errors: closed (or no such session), mismatch (not the next epoch).
+-- Again: it only reads.
+local session, roster, epochs, sealed, invite_outcomes = unpack(KEYS)
+local number, previous, hash, packed_kept, packed_newcomers = unpack(ARGV)
+local kept, newcomers = cmsgpack.unpack(packed_kept), cmsgpack.unpack(packed_newcomers)
+
+local function stored_for(member)
+  local client, fingerprint, key = unpack(member)
+  local row = row_in(roster, client)
+  local present = row and row[MEMBER.state] ~= 'out' and row[MEMBER.fingerprint] == fingerprint
+  return present and key ~= '' and redis.call('HGET', sealed, 'key:' .. client) == key
+end
+
+local function awaits_admission(newcomer)
+  local client, fingerprint, invite, admission_hash = unpack(newcomer)
+  local row = row_in(roster, client)
+  local seated = row and row[MEMBER.state] == 'seated' and row[MEMBER.fingerprint] == fingerprint
+  return seated and row[MEMBER.invite] == invite and redis.call('HGET', sealed, 'admh:' .. client) == admission_hash
+end
+
+local function has_accepted(client, invite)
+  local live = row_in(invite_outcomes, 'live:' .. client)
+  return live and live[LIVE_INVITE.invite] == invite and live[LIVE_INVITE.state] == 'answered'
+end
+
+local function reached_again()
+  local reached = {'again'}
+  for _, member in ipairs(kept) do
+    if stored_for(member) then
+      reached[#reached + 1] = member[1]
+    end
+  end
+  for _, newcomer in ipairs(newcomers) do
+    if awaits_admission(newcomer) then
+      reached[#reached + 1] = newcomer[1]
+    end
+  end
+  return reached
+end
+
+local open, newest, newest_hash = unpack(redis.call('HMGET', session, 'open', 'epoch', 'epoch_hash'))
+if open ~= '1' then
+  return refuse('closed')
+end
+if redis.call('HEXISTS', epochs, 'h:' .. hash) == 1 then
+  return reached_again()
+end
+if tonumber(number) ~= newest + 1 or previous ~= newest_hash then
+  return refuse('mismatch')
+end
+local without_answer = {'next'}
+for _, newcomer in ipairs(newcomers) do
+  local client, _, invite = unpack(newcomer)
+  if not has_accepted(client, invite) then
+    without_answer[#without_answer + 1] = client
+    without_answer[#without_answer + 1] = outcome_of(invite_outcomes, client, invite) or 'mismatch'
+  end
+end
+return without_answer
