@@ -91,13 +91,15 @@ class Live:
 class CallMember:
     """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in.
 
-    ``since``: the time in the answer for which it was admitted, by its own clock.
+    ``since``: the time in the answer for which it was admitted, by its own clock. ``has_joined``: its ``joined`` for
+    that admission came.
     """
 
     key: PublicKey
     receive_key: PublicReceiveKey
     since: TimeMs
-    joined: int = 0
+    joined: int
+    has_joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,9 @@ class PendingAdmission:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An epoch that the hub has not committed yet."""
+    """An epoch that the hub has not committed yet; ``kept``: its members beside the creator and the newcomers."""
 
     epoch: KnownEpoch
     key: EpochKey
     admissions: Mapping[ClientId, PendingAdmission]
+    kept: frozenset[ClientId]

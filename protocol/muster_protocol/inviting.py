@@ -28,13 +28,7 @@ from muster_protocol.cards import ProtocolRange
 from muster_protocol.departures import AdmittedMember, check_departure
 from muster_protocol.epochs import EpochMember, KnownEpoch
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import (
-    JOIN_DEADLINE_MS,
-    Answer,
-    Joined,
-    check_answer,
-    hash_of,
-)
+from muster_protocol.exchange import JOIN_DEADLINE_MS, Answer, Joined, check_answer, hash_of
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Hash, InviteId, TimeMs
 from muster_protocol.keys import PublicKey, SigningKey
@@ -58,7 +52,7 @@ class Inviting:
     _ended_by_hub: dict[ClientId, Live] = field(default_factory=dict)
     _targets: dict[ClientId, CallTarget] = field(default_factory=dict)
     _members: dict[ClientId, CallMember] = field(default_factory=dict)
-    # Members who are to be in no later epoch, unless they are admitted again.
+    # Devices that are to be in no later epoch, unless they are admitted (again).
     _out: set[ClientId] = field(default_factory=set)
     # Members kept that the hub named when it refused an epoch, and the time from which it is asked again.
     _blocked: dict[ClientId, Reason] = field(default_factory=dict)
@@ -82,12 +76,12 @@ class Inviting:
         return {
             client: reason
             for client, reason in self._blocked.items()
-            if client in self._members and client not in self._out and not self._waits(client)
+            if client not in self._out and not self._waits(client)
         }
 
     def has_joined(self, client: ClientId) -> bool:
-        """Return whether a device is a member whose ``joined`` came."""
-        return client in self._members and self._targets[client].state is not TargetState.ADMITTED
+        """Return whether a device is a member whose ``joined`` for its admission came."""
+        return client in self._members and self._members[client].has_joined
 
     @property
     def epoch(self) -> KnownEpoch:
@@ -106,7 +100,7 @@ class Inviting:
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
         first = self._next_epoch((), key, now)
-        self._pending = Pending(first, key, {})
+        self._pending = Pending(first, key, {}, frozenset())
         return first.signed
 
     def invite(
@@ -179,28 +173,30 @@ class Inviting:
     def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
         """End the call of a device: its own refusal, the hub's, or this device's. One that has joined stays as it is.
 
-        No later epoch has a device that refused by its own word, or that was admitted and did not join. A member that
-        was called again stays a member.
+        The hub's word ends no call that is over. No later epoch has a device that refused by its own word, or that was
+        admitted and did not join. A member that was called again stays a member.
         """
         target = self._targets.get(client)
-        if target is not None and target.state is TargetState.JOINED:
+        if target is not None and self._is_over(target, sayer):
             return target
         if sayer is Sayer.PEER or (target is not None and target.state is TargetState.ADMITTED):
-            self._leave_out(client)
+            self._out.add(client)
         return self._end_call(client, reason, sayer)
 
+    def _is_over(self, target: CallTarget, sayer: Sayer) -> bool:
+        """Return whether this word changes nothing in a call. The device itself may refuse to call one that left."""
+        if target.state is TargetState.JOINED:
+            return sayer is Sayer.HUB or target.client in self._others()
+        return sayer is Sayer.HUB and target.state is TargetState.REFUSED
+
     def _end_call(self, client: ClientId, reason: Reason, sayer: Sayer) -> CallTarget:
-        live = self._live.pop(client, None)
         if sayer is not Sayer.HUB:
             self._ended_by_hub.pop(client, None)
-        elif live is not None:
-            self._ended_by_hub[client] = live
+        elif client in self._live:
+            self._ended_by_hub[client] = self._live[client]
+        self._live.pop(client, None)
         self._targets[client] = CallTarget(client, TargetState.REFUSED, reason=reason, sayer=sayer)
         return self._targets[client]
-
-    def _leave_out(self, client: ClientId) -> None:
-        if client in self._members:
-            self._out.add(client)
 
     def on_departure(self, kind: Kind, signed: Signed, sender: ClientId) -> None:
         """Take the statement by which a member goes: no later epoch has it, unless it is admitted again.
@@ -219,7 +215,7 @@ class Inviting:
 
     def _called_since(self, client: ClientId) -> bool:
         """Return whether a member is being called again: that call is newer than its membership."""
-        return client in self._live and self._targets[client].state in {TargetState.CALLED, TargetState.ACCEPTED}
+        return self._targets[client].state in {TargetState.CALLED, TargetState.ACCEPTED}
 
     def admit(self, key: EpochKey, now: TimeMs) -> Admissions | None:
         """Make one epoch for all that accepted; None where no device waits or an epoch is not committed yet.
@@ -243,7 +239,7 @@ class Inviting:
             client: PendingAdmission(hash_of(Kind.ADMISSION, each), waiting[client].answer_hash)
             for client, each in signed.items()
         }
-        self._pending = Pending(epoch, key, admissions)
+        self._pending = Pending(epoch, key, admissions, frozenset(kept))
         return Admissions(epoch.signed, seal_to_members(epoch, key, kept), tuple(signed.items()))
 
     def _judge(self, own: OwnFacts, now: TimeMs) -> dict[ClientId, Live]:
@@ -251,7 +247,7 @@ class Inviting:
         for client in self._others():
             reason = why_not_kept(own, client, self._members[client].key.fingerprint)
             if reason is not None:
-                self._leave_out(client)
+                self._out.add(client)
                 if not self._waits(client):
                     self._end_call(client, reason, Sayer.DEVICE)
         waiting = {client: live for client, live in self._live.items() if self._waits(client)}
@@ -321,18 +317,20 @@ class Inviting:
     def rejected(self, reasons: Mapping[ClientId, Reason], now: TimeMs) -> None:
         """Forget the pending epoch: the hub refused it for those named. The others still wait to be admitted.
 
-        The calls of newcomers named end. A member named stays one and is ``blocked``.
+        The calls of newcomers named end. A member named stays one and is ``blocked``. If only others are named, the
+        next epoch would be refused in the same way: the calls of all newcomers end.
         """
         if self._pending is None:
             return
         pending, self._pending = self._pending, None
         self._early.clear()
-        self._blocked = {}
-        for client, reason in reasons.items():
-            admission, live = pending.admissions.get(client), self._live.get(client)
-            if admission is None and client in self._members and client in pending.epoch.epoch.clients:
-                self._blocked[client] = reason
-            elif admission is not None and live is not None and live.answer_hash == admission.answer_hash:
+        self._blocked = {client: reason for client, reason in reasons.items() if client in pending.kept}
+        denied = {client: reason for client, reason in reasons.items() if client in pending.admissions}
+        if reasons and not self._blocked and not denied:
+            denied = dict.fromkeys(pending.admissions, next(iter(reasons.values())))
+        for client, reason in denied.items():
+            live = self._live.get(client)
+            if live is not None and live.answer_hash == pending.admissions[client].answer_hash:
                 self._end_call(client, reason, Sayer.HUB)
         if self._blocked:
             self._retry_at = now + self._retry_ms
@@ -353,9 +351,11 @@ class Inviting:
             raise Refused(Reason.NOT_A_MEMBER)
         parse_receive_key(joined.receive_key)
         number = self._check_joined(joined, sender, member)
-        self._members[sender] = replace(member, receive_key=joined.receive_key, joined=number)
+        member = replace(member, receive_key=joined.receive_key, joined=number)
         if joined.admission is None:
+            self._members[sender] = member
             return None
+        self._members[sender] = replace(member, has_joined=True)
         del self._live[sender]
         self._targets[sender] = CallTarget(sender, TargetState.JOINED)
         return self._targets[sender]

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from vectors.topics import story
+from vectors.topics.blocking_stories import blocking_stories
 from vectors.topics.cards import cards
 from vectors.topics.connecting import connect
 from vectors.topics.continuity import continuity
@@ -20,6 +21,7 @@ from vectors.topics.exchange import exchange
 from vectors.topics.export import export
 from vectors.topics.forms import Vector
 from vectors.topics.member_stories import member_stories
+from vectors.topics.membership_stories import membership_stories
 from vectors.topics.messages import messages
 from vectors.topics.names import fingerprints, ids
 from vectors.topics.sealed import Sealer, sealed
@@ -62,7 +64,12 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "cards": cards(),
         "encoding": encoding(),
         "shapes": shapes(),
-        "stories": [*stories(told), *member_stories(told, sealer)],
+        "stories": [
+            *stories(told),
+            *membership_stories(told),
+            *blocking_stories(told),
+            *member_stories(told, sealer),
+        ],
         "statements": statements(told),
         "serials": serials(),
         "frames": messages(told),

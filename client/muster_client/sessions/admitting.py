@@ -56,15 +56,8 @@ class Admitting:
             sealed=tuple(SealedFor(client, sealed) for client, sealed in new.sealed),
             admissions=tuple(admission for _, admission in new.admissions),
         )
-        newcomers = [client for client, _ in new.admissions]
         try:
             reply = await self._context.link.ask(request, Admitted)
         except HubRefused as refused:
-            return dict.fromkeys(newcomers, refused.reason)
-        named = {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}
-        # One that it leaves out already cannot stand in its way.
-        known = {*newcomers, *(client for client, _ in new.sealed)}
-        # If the hub names no device that the next epoch could do without, the same would be refused for ever.
-        return {client: reason for client, reason in named.items() if client in known} or dict.fromkeys(
-            newcomers if named else (), next(iter(named.values()), Reason.JOIN_FAILED)
-        )
+            return dict.fromkeys((client for client, _ in new.admissions), refused.reason)
+        return {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}

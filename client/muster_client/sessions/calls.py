@@ -141,10 +141,9 @@ class Calls:
 
     def refuse(self, client: ClientId, reason: Reason, sayer: Sayer) -> None:
         """End a call with this reason, unless the device has joined."""
-        if self.state_of(client) is not TargetState.JOINED:
-            self._machine.refuse(client, reason, sayer)
-            self._unsent.pop(client, None)
-            self.show()
+        self._machine.refuse(client, reason, sayer)
+        self._unsent.pop(client, None)
+        self.show()
 
     def on_invite_update(self, push: InviteUpdatePush) -> None:
         """End the call whose invite is over, by the hub's word."""

@@ -24,9 +24,9 @@ from vectors.topics.cast import (
     receive_key,
     receive_seed,
 )
+from vectors.topics.creator_script import refusal
 from vectors.topics.forms import Json, Vector, accepted, public, signed
 from vectors.topics.sealed import Sealer
-from vectors.topics.stories import refusal
 
 AT = NOW + 2 * SECOND_MS
 JOINED_AT = NOW + 4 * SECOND_MS

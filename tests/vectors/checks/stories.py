@@ -18,7 +18,7 @@ from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, verify_invite
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
-from muster_protocol.reasons import Reason
+from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import EpochKey, ReceiveKey
 from muster_protocol.signed import read
 
@@ -113,22 +113,32 @@ class _Creator:
         target = self.machine.on_joined(signed(step["joined"]), ClientId(step["sender"]))
         return {"state": None if target is None else target.state.value}
 
-    def leave(self, step: Json) -> Json:
-        self.machine.on_departure(Kind.LEAVE, signed(step["leave"]), ClientId(step["sender"]))
+    def departure(self, step: Json) -> Json:
+        self.machine.on_departure(Kind(step["kind"]), signed(step["statement"]), ClientId(step["sender"]))
         return {}
+
+    def ended(self, step: Json) -> Json:
+        self.machine.refuse(ClientId(step["client"]), Reason(step["reason"]), Sayer(step["sayer"]))
+        return self.look(step)
 
     def time(self, step: Json) -> Json:
         ended = self.machine.on_time(TimeMs(step["now"]))
         return {"ended": [target.client for target in ended], **self.look(step)}
 
     def look(self, _step: Json) -> Json:
-        """Return how far each called device is, and the epoch that counts."""
+        """Return how far each called device is, which members joined or block, and the epoch that counts."""
         targets = {
             client: [target.state.value, target.reason and target.reason.value, target.sayer and target.sayer.value]
             for client, target in self.machine.targets.items()
         }
         number = self.machine.epoch.epoch.number
-        return {"targets": targets, "next_deadline": self.machine.next_deadline(), "epoch": number}
+        return {
+            "targets": targets,
+            "joined": [client for client in self.machine.targets if self.machine.has_joined(client)],
+            "blocked": {client: reason.value for client, reason in self.machine.blocked.items()},
+            "next_deadline": self.machine.next_deadline(),
+            "epoch": number,
+        }
 
     def key(self, _step: Json) -> Json:
         return {"key": self.machine.epoch_key.hex()}
