@@ -57,6 +57,7 @@ class WebSocketConnection(asyncio.Protocol):
         "_deadline_tick",
         "_frames",
         "_handler",
+        "_heard",
         "_heartbeat",
         "_intake",
         "_near",
@@ -82,6 +83,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._heartbeat = Heartbeat(state.wheel.tick)
         self._handler: Handler | None = None
         self._phase = _SocketPhase.UNAUTHENTICATED
+        self._heard = False
         self._placed = False
         self._proven = False
         self._cause: SocketDropCause | None = None
@@ -149,7 +151,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._phase = _SocketPhase.ESTABLISHED
         self._proven = True
         self._intake = Intake(self._state.settings.frame_rate, self._state.settings.byte_rate, time.monotonic())
-        self._state.gate.authenticated(self._near)
+        self._state.gate.authenticated(self._near, self)
         self._arm(self._interval_s())
 
     def pause(self) -> None:
@@ -194,7 +196,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._proven:
             self._state.gate.leave()
         else:
-            self._state.gate.leave_unauthenticated(self._near)
+            self._state.gate.leave_unauthenticated(self._near, self)
         if self._placed:
             self._state.gate.give_back_place(self._near)
         # The parser, the protocol and a fault refer to each other, and the fault to the bytes that caused it. Cutting
@@ -218,6 +220,11 @@ class WebSocketConnection(asyncio.Protocol):
             self._time_out(CloseCode.HANDSHAKE_TIMEOUT, "not authenticated in time")
         else:
             self._keep_alive()
+
+    @property
+    def waits_for_peer(self) -> bool:
+        """Return whether the peer has sent no message yet, or has not ended a connection that is closing."""
+        return not self._heard or self._phase is _SocketPhase.CLOSING
 
     def abort(self) -> None:
         """Reset the socket."""
@@ -262,6 +269,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._heartbeat.pong(bytes(frame.data), time.monotonic())
 
     def _deliver(self, message: bytes) -> None:
+        self._heard = True
         if self._handler is None:
             return
         try:

@@ -2,12 +2,24 @@
 
 import ipaddress
 from enum import Enum, auto
+from typing import Protocol
 
 from muster_hub.listener.rate_limit import Allowances
 from muster_hub.listener.settings import MAX_ADDRESSES, ListenerSettings
 
 IPV6_PREFIX_BITS = 64
 """One subscriber usually holds a /64, so its 2^64 addresses count as one."""
+
+
+class Unauthenticated(Protocol):
+    """A socket that the gate counts as unauthenticated."""
+
+    @property
+    def waits_for_peer(self) -> bool:
+        """Return whether the hub waits for its peer, and not the peer for the hub."""
+
+    def abort(self) -> None:
+        """Reset the socket."""
 
 
 class AddressCount(Enum):
@@ -34,13 +46,18 @@ def neighbourhood(host: str) -> str | None:
 
 
 class Gate:
-    """The counts of open sockets. Each ``enter`` that was not DROPPED is followed by one ``leave``."""
+    """The counts of open sockets. Each ``enter`` that was not DROPPED is followed by one ``leave``.
+
+    When all places are taken, the address that holds most unauthenticated sockets makes room for one that holds fewer:
+    of those that keep the hub waiting its oldest one is reset. So a few addresses cannot lock out all others.
+    """
 
     __slots__ = ("_limits", "_nearby", "_placed", "_refused", "_refused_since", "_unauthenticated", "_work", "inside")
 
     def __init__(self, limits: ListenerSettings) -> None:
         self._limits = limits
-        self._nearby: dict[str, int] = {}  # one entry per address of an unauthenticated peer, so bounded by their limit
+        # One entry per unauthenticated socket with an address, so bounded by their limit; the oldest one comes first.
+        self._nearby: dict[str, dict[Unauthenticated, None]] = {}
         self._placed: dict[str, int] = {}  # one entry per address of a peer with a place, so bounded by the total
         self._work = None if limits.stranger_work is None else Allowances[str](limits.stranger_work, MAX_ADDRESSES)
         self._unauthenticated = 0
@@ -48,13 +65,13 @@ class Gate:
         self._refused_since = 0
         self.inside = 0
 
-    def enter(self, near: str | None) -> AddressCount:
+    def enter(self, near: str | None, socket: Unauthenticated) -> AddressCount:
         """Count a new socket from ``near`` (see ``neighbourhood``) and return its outcome."""
         if self._has_room(near):
             self.inside += 1
             self._unauthenticated += 1
             if near is not None:
-                self._nearby[near] = self._nearby.get(near, 0) + 1
+                self._nearby.setdefault(near, {})[socket] = None
             return AddressCount.ADMITTED
         self._refused_since += 1
         if self._refused < self._limits.max_refusals_at_once:
@@ -62,12 +79,18 @@ class Gate:
             return AddressCount.REFUSED
         return AddressCount.DROPPED
 
-    def authenticated(self, near: str | None) -> None:
+    def hand_on(self, near: str | None, socket: Unauthenticated, successor: Unauthenticated) -> None:
+        """Count ``successor`` in the place of an admitted socket; it begins to wait now."""
+        if near is not None and socket in self._nearby.get(near, ()):
+            del self._nearby[near][socket]
+            self._nearby[near][successor] = None
+
+    def authenticated(self, near: str | None, socket: Unauthenticated) -> None:
         """Stop counting an admitted socket as unauthenticated."""
         self._unauthenticated -= 1
         if near is None:
             return
-        self._nearby[near] -= 1
+        del self._nearby[near][socket]
         if not self._nearby[near]:
             del self._nearby[near]
 
@@ -97,10 +120,11 @@ class Gate:
         """Stop counting an authenticated socket."""
         self.inside -= 1
 
-    def leave_unauthenticated(self, near: str | None) -> None:
-        """Stop counting an admitted socket that never authenticated."""
-        self.authenticated(near)
-        self.leave()
+    def leave_unauthenticated(self, near: str | None, socket: Unauthenticated) -> None:
+        """Stop counting an admitted socket that never authenticated; nothing to do for one that had to make room."""
+        if near is None or socket in self._nearby.get(near, ()):
+            self.authenticated(near, socket)
+            self.leave()
 
     def leave_refused(self) -> None:
         """Stop counting a socket that was over a limit."""
@@ -112,10 +136,25 @@ class Gate:
         return count
 
     def _has_room(self, near: str | None) -> bool:
-        limits = self._limits
-        per_address = limits.max_unauthenticated_per_address
-        return (
-            self.inside < limits.max_connections
-            and self._unauthenticated < limits.max_unauthenticated
-            and (near is None or per_address is None or self._nearby.get(near, 0) < per_address)
-        )
+        limits, per_address = self._limits, self._limits.max_unauthenticated_per_address
+        has_place = self.inside < limits.max_connections and self._unauthenticated < limits.max_unauthenticated
+        if near is None or per_address is None:
+            return has_place
+        held = len(self._nearby.get(near, ()))
+        return held < per_address and (has_place or self._make_room(held))
+
+    def _make_room(self, held: int) -> bool:
+        """Reset one socket of the address that holds most, for one that holds ``held`` and then holds no more of them.
+
+        Return whether there was one.
+        """
+        near, most = max(self._nearby.items(), key=lambda item: len(item[1]), default=("", {}))
+        if len(most) <= held + 1:
+            return False
+        oldest = next((socket for socket in most if socket.waits_for_peer), None)
+        if oldest is None:
+            return False
+        self._refused_since += 1
+        self.leave_unauthenticated(near, oldest)
+        oldest.abort()
+        return True

@@ -1,6 +1,7 @@
 """A socket from its accept to the end of its HTTP request; a WebSocket is then handed on."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -41,6 +42,7 @@ class Opening(asyncio.Protocol):
     """Reads one request and answers it. It is dropped then, so that idle connections do not hold its memory."""
 
     __slots__ = (
+        "_abort",
         "_address",
         "_counted",
         "_entry",
@@ -52,6 +54,7 @@ class Opening(asyncio.Protocol):
         "due_tick",
     )
 
+    _abort: Callable[[], None]
     _transport: asyncio.Transport
 
     def __init__(self, state: ListenerState) -> None:
@@ -64,11 +67,15 @@ class Opening(asyncio.Protocol):
         self._address = ""
         self.due_tick: int | None = None
 
-    def count(self, transport: asyncio.BaseTransport) -> bool:
-        """Count a socket that was accepted, before TLS or anything else; return False where it is to be reset."""
+    def count(self, transport: asyncio.BaseTransport, abort: Callable[[], None]) -> bool:
+        """Count a socket that was accepted, before TLS or anything else; return False where it is to be reset.
+
+        ``abort`` resets it.
+        """
+        self._abort = abort
         self._address = peer_host(transport)
         self._near = neighbourhood(self._address)
-        self._entry = self._state.gate.enter(self._near)
+        self._entry = self._state.gate.enter(self._near, self)
         self._counted = self._entry is not AddressCount.DROPPED
         return self._counted
 
@@ -78,7 +85,7 @@ class Opening(asyncio.Protocol):
             return
         self._counted = False
         if self._entry is AddressCount.ADMITTED:
-            self._state.gate.leave_unauthenticated(self._near)
+            self._state.gate.leave_unauthenticated(self._near, self)
         else:
             self._state.gate.leave_refused()
 
@@ -91,7 +98,8 @@ class Opening(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        if not self._counted and not self.count(transport):
+        self._abort = self._transport.abort
+        if not self._counted and not self.count(transport, self._abort):
             self.abort()
             return
         self._state.openings.add(self)
@@ -122,9 +130,14 @@ class Opening(asyncio.Protocol):
         else:
             self._reply(refusal(HTTPStatus.REQUEST_TIMEOUT, "No complete request came in time."))
 
+    @property
+    def waits_for_peer(self) -> bool:
+        """Return True: a request is answered as soon as it is complete."""
+        return True
+
     def abort(self) -> None:
         """Reset the socket."""
-        self._transport.abort()
+        self._abort()
 
     def _answer(self, request: Request, rest: bytes) -> None:
         if not wants_websocket(request):
@@ -153,6 +166,7 @@ class Opening(asyncio.Protocol):
         self._state.openings.discard(self)
         self._counted = False  # the connection stops the count at its own end
         connection = WebSocketConnection(self._state, self._transport, self._address, self._near)
+        self._state.gate.hand_on(self._near, self, connection)
         self._transport.set_protocol(connection)
         connection.start(rest)
 

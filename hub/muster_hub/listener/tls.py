@@ -1,6 +1,7 @@
 """A socket whose TLS this listener ends: counted when it is accepted, before its handshake, as a plain one is."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from typing import cast
@@ -23,16 +24,17 @@ class TlsHandshake(asyncio.Protocol):
     of each: the event loop may have begun to read the first one, and what it had read would be lost for TLS.
     """
 
-    __slots__ = ("_state", "_tls")
+    __slots__ = ("_sock", "_state", "_tls")
 
     def __init__(self, state: ListenerState, tls: ssl.SSLContext) -> None:
         self._state = state
         self._tls = tls
+        self._sock: socket.socket | None = None
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         opening = Opening(self._state)
-        if opening.count(transport):
+        if opening.count(transport, self._abort):
             self._begin(transport, opening)
         cast("asyncio.Transport", transport).abort()  # this ends its own descriptor, and not the connection
 
@@ -43,7 +45,14 @@ class TlsHandshake(asyncio.Protocol):
             _log.warning("tls_not_begun", error=str(error))
             opening.uncount()
         else:
+            self._sock = sock
             self._state.tasks.spawn(self._secure(sock, opening))
+
+    def _abort(self) -> None:
+        """End the handshake, whose task then ends."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):  # the peer has left
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     async def _secure(self, sock: socket.socket, opening: Opening) -> None:
         done = False

@@ -6,6 +6,8 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+from tests.unit.hub.silent_socket import SilentSocket
+
 from muster_hub.config.settings import Settings
 from muster_hub.connections.handshake_queue import SIGNATURES_PER_TURN, HandshakeQueue, HandshakeRefused
 from muster_hub.listener import ListenerSettings
@@ -36,19 +38,21 @@ def gate() -> Gate:
 
 def sockets() -> int:
     full = gate()
-    return filled(lambda number: full.enter(f"address {number}") is AddressCount.ADMITTED)
+    return filled(lambda number: full.enter(f"address {number}", SilentSocket()) is AddressCount.ADMITTED)
 
 
 def sockets_of_one_address() -> int:
     full = gate()
-    return filled(lambda _: full.enter("one") is AddressCount.ADMITTED)
+    return filled(lambda _: full.enter("one", SilentSocket()) is AddressCount.ADMITTED)
 
 
 def refusals() -> int:
     full = gate()
-    while full.enter("one") is AddressCount.ADMITTED:
+    while full.enter("one", SilentSocket()) is AddressCount.ADMITTED:
         pass
-    return 1 + filled(lambda _: full.enter("one") is AddressCount.REFUSED)  # the first one ended the loop
+    return 1 + filled(
+        lambda _: full.enter("one", SilentSocket()) is AddressCount.REFUSED
+    )  # the first one ended the loop
 
 
 def signatures_at_once() -> int:

@@ -100,6 +100,20 @@ async def test_a_socket_that_never_asked_counts_and_makes_room(house):
     await house.client(listener)
 
 
+async def test_a_stranger_is_awaited_until_its_message_is_whole_and_while_it_closes(house, stranger):
+    raw = await house.raw_websocket(await house.listen(stranger))
+    peer = house.handlers[0].peer
+    raw.writer.write(Frame(Opcode.BINARY, b"hel", fin=False).serialize(mask=True))
+    await house.until(lambda: peer._partial is not None)
+    assert peer.waits_for_peer
+    raw.send(Opcode.CONT, b"lo")
+    await house.until(lambda: house.handlers[0].messages == [b"hello"])
+    assert not peer.waits_for_peer
+    peer.close(4001)
+    assert peer.waits_for_peer
+    raw.hang_up()
+
+
 async def test_far_beyond_the_limit_sockets_are_reset_unread(house):
     listener = await house.listen(max_connections=1, max_refusals_at_once=1)
     await house.client(listener)

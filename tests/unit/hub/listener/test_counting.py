@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.unit.hub.silent_socket import SilentSocket
 
 from muster_hub.listener import ListenerSettings, Rate
 from muster_hub.listener.gate import AddressCount, Gate, neighbourhood
@@ -27,31 +28,82 @@ def test_addresses_of_one_subscriber_are_counted_together(address, counted_as):
 
 def test_the_gate_counts_each_neighbourhood_by_itself():
     gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_refusals_at_once=1))
-    assert gate.enter("a") is AddressCount.ADMITTED
-    assert gate.enter("b") is AddressCount.ADMITTED
-    assert gate.enter("a") is AddressCount.REFUSED
-    assert gate.enter("a") is AddressCount.DROPPED
+    assert gate.enter("a", SilentSocket()) is AddressCount.ADMITTED
+    assert gate.enter("b", SilentSocket()) is AddressCount.ADMITTED
+    assert gate.enter("a", SilentSocket()) is AddressCount.REFUSED
+    assert gate.enter("a", SilentSocket()) is AddressCount.DROPPED
     gate.leave_refused()
-    assert gate.enter("a") is AddressCount.REFUSED
+    assert gate.enter("a", SilentSocket()) is AddressCount.REFUSED
     assert gate.take_refused() == 3
     assert gate.take_refused() == 0
 
 
 def test_who_is_nowhere_is_counted_only_in_all():
     gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_unauthenticated=3))
-    assert [gate.enter(None) for _ in range(4)] == [AddressCount.ADMITTED] * 3 + [AddressCount.REFUSED]
+    assert [gate.enter(None, SilentSocket()) for _ in range(4)] == [AddressCount.ADMITTED] * 3 + [AddressCount.REFUSED]
 
 
 def test_the_gate_forgets_who_has_left():
     gate = Gate(ListenerSettings())
-    for _ in range(3):
-        gate.enter("a")
-    gate.authenticated("a")
+    sockets = [SilentSocket() for _ in range(3)]
+    for socket in sockets:
+        gate.enter("a", socket)
+    gate.authenticated("a", sockets[1])
     gate.leave()
-    gate.leave_unauthenticated("a")
-    gate.leave_unauthenticated("a")
+    gate.leave_unauthenticated("a", sockets[0])
+    gate.leave_unauthenticated("a", sockets[2])
     assert gate.inside == 0
     assert gate._nearby == {}
+
+
+def full_gate(**sockets: int) -> tuple[Gate, dict[str, list[SilentSocket]]]:
+    """Return a gate whose places are taken, and the sockets of each address that hold them."""
+    gate = Gate(ListenerSettings(max_unauthenticated=sum(sockets.values())))
+    held = {near: [SilentSocket() for _ in range(number)] for near, number in sockets.items()}
+    for near, each in held.items():
+        for socket in each:
+            assert gate.enter(near, socket) is AddressCount.ADMITTED
+    return gate, held
+
+
+def reset(held: dict[str, list[SilentSocket]]) -> dict[str, list[bool]]:
+    return {near: [socket.was_reset for socket in each] for near, each in held.items()}
+
+
+def test_the_address_that_holds_most_makes_room_by_its_oldest_socket():
+    gate, held = full_gate(a=2, b=3)
+    assert gate.enter("c", SilentSocket()) is AddressCount.ADMITTED
+    assert reset(held) == {"a": [False, False], "b": [True, False, False]}
+    gate.leave_unauthenticated("b", held["b"][0])  # its end comes later, and is not counted again
+    assert gate.inside == 5
+    assert gate.take_refused() == 1
+
+
+def test_no_address_makes_room_for_one_that_then_holds_more():
+    gate, held = full_gate(a=2, b=2)
+    assert gate.enter("c", SilentSocket()) is AddressCount.ADMITTED
+    assert [gate.enter(near, SilentSocket()) for near in ("b", "c", None)] == [AddressCount.REFUSED] * 3
+    assert reset(held) == {"a": [True, False], "b": [False, False]}
+
+
+def test_a_socket_that_waits_for_the_hub_makes_no_room():
+    gate, held = full_gate(a=3)
+    held["a"][0].waits_for_peer = False
+    assert gate.enter("b", SilentSocket()) is AddressCount.ADMITTED
+    assert reset(held) == {"a": [False, True, False]}
+    held["a"][2].waits_for_peer = False
+    assert gate.enter("c", SilentSocket()) is AddressCount.REFUSED
+
+
+def test_a_connection_takes_the_place_of_its_socket_and_is_newer_than_others():
+    gate, held = full_gate(a=2)
+    connection = SilentSocket()
+    gate.hand_on("a", held["a"][0], connection)
+    assert gate.enter("b", SilentSocket()) is AddressCount.ADMITTED
+    assert reset(held) == {"a": [False, True]}
+    gate.hand_on("a", held["a"][1], SilentSocket())  # it made room before it was handed on
+    gate.authenticated("a", connection)
+    assert list(gate._nearby) == ["b"]
 
 
 def test_places_of_one_address_are_limited_and_given_back():
@@ -68,10 +120,11 @@ def test_places_of_one_address_are_limited_and_given_back():
 
 def test_the_work_of_one_address_is_limited_also_after_it_has_gone():
     gate = Gate(ListenerSettings(stranger_work=Rate(per_s=10, burst=4)))
-    gate.enter("a")
+    socket = SilentSocket()
+    gate.enter("a", socket)
     assert gate.charge("a", 3, 0.0) == 0
-    gate.leave_unauthenticated("a")
-    gate.enter("a")
+    gate.leave_unauthenticated("a", socket)
+    gate.enter("a", SilentSocket())
     assert gate.charge("a", 3, 0.0) == 200
     assert gate.charge("a", 1, 0.0) == 0
     assert gate.charge("b", 4, 0.0) == 0
@@ -82,8 +135,8 @@ def test_the_work_of_one_address_is_limited_also_after_it_has_gone():
 def test_without_limits_by_address_only_the_total_counts():
     limits = ListenerSettings().per_address(0)
     gate = Gate(replace(limits, max_unauthenticated=500))
-    assert {gate.enter("a") for _ in range(500)} == {AddressCount.ADMITTED}
-    assert gate.enter("b") is AddressCount.REFUSED
+    assert {gate.enter("a", SilentSocket()) for _ in range(500)} == {AddressCount.ADMITTED}
+    assert gate.enter("b", SilentSocket()) is AddressCount.REFUSED
     assert all(gate.take_place("a") for _ in range(3_000))
     assert gate.charge("a", 1_000_000, 0.0) == 0
 

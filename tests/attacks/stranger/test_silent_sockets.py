@@ -1,8 +1,9 @@
-"""Sockets on which TLS never begins, by which a stranger holds the hub's memory and its places."""
+"""Sockets on which nothing comes, by which a stranger holds the hub's memory and its places."""
 
 import asyncio
 import resource
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,15 @@ from tests.integration.certificates import Authority
 from tests.integration.hub.device import WAIT_S, SigningDevice
 from tests.integration.hub.hub_process import process, ready
 
-from muster_hub.listener.settings import MAX_REFUSALS_AT_ONCE, MAX_UNAUTHENTICATED_PER_ADDRESS
+from muster_hub.listener.settings import (
+    MAX_REFUSALS_AT_ONCE,
+    MAX_UNAUTHENTICATED,
+    MAX_UNAUTHENTICATED_PER_ADDRESS,
+)
 
 STRANGER = "127.0.0.2"
 SOCKETS = 1_500
+STRANGERS = tuple(f"127.0.0.{number}" for number in range(2, 12))
 FILES = 4_096
 
 
@@ -27,8 +33,8 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def silent(port: int) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", port), source_address=(STRANGER, 0))
+def silent(port: int, source: str = STRANGER) -> socket.socket:
+    sock = socket.create_connection(("127.0.0.1", port), source_address=(source, 0))
     sock.setblocking(False)
     return sock
 
@@ -46,11 +52,16 @@ def open_still(sockets: list[socket.socket]) -> int:
     return still
 
 
+def with_tls(folder: Path) -> tuple[tuple[str, ...], ssl.SSLContext]:
+    """Return the options of a hub that ends TLS, and what a device trusts."""
+    authority = Authority(folder / "authority")
+    issued = authority.issue()
+    return ("--tls-cert", str(issued.cert), "--tls-key", str(issued.key)), authority.context()
+
+
 @pytest.mark.usefixtures("many_files")
 async def test_silent_tls_sockets_of_one_address_have_its_limit(tmp_path: Path) -> None:
-    authority = Authority(tmp_path / "authority")
-    issued = authority.issue()
-    tls = ("--tls-cert", str(issued.cert), "--tls-key", str(issued.key))
+    tls, trusted = with_tls(tmp_path)
     async with process("--json", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "hub"), *tls) as hub:
         url = str((await ready(hub))["url"])
         sockets = [silent(int(url.rpartition(":")[2])) for _ in range(SOCKETS)]
@@ -59,11 +70,30 @@ async def test_silent_tls_sockets_of_one_address_have_its_limit(tmp_path: Path) 
             async with asyncio.timeout(WAIT_S):
                 while open_still(sockets) > limit:  # noqa: ASYNC110 - the kernel accepts them first, then the hub
                     await asyncio.sleep(0.05)
-            async with SigningDevice().connect(url, tls=authority.context()):
+            async with SigningDevice().connect(url, tls=trusted):
                 pass  # another address has places
             async with asyncio.timeout(2 * WAIT_S):
                 while open_still(sockets):  # noqa: ASYNC110 - each ends by its deadline
                     await asyncio.sleep(0.1)
+        finally:
+            for sock in sockets:
+                sock.close()
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("secured", [False, True], ids=["plain", "tls"])
+async def test_silent_sockets_of_ten_addresses_do_not_lock_out_another(tmp_path: Path, *, secured: bool) -> None:
+    """They take all places; the oldest of them makes room."""
+    assert len(STRANGERS) * MAX_UNAUTHENTICATED_PER_ADDRESS == MAX_UNAUTHENTICATED
+    tls, trusted = with_tls(tmp_path) if secured else ((), None)
+    async with process("--json", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "hub"), *tls) as hub:
+        url = str((await ready(hub))["url"])
+        port = int(url.rpartition(":")[2])
+        each = range(MAX_UNAUTHENTICATED_PER_ADDRESS)
+        sockets = [silent(port, stranger) for stranger in STRANGERS for _ in each]
+        try:
+            async with SigningDevice().connect(url, tls=trusted):
+                assert not open_still(sockets[:1])
         finally:
             for sock in sockets:
                 sock.close()
