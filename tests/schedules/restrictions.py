@@ -181,6 +181,7 @@ async def _by_rotation(cast: Cast, by: str) -> Case:
         for other in cast.actors:
             if other is not who:
                 await _trust_again(other, who)
+                await _trust_again(who, other)
 
     name = f"rotation of {by}" + (" in a mesh" if cast.cat else "")
     return await _case(cast, name, come_in(cast.studio.hub, who), who.client, again, join)

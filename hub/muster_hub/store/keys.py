@@ -2,7 +2,8 @@
 
 A key carries its bucket as a hash tag, `{b:00}` to `{b:ff}`, the first byte of the id it belongs to, so that all keys
 of one device (or one session) lie in one slot of a cluster and one script may touch them together. The scripts take the
-bounds from here. DEVICE_KEPT_MS counts from when the device was last connected; without a peer it is a day.
+bounds from here. DEVICE_KEPT_MS counts from when the device was last connected; without a peer and without a rotation
+it is a day.
 
 | key | type | holds | bound |
 |---|---|---|---|

@@ -65,6 +65,16 @@ async def test_a_grant_alone_keeps_a_device_no_longer(node: Node) -> None:
         assert_kept(await left_ms(node, stranger), keys.DAY_MS)
 
 
+async def test_a_chain_with_a_rotation_is_kept_so_that_the_retired_key_stays_refused(node: Node) -> None:
+    device = SigningDevice()
+    async with device.connect(node.url):
+        pass
+    device.rotate()
+    for _ in range(2):
+        async with device.connect(node.url):
+            assert_kept(await left_ms(node, device), keys.DEVICE_KEPT_MS)
+
+
 async def test_each_connection_and_a_connection_that_lasts_renew_what_is_kept(start_node: StartNode) -> None:
     node = await start_node()
     device, peer = SigningDevice(), SigningDevice()

@@ -8,7 +8,8 @@
 -- Effect: a new connection number, larger than any before. An agent takes the seat. The row of the same process, and
 --   of a lost node, is replaced; after a rotation every other row is. A longer chain is a rotation, and a token older
 --   than the last confirmed a suspected clone: both raise `ver` and leave a cut in the outbox for every session in the
---   index. An agent gets the counter of its next token. What the hub has of the device is kept from now on (keep_device).
+--   index. A rotation deletes what the retired keys signed: trust, grants, the card, and the serial of the newest. An
+--   agent gets the counter of its next token. What the hub has of the device is kept from now on (keep_device).
 -- Returns: {"connected", number, issued (0: no token), standing, newest serial, {superseded number, row, ...},
 --   {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}; or {"full", {number, row, ...}}.
 -- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
@@ -88,6 +89,11 @@ local function is_recent(at_ms)
   return now_ms - tonumber(at_ms or 0) < RECUT_MS
 end
 if rotated then
+  -- What a retired key signed, a thief may have signed. The device states again what its own store holds. `uses` stay,
+  -- so that no grant that is stated again has its use back.
+  redis.call('DEL', peers, grants)
+  redis.call('HDEL', device, 'serial', 'card', 'card_serial', 'card_hash')
+  newest_serial, held_serial, held_hash = nil, nil, nil
   redis.call('HSET', device, 'seat', '0')
   record('key_rotated', 'done', '')
   restrict('rotation')

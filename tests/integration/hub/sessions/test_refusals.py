@@ -95,6 +95,7 @@ async def target_has_a_new_key(scene: CallScene) -> None:
     await granted(scene)
     scene.bob.device.rotate()
     scene.bob.line = await scene.desk.seat(scene.bob.device)
+    await scene.bob.say(scene.bob.device.trust(scene.ann.device), scene.bob.device.grant(scene.ann.device))
 
 
 async def caller_is_suspected(scene: CallScene) -> None:

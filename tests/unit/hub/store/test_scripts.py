@@ -14,7 +14,7 @@ from muster_hub.store.steps import reason_of
 
 ID = "a" * 32
 COMMANDS = {"H": "hash", "Z": "sorted set", "X": "stream", "SPUBLISH": "channel", "GET": "string", "SET": "string"}
-ANY_TYPE = frozenset({"EXISTS", "PERSIST", "PEXPIRE", "PEXPIREAT"})
+ANY_TYPE = frozenset({"DEL", "EXISTS", "PERSIST", "PEXPIRE", "PEXPIREAT"})
 OWN_WORDS = frozenset({"another_hub", "forked", "replaced", "retired", "revoked", "tombstone", "too_many_nodes"})
 """Refusals that callers treat in their own way; all others have a reason."""
 
