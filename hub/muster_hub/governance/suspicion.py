@@ -13,8 +13,9 @@ _CLEAR_SUSPICION = script("clear_suspicion")
 async def clear_suspicion(context: NodeContext, caller: Caller, request: ClearSuspicion) -> Ok:
     """Accept the person's confirmation that this device is the only copy of its identity.
 
-    Raises ``Refused``: ``clone_suspected`` for a command line that did not show the current continuity token,
-    ``device_revoked``, ``superseded``; ``StoreUnavailable``.
+    Raises ``Refused``: ``clone_suspected`` for a connection that showed an older continuity token than the last
+    confirmed, unless it is the agent's and confirmed the token that it was issued; ``device_revoked``, ``superseded``;
+    ``StoreUnavailable``.
     """
     client = caller.client
     where = [keys.device(client), keys.instances(client), keys.outbox(keys.bucket(client))]

@@ -16,7 +16,7 @@ from muster_protocol.reasons import Reason
 _REFUSALS = {
     "closed": Refused(Reason.SESSION_CLOSED),
     "inbox_full": Refused(Reason.OVERLOADED, "the inbox of that device is full"),
-    "not_newest": Refused(Reason.CLONE_SUSPECTED, "not the agent, and without the current continuity token"),
+    "not_newest": Refused(Reason.CLONE_SUSPECTED, "without the current continuity token"),
     "not_issued": Refused(Reason.MISMATCH, "no token with this counter was issued"),
     "not_the_agent": Refused(Reason.SUPERSEDED, "not the current connection of the agent"),
     "seated": Refused(Reason.REPLAYED),

@@ -4,8 +4,8 @@
 -- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 counter of the continuity token that it showed (0: none)
 -- Effect: a suspected clone is suspected no more.
 -- Returns: 1.
--- Errors: superseded (the connection is not current), not_newest (it is not the agent's, and it showed an older token
---   than the last confirmed), device_revoked.
+-- Errors: superseded (the connection is not current), not_newest (it showed an older token than the last confirmed, and it
+--   does not hold the agent's seat or did not confirm the token that it was issued), device_revoked.
 -- Again: there is nothing left to clear, and the answer is the same.
 local device, instances, outbox = unpack(KEYS)
 local _, client, connection, shown = unpack(ARGV)
@@ -13,9 +13,13 @@ local _, client, connection, shown = unpack(ARGV)
 if redis.call('HEXISTS', instances, connection) == 0 then
   return refuse('superseded')
 end
-local standing, seat, confirmed = unpack(redis.call('HMGET', device, 'standing', 'seat', 'confirmed'))
+local standing, seat, confirmed, issued =
+  unpack(redis.call('HMGET', device, 'standing', 'seat', 'confirmed', 'issued'))
 standing = standing or ''
-if seat ~= connection and tonumber(shown) < tonumber(confirmed or 0) then
+-- The last token was issued to the seat, and the seat alone confirms it. From then on every other copy is behind, so its
+-- next connection is suspected.
+local confirmed_own = seat == connection and confirmed == issued
+if tonumber(shown) < tonumber(confirmed or 0) and not confirmed_own then
   return refuse('not_newest')
 end
 if standing == 'clone_suspected' then
