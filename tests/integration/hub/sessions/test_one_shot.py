@@ -58,6 +58,19 @@ async def test_a_new_grant_can_be_used_again(desk: Desk) -> None:
     await call_in(ann, bob)
 
 
+async def test_a_rotation_gives_no_spent_use_back(desk: Desk) -> None:
+    ann, bob, grant = await one_shot_pair(desk)
+    await ann.create()
+    await call_in(ann, bob)
+    bob.device.rotate()
+    bob.line = await desk.seat(bob.device)
+    await bob.say(bob.device.trust(ann.device), bob.device.grant(ann.device, once=True, grant=grant))
+    await ann.say(ann.device.trust(bob.device), ann.device.grant(bob.device))
+    assert await use_of(desk, bob, ann) == "spent"
+    await ann.create()
+    assert [result.reason for result in (await ann.call(bob)).results] == [Reason.GRANT_USED]
+
+
 async def test_of_two_sessions_one_gets_the_use(desk: Desk) -> None:
     ann, bob, _ = await one_shot_pair(desk)
     await answered(ann, bob)
