@@ -24,6 +24,7 @@ from vectors.topics.member_stories import member_stories
 from vectors.topics.membership_stories import membership_stories
 from vectors.topics.messages import messages
 from vectors.topics.names import fingerprints, ids
+from vectors.topics.orders import orders
 from vectors.topics.sealed import Sealer, sealed
 from vectors.topics.shapes import shapes
 from vectors.topics.statements import statements
@@ -77,7 +78,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "connect": connect(),
         "continuity": continuity(),
         "decision": decision(),
-        "exchange": exchange(told, sealer),
+        "exchange": [*exchange(told, sealer), *orders(told)],
         "export": export(),
         "epochs": epochs(told),
         "departures": departures(),

@@ -8,7 +8,8 @@ from muster_protocol.reasons import Reason
 from vectors.topics.cast import DESK, LAPTOP, LAPTOP_KEYS, NAS, NOW, STRANGER, CastDevice
 from vectors.topics.forms import Json, Vector, accepted
 
-CREATOR, TARGET, MEMBER = LAPTOP.client, NAS.client, DESK.client
+CREATOR, TARGET, MEMBER, OTHER = LAPTOP.client, NAS.client, DESK.client, STRANGER.client
+FITTING: Json = {"protocol": [1, 1], "app": "muster", "modes": ["join", "inventory", "synchronize"]}
 CHECKS = [check.value for check in Check]
 
 
@@ -18,7 +19,7 @@ def _party(device: CastDevice, *others: CastDevice) -> Json:
         "standing": None,
         "pins": {other.client: other.key.fingerprint.hex() for other in others},
         "grants": {other.client: _grant(other) for other in others},
-        "compatibility": {"protocol": [1, 1], "app": "muster", "modes": ["join", "inventory", "synchronize"]},
+        "compatibility": FITTING,
         "online": True,
         "clock_behind": False,
     }
@@ -143,6 +144,9 @@ def _requests() -> list[Vector]:
         _no("named twice", _call(targets=[TARGET, TARGET]), Reason.DUPLICATE_TARGET, "request"),
         _no("more than there is room for", _call(targets=[TARGET, *many]), Reason.TOO_MANY_TARGETS, "request"),
         _no("no room at all", _call(room=0), Reason.TOO_MANY_TARGETS, "request"),
+        _no("order: no target, and itself", _call(target=CREATOR, targets=[]), Reason.EMPTY_TARGETS, "request"),
+        _no("order: itself, twice", _call(target=CREATOR, targets=[CREATOR] * 2), Reason.SELF_TARGET, "request"),
+        _no("order: twice, no room", _call(targets=[TARGET] * 2, room=1), Reason.DUPLICATE_TARGET, "request"),
     ]
 
 
@@ -219,29 +223,62 @@ def _fitting() -> list[Vector]:
 
 def _order() -> list[Vector]:
     """Return a target about which everything is wrong, and set it right from the front."""
+    compatibility = {"protocol": [2, 2], "app": "other", "modes": ["join"]}
     wrong = [
+        (_call(room=0), Reason.TOO_MANY_TARGETS, "request"),
+        (_about(CREATOR, standing="device_revoked"), Reason.DEVICE_REVOKED, "creator_standing"),
+        (_forgotten(CREATOR, "pins", TARGET), Reason.NOT_TRUSTED, "trust"),
         (_forgotten(TARGET, "pins", CREATOR), Reason.NOT_MUTUALLY_TRUSTED, "trust"),
         (_pin(TARGET, CREATOR), Reason.KEY_MISMATCH, "keys"),
         (_forgotten(MEMBER, "pins", TARGET), Reason.NOT_MUTUALLY_TRUSTED, "mesh"),
         (_about(TARGET, standing="device_revoked"), Reason.DEVICE_REVOKED, "target_standing"),
         (_forgotten(CREATOR, "grants", TARGET), Reason.GRANT_MISSING, "creator_grant"),
         (_granted(TARGET, CREATOR, used=True), Reason.GRANT_USED, "target_grant"),
-        (
-            _about(TARGET, compatibility={"protocol": [2, 2], "app": "other", "modes": ["join"]}),
-            Reason.INCOMPATIBLE_PROTOCOL,
-            "protocol",
-        ),
+        (_about(TARGET, compatibility=compatibility), Reason.INCOMPATIBLE_PROTOCOL, "protocol"),
+        (_about(TARGET, compatibility=compatibility | {"protocol": [1, 1]}), Reason.INCOMPATIBLE_APP, "app"),
+        (_about(TARGET, compatibility=FITTING | {"modes": ["join"]}), Reason.MODE_UNSUPPORTED, "mode"),
         (_about(TARGET, online=False), Reason.OFFLINE, "presence"),
     ]
+    return [*_from_the_front(wrong), *_grant_order(CREATOR, TARGET, "creator_grant"), *_member_order()]
+
+
+def _from_the_front(wrong: list[tuple[_Change, Reason, str]], about: str = "") -> list[Vector]:
+    """Return the call with all that is wrong, then with what is left from each place on."""
     # Back to front: what removes an entry comes after what changes it.
     return [
         _no(
-            f"order: {check} hides what is behind it",
+            f"order: {about}{check}, {reason.value}, hides what is behind it",
             _all(*(change for change, *_ in wrong[place:][::-1])),
             reason,
             check,
         )
         for place, (_, reason, check) in enumerate(wrong)
+    ]
+
+
+def _grant_order(giver: str, peer: str, check: str) -> list[Vector]:
+    wrong: list[tuple[_Change, Reason, str]] = [
+        (_granted(giver, peer, revoked=True), Reason.GRANT_REVOKED, check),
+        (_about(giver, clock_behind=True), Reason.CLOCK_BEHIND, check),
+        (_granted(giver, peer, peer_key=STRANGER.key.fingerprint.hex()), Reason.GRANT_MISSING, check),
+        (_granted(giver, peer, expires_at=NOW), Reason.GRANT_EXPIRED, check),
+        (_granted(giver, peer, used=True), Reason.GRANT_USED, check),
+        (_granted(giver, peer, mode="join"), Reason.MODE_NOT_GRANTED, check),
+        (_granted(giver, peer, profiles=["music"]), Reason.PROFILE_NOT_GRANTED, check),
+    ]
+    return _from_the_front(wrong, "one grant: ")
+
+
+def _member_order() -> list[Vector]:
+    """Call into a mesh where one member pinned another key of the target, and another member is unknown."""
+    key, trust = Reason.KEY_MISMATCH, Reason.NOT_MUTUALLY_TRUSTED
+    wrong = _pin(MEMBER, TARGET)
+    both = _all(wrong, _forgotten(TARGET, "pins", MEMBER))
+    first, second = (_all(wrong, _call(members=list(members))) for members in ((MEMBER, OTHER), (OTHER, MEMBER)))
+    return [
+        _no("order: mesh, trust before keys", both, trust, "mesh"),
+        _no("order: mesh, the first member has another key", first, key, "mesh"),
+        _no("order: mesh, the first member is unknown", second, trust, "mesh"),
     ]
 
 

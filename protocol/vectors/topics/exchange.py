@@ -69,16 +69,17 @@ def _invites() -> list[Vector]:
         "that was never alive": (replace(body, expires_at=body.at), Reason.MALFORMED),
     }
     found += [
-        refused(f"invite: {name}", _inviting(sign(invite, LAPTOP.key)), reason, "rule")
+        refused(f"invite: {name}", inviting(sign(invite, LAPTOP.key)), reason, "rule")
         for name, (invite, reason) in bad.items()
     ]
-    by_stranger = _inviting(sign(body, STRANGER.key))
-    unsigned = _inviting(_turned(sign(body, LAPTOP.key)))
+    by_stranger = inviting(sign(body, STRANGER.key))
+    unsigned = inviting(_turned(sign(body, LAPTOP.key)))
     found.append(refused("invite: signed by a stranger", by_stranger, Reason.MISMATCH, "signature"))
     return [*found, refused("invite: without a good signature", unsigned, Reason.BAD_SIGNATURE, "signature")]
 
 
-def _inviting(invite: Signed) -> Json:
+def inviting(invite: Signed) -> Json:
+    """Return an invite at the device that it calls."""
     return {
         "op": "invite",
         "invite": signed(invite),
@@ -97,10 +98,11 @@ def _invited(name: str, invite: Signed) -> Vector:
         "kind": body.kind.value,
         "expires_at": body.expires_at,
     }
-    return accepted(f"invite: {name}", _inviting(invite), expect)
+    return accepted(f"invite: {name}", inviting(invite), expect)
 
 
-def _answering(answer: Signed, now: int = ANSWERED, sender: CastDevice = NAS) -> Json:
+def answering(answer: Signed, now: int = ANSWERED, sender: CastDevice = NAS) -> Json:
+    """Return an answer at the creator."""
     return {
         "op": "answer",
         "creator_secret": LAPTOP.secret.hex(),
@@ -120,19 +122,19 @@ def _answers(told: story.Story) -> list[Vector]:
     yes = {"state": "accepted", "reason": None, "receive_key": receive_key("nas 1").public.hex()}
     declined = {"state": "refused", "reason": "declined", "receive_key": None}
     found = [
-        accepted("answer: yes", _answering(told.nas.answer), yes),
-        accepted("answer: yes, in the last millisecond", _answering(told.nas.answer, late - 1), yes),
-        accepted("answer: no", _answering(sign(no, NAS.key)), declined),
-        accepted("answer: no, after the invite's end", _answering(sign(no, NAS.key), late), declined),
-        refused("answer: yes, at the invite's end", _answering(told.nas.answer, late), Reason.EXPIRED, "rule"),
+        accepted("answer: yes", answering(told.nas.answer), yes),
+        accepted("answer: yes, in the last millisecond", answering(told.nas.answer, late - 1), yes),
+        accepted("answer: no", answering(sign(no, NAS.key)), declined),
+        accepted("answer: no, after the invite's end", answering(sign(no, NAS.key), late), declined),
+        refused("answer: yes, at the invite's end", answering(told.nas.answer, late), Reason.EXPIRED, "rule"),
     ]
     for name, (bad, reason, layer) in _bad_answers(body, told).items():
-        found.append(refused(f"answer: {name}", _answering(sign(bad, NAS.key)), reason, layer))
-    by_other = _answering(sign(replace(body, sender=DESK.client), DESK.key), sender=NAS)
-    from_other = _answering(told.nas.answer, sender=DESK)
+        found.append(refused(f"answer: {name}", answering(sign(bad, NAS.key)), reason, layer))
+    by_other = answering(sign(replace(body, sender=DESK.client), DESK.key), sender=NAS)
+    from_other = answering(told.nas.answer, sender=DESK)
     found.append(refused("answer: of another device", by_other, Reason.MISMATCH, "signature"))
     found.append(refused("answer: from one who was not called", from_other, Reason.MISMATCH, "rule"))
-    unsigned = _answering(_turned(told.nas.answer))
+    unsigned = answering(_turned(told.nas.answer))
     return [*found, refused("answer: without a good signature", unsigned, Reason.BAD_SIGNATURE, "signature")]
 
 
@@ -173,7 +175,8 @@ def _bad_answers(body: Answer, told: story.Story) -> dict[str, tuple[Answer, Rea
     }
 
 
-def _admitting(call: story.AnsweredInvite, admission: Signed, pins: dict[str, str] | None = None) -> Json:
+def admitting(call: story.AnsweredInvite, admission: Signed, pins: dict[str, str] | None = None) -> Json:
+    """Return an admission at the device that it admits."""
     return {
         "op": "admission",
         "target_secret": NAS.secret.hex(),
@@ -194,7 +197,7 @@ def _admissions(told: story.Story, sealer: Sealer) -> list[Vector]:
         "epoch_key": story.KEYS[2].hex(),
         "version": 1,
     }
-    found = [accepted("admission: the nas comes in", _admitting(told.nas, told.nas_admission), expect)]
+    found = [accepted("admission: the nas comes in", admitting(told.nas, told.nas_admission), expect)]
     body = story.admission_body(told.nas, told.epochs[1], sealer.seal(*_plain_seal(told)))
     bad = {
         "for another device": (replace(body, recipient=DESK.client), Reason.WRONG_RECIPIENT, "rule"),
@@ -206,7 +209,7 @@ def _admissions(told: story.Story, sealer: Sealer) -> list[Vector]:
         "with the epoch after": (replace(body, epoch=told.epochs[2]), Reason.CANNOT_OPEN, "sealing"),
     }
     for name, (admission, reason, layer) in bad.items():
-        given = _admitting(told.nas, sign(admission, LAPTOP.key))
+        given = admitting(told.nas, sign(admission, LAPTOP.key))
         found.append(refused(f"admission: {name}", given, reason, layer))
     return [*found, *_bad_epochs(told, sealer), *_bad_signers(told)]
 
@@ -219,10 +222,10 @@ def _plain_seal(told: story.Story) -> tuple[str, EpochKey, str, bytes]:
 def _bad_signers(told: story.Story) -> list[Vector]:
     by_stranger = replace(told.nas_admission, signer=STRANGER.key.fingerprint)
     return [
-        refused("admission: signed by a stranger", _admitting(told.nas, by_stranger), Reason.MISMATCH, "signature"),
+        refused("admission: signed by a stranger", admitting(told.nas, by_stranger), Reason.MISMATCH, "signature"),
         refused(
             "admission: without a good signature",
-            _admitting(told.nas, _turned(told.nas_admission)),
+            admitting(told.nas, _turned(told.nas_admission)),
             Reason.BAD_SIGNATURE,
             "signature",
         ),
@@ -271,7 +274,7 @@ def _bad_epochs(told: story.Story, sealer: Sealer) -> list[Vector]:
         info = admission_info(told.nas.invite_hash, told.nas.answer_hash, epoch_hash(statement))
         sealed_key = sealer.seal(f"the key behind: {name}", key, "nas 1", info)
         admission = sign(story.admission_body(told.nas, statement, sealed_key), LAPTOP.key)
-        found.append(refused(f"admission: {name}", _admitting(told.nas, admission, pins), reason, layer))
+        found.append(refused(f"admission: {name}", admitting(told.nas, admission, pins), reason, layer))
     return found
 
 
@@ -322,7 +325,7 @@ def _other_epoch(told: story.Story) -> Signed:
 def _moving(told: story.Story, epoch: Signed, sealed_key: bytes, pins: dict[str, str] | None = None) -> Json:
     return {
         "op": "epoch",
-        "admitted": _admitting(told.nas, told.nas_admission),
+        "admitted": admitting(told.nas, told.nas_admission),
         "next_receive_seed": receive_seed("nas 2").hex(),
         "fresh_receive_seed": receive_seed("nas 3").hex(),
         "joined_at": NOW + 4 * SECOND_MS,
@@ -343,28 +346,29 @@ def _joined(told: story.Story) -> list[Vector]:
         "for an unknown epoch": replace(body, epoch=other),
         "for another admission": replace(body, admission=other),
     }
-    found = [accepted("joined: the nas is in", _saying(told, told.nas_joined), {"state": "joined"})]
+    found = [accepted("joined: the nas is in", saying(told, told.nas_joined), {"state": "joined"})]
     for name, statement in bad.items():
-        given = _saying(told, sign(statement, NAS.key))
+        given = saying(told, sign(statement, NAS.key))
         found.append(refused(f"joined: {name}", given, Reason.MISMATCH, "rule"))
     weak = PublicReceiveKey(body.receive_key[:MLKEM_BYTES] + bytes(32))
-    unsafe = _saying(told, sign(replace(body, receive_key=weak), NAS.key))
-    unsigned = _saying(told, _turned(told.nas_joined))
-    stranger = _saying(told, told.nas_joined, sender=DESK)
+    unsafe = saying(told, sign(replace(body, receive_key=weak), NAS.key))
+    unsigned = saying(told, _turned(told.nas_joined))
+    stranger = saying(told, told.nas_joined, sender=DESK)
     early = sign(replace(body, epoch=epoch_hash(told.epochs[0])), NAS.key)
     return [
         *found,
         refused("joined: with an unsafe receive key", unsafe, Reason.MALFORMED, "key"),
         refused("joined: without a good signature", unsigned, Reason.BAD_SIGNATURE, "signature"),
         refused("joined: from one who is no member", stranger, Reason.NOT_A_MEMBER, "rule"),
-        refused("joined: for the epoch before its own", _saying(told, early), Reason.REPLAYED, "rule"),
-        refused("joined: said twice", _saying(told, told.nas_joined, times=2), Reason.REPLAYED, "rule"),
+        refused("joined: for the epoch before its own", saying(told, early), Reason.REPLAYED, "rule"),
+        refused("joined: said twice", saying(told, told.nas_joined, times=2), Reason.REPLAYED, "rule"),
     ]
 
 
-def _saying(told: story.Story, statement: Signed, sender: CastDevice = NAS, times: int = 1) -> Json:
+def saying(told: story.Story, statement: Signed, sender: CastDevice = NAS, times: int = 1) -> Json:
+    """Return a ``joined`` at the creator."""
     return {
-        **_answering(told.nas.answer),
+        **answering(told.nas.answer),
         "op": "joined",
         "epochs": [signed(epoch) for epoch in told.epochs[:2]],
         "epoch_keys": [story.KEYS[number].hex() for number in (1, 2)],

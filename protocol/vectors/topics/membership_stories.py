@@ -1,13 +1,15 @@
 """stories.json: members at the creator that are silent, are called again or go (SPEC.md sections 7 and 8.5)."""
 
-from muster_protocol.exchange import JOIN_DEADLINE_MS
+from msgspec.structs import replace
+
+from muster_protocol.exchange import JOIN_DEADLINE_MS, Answer
 from muster_protocol.frames import SessionKind
 from muster_protocol.governance import Untrust
 from muster_protocol.ids import Serial
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
-from muster_protocol.signed import sign
+from muster_protocol.signed import read, sign
 from vectors.topics import story
 from vectors.topics.cast import (
     DESK,
@@ -91,6 +93,9 @@ def _ended_early(told: story.Story) -> Vector:
     for reason in (Reason.EXPIRED, Reason.OFFLINE):
         steps.ended(DESK, reason, look(1, stranger=distrusted, desk=expired))
     steps.answer(told.desk.answer, DESK, MISMATCH)
+    yes = read(told.desk.answer, Answer)
+    steps.answer(sign(replace(yes, recipient=NAS.client), DESK.key), DESK, refusal(Reason.WRONG_RECIPIENT))
+    steps.answer(sign(replace(yes, reason=Reason.DECLINED), DESK.key), DESK, refusal(Reason.MALFORMED))
     declined = no(told.desk, DESK, Reason.DECLINED)
     steps.answer(declined, DESK, {"state": "refused"})
     own_word = look(1, stranger=distrusted, desk=was_refused(Reason.DECLINED, Sayer.PEER))

@@ -46,7 +46,7 @@ def _whole(told: story.Story) -> Vector:
     steps.admit(2, NO_EPOCH)
     steps.committed(look(1, nas=ACCEPTED))
     steps.committed(look(1, nas=ACCEPTED))
-    steps.answer(told.nas.answer, NAS, refusal(Reason.REPLAYED))
+    steps.answer(told.nas.answer, NAS, refusal(Reason.REPLAYED), told.nas.invite_body.expires_at)
     steps.admit(2, made(told.epochs[1], [NAS], []), told.nas_admission)
     steps.admit(3, NO_EPOCH)
     steps.joined(_about_epoch(told, 0), NAS, refusal(Reason.NOT_A_MEMBER))
