@@ -23,7 +23,7 @@ PYTEST := -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorde
 PIP := $(PY) -m pip --quiet --quiet --no-input --disable-pip-version-check
 
 # The caller's own Python settings must not reach .venv.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 # The stamp holds the folder in which .venv was made. In a copied tree, .venv would still run the code of the first folder.
 MADE_AT := $(shell cat $(STAMP) 2>/dev/null)

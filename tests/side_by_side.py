@@ -1,5 +1,9 @@
-"""How `pytest --dist loadfile` shares the tests among processes: by file, except for long tests that come in parts."""
+"""How `pytest --dist loadfile` shares the tests among processes: by file, except for long tests that come in parts.
 
+What waits longest comes first, and what never waits last, so that no process of the tests stands still at the end.
+"""
+
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +13,12 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped] #
 PART = "[part-"
 """What the id of one part of a test contains."""
 
+TESTS = Path(__file__).parent
+FIRST = ("fault", "rubbish", "e2e")
+"""Folders whose tests wait for clocks and processes."""
+LAST = ("property", "schedules")
+"""Folders whose tests only compute, in files and parts that are short beside the whole."""
+
 
 class FilesAndParts(LoadFileScheduling):  # type: ignore[misc] # the same
     """The tests of a file stay together in one process. Each part of a test may run in another one."""
@@ -16,6 +26,18 @@ class FilesAndParts(LoadFileScheduling):  # type: ignore[misc] # the same
     @override
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if PART in nodeid else super()._split_scope(nodeid)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+    if folder in FIRST:
+        return FIRST.index(folder)
+    return len(FIRST) + (1 + LAST.index(folder) if folder in LAST else 0)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the folders; within one nothing moves."""
+    items.sort(key=_rank)
 
 
 @pytest.hookimpl(optionalhook=True)
