@@ -69,7 +69,7 @@ async def put(  # noqa: PLR0917 - what the script needs
 
     Nothing happens where the device does not trust the sender (None: the session has judged that), or has acknowledged
     this push already. ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX
-    pushes wait already, ``StoreUnavailable``.
+    pushes wait already, or MAX_INBOX_PER_SENDER of this sender; ``StoreUnavailable``.
     """
     bucket = keys.bucket(client)
     touched = [keys.inbox(client), keys.instances(client), keys.peers(client), keys.outbox(bucket)]

@@ -2,7 +2,7 @@
 
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.context import NodeContext
-from muster_hub.costs import PUSH
+from muster_hub.costs import CALL_AGAIN, PUSH
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
@@ -23,6 +23,7 @@ from muster_protocol.signed import read
 
 _JOINED = script("joined")
 _OUT = script("member_out")
+_LEFT = script("invites_left")
 
 
 async def send_joined(context: NodeContext, caller: Caller, request: SendJoined) -> Ok:
@@ -117,8 +118,9 @@ async def remove_unjoined(context: NodeContext, session: SessionId, client: Clie
 async def resume_session(context: NodeContext, caller: Caller, request: ResumeSession) -> Ok:
     """Ask the creator, if it is online, to admit this member again: its process is new and holds no key.
 
-    Raises ``Refused``: ``not_a_member`` (also to the creator, to whom no member could seal the key),
-    ``session_closed``, ``superseded``; ``StoreUnavailable``.
+    The member is charged for the invite that its creator then sends. Raises ``Refused``: ``not_a_member`` (also to the
+    creator, to whom no member could seal the key), ``session_closed``, ``too_many_targets`` (the session takes no more
+    invites to this member), ``superseded``; ``StoreUnavailable``.
     """
     await check_current(context.store, caller)
     state = await read_state(context, request.session)
@@ -126,8 +128,10 @@ async def resume_session(context: NodeContext, caller: Caller, request: ResumeSe
         raise Refused(Reason.NOT_A_MEMBER)
     if not state.open:
         raise Refused(Reason.SESSION_CLOSED)
+    if not await context.store.run(_LEFT, [keys.invite_outcomes(state.session)], [caller.client]):
+        raise Refused(Reason.TOO_MANY_TARGETS, "this device was invited to the session too often")
     if state.creator in state.present:
-        context.charge(caller.client, PUSH)
+        context.charge(caller.client, CALL_AGAIN)
         await tell(context, [state.creator], update(state.session, caller.client, "resume"))
     return Ok(re=request.id)
 

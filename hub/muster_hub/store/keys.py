@@ -12,7 +12,7 @@ it is a day.
 | `{b:xx}:dg:<client>` | hash | grants that this device made | MAX_PEERS (1,024); DEVICE_KEPT_MS |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
-| `{b:xx}:dx:<client>` | hash | inbox: pushes, waiting or acknowledged | MAX_INBOX (64) + MAX_ACKNOWLEDGED (32); a day |
+| `{b:xx}:dx:<client>` | hash | inbox: a day each | MAX_INBOX (64), MAX_INBOX_PER_SENDER (16), MAX_ACKNOWLEDGED (32) |
 | `{b:xx}:ds:<client>` | sorted set | session index: sessions it is held for, by end | MAX_INDEXED_SESSIONS (256) |
 | `{b:xx}:dw:<client>` | hash | watchers: nodes that are told of presence, and until when | nodes; a minute each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
@@ -20,7 +20,7 @@ it is a day.
 | `{b:xx}:sv:<session>` | hash | minimum versions: least `ver` to join, cuts | a device: MAX_CUTS_REMEMBERED (64) |
 | `{b:xx}:se:<session>` | hash | epochs: number to signed statement, and hashes | MAX_EPOCHS_KEPT (256) |
 | `{b:xx}:sx:<session>` | hash | sealed: keys, admissions, newest `joined` | members, 8 KiB each; with the session |
-| `{b:xx}:si:<session>` | hash | invite outcomes: live invites, ends of others | MAX_INVITES_PER_SESSION (256) |
+| `{b:xx}:si:<session>` | hash | invite outcomes | MAX_INVITES_PER_SESSION (256), MAX_INVITES_PER_TARGET (16) |
 | `{b:xx}:out` | stream | outbox: effects until they are drained, and records | MAX_RECORDS_KEPT (1,000) records |
 | `{b:xx}:due` | sorted set | seats that wait for their `joined`, by deadline | as many as seats, seconds each |
 | `{b:xx}:drained` | hash | by consumer, the last outbox id that it took | consumers: one |
@@ -31,7 +31,7 @@ it is a day.
 
 from functools import lru_cache
 
-from muster_protocol.frames import MAX_ROSTER
+from muster_protocol.frames import MAX_MEMBERS, MAX_ROSTER
 
 BUCKETS = 256
 KEYS_CACHED = 2_048
@@ -42,6 +42,8 @@ DEVICE_KEPT_MS = 90 * DAY_MS
 MAX_PEERS = 1_024
 MAX_CLI_INSTANCES = 8
 MAX_INBOX = 64
+MAX_INBOX_PER_SENDER = MAX_INBOX // 4
+"""Pushes of one device that wait in the inbox of another, so that its other peers reach it too."""
 MAX_ACKNOWLEDGED = 32
 ACKNOWLEDGED_KEPT_MS = 600_000
 """How long an acknowledged push is known, so that it does not come again: the outbox repeats effects within seconds."""
@@ -50,6 +52,8 @@ SESSIONS_A_DAY = 1_024
 """Sessions that a device may make at once, each kept for a day after its end; then one every SESSION_EVERY_MS."""
 SESSION_EVERY_MS = DAY_MS // SESSIONS_A_DAY
 MAX_INVITES_PER_SESSION = MAX_ROSTER - 1
+MAX_INVITES_PER_TARGET = MAX_INVITES_PER_SESSION // MAX_MEMBERS
+"""Invites of one session to one device. A full session of members that come back again and again leaves some."""
 MAX_EPOCHS_KEPT = 256
 MAX_CUTS_REMEMBERED = 64
 MAX_RECORDS_KEPT = 1_000

@@ -165,6 +165,20 @@ local function outcome_of(invite_outcomes, client, invite)
   return row and row[ENDED_INVITE.outcome]
 end
 
+-- Returns how many invites of a session have ended, by the device that they were for. A device that is not named has
+-- fewer than MAX_INVITES_PER_TARGET.
+local function ended_invites(invite_outcomes)
+  local ended = {}
+  if redis.call('HLEN', invite_outcomes) >= MAX_INVITES_PER_TARGET then
+    for _, packed in ipairs(redis.call('HVALS', invite_outcomes)) do
+      -- A live invite has another cell in this place, which is no client id.
+      local client = cmsgpack.unpack(packed)[ENDED_INVITE.client]
+      ended[client] = (ended[client] or 0) + 1
+    end
+  end
+  return ended
+end
+
 -- Takes a member out of a session; `row` is its row in the roster, `epoch` the number of the newest epoch that has it.
 -- What was sealed for it is deleted.
 local function take_member_out(roster, sealed, due, session, client, row, reason, epoch)

@@ -12,7 +12,7 @@ from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.store import keys
 from muster_protocol.connect import Role
-from muster_protocol.frames import Error, InviteResults, PutStatement, SendInvites
+from muster_protocol.frames import Error, PutStatement
 from muster_protocol.ids import SessionId
 from muster_protocol.reasons import Reason
 
@@ -90,15 +90,34 @@ async def fill_session(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]
 
 
 async def fill_inbox(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
-    """Even a friend's invites stop: each is of a session of its own."""
+    """Even a friend's invites stop, and those of all friends together: each is of a session of its own."""
     key = keys.inbox(friend.client)
-    while True:
-        session = await one.create()
-        sent = SendInvites(id=0, session=session, invites=(one.invite(friend),))
-        [result] = (await one.ask(sent, InviteResults)).results
+    while await invite_until_refused(one, friend):
+        one = await actor(desk)
+        await befriend(one, friend)
+    return await count(desk, b"HLEN", key), await bytes_of(desk, key)
+
+
+async def invite_until_refused(one: Actor, friend: Actor) -> int:
+    """Return how many invites one device has in the inbox of another then."""
+    for invited in range(keys.MAX_INBOX_PER_SENDER + 1):
+        await one.create()
+        [result] = (await one.call(friend)).results
         if result.reason is not None:
             assert result.reason is Reason.OVERLOADED
+            return invited
+    raise AssertionError("one device fills the inbox of another")
+
+
+async def fill_invite_outcomes(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
+    """Each invite takes the place of the one before, so one of them is live."""
+    key = keys.invite_outcomes(await one.create())
+    while True:
+        [result] = (await one.call(friend)).results
+        if result.reason is not None:
+            assert result.reason is Reason.TOO_MANY_TARGETS
             return await count(desk, b"HLEN", key), await bytes_of(desk, key)
+        await friend.take_invite()
 
 
 async def fill_instances(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
@@ -111,7 +130,15 @@ async def fill_instances(desk: Desk, one: Actor, friend: Actor) -> tuple[int, in
 
 
 Fill = Callable[[Desk, Actor, Actor], Awaitable[tuple[int, int]]]
-FILLS: list[Fill] = [fill_peers, fill_grants, fill_session_index, fill_session, fill_inbox, fill_instances]
+FILLS: list[Fill] = [
+    fill_peers,
+    fill_grants,
+    fill_session_index,
+    fill_session,
+    fill_inbox,
+    fill_invite_outcomes,
+    fill_instances,
+]
 
 
 @pytest.mark.parametrize("fill", FILLS)

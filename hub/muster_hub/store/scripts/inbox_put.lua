@@ -7,7 +7,7 @@
 --   that came before it, and the outbox has a notification to repeat in case the first one is lost. Else nothing is
 --   written.
 -- Returns: the instances, number and row in turn, to notify; none where nothing waits.
--- Errors: inbox_full (MAX_INBOX pushes wait already).
+-- Errors: inbox_full (MAX_INBOX pushes wait already, or MAX_INBOX_PER_SENDER of this sender).
 -- Again: a push that waits already keeps its place, and one that was acknowledged stays so.
 -- Volatile: a push that a failover lost is sent again, or read from the session.
 local inbox, instances, peers, outbox = unpack(KEYS)
@@ -20,7 +20,7 @@ local trusts = about and about[PEER.kind] == 'trust' and about[PEER.fingerprint]
 if sender ~= '' and not trusts then
   return {}
 end
-local last, waiting, latest_ms = 0, 0, expires_ms
+local last, waiting, of_sender, latest_ms = 0, 0, 0, expires_ms
 if #ARGV >= FIRST_REPLACED then
   redis.call('HDEL', inbox, unpack(ARGV, FIRST_REPLACED))
 end
@@ -33,15 +33,19 @@ for i = 1, #rows, 2 do
   elseif rows[i] == push then
     return acknowledged and {} or redis.call('HGETALL', instances)
   else
-    waiting = waiting + (acknowledged and 0 or 1)
+    if not acknowledged then
+      waiting = waiting + 1
+      of_sender = of_sender + (row[PUSH.sender] == sender and 1 or 0)
+    end
     last, latest_ms = math.max(last, row[PUSH.order]), math.max(latest_ms, row[PUSH.expires_ms])
   end
 end
-if waiting >= MAX_INBOX then
+if waiting >= MAX_INBOX or (sender ~= '' and of_sender >= MAX_INBOX_PER_SENDER) then
   return refuse('inbox_full')
 end
 local order = math.max(last + 1, now_ms * 1000)
-redis.call('HSET', inbox, push, pack_row(PUSH, {order = order, expires_ms = expires_ms, frame = frame}))
+redis.call('HSET', inbox, push, pack_row(PUSH, {order = order, expires_ms = expires_ms, frame = frame,
+  sender = sender}))
 add_entry(outbox, 'notify', pack_row(NOTIFY, {client = client}))
 redis.call('PEXPIREAT', inbox, text(latest_ms))
 return redis.call('HGETALL', instances)

@@ -3,7 +3,8 @@
 -- KEYS: 1 session, 2 invite_outcomes
 -- ARGV: 1 not_after (ms), 2 creator, then for each invite: client, invite, when it expires (ms)
 -- Effect: each invite waits for its answer; one that was live for the same device ends as `cancelled`.
--- Returns: for each invite 'ok', 'replayed' (it has ended before) or 'too_many' (invites in this session).
+-- Returns: for each invite 'ok', 'replayed' (it has ended before) or 'too_many' (MAX_INVITES_PER_SESSION in this session,
+--   or MAX_INVITES_PER_TARGET to this device).
 -- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it).
 -- Again: an invite that is live already stays as it is.
 local session, invite_outcomes = unpack(KEYS)
@@ -18,6 +19,12 @@ if creator ~= caller then
   return refuse('not_a_member')
 end
 
+local ended = ended_invites(invite_outcomes)
+local function has_room(client, before)
+  return (ended[client] or 0) + (before and 1 or 0) < MAX_INVITES_PER_TARGET
+    and redis.call('HLEN', invite_outcomes) < MAX_INVITES_PER_SESSION
+end
+
 local function enter(client, invite, expires_ms)
   if redis.call('HEXISTS', invite_outcomes, invite) == 1 then
     return 'replayed'
@@ -27,7 +34,7 @@ local function enter(client, invite, expires_ms)
   if before == invite then
     return 'ok'
   end
-  if redis.call('HLEN', invite_outcomes) >= MAX_INVITES_PER_SESSION then
+  if not has_room(client, before) then
     return 'too_many'
   end
   if before then

@@ -90,7 +90,7 @@ async def test_a_push_to_an_agent_of_this_node_costs_no_look_into_its_inbox(
 
 async def test_many_notifications_of_one_device_are_one_in_the_pass(desks: dict[str, Desk]) -> None:
     desk = desks["one"]
-    bob = await _with_a_friend(desk)
+    bob = await _with_friends(desk)
     assert isinstance(bob.line, DeskSeat)
     await desk.unseat(bob.line)
     for each in desks.values():
@@ -103,7 +103,7 @@ async def test_many_notifications_of_one_device_are_one_in_the_pass(desks: dict[
 
 
 async def test_an_inbox_holds_so_many_and_no_more(desk: Desk) -> None:
-    bob = await _with_a_friend(desk)
+    bob = await _with_friends(desk)
     later = now_ms() + 60_000
     for number in range(MAX_WAITING):
         await _put(desk, bob, number, later)
@@ -114,7 +114,7 @@ async def test_an_inbox_holds_so_many_and_no_more(desk: Desk) -> None:
 
 
 async def test_what_expired_makes_room_and_is_not_delivered(desk: Desk) -> None:
-    bob = await _with_a_friend(desk)
+    bob = await _with_friends(desk)
     later = now_ms() + 60_000
     for number in range(1, MAX_WAITING):
         await _put(desk, bob, number, later)
@@ -128,7 +128,7 @@ async def test_what_expired_makes_room_and_is_not_delivered(desk: Desk) -> None:
 
 
 async def test_what_expired_while_it_waited_is_not_delivered(desk: Desk) -> None:
-    bob = await _with_a_friend(desk)
+    bob = await _with_friends(desk)
     assert isinstance(bob.line, DeskSeat)
     await desk.unseat(bob.line)
     await _put(desk, bob, 2, now_ms() + 60_000)
@@ -151,14 +151,16 @@ async def _put(desk: Desk, bob: Actor, number: int, expires_ms: int) -> None:
         invite=_invite(number),
         reason=Reason.CANCELLED,
     )
-    friend = next(peer for peer in bob.peers.values() if peer is not bob.device)
+    friends = [peer for peer in bob.peers.values() if peer is not bob.device]
+    friend = friends[number % len(friends)]
     await inbox.put(desk.hub, bob.client, Sender(friend.client, friend.fingerprint), push, expires_ms, frame)
 
 
-async def _with_a_friend(desk: Desk) -> Actor:
-    """Seat a device that trusts another, so that something may wait for it."""
+async def _with_friends(desk: Desk) -> Actor:
+    """Seat a device that trusts others, so that a full inbox may wait for it, within their shares."""
     bob = await actor(desk)
-    await bob.trust(await actor(desk))
+    for _ in range(1 + keys.MAX_INBOX // keys.MAX_INBOX_PER_SENDER):
+        await bob.trust(await actor(desk))
     return bob
 
 
@@ -212,7 +214,7 @@ async def test_what_was_acknowledged_never_comes_again(desks: dict[str, Desk]) -
 
 
 async def test_of_many_acknowledged_pushes_the_newest_are_known(desk: Desk) -> None:
-    bob = await _with_a_friend(desk)
+    bob = await _with_friends(desk)
     later = now_ms() + 60_000
     for number in range(MAX_WAITING):
         await _put(desk, bob, number, later)

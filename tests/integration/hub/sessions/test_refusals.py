@@ -16,7 +16,6 @@ from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import (
     MAX_TARGETS,
-    MAX_WAITING,
     Admitted,
     CancelInvite,
     CloseSession,
@@ -268,10 +267,12 @@ async def test_a_superseded_connection_calls_no_device(pair: tuple[Actor, Actor]
     assert not bob.line.waiting(InvitePush)
 
 
-async def test_a_device_with_a_full_inbox_is_not_called(pair: tuple[Actor, Actor], store_url: str) -> None:
+async def test_a_device_is_not_called_by_one_that_fills_its_share_of_the_inbox(
+    pair: tuple[Actor, Actor], store_url: str
+) -> None:
     ann, bob = pair
     sessions = []
-    for _ in range(MAX_WAITING):
+    for _ in range(keys.MAX_INBOX_PER_SENDER):
         sessions.append(await ann.create())
         assert [each.reason for each in (await ann.call(bob)).results] == [None]
     sessions.append(await ann.create())
@@ -282,7 +283,7 @@ async def test_a_device_with_a_full_inbox_is_not_called(pair: tuple[Actor, Actor
         await wire.ask(b"HEXISTS", keys.invite_outcomes(session), f"live:{bob.client}".encode()) for session in sessions
     ]
     await wire.close()
-    assert live == [1] * MAX_WAITING + [0]
+    assert live == [1] * keys.MAX_INBOX_PER_SENDER + [0]
 
 
 # -- admission --------------------------------------------------------------------------------------------------------

@@ -59,13 +59,15 @@ async def in_all_sessions_that_it_can_be(desk: Desk, caller: Actor) -> SigningDe
 
 
 async def with_a_full_inbox(desk: Desk, caller: Actor) -> SigningDevice:
-    one, other = await actor(desk), await actor(desk)
-    await befriend(one, other)
-    sender = other.device.client, other.device.fingerprint
-    for number in range(keys.MAX_INBOX):
-        name = InviteId(number.to_bytes(16))
-        end = InviteEndRow(SessionId("a" * 32), one.client, name, *sender, Reason.CANCELLED)
-        await inbox.put_invite_end(desk.hub, end)
+    one = await actor(desk)
+    for first in range(0, keys.MAX_INBOX, keys.MAX_INBOX_PER_SENDER):
+        other = await actor(desk)
+        await befriend(one, other)
+        sender = other.device.client, other.device.fingerprint
+        for number in range(first, first + keys.MAX_INBOX_PER_SENDER):
+            name = InviteId(number.to_bytes(16))
+            end = InviteEndRow(SessionId("a" * 32), one.client, name, *sender, Reason.CANCELLED)
+            await inbox.put_invite_end(desk.hub, end)
     return one.device
 
 
