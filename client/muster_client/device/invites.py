@@ -8,13 +8,15 @@ from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry
 from muster_protocol.exchange import Invite, hash_of
-from muster_protocol.ids import Fingerprint, GrantId, Hash, InviteId, Signature, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, GrantId, Hash, InviteId, Signature, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
 MAX_INBOX = 64
 """Invites that may wait for the person; further ones are declined."""
+MAX_INBOX_PER_SENDER = 8
+"""Invites of one device among them, so that its other peers reach the person too."""
 KEPT_AFTER_MS = 60 * 60 * 1000
 """How long an invite is remembered after it expired, for a peer whose clock is behind."""
 ACCEPTED = "accepted"
@@ -75,7 +77,7 @@ class Invites:
         self._clock = clock
 
     def remember(self, signed: Signed, invite: Invite, outcome: str | None) -> bool:
-        """Store an invite once, and return False if the inbox is full.
+        """Store an invite once, and return False if the inbox is full, or the sender's share of it.
 
         It is kept for its own lifetime, a day at most, counted from now by this device's clock.
         """
@@ -84,7 +86,7 @@ class Invites:
         row = (invite.invite, signed.body, signed.signer, signed.signature, now, expires_ms, outcome)
         with transaction(self._db):
             self._forget(now)
-            if outcome is None and len(self.waiting()) >= MAX_INBOX:
+            if outcome is None and not self._has_room(invite.sender):
                 return False
             self._db.execute(
                 f"INSERT INTO invites (invite, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -92,6 +94,10 @@ class Invites:
                 row,
             )
         return True
+
+    def _has_room(self, sender: ClientId) -> bool:
+        senders = [remembered.invite.sender for remembered in self.waiting()]
+        return len(senders) < MAX_INBOX and senders.count(sender) < MAX_INBOX_PER_SENDER
 
     def _forget(self, now: TimeMs) -> None:
         self._db.execute("DELETE FROM invites WHERE expires_ms < ?", (now - KEPT_AFTER_MS,))

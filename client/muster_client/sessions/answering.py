@@ -9,6 +9,7 @@ from muster_client.device.invites import ACCEPTED, JOINED, KEPT_AFTER_MS, Rememb
 from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
+from muster_client.sessions.joinings import Joinings
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
@@ -16,9 +17,6 @@ from muster_protocol.ids import InviteId, TimeMs
 from muster_protocol.joining import Joining, Received, verify_invite
 from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import Signed, read
-
-MAX_JOININGS = 256
-"""Answers whose admission may still come. Beyond that the oldest is forgotten."""
 
 _UNANSWERED = frozenset(
     {
@@ -59,9 +57,8 @@ class Answering:
     def __init__(self, context: SessionContext, policy: Policy) -> None:
         self._context = context
         self._policy = policy
-        self._joinings: dict[InviteId, Joining] = {}
+        self._joinings = Joinings()
         self._unsent: dict[InviteId, Signed] = {}
-        self._unused_until: dict[InviteId, TimeMs] = {}
 
     # -- invites ------------------------------------------------------------------------------------------------------
 
@@ -160,10 +157,10 @@ class Answering:
         joining = self._joining(received)
         answer, said = _reply(joining, reason, self._context.now())
         self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
-        self._joinings[invite.invite] = joining
-        self._unused_until[invite.invite] = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
-        if len(self._joinings) > MAX_JOININGS:
-            del self._joinings[next(iter(self._joinings))]
+        unused_until = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
+        dropped = self._joinings.keep(invite.invite, joining, accepted=said is None, unused_until=unused_until)
+        if dropped is not None:
+            self._unsent.pop(dropped, None)
         self._context.tell(
             InviteAnswered(
                 creator=invite.sender, session=invite.session, mode=invite.mode, purpose=invite.purpose, reason=said
@@ -173,13 +170,8 @@ class Answering:
 
     def _forget_unused(self) -> None:
         """Destroy the receive keys of answers whose invites are forgotten by now and that no admission used."""
-        now = self._context.now()
-        for invite in [invite for invite, until in self._unused_until.items() if until <= now]:
-            del self._unused_until[invite]
-            joining = self._joinings.get(invite)
-            if joining is not None and not joining.joined:
-                del self._joinings[invite]
-                self._unsent.pop(invite, None)
+        for invite in self._joinings.drop_unused(self._context.now()):
+            self._unsent.pop(invite, None)
 
     async def _send(self, invite: InviteId, answer: Signed) -> None:
         self._unsent[invite] = answer
@@ -231,7 +223,7 @@ class Answering:
 
     def on_ended(self, invite: InviteId, reason: Reason) -> None:
         """End an invite that is over, by the hub's word: an answer to it opens nothing any more."""
-        self._joinings.pop(invite, None)
+        self._joinings.drop(invite)
         self._unsent.pop(invite, None)
         remembered = self._context.device.invites.get(invite)
         if remembered is not None and self._context.device.invites.end(invite, reason):
@@ -261,8 +253,6 @@ class Answering:
             return None
         # On disk before the key is used, so that the same yes joins once, in a later process too.
         self._context.device.invites.join(invite)
-        # It is kept, so that the same admission, if it comes again, does not count as one for a lost key.
-        self._joinings[invite] = joining
         return joining
 
     async def _lost(self, invite: InviteId) -> Joining | None:
@@ -282,7 +272,7 @@ class Answering:
         if reason in _UNANSWERED:
             return
         # This process is new, or this device's own data speak against the session now: its creator learns why.
-        self._joinings.pop(invite, None)
+        self._joinings.drop(invite)
         answer, said = _reply(joining, reason, self._context.now())
         await self._send(invite, answer)
         # Only now: a process that ends before it has answered gets the admission again, and answers then.

@@ -265,12 +265,15 @@ async def test_2_injectivity_an_invite_that_comes_again_has_the_same_answer(make
     await settled(session)
     await until(events, SessionJoined)
     epoch = session.epoch
-    ((invite, given),) = called._answering._joinings.items()
+    [invite] = called._answering._joinings
+    given = called._answering._joinings.get(invite)
+    assert given is not None
     remembered = nas.invites.get(invite)
     assert remembered is not None
     answer = given.answer
     await called._answering.on_invite(remembered.signed)
-    assert called._answering._joinings == {invite: given}
+    assert list(called._answering._joinings) == [invite]
+    assert called._answering._joinings.get(invite) is given
     assert given.answer == answer
     assert session.targets[nas.client].state is Progress.JOINED
     assert (session.epoch, called.sessions()[0].epoch) == (epoch, epoch)

@@ -6,7 +6,7 @@ from tests.unit.client.sessions.parts import DeviceParts, admit, call, host
 
 from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, UnknownInvite
 from muster_client.events import InviteAnswered, Invited, InviteEnded
-from muster_client.sessions import answering
+from muster_client.sessions import joinings
 from muster_client.sessions.answering import Asked, Policy
 from muster_protocol.exchange import Admission, Answer, Invite
 from muster_protocol.frames import GetCard, InviteUpdatePush, Purpose, SendAnswer
@@ -215,10 +215,10 @@ async def test_an_admission_to_an_invite_that_was_refused_is_ignored(ann: Device
     assert bob.hub.count(SendAnswer) == 1
 
 
-async def test_the_oldest_answer_is_forgotten_beyond_the_limit(
+async def test_the_oldest_answer_to_the_sender_with_the_most_is_forgotten_beyond_the_limit(
     ann: DeviceParts, bob: DeviceParts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answering, "MAX_JOININGS", 1)
+    monkeypatch.setattr(joinings, "MAX_JOININGS", 1)
     session = await host(ann, bob)
     await bob.answering.on_invite(await call(ann, session, bob))
     request = await admit(ann, session, bob.hub.newest(SendAnswer).answer)

@@ -1,0 +1,70 @@
+"""The answers of one process, each as the membership that may come of it, in a table of bounded size."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from muster_protocol.ids import ClientId, InviteId, TimeMs
+from muster_protocol.joining import Joining
+
+MAX_JOININGS = 256
+"""Beyond that, refused invites and those that were joined go first, then an answer to the sender that has the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    joining: Joining
+    accepted: bool
+    unused_until: TimeMs
+
+    @property
+    def waits(self) -> bool:
+        """Whether an admission may still come for it."""
+        return self.accepted and not self.joining.joined
+
+    @property
+    def sender(self) -> ClientId:
+        return self.joining.received.invite.sender
+
+
+class Joinings:
+    """The answered invites, oldest first. A receive key is destroyed with its entry."""
+
+    def __init__(self) -> None:
+        self._held: dict[InviteId, _Held] = {}
+
+    def __iter__(self) -> Iterator[InviteId]:
+        return iter(self._held)
+
+    def get(self, invite: InviteId) -> Joining | None:
+        """Return the membership of an invite, or None for one that is not here."""
+        held = self._held.get(invite)
+        return None if held is None else held.joining
+
+    def keep(self, invite: InviteId, joining: Joining, *, accepted: bool, unused_until: TimeMs) -> InviteId | None:
+        """Add an answer, and return the invite whose entry had to go, if the table was full."""
+        self._held[invite] = _Held(joining, accepted, unused_until)
+        if len(self._held) <= MAX_JOININGS:
+            return None
+        dropped = self._least_needed()
+        del self._held[dropped]
+        return dropped
+
+    def drop(self, invite: InviteId) -> None:
+        """Forget an answer; no admission to it opens anything any more."""
+        self._held.pop(invite, None)
+
+    def drop_unused(self, now: TimeMs) -> list[InviteId]:
+        """Forget the answers that no admission used in time, and return their invites."""
+        late = [invite for invite, held in self._held.items() if held.unused_until <= now and not held.joining.joined]
+        for invite in late:
+            del self._held[invite]
+        return late
+
+    def _least_needed(self) -> InviteId:
+        done = next((invite for invite, held in self._held.items() if not held.waits), None)
+        if done is not None:
+            return done
+        # One sender alone cannot drive out what others wait for.
+        [(most, _)] = Counter(held.sender for held in self._held.values()).most_common(1)
+        return next(invite for invite, held in self._held.items() if held.sender == most)

@@ -1,0 +1,71 @@
+"""A trusted peer whose invites are to take up what a device keeps for those of its other peers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.integration.client.conftest import befriend, open_agent, settled, until
+
+from muster_client import Device, SessionRequest
+from muster_client.device.invites import JOINED, MAX_INBOX_PER_SENDER
+from muster_client.events import InviteAnswered, Invited, Progress
+from muster_client.sessions import joinings
+from muster_client.sessions.answering import Asked, Policy
+from muster_hub.node.node import Node
+from muster_protocol.frames import Purpose
+from muster_protocol.inviting import Inviting
+from muster_protocol.reasons import Reason
+
+__all__ = ["open_agent"]
+
+
+@pytest.fixture
+def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+
+
+async def test_one_peer_cannot_take_the_person_of_a_device_away_from_others(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster_client.device.invites.MAX_INBOX", MAX_INBOX_PER_SENDER + 1)
+    peer, honest, called = devices("peer"), devices("honest"), devices("called")
+    befriend(peer, called, granted=False)
+    befriend(honest, called, granted=False)
+    attacker, caller, agent = await open_agent(peer), await open_agent(honest), await open_agent(called)
+    events = agent.events()
+    request = SessionRequest((called.client,), purpose=Purpose.ASK)
+    for _ in range(MAX_INBOX_PER_SENDER):
+        await attacker.start_session(request)
+        await until(events, Invited)
+    await attacker.start_session(request)
+    assert (await until(events, InviteAnswered)).reason is Reason.DECLINED
+    session = await caller.start_session(request)
+    assert (await until(events, Invited)).invite.session == session.id
+    assert len(agent.inbox()) == MAX_INBOX_PER_SENDER + 1
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_one_peer_cannot_drive_out_what_a_device_answered_to_others(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+) -> None:
+    """The device says yes to all that is automatic, and no to all that asks its person."""
+    monkeypatch.setattr(joinings, "MAX_JOININGS", 3)
+    peer, honest, called = devices("peer"), devices("honest"), devices("called")
+    befriend(peer, called)
+    befriend(honest, called)
+    attacker, caller = await open_agent(peer), await open_agent(honest)
+    agent = await open_agent(called, policy=Policy(asked=Asked.REFUSE))
+    events = agent.events()
+    with monkeypatch.context() as waiting:
+        waiting.setattr(Inviting, "admit", lambda *_: None)
+        session = await caller.start_session(SessionRequest((called.client,)))
+        await until(events, InviteAnswered, session=session.id, reason=None)
+        [invite] = agent._answering._joinings
+        for _ in range(4):
+            other = await attacker.start_session(SessionRequest((called.client,), purpose=purpose))
+            await until(events, InviteAnswered, session=other.id)
+    session._wake.set()
+    assert (await settled(session))[called.client].state is Progress.JOINED
+    assert called.invites.get(invite).outcome == JOINED, "by its first answer, and not because it was called once more"
