@@ -102,6 +102,8 @@ class Answering:
 
     async def _decide(self, signed: Signed, received: Received, remembered: Remembered | None) -> None:
         invite, fault = received.invite, self._fault(received)
+        if fault is None:
+            await self._context.decided(invite.sender, lambda: self._allowed(received))
         if remembered is not None and remembered.refused is not None:
             await self._answer(received, signed, remembered.refused)
         elif fault is not None:

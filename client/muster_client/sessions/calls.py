@@ -82,7 +82,9 @@ class Calls:
     async def _prepare(self, client: ClientId, request: SessionRequest, members: Sequence[ClientId]) -> None:
         """Make the invite for one device, or refuse the call with the reason why there is none."""
         device, standing = self._context.device, self._context.link.standing
-        reason = device.decide_outgoing(request, client, standing, members).reason
+        reason = await self._context.decided(
+            client, lambda: device.decide_outgoing(request, client, standing, members).reason
+        )
         if reason is not None:
             self.refuse(client, reason, Sayer.DEVICE)
             return

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from muster_client.connection.link import Link
 from muster_client.device.device import Device
-from muster_client.errors import DataNotWritten, HubRefused, Obstacle
+from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, Obstacle
 from muster_client.events import DataUnwritable, Event
 from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
@@ -15,6 +16,9 @@ from muster_protocol.keys import PublicKey
 from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import EPOCH_KEY_BYTES, SEED_BYTES, EpochKey, ReceiveKey
+
+SAID_BY_A_CARD = frozenset({Reason.INCOMPATIBLE_PROTOCOL, Reason.INCOMPATIBLE_APP, Reason.MODE_UNSUPPORTED})
+"""Reasons that a newer card of the peer may take away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,23 @@ class SessionContext:
         known = self.device.peers.peer_key(peer)
         if known is not None:
             return known
+        obstacle = await self._learn_card(peer)
+        return obstacle or self.device.peers.peer_key(peer) or Obstacle(peer, Reason.NOT_TRUSTED, Sayer.DEVICE)
+
+    async def decided(self, peer: ClientId, decide: Callable[[], Reason | None]) -> Reason | None:
+        """Return what this device decides about a peer. For what a card says it asks for the newest card first.
+
+        The push of a newer card may have been lost.
+        """
+        reason = decide()
+        if reason not in SAID_BY_A_CARD:
+            return reason
+        with suppress(HubUnreachable):
+            await self._learn_card(peer)
+        return decide()
+
+    async def _learn_card(self, peer: ClientId) -> Obstacle | None:
+        """Ask for a peer's card and store it, or return what stands in the way. Raises ``HubUnreachable``."""
         try:
             card = await self.link.ask(GetCard(id=0, client=peer), CardReply)
             self.device.peers.learn_card(card.card, peer)
@@ -58,7 +79,7 @@ class SessionContext:
         except DataNotWritten as error:
             self.tell(DataUnwritable(sentence=str(error)))
             return Obstacle(peer, Reason.NO_ANSWER, Sayer.DEVICE)
-        return self.device.peers.peer_key(peer) or Obstacle(peer, Reason.NOT_TRUSTED, Sayer.DEVICE)
+        return None
 
 
 def fresh_epoch_key() -> EpochKey:
