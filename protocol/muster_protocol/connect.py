@@ -70,7 +70,7 @@ class Limits(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Welcome(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
-    """The hub's signed yes. ``newest_serial`` is 0 where the hub holds no statement of this device."""
+    """The hub's signed yes. ``newest_serial`` and ``changes`` are 0 where the hub holds no statement of this device."""
 
     KIND: ClassVar[Kind] = Kind.WELCOME
 
@@ -82,6 +82,7 @@ class Welcome(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw
     limits: Limits
     token: Token | None
     newest_serial: Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
+    changes: Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
     standing: Reason | None
     at: TimeMs
 
@@ -279,6 +280,7 @@ class HubHandshake:
         limits: Limits,
         token: Token | None,
         newest_serial: int,
+        changes: int,
         standing: Reason | None,
         now: TimeMs,
     ) -> bytes:
@@ -292,6 +294,7 @@ class HubHandshake:
             limits=limits,
             token=token,
             newest_serial=newest_serial,
+            changes=changes,
             standing=standing,
             at=now,
         )

@@ -154,7 +154,7 @@ async def listed(link: DeviceLink) -> set[int]:
         reply = await link.ask(ListStatements(id=0, after=after), Statements)
         found = [serial(one.kind, one.statement) for one in reply.statements]
         serials.update(found)
-        after, more = max(found, default=after), reply.more
+        after, more = after + len(found), reply.more
     return serials
 
 

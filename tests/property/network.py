@@ -186,6 +186,7 @@ class Net:
             limits=LIMITS,
             token=None,
             newest_serial=7,
+            changes=7,
             standing=None,
             now=NOON,
         )
@@ -296,7 +297,13 @@ def _forged_hellos(frame: HelloFrame, key: SigningKey) -> list[bytes]:
 def _forged_replies(body: Welcome | RefusedBody, key: SigningKey) -> list[Signed]:
     changes: list[dict[str, Any]] = [{"at": TimeMs(0)}]
     if isinstance(body, Welcome):
-        changes += [{"protocol": 1}, {"newest_serial": 0}, {"connection": 1}, {"standing": Reason.CLONE_SUSPECTED}]
+        changes += [
+            {"protocol": 1},
+            {"newest_serial": 0},
+            {"changes": 0},
+            {"connection": 1},
+            {"standing": Reason.CLONE_SUSPECTED},
+        ]
     return [signed for change in [*changes, {}] for signed in signed_by(msgspec.structs.replace(body, **change), key)]
 
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from muster_client.connection.connection import HubConnection
 from muster_client.device.device import Device
-from muster_client.device.statements import RESTRICTION, Held, serial_of
+from muster_client.device.statements import RESTRICTION, Held
 from muster_client.errors import HubRefused
 from muster_protocol.errors import Refused
 from muster_protocol.frames import KindAndStatement, ListStatements, Ok, PutStatement, Statements
@@ -16,7 +16,7 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Reason
 
 MAX_PAGES = 256
-"""Pages of own statements read at one connect; further ones are ignored."""
+"""Pages of own statements read at once; further ones are ignored."""
 
 
 class PublishResult(Struct, frozen=True, kw_only=True):
@@ -29,22 +29,24 @@ class PublishResult(Struct, frozen=True, kw_only=True):
 
 
 async def fetch_own(connection: HubConnection, device: Device) -> None:
-    """Fetch the own statements that the hub has and this device does not know, and apply restrictions first.
+    """Fetch all own statements that the hub has, where they changed since the last time, and apply restrictions first.
 
     Must come before anything is published: a device restored from a backup learns here what it revoked since.
     """
-    device.note_hub_time(connection.welcome.at)
-    newest = connection.welcome.newest_serial
-    synced = device.synced()
-    if newest > synced:
-        found = [entry async for page in _pages(connection, synced) for entry in page]
-        ordered = sorted(found, key=lambda entry: entry.kind not in RESTRICTION)
-        applied = [(entry, _apply(device, entry)) for entry in ordered]
-        left = [_serial(entry) for entry, how in applied if how is _Applied.NO_ROOM]
-        device.note_left(min(left, default=None))
-        # Only a statement that verified moves the cursor: the hub's own number could move it past all that follow.
-        device.mark_synced(max((_serial(entry) for entry, how in applied if how is _Applied.KNOWN), default=synced))
-    device.hub_holds(newest)
+    welcome = connection.welcome
+    device.note_hub_time(welcome.at)
+    # Any other number, not only a higher one: the hub or this device may have been restored.
+    if welcome.changes != device.synced() and await _take_in_all(connection, device):
+        device.mark_synced(welcome.changes)
+    device.hub_holds(welcome.newest_serial)
+
+
+async def _take_in_all(connection: HubConnection, device: Device) -> bool:
+    """Return whether nothing is to be asked for again."""
+    found = [entry async for page in _pages(connection) for entry in page]
+    applied = [_apply(device, entry) for entry in sorted(found, key=lambda entry: entry.kind not in RESTRICTION)]
+    device.mark_left(left=_Applied.NO_ROOM in applied)
+    return all(how in {_Applied.KNOWN, _Applied.NONE} for how in applied)
 
 
 class _Applied(Enum):
@@ -52,25 +54,24 @@ class _Applied(Enum):
     """The device knows it now; it may wait for the person."""
     NO_ROOM = auto()
     """As many wait for the person as are kept: the hub is asked for it again."""
+    AHEAD = auto()
+    """By this device's clock it is dated far ahead: the hub is asked for it again."""
     NONE = auto()
     """It is no statement of this device."""
 
 
-async def _pages(connection: HubConnection, after: int) -> AsyncIterator[tuple[KindAndStatement, ...]]:
+_AGAIN = {Reason.OVERLOADED: _Applied.NO_ROOM, Reason.CLOCK_AHEAD: _Applied.AHEAD}
+
+
+async def _pages(connection: HubConnection) -> AsyncIterator[tuple[KindAndStatement, ...]]:
+    after = 0
     for _ in range(MAX_PAGES):
         page = await connection.ask(ListStatements(id=0, after=after), Statements)
         yield page.statements
         if not page.more or not page.statements:
             return
-        try:
-            after = max(after + 1, _serial(page.statements[-1]))
-        except Refused:
-            # No honest hub ends a page with what is no statement.
-            return
-
-
-def _serial(entry: KindAndStatement) -> int:
-    return serial_of(entry.kind, entry.statement)
+        # By place and not by serial: a thief may sign many statements under one serial.
+        after += len(page.statements)
 
 
 def _apply(device: Device, entry: KindAndStatement) -> _Applied:
@@ -78,8 +79,8 @@ def _apply(device: Device, entry: KindAndStatement) -> _Applied:
     try:
         device.apply_own(entry.kind, entry.statement)
     except Refused as refused:
-        # Else signed by a retired key, not by this device, or dated far ahead: it has no meaning here.
-        return _Applied.NO_ROOM if refused.reason is Reason.OVERLOADED else _Applied.NONE
+        # Else signed by a retired key, or not by this device: it has no meaning here.
+        return _AGAIN.get(refused.reason, _Applied.NONE)
     return _Applied.KNOWN
 
 

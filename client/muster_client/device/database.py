@@ -21,12 +21,12 @@ BUSY_TIMEOUT_MS = 5_000
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
--- One row: the serial last used, and the highest that the hub is known to hold nothing unknown below.
+-- One row: the serial last used, and `changes` of the `welcome` at which all that the hub holds was last taken in.
 CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, synced INTEGER NOT NULL,
     hub_at INTEGER,  -- the newest time of a verified `welcome`
-    left_from INTEGER,  -- the lowest serial that found no room in `unconfirmed`, asked for again
+    left_at_hub INTEGER NOT NULL,  -- whether a statement found no room in `unconfirmed`, and is asked for again
     reached INTEGER NOT NULL);  -- the latest time that both this clock and a verified `welcome` had reached
-INSERT INTO serials VALUES (1, 0, 0, NULL, NULL, 0);
+INSERT INTO serials VALUES (1, 0, 0, NULL, 0, 0);
 
 -- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer).
 CREATE TABLE statements (

@@ -290,7 +290,7 @@ class Device:
         self._statements.hub_holds(newest)
 
     def synced(self) -> int:
-        """Return the serial after which to ask the hub for this device's own statements."""
+        """Return the hub's number of changes at which this device last took in all that the hub holds of it."""
         return self._statements.synced()
 
     def apply_own(self, kind: Kind, statement: Signed) -> SerialVerdict:
@@ -316,13 +316,13 @@ class Device:
         """Record the time of a verified ``welcome``, by which serials are kept near the time (SPEC.md section 2.4)."""
         self._statements.note_hub_time(at, self.key)
 
-    def note_left(self, serial: int | None) -> None:
-        """Record the lowest serial of those for the person to review that found no room here; None: all did."""
-        self._statements.note_left(serial)
+    def mark_left(self, *, left: bool) -> None:
+        """Record whether the hub has statements for the person to review that found no room here."""
+        self._statements.mark_left(left=left)
 
-    def mark_synced(self, serial: int) -> None:
-        """Record that all own statements at the hub up to this serial are known here."""
-        self._statements.mark_synced(serial)
+    def mark_synced(self, changes: int) -> None:
+        """Record that this device took in all that the hub holds of it at this number of changes."""
+        self._statements.mark_synced(changes)
 
     def changes_by_others(self) -> int:
         """Return a number that changes when another process of the device wrote something."""

@@ -85,28 +85,22 @@ class StatementStore:
         return serial
 
     def synced(self) -> int:
-        """Return the serial up to which this device knows all of its statements at the hub."""
+        """Return the hub's number of changes at which this device last took in all that the hub holds of it."""
         (synced,) = self._db.execute("SELECT synced FROM serials").fetchone()
         return int(synced)
 
-    def mark_synced(self, serial: int) -> None:
-        """Record that this device knows all of its statements at the hub up to ``serial``, that of a verified one.
+    def mark_synced(self, changes: int) -> None:
+        """Record that this device took in all that the hub holds of it at this number of changes."""
+        self._db.execute("UPDATE serials SET synced = ?", (changes,))
 
-        Never beyond the device's counter: a restriction dated far ahead would hide all that follows. Never beyond one
-        that found no room to wait for the person.
-        """
-        self._db.execute(
-            "UPDATE serials SET synced = max(synced, min(last, ?, coalesce(left_from - 1, last)))", (serial,)
-        )
-
-    def note_left(self, serial: int | None) -> None:
-        """Record the lowest serial that found no room to wait for the person, or that all did."""
-        self._db.execute("UPDATE serials SET left_from = ?", (serial,))
+    def mark_left(self, *, left: bool) -> None:
+        """Record whether the hub has statements for the person to review that found no room here."""
+        self._db.execute("UPDATE serials SET left_at_hub = ?", (left,))
 
     def left_at_hub(self) -> bool:
         """Return whether the hub has statements for the person to review that found no room here."""
-        (left,) = self._db.execute("SELECT left_from FROM serials").fetchone()
-        return left is not None
+        (left,) = self._db.execute("SELECT left_at_hub FROM serials").fetchone()
+        return bool(left)
 
     def note_hub_time(self, at: TimeMs, key: SigningKey) -> None:
         """Record the time of a verified ``welcome``; only the newest counts. Record too what both clocks had reached.
@@ -181,7 +175,7 @@ class StatementStore:
         """Make a statement current that the person accepted. The hub has it already."""
         self.put(held.topic, held.peer, held.kind, held.version, held.signed, acknowledged=True)
 
-    def _set_aside(self, held: Held) -> None:
+    def _set_aside(self, held: Held) -> SerialVerdict:
         query = "SELECT serial, hash, seen_ms FROM unconfirmed WHERE topic = ? AND peer = ?"
         row = self._db.execute(query, (held.topic, held.peer)).fetchone()
         (waiting,) = self._db.execute("SELECT count(*) FROM unconfirmed").fetchone()
@@ -191,6 +185,7 @@ class StatementStore:
         if wins(before, held.version):
             query = f"INSERT OR REPLACE INTO unconfirmed ({_COLUMNS}, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
             self._db.execute(query, (*_row(held), seen))
+        return compare(before, held.version)
 
     def unpublished(self) -> list[Held]:
         """Return each statement that the hub has not acknowledged once: restrictions first, then by serial."""
@@ -204,14 +199,12 @@ class StatementStore:
     def forget_hub(self) -> None:
         """Mark every statement as unknown to the hub, since it is another hub."""
         self._db.execute("UPDATE statements SET acknowledged = 0")
-        self._db.execute("UPDATE serials SET synced = 0, left_from = NULL")
+        self._db.execute("UPDATE serials SET synced = 0, left_at_hub = 0")
         self._db.execute("DELETE FROM unconfirmed")
 
     def acknowledged(self, serial: int) -> None:
         """Record that the hub has the statement with this serial on disk."""
-        with transaction(self._db):
-            self._db.execute("UPDATE statements SET acknowledged = 1 WHERE serial = ?", (serial,))
-            self.mark_synced(serial)
+        self._db.execute("UPDATE statements SET acknowledged = 1 WHERE serial = ?", (serial,))
 
     def say(self, body: Card | Governance, key: SigningKey) -> Signed:
         """Sign a statement of this device and make it current."""
@@ -250,12 +243,12 @@ class StatementStore:
 
     def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> SerialVerdict:
         held = self.get(topic, peer)
-        if wins(None if held is None else held.version, version):
+        before = None if held is None else held.version
+        if wins(before, version):
             if kind in EXTENSION:
-                self._set_aside(Held(topic, ClientId(peer), kind, version, signed, acknowledged=True))
-            else:
-                self.put(topic, peer, kind, version, signed, acknowledged=True)
-        return compare(None if held is None else held.version, version)
+                return self._set_aside(Held(topic, ClientId(peer), kind, version, signed, acknowledged=True))
+            self.put(topic, peer, kind, version, signed, acknowledged=True)
+        return compare(before, version)
 
     def sign_again(self, key: SigningKey) -> None:
         """Sign again, with the current key, every current statement that a retired key signed.
@@ -279,11 +272,6 @@ def _row(held: Held) -> _Row:
     version, signed = held.version, held.signed
     parts = (signed.body, signed.signer, signed.signature)
     return held.topic, held.peer, held.kind, version.serial, version.hash, *parts, held.acknowledged
-
-
-def serial_of(kind: Kind, signed: Signed) -> Serial:
-    """Read the serial of a statement without checking who signed it; raises ``Refused``."""
-    return read(signed, _body_of(kind)).serial
 
 
 def _body_of(kind: Kind) -> type[Card] | type[Trust] | type[Untrust] | type[Grant] | type[Revocation]:

@@ -213,6 +213,7 @@ class Handshakes:
             limits=LIMITS,
             token=token,
             newest_serial=connected.newest_serial,
+            changes=connected.changes,
             standing=connected.standing,
             now=self._context.clock.now_ms(),
         )

@@ -74,6 +74,7 @@ class Registered:
     issued: int
     standing: Reason | None
     newest_serial: int
+    changes: int
     superseded: tuple[Seat, ...]
     sessions: tuple[str, ...]
     watching: tuple[str, ...]
@@ -213,6 +214,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegist
             int(issued),
             bytes(standing),
             int(serial),
+            int(changes),
             list(superseded),
             list(sessions),
             list(watching),
@@ -223,6 +225,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegist
                 issued=issued,
                 standing=Reason(standing.decode()) if standing else None,
                 newest_serial=serial,
+                changes=changes,
                 superseded=tuple(seat(number, row) for number, row in instances(superseded)),
                 sessions=words(sessions),
                 watching=words(watching),

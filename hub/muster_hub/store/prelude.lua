@@ -75,6 +75,13 @@ local function compare(serial, hash, held_serial, held_hash)
   return 'mismatch', above(hash, held_hash)
 end
 
+-- Gives what the hub holds of a device's statements a new number, which no state before had, also not in a store that
+-- was restored since.
+local function note_change(device)
+  local changes = tonumber(redis.call('HGET', device, 'changes') or 0)
+  redis.call('HSET', device, 'changes', text(math.max(changes + 1, now_ms)))
+end
+
 -- Raises the newest serial that the hub knows of a device.
 local function raise_serial(device, serial)
   local known = tonumber(redis.call('HGET', device, 'serial') or 0)

@@ -26,7 +26,7 @@ class PutStatement(Request, frozen=True, kw_only=True, tag="statement.put"):
 
 
 class ListStatements(Request, frozen=True, kw_only=True, tag="statement.list"):
-    """Ask for this device's own statements with a higher serial, lowest first. Reply: ``statements``."""
+    """Ask for this device's own statements, lowest serial first, but the first ``after``. Reply: ``statements``."""
 
     after: Count
 

@@ -89,6 +89,7 @@ def _transcript(name: str, scene: DialScene) -> Vector:
             "limits": [65_536, 15, 16, 256, 64],
             "token": None if token is None else {"counter": token.counter, "mac": token.mac.hex()},
             "newest_serial": 0,
+            "changes": 0,
             "standing": None,
             "at": NOW,
         },

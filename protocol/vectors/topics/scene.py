@@ -113,5 +113,13 @@ class DialScene:
 def welcome(hub: HubHandshake, met: Introduced, token: Token | None = None) -> bytes:
     """Let the hub say yes."""
     return hub.welcome(
-        met, connection=12, keep_alive_ms=20_000, limits=LIMITS, token=token, newest_serial=0, standing=None, now=NOW
+        met,
+        connection=12,
+        keep_alive_ms=20_000,
+        limits=LIMITS,
+        token=token,
+        newest_serial=0,
+        changes=0,
+        standing=None,
+        now=NOW,
     )

@@ -86,6 +86,7 @@ def _of_hub() -> dict[str, tuple[Body, bytes]]:
         limits=Limits(message_bytes=65_536, targets=15, members=16, watched=256, waiting=64),
         token=issue(hub_secret(HUB_SECRET), LAPTOP.client, 8),
         newest_serial=NOW,
+        changes=NOW,
         standing=None,
         at=NOW,
     )

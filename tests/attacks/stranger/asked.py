@@ -242,7 +242,7 @@ def why_it_calls_another(stranger: StrangerAtWork) -> Request:
 
 ASKED: dict[type[Request], tuple[Asked, ...]] = {
     PutStatement: STATEMENTS,
-    ListStatements: (plain(lambda s: ListStatements(id=1, after=s.me.device.serial)),),
+    ListStatements: (plain(lambda s: ListStatements(id=1, after=1)),),
     GetCard: (plain(lambda s: GetCard(id=1, client=s.victim.client)),),
     ClearSuspicion: (plain(lambda s: ClearSuspicion(id=1)),),
     ConfirmToken: (plain(lambda s: ConfirmToken(id=1, counter=1)),),

@@ -16,10 +16,19 @@ from muster_protocol.keys import SigningKey
 
 @asynccontextmanager
 async def scripted_hub(
-    port: int, play: Callable[[ServerConnection], Awaitable[None]], *, newest_serial: int = 0, at: TimeMs | None = None
+    port: int,
+    play: Callable[[ServerConnection], Awaitable[None]],
+    *,
+    newest_serial: int = 0,
+    changes: int = 0,
+    at: TimeMs | None = None,
+    key: SigningKey | None = None,
 ) -> AsyncIterator[None]:
-    """Welcome every device on this port, and leave the rest to ``play``. ``at`` None: the time is told as it is."""
-    key = SigningKey.from_secret(os.urandom(32))
+    """Welcome every device on this port, and leave the rest to ``play``.
+
+    ``at`` None: the time is told as it is. ``key`` None: a fresh one.
+    """
+    key = key or SigningKey.from_secret(os.urandom(32))
 
     async def welcome(connection: ServerConnection) -> None:
         challenge = Challenge(
@@ -36,6 +45,7 @@ async def scripted_hub(
                 limits=Limits(65_536, 64, 16, 256, 64),
                 token=None,
                 newest_serial=newest_serial,
+                changes=changes,
                 standing=None,
                 now=now_ms() if at is None else at,
             )

@@ -82,6 +82,7 @@ def _transcript(given: Json) -> Json:
         limits=Limits(*form["limits"]),
         token=None if token is None else Token(token["counter"], bytes.fromhex(token["mac"])),
         newest_serial=form["newest_serial"],
+        changes=form["changes"],
         standing=form["standing"],
         now=TimeMs(form["at"]),
     )

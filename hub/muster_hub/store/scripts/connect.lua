@@ -10,8 +10,9 @@
 --   than the last confirmed a suspected clone: both raise `ver` and leave a cut in the outbox for every session in the
 --   index. A rotation deletes what the retired keys signed: trust, grants, the card, and the serial of the newest. An
 --   agent gets the counter of its next token. What the hub has of the device is kept from now on (keep_device).
--- Returns: {"connected", number, issued (0: no token), standing, newest serial, {superseded number, row, ...},
---   {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}; or {"full", {number, row, ...}}.
+-- Returns: {"connected", number, issued (0: no token), standing, newest serial, number of its statements' newest change
+--   (0: none), {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}};
+--   or {"full", {number, row, ...}}.
 -- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
 local device, instances, peers, session_index, watchers, outbox, grants, uses = unpack(KEYS)
@@ -94,6 +95,7 @@ if rotated then
   redis.call('DEL', peers, grants)
   redis.call('HDEL', device, 'serial', 'card', 'card_serial', 'card_hash')
   newest_serial, held_serial, held_hash = nil, nil, nil
+  note_change(device)
   redis.call('HSET', device, 'seat', '0')
   record('key_rotated', 'done', '')
   restrict('rotation')
@@ -136,5 +138,6 @@ if redis.call('HLEN', peers) > 0 then
   end
 end
 keep_device(device, instances, peers, grants, uses)
-return {'connected', number, issued, standing, tonumber(newest_serial or 0), superseded, sessions or {},
+local changes = tonumber(redis.call('HGET', device, 'changes') or 0)
+return {'connected', number, issued, standing, tonumber(newest_serial or 0), changes, superseded, sessions or {},
   watching_nodes(watchers), cuts}

@@ -25,6 +25,7 @@ if redis.call('EXISTS', peers) == 0 then
 end
 redis.call('HSET', device, 'card', card, 'card_serial', serial_text, 'card_hash', hash)
 raise_serial(device, serial)
+note_change(device)
 add_entry(outbox, 'record', device_record('card', client, '', 'done', '', hash))
 
 local trusted, rows = {}, redis.call('HGETALL', peers)

@@ -30,6 +30,7 @@ if wins then
   add_entry(outbox, 'record', device_record(kind, client, peer, 'done', '', hash))
   redis.call('HSET', grants, peer, row)
   raise_serial(device, serial)
+  note_change(device)
   if held and held[GRANT.kind] == 'grant' then
     why = kind
     if held[GRANT.grant_id] ~= grant_id then

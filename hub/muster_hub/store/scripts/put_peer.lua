@@ -34,6 +34,7 @@ if wins then
   end
   redis.call('HSET', peers, peer, row)
   raise_serial(device, serial)
+  note_change(device)
   local held_serial, held_hash = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash'))
   local shown, kept = tonumber(card_serial), tonumber(held_serial or 0)
   local newer = shown > kept or (shown == kept and above(card_hash, held_hash or ''))

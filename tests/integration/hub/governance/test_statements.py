@@ -8,8 +8,8 @@ from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.store import keys
-from muster_protocol.cards import Card
 from muster_protocol.frames import (
+    MAX_PAGE,
     CardReply,
     Error,
     GetCard,
@@ -37,10 +37,20 @@ def reason(reply: Reply) -> Reason | None:
     return reply.reason
 
 
-async def own(link: DeviceLink, after: int = 0) -> list[Statement]:
-    page = await link.ask(ListStatements(id=0, after=after), Statements)
+async def own(link: DeviceLink) -> list[Statement]:
+    page = await link.ask(ListStatements(id=0, after=0), Statements)
     assert not page.more
     return [(one.kind, one.statement) for one in page.statements]
+
+
+async def own_in_pages(link: DeviceLink) -> list[Statement]:
+    found: list[Statement] = []
+    more = True
+    while more:
+        page = await link.ask(ListStatements(id=0, after=len(found)), Statements)
+        found += [(one.kind, one.statement) for one in page.statements]
+        more = page.more
+    return found
 
 
 def trust_with_serial(
@@ -180,7 +190,41 @@ async def test_the_newest_serial_is_told_at_the_next_connect(node: Node) -> None
         await link.put((kind, last))
     async with device.connect(node.url) as link:
         assert link.welcome.newest_serial == read(last, Trust).serial
-        assert await own(link, after=link.welcome.newest_serial) == []
+
+
+async def test_the_number_of_changes_rises_with_each_statement_taken_and_no_other(node: Node) -> None:
+    """Also with one whose serial is far below the newest."""
+    device, peer = SigningDevice(), SigningDevice()
+    numbers = []
+    first, low = device.trust(peer), trust_with_serial(device, SigningDevice(), 1)
+    for statement in (
+        None,
+        first,
+        low,
+        low,
+        trust_with_serial(device, peer, 2),
+        device.grant(peer),
+        device.untrust(peer),
+    ):
+        async with device.connect(node.url) as link:
+            if statement is not None:
+                await link.put(statement)
+        async with device.connect(node.url) as link:
+            numbers.append(link.welcome.changes)
+    assert numbers[0] == 0
+    assert [later > earlier for earlier, later in itertools.pairwise(numbers)] == [True, True, False, False, True, True]
+
+
+async def test_statements_under_one_serial_all_come(node: Node) -> None:
+    device = SigningDevice()
+    async with device.connect(node.url) as link:
+        said = [trust_with_serial(device, SigningDevice(), 7) for _ in range(MAX_PAGE + 8)]
+        for statement in said:
+            assert reason(await link.put(statement)) is None
+        found = await own_in_pages(link)
+        assert sorted(signed.body for kind, signed in found if kind is Kind.TRUST) == sorted(
+            signed.body for _, signed in said
+        )
 
 
 async def test_only_a_restriction_is_taken_a_day_ahead_and_it_moves_no_counter(node: Node) -> None:
@@ -214,18 +258,7 @@ async def test_many_statements_come_in_pages_lowest_serial_first(node: Node) -> 
         said = [device.trust(SigningDevice()) for _ in range(70)]
         for statement in said:
             assert reason(await link.put(statement)) is None
-        found: list[Statement] = []
-        after, more = 0, True
-        while more:
-            page = await link.ask(ListStatements(id=0, after=after), Statements)
-            found += [(one.kind, one.statement) for one in page.statements]
-            more = page.more
-            after = max(_serial(kind, signed) for kind, signed in found)
-        assert [one for one in found if one[0] is Kind.TRUST] == said
-
-
-def _serial(kind: Kind, signed: Signed) -> int:
-    return read(signed, Card).serial if kind is Kind.CARD else read(signed, Trust).serial
+        assert [one for one in await own_in_pages(link) if one[0] is Kind.TRUST] == said
 
 
 async def test_a_card_is_shown_to_those_whom_its_device_trusts(node: Node, links: Links) -> None:
