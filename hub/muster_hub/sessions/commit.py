@@ -17,7 +17,7 @@ from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, change_until, reason_of
 from muster_protocol.codec import encode
 from muster_protocol.exchange import JOIN_DEADLINE_MS
-from muster_protocol.frames import InviteResult
+from muster_protocol.frames import InviteResult, Purpose
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason
 
@@ -48,11 +48,12 @@ class EpochFacts(Struct, frozen=True):
     """What a session knows of an epoch that is to be committed.
 
     ``again``: None, or for an epoch that is committed the members to whom the request sends what is stored for them.
-    ``without_answer``: the newcomers that have not accepted a live invite.
+    ``rejected``: the newcomers that have not accepted a live invite. ``purposes``: those of the invites, by newcomer.
     """
 
     again: frozenset[ClientId] | None = None
-    without_answer: tuple[InviteResult, ...] = ()
+    rejected: tuple[InviteResult, ...] = ()
+    purposes: Mapping[ClientId, Purpose] = {}
 
 
 async def read_epoch_facts(context: NodeContext, session: SessionId, proposal: Proposal) -> EpochFacts:
@@ -69,14 +70,17 @@ async def read_epoch_facts(context: NodeContext, session: SessionId, proposal: P
         keys.invite_outcomes(session),
     ]
     newcomers: list[Cell] = [
-        [each.client, each.body.recipient_key, each.body.invite, each.hash] for each in proposal.newcomers.values()
+        [each.client, each.body.recipient_key, each.body.invite, each.body.invite_hash, each.hash]
+        for each in proposal.newcomers.values()
     ]
     epoch = proposal.epoch
     args = (epoch.number, epoch.previous or b"", proposal.hash, pack(*_kept(proposal)), pack(*newcomers))
     word, *rest = items(await change(context.store, _FACTS, touched, *args))
     if word == b"again":
         return EpochFacts(again=frozenset(ClientId(text(client)) for client in rest))
-    return EpochFacts(without_answer=_rejections(rest))
+    if word == b"rejected":
+        return EpochFacts(rejected=_rejections(rest))
+    return EpochFacts(purposes={ClientId(text(client)): Purpose(text(purpose)) for client, purpose in pairs(rest)})
 
 
 async def commit(  # noqa: PLR0917 - what the script needs

@@ -12,7 +12,7 @@ from muster_hub.sessions.state import SessionState
 from muster_protocol.epochs import Epoch, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, hash_of
-from muster_protocol.frames import Admit, Purpose
+from muster_protocol.frames import Admit
 from muster_protocol.ids import ClientId, Fingerprint, Hash
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -30,11 +30,6 @@ class Newcomer(Struct, frozen=True):
     def client(self) -> ClientId:
         """The device that it admits."""
         return self.body.recipient
-
-    @property
-    def is_auto(self) -> bool:
-        """Return whether grants decide, and no person is asked."""
-        return self.body.purpose is Purpose.AUTO
 
 
 class Proposal(Struct, frozen=True):

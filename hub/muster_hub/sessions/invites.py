@@ -20,12 +20,13 @@ from muster_hub.sessions.invite_decision import members_to_trust, refusals
 from muster_hub.sessions.invite_ends import tell_ends
 from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.store import keys
+from muster_hub.store.adapter import Word
 from muster_hub.store.cells import items, text
 from muster_hub.store.rows import InviteEndRow
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, reason_of
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import MAX_INVITE_MS, Invite
+from muster_protocol.exchange import MAX_INVITE_MS, Invite, hash_of
 from muster_protocol.frames import (
     CancelInvite,
     InviteResult,
@@ -34,6 +35,7 @@ from muster_protocol.frames import (
     SendInvites,
 )
 from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read
 
@@ -135,13 +137,18 @@ async def _deliver(context: NodeContext, state: SessionState, good: Sequence[_In
         return {}
     now = await context.store.now_ms()
     expires = [now + invite.body.expires_at - invite.body.at for invite in good]
-    named = [word for invite, at in zip(good, expires, strict=True) for word in (invite.target, invite.body.invite, at)]
+    named = [word for invite, at in zip(good, expires, strict=True) for word in _live(invite, at)]
     words = await change(context.store, _LIVE, _slot(state.session), state.creator, *named)
     waits = [
         _put(context, state, invite, at, text(word))
         for invite, at, word in zip(good, expires, items(words), strict=True)
     ]
     return dict(zip((invite.target for invite in good), await together(*waits), strict=True))
+
+
+def _live(invite: _Invite, expires_ms: int) -> tuple[Word, ...]:
+    body = invite.body
+    return invite.target, body.invite, expires_ms, hash_of(Kind.INVITE, invite.signed), body.purpose
 
 
 async def _put(context: NodeContext, state: SessionState, invite: _Invite, expires_ms: int, word: str) -> Reason | None:

@@ -8,15 +8,20 @@ from muster_hub.sessions.facts import DeviceFacts
 from muster_hub.sessions.holds import HoldRequest
 from muster_hub.sessions.state import SessionState
 from muster_protocol.decision import Call, decide
-from muster_protocol.frames import MAX_MEMBERS, InviteResult
+from muster_protocol.frames import MAX_MEMBERS, InviteResult, Purpose
 from muster_protocol.ids import ClientId, TimeMs
 from muster_protocol.reasons import Reason
 
 
-def parties_of(caller: Caller, state: SessionState, proposal: Proposal) -> list[HoldRequest]:
-    """Return what to hold: the caller, each newcomer, and each member that a newcomer must trust."""
+def parties_of(
+    caller: Caller, state: SessionState, proposal: Proposal, purposes: Mapping[ClientId, Purpose]
+) -> list[HoldRequest]:
+    """Return what to hold: the caller, each newcomer, and each member that a newcomer must trust.
+
+    ``purposes`` are those of the invites as they were sent, whatever the admissions say.
+    """
     newcomers, clients = proposal.newcomers, proposal.epoch.clients
-    uses = {client: each.body.invite for client, each in newcomers.items() if each.is_auto}
+    uses = {client: each.body.invite for client, each in newcomers.items() if purposes[client] is Purpose.AUTO}
     peers = {client: state.must_trust(client, clients) for client in newcomers}
     members = dict.fromkeys(peer for each in peers.values() for peer in each if peer not in newcomers)
     wanted = [HoldRequest(caller.client, tuple(newcomers), uses, caller.connection)]
@@ -27,7 +32,11 @@ def parties_of(caller: Caller, state: SessionState, proposal: Proposal) -> list[
 
 
 def rejected(
-    state: SessionState, proposal: Proposal, held: Mapping[ClientId, DeviceFacts], now: TimeMs
+    state: SessionState,
+    proposal: Proposal,
+    purposes: Mapping[ClientId, Purpose],
+    held: Mapping[ClientId, DeviceFacts],
+    now: TimeMs,
 ) -> tuple[InviteResult, ...]:
     """Decide each newcomer, beside the members and the newcomers before it that passed; return those refused.
 
@@ -36,7 +45,8 @@ def rejected(
     members = tuple(proposal.kept)
     refused: list[InviteResult] = []
     for newcomer in proposal.newcomers.values():
-        reason = _decide(state, proposal, held, newcomer, members, now)
+        call = _call(state, proposal, newcomer, members, purposes[newcomer.client])
+        reason = _decide(state, proposal, held, newcomer, call, now)
         if reason is None:
             members = (*members, newcomer.client)
         else:
@@ -49,10 +59,9 @@ def _decide(  # noqa: PLR0917 - the decision's own inputs
     proposal: Proposal,
     held: Mapping[ClientId, DeviceFacts],
     newcomer: Newcomer,
-    members: tuple[ClientId, ...],
+    call: Call,
     now: TimeMs,
 ) -> Reason | None:
-    call = _call(state, proposal, newcomer, state.must_trust(newcomer.client, members))
     # Presence is not checked again: the answer showed it, and the admission waits for a device that has just left.
     invites = {state.creator: newcomer.body.invite, newcomer.client: newcomer.body.invite}
     parties = {
@@ -65,15 +74,17 @@ def _decide(  # noqa: PLR0917 - the decision's own inputs
     return reason
 
 
-def _call(state: SessionState, proposal: Proposal, newcomer: Newcomer, members: tuple[ClientId, ...]) -> Call:
+def _call(
+    state: SessionState, proposal: Proposal, newcomer: Newcomer, members: tuple[ClientId, ...], purpose: Purpose
+) -> Call:
     return Call(
         creator=state.creator,
         target=newcomer.client,
         targets=tuple(proposal.newcomers),
-        members=members,
+        members=state.must_trust(newcomer.client, members),
         kind=state.kind,
         mode=state.mode,
         profile=state.profile,
-        purpose=newcomer.body.purpose,
+        purpose=purpose,
         room=MAX_MEMBERS - len(proposal.kept),
     )

@@ -25,7 +25,7 @@ from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.sessions.updates import push_member_out
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Admit, Admitted, EpochPush, InviteResult
+from muster_protocol.frames import Admit, Admitted, EpochPush, InviteResult, Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
@@ -72,17 +72,17 @@ class _Join(Struct, frozen=True):
         facts = await read_epoch_facts(self.context, self.state.session, self.proposal)
         if facts.again is not None:
             await self._spread(facts.again)
-        elif not facts.without_answer:
-            return await self._commit()
-        return facts.without_answer
+        elif not facts.rejected:
+            return await self._commit(facts.purposes)
+        return facts.rejected
 
-    async def _commit(self) -> tuple[InviteResult, ...] | None:
+    async def _commit(self, purposes: Mapping[ClientId, Purpose]) -> tuple[InviteResult, ...] | None:
         """Hold, decide, commit, settle; None when a party was restricted in between, or the epoch is committed."""
         began_ms = await self.context.store.now_ms()
-        wanted = parties_of(self.caller, self.state, self.proposal)
+        wanted = parties_of(self.caller, self.state, self.proposal, purposes)
         held = await hold(self.context, self._held_for(), wanted)
         try:
-            result = await self._decide(held, began_ms)
+            result = await self._decide(purposes, held, began_ms)
         except Refused:
             await self._settle(wanted, held, spent=False)
             raise
@@ -99,9 +99,11 @@ class _Join(Struct, frozen=True):
         state = self.state
         return HeldFor(state.session, state.ends_at, state.creator, state.members[state.creator].fingerprint)
 
-    async def _decide(self, held: Mapping[ClientId, DeviceFacts], began_ms: int) -> CommitResult:
+    async def _decide(
+        self, purposes: Mapping[ClientId, Purpose], held: Mapping[ClientId, DeviceFacts], began_ms: int
+    ) -> CommitResult:
         context, state, proposal = self.context, self.state, self.proposal
-        refused = rejected(state, proposal, held, context.clock.now_ms())
+        refused = rejected(state, proposal, purposes, held, context.clock.now_ms())
         if refused:
             return await refuse(context, state.session, proposal, refused)
         # Other joins may settle an old hold, so nothing commits over a hold that could be old by then.

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.connect import Role
-from muster_protocol.frames import MemberState
+from muster_protocol.frames import MemberState, Purpose
 from muster_protocol.ids import (
     ClientId,
     Fingerprint,
@@ -146,7 +146,7 @@ class MemberRow(Row, frozen=True, array_like=True):
 class LiveInviteRow(Row, frozen=True, array_like=True):
     """One live invite in ``keys.invite_outcomes``, under ``live:`` and its device."""
 
-    TEXT: ClassVar = (1, 5)
+    TEXT: ClassVar = (1, 5, 7)
 
     invite: InviteId
     state: Literal["sent", "answered"]
@@ -155,6 +155,9 @@ class LiveInviteRow(Row, frozen=True, array_like=True):
     refused_epoch: bytes
     """Hash of an epoch that was refused because of this invite; empty if none was."""
     refused_reason: str
+    hash: Hash
+    """Of the invite; other bytes under the same id are not live."""
+    purpose: Purpose
 
 
 class EndedInviteRow(Row, frozen=True, array_like=True):

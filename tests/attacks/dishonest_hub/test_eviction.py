@@ -40,7 +40,7 @@ def denied(node: Node, monkeypatch: pytest.MonkeyPatch) -> Denied:
 
     async def denying(*given: Any) -> EpochFacts:
         named = tuple(InviteResult(client, Reason.NOT_A_MEMBER) for client in found)
-        return EpochFacts(without_answer=named) if named else await read_epoch_facts(*given)
+        return EpochFacts(rejected=named) if named else await read_epoch_facts(*given)
 
     monkeypatch.setattr("muster_hub.sessions.joins.read_epoch_facts", denying)
     return found

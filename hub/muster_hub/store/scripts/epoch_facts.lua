@@ -3,12 +3,13 @@
 -- KEYS: 1 session, 2 roster, 3 epochs, 4 sealed, 5 invite_outcomes
 -- ARGV: 1 number of the epoch, 2 hash of the epoch before, 3 hash of the epoch,
 --   4 packed members kept: [client, fingerprint, sealed key or ''] each,
---   5 packed newcomers: [client, fingerprint, invite, hash of the admission] each
+--   5 packed newcomers: [client, fingerprint, invite, its hash, hash of the admission] each
 -- Effect: none.
 -- Returns: ['again', members to whom the request sends what is stored for them] for an epoch that is committed already;
---   else ['next', client and word in turn of each newcomer that has not accepted an invite that is still live]. The word
---   is how its invite ended, else mismatch. The hash of an epoch covers neither admissions nor sealed keys, so `again`
---   has only those members whose own is the stored one, byte for byte.
+--   ['rejected', client and word in turn of each newcomer that has not accepted that invite, or whose invite is live no
+--   longer: how it ended, else mismatch]; else ['next', client and purpose of its invite in turn of each newcomer].
+--   The hash of an epoch covers neither admissions nor sealed keys, so `again` has only those members whose own is the
+--   stored one, byte for byte.
 -- Errors: closed (or no such session), mismatch (not the next epoch).
 -- Again: it only reads.
 local session, roster, epochs, sealed, invite_outcomes = unpack(KEYS)
@@ -23,15 +24,17 @@ local function stored_for(member)
 end
 
 local function awaits_admission(newcomer)
-  local client, fingerprint, invite, admission_hash = unpack(newcomer)
+  local client, fingerprint, invite, _, admission_hash = unpack(newcomer)
   local row = row_in(roster, client)
   local seated = row and row[MEMBER.state] == 'seated' and row[MEMBER.fingerprint] == fingerprint
   return seated and row[MEMBER.invite] == invite and redis.call('HGET', sealed, 'admh:' .. client) == admission_hash
 end
 
-local function has_accepted(client, invite)
+-- The script `commit` asks for the id and the answer again; what else is read of a live invite never changes.
+local function accepted(client, invite, invite_hash)
   local live = row_in(invite_outcomes, 'live:' .. client)
-  return live and live[LIVE_INVITE.invite] == invite and live[LIVE_INVITE.state] == 'answered'
+  local named = live and live[LIVE_INVITE.invite] == invite and live[LIVE_INVITE.hash] == invite_hash
+  return named and live[LIVE_INVITE.state] == 'answered' and live or nil
 end
 
 local function reached_again()
@@ -59,12 +62,12 @@ end
 if tonumber(number) ~= newest + 1 or previous ~= newest_hash then
   return refuse('mismatch')
 end
-local without_answer = {'next'}
+local rejected, next_epoch = {'rejected'}, {'next'}
 for _, newcomer in ipairs(newcomers) do
-  local client, _, invite = unpack(newcomer)
-  if not has_accepted(client, invite) then
-    without_answer[#without_answer + 1] = client
-    without_answer[#without_answer + 1] = outcome_of(invite_outcomes, client, invite) or 'mismatch'
-  end
+  local client, _, invite, invite_hash = unpack(newcomer)
+  local live = accepted(client, invite, invite_hash)
+  local reply = live and next_epoch or rejected
+  reply[#reply + 1] = client
+  reply[#reply + 1] = live and live[LIVE_INVITE.purpose] or outcome_of(invite_outcomes, client, invite) or 'mismatch'
 end
-return without_answer
+return #rejected > 1 and rejected or next_epoch

@@ -1,10 +1,10 @@
 #!lua
 -- Makes invites live: one per session and device.
 -- KEYS: 1 session, 2 invite_outcomes
--- ARGV: 1 not_after (ms), 2 creator, then for each invite: client, invite, when it expires (ms)
+-- ARGV: 1 not_after (ms), 2 creator, then for each invite: client, invite, when it expires (ms), its hash, its purpose
 -- Effect: each invite waits for its answer; one that was live for the same device ends as `cancelled`.
--- Returns: for each invite 'ok', 'replayed' (it has ended before) or 'too_many' (MAX_INVITES_PER_SESSION in this session,
---   or MAX_INVITES_PER_TARGET to this device).
+-- Returns: for each invite 'ok', 'replayed' (it has ended before, or is live with other bytes) or 'too_many'
+--   (MAX_INVITES_PER_SESSION in this session, or MAX_INVITES_PER_TARGET to this device).
 -- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it).
 -- Again: an invite that is live already stays as it is.
 local session, invite_outcomes = unpack(KEYS)
@@ -25,14 +25,14 @@ local function has_room(client, before)
     and redis.call('HLEN', invite_outcomes) < MAX_INVITES_PER_SESSION
 end
 
-local function enter(client, invite, expires_ms)
+local function enter(client, invite, expires_ms, hash, purpose)
   if redis.call('HEXISTS', invite_outcomes, invite) == 1 then
     return 'replayed'
   end
   local live = row_in(invite_outcomes, 'live:' .. client)
   local before = live and live[LIVE_INVITE.invite]
   if before == invite then
-    return 'ok'
+    return live[LIVE_INVITE.hash] == hash and 'ok' or 'replayed'
   end
   if not has_room(client, before) then
     return 'too_many'
@@ -41,13 +41,14 @@ local function enter(client, invite, expires_ms)
     end_invite(invite_outcomes, client, before, 'cancelled', '')
   end
   redis.call('HSET', invite_outcomes, 'live:' .. client, pack_row(LIVE_INVITE, {invite = invite, state = 'sent',
-    expires_ms = tonumber(expires_ms), answer_hash = '', refused_epoch = '', refused_reason = ''}))
+    expires_ms = tonumber(expires_ms), answer_hash = '', refused_epoch = '', refused_reason = '', hash = hash,
+    purpose = purpose}))
   return 'ok'
 end
 
 local words = {}
-for i = FIRST_INVITE, #ARGV, 3 do
-  words[#words + 1] = enter(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+for i = FIRST_INVITE, #ARGV, 5 do
+  words[#words + 1] = enter(unpack(ARGV, i, i + 4))
 end
 keep_until(invite_outcomes, ends_ms)
 return words
