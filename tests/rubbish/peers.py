@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -56,22 +55,32 @@ class RawPeer:
     async def to_the_end(self) -> bytes:
         """Read until the hub ends the connection; a reset is an end too."""
         read = bytearray()
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE_S):
-                while data := await self.reader.read(65_536):
-                    read += data
+        async with asyncio.timeout(PATIENCE_S):
+            while data := await self._more():
+                read += data
         return bytes(read)
+
+    async def _more(self) -> bytes:
+        """Read on; empty once the hub ended the connection.
+
+        A stream raises a reset before it gives out what came before that, such as the close code.
+        """
+        try:
+            return await self.reader.read(65_536)
+        except ConnectionError:
+            came_before = bytes(self.reader._buffer)  # type: ignore[attr-defined] # nothing public has it
+            self.reader._buffer.clear()  # type: ignore[attr-defined]
+            return came_before
 
     async def ending(self) -> Ending:
         """Read frames until the hub ends the connection, and answer its close as a good peer does."""
         frames = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
         got: list[Frame] = []
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE_S):
-                while data := await self.reader.read(65_536):
-                    frames.receive_data(data)
-                    got += [event for event in frames.events_received() if isinstance(event, Frame)]
-                    self._answer(frames.data_to_send())
+        async with asyncio.timeout(PATIENCE_S):
+            while data := await self._more():
+                frames.receive_data(data)
+                got += [event for event in frames.events_received() if isinstance(event, Frame)]
+                self._answer(frames.data_to_send())
         frames.parser.close()
         codes = [int.from_bytes(one.data[:2]) for one in got if one.opcode is Opcode.CLOSE]
         messages = tuple(bytes(one.data) for one in got if one.opcode is Opcode.BINARY)

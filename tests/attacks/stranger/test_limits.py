@@ -12,7 +12,7 @@ from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.store import keys
 from muster_protocol.connect import Role
-from muster_protocol.frames import Error, PutStatement
+from muster_protocol.frames import Error, PutStatement, Reply, Request
 from muster_protocol.ids import SessionId
 from muster_protocol.reasons import Reason
 
@@ -39,12 +39,20 @@ async def bytes_of(desk: Desk, key: bytes) -> int:
     return await count(desk, b"MEMORY", b"USAGE", key, b"SAMPLES", b"0")
 
 
+async def served(one: Actor, request: Request) -> Reply:
+    """Ask, and ask the same again where the machine was too busy for the store to answer in time."""
+    while True:
+        reply = await one.line.ask_any(request)
+        if not isinstance(reply, Error) or reply.reason is not Reason.STORE_UNAVAILABLE:
+            return reply
+
+
 async def state(one: Actor, *, grants: bool) -> None:
     """State something about one device after the other until the hub refuses."""
     while True:
         peer = SigningDevice()
         kind, signed = one.device.grant(peer) if grants else one.device.trust(peer)
-        reply = await one.line.ask_any(PutStatement(id=0, kind=kind, statement=signed))
+        reply = await served(one, PutStatement(id=0, kind=kind, statement=signed))
         if isinstance(reply, Error):
             assert reply.reason is Reason.TOO_LARGE
             return
@@ -66,7 +74,7 @@ async def make(one: Actor, lasts_ms: int) -> tuple[list[SessionId], Error]:
     made: list[SessionId] = []
     while True:
         request = replace(one.plan(), lasts_ms=lasts_ms)
-        reply = await one.line.ask_any(request)
+        reply = await served(one, request)
         if isinstance(reply, Error):
             return made, reply
         made.append(request.session)

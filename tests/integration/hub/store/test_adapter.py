@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from muster_hub.store import waiting
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
 from muster_hub.store.scripts import Script
-from muster_hub.store.waiting import MAX_PIPELINE_BYTES, MAX_PIPELINE_CALLS, MAX_WAITING_BYTES, MAX_WAITING_CALLS
+from muster_hub.store.waiting import MAX_PIPELINE_CALLS, MAX_WAITING_CALLS
 
 APPEND = Script.of("append", "#!lua\nredis.call('RPUSH', KEYS[1], ARGV[1])\nreturn redis.call('LLEN', KEYS[1])")
 LIST = Script.of("list", "#!lua\nreturn redis.call('LRANGE', KEYS[1], 0, -1)")
@@ -22,6 +23,7 @@ LATE = Script.of(
     timed=True,
 )
 SCRIPTS = (APPEND, LIST, NIL, REFUSE, LATE)
+FEW_BYTES = 64 * 1024
 BROKEN = Script.of("broken", "#!lua\nthis is no Lua")
 
 
@@ -146,24 +148,26 @@ async def test_a_caller_cancelled_while_its_call_is_on_its_way_does_not_shift_th
 
 async def test_more_calls_than_may_wait_are_refused_as_overload(store: Store, unmeasured: None) -> None:
     await store.now_ms()
-    waiting = [store.begin(NIL, [b"{b:01}:x"]) for _ in range(MAX_WAITING_CALLS)]
+    calls = [store.begin(NIL, [b"{b:01}:x"]) for _ in range(MAX_WAITING_CALLS)]
     with pytest.raises(StoreUnavailable) as caught:
         await store.run(NIL, [b"{b:01}:x"])
     assert (caught.value.cause, caught.value.outcome_unknown) == (StoreCause.OVERLOADED, False)
-    replies = await asyncio.gather(*waiting, return_exceptions=True)
-    shed = [reply for reply in replies if isinstance(reply, StoreUnavailable)]
-    assert {reply for reply in replies if not isinstance(reply, StoreUnavailable)} == {None}
-    assert not any(refusal.outcome_unknown for refusal in shed), "what was not sent has a known outcome"
+    replies = await asyncio.gather(*calls, return_exceptions=True)
+    shed = {(reply.cause, reply.outcome_unknown) for reply in replies if isinstance(reply, StoreUnavailable)}
+    assert {reply for reply in replies if not isinstance(reply, StoreUnavailable)} <= {None}
+    # On a busy machine a pipeline that was sent may get no reply in time: that alone has an unknown outcome.
+    assert shed <= {(StoreCause.SLOW, False), (StoreCause.TIMEOUT, False), (StoreCause.TIMEOUT, True)}
 
 
-async def test_what_waits_is_bounded_in_bytes_too(store: Store) -> None:
+async def test_what_waits_is_bounded_in_bytes_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few bytes, so that also a busy machine sends them within the time that a call has."""
+    monkeypatch.setattr(waiting, "MAX_WAITING_BYTES", FEW_BYTES)
     await store.now_ms()
-    large = bytes(MAX_PIPELINE_BYTES + 1)
-    waiting = [store.begin(NIL, [b"{b:01}:x"], [large]) for _ in range(MAX_WAITING_BYTES // len(large) + 1)]
+    large = bytes(FEW_BYTES // 4)
+    calls = [store.begin(NIL, [b"{b:01}:x"], [large]) for _ in range(4)]
     with pytest.raises(StoreUnavailable, match="overloaded"):
         await store.run(NIL, [b"{b:01}:x"])
-    replies = await asyncio.gather(*waiting, return_exceptions=True)
-    assert replies[0] is None
+    assert await asyncio.gather(*calls) == [None] * 4
     assert await store.run(NIL, [b"{b:01}:x"]) is None
 
 
