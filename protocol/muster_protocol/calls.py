@@ -21,7 +21,8 @@ from muster_protocol.signed import Signed
 
 FIRST_RETRY_MS = 2_000
 LONGEST_RETRY_MS = 60_000
-"""Times from the hub's refusal of an epoch because of a member to the next try; each is twice the one before."""
+"""Times to the next try of an epoch that the hub refused because of a member, or of which no reply came; each is twice
+the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,17 @@ class PendingAdmission:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An epoch that the hub has not committed yet; ``kept``: its members beside the creator and the newcomers."""
+    """An epoch that the hub has not committed yet, as far as it has replied.
+
+    ``kept``: its members beside the creator and the newcomers. ``newcomers``: the calls whose answers it admits.
+    ``sent``: what the hub was asked to commit; None for epoch 1.
+    ``again_at``: when the hub is asked once more, since its reply did not come.
+    """
 
     epoch: KnownEpoch
     key: EpochKey
     admissions: Mapping[ClientId, PendingAdmission]
     kept: frozenset[ClientId]
+    newcomers: Mapping[ClientId, Live]
+    sent: Admissions | None = None
+    again_at: TimeMs | None = None

@@ -2,13 +2,15 @@
 
 Each call returns what to send. Time, nonces and fresh keys are arguments. The device's own store is asked at each act:
 what it trusts and granted now decides which devices are invited, admitted and kept. An epoch that ``admit`` made counts
-only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new.
+only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new. Where
+the reply is lost, ``again`` gives the same once more, for as long as this device would still make it; then ``shown``
+takes what the hub shows of the session instead.
 
 The hub evicts no member: one is left out by this device's own store, by the member's own statement, or because it was
 admitted and its ``joined`` is missing. A member for which the hub refuses an epoch is ``blocked``, and the epoch waits.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -100,7 +102,7 @@ class Inviting:
     def begin(self, key: EpochKey, now: TimeMs) -> Signed:
         """Make epoch 1, with the creator alone in it; ``committed`` makes it count."""
         first = self._next_epoch((), key, now)
-        self._pending = Pending(first, key, {}, frozenset())
+        self._pending = Pending(first, key, {}, frozenset(), {})
         return first.signed
 
     def invite(
@@ -117,7 +119,7 @@ class Inviting:
 
         Raises ``Refused`` with the reason for which this device may not call it now; nothing changes then.
         """
-        reason = self._reason_against(self.own.facts(), self._intent(peer, purpose), peer_key, now)
+        reason = self._reason_against(self.own.facts(), self._intent(peer, purpose, self._others()), peer_key, now)
         if reason is not None:
             raise Refused(reason)
         terms = InviteTerms(invite, purpose, expires_at)
@@ -239,8 +241,69 @@ class Inviting:
             client: PendingAdmission(hash_of(Kind.ADMISSION, each), waiting[client].answer_hash)
             for client, each in signed.items()
         }
-        self._pending = Pending(epoch, key, admissions, frozenset(kept))
-        return Admissions(epoch.signed, seal_to_members(epoch, key, kept), tuple(signed.items()))
+        sent = Admissions(epoch.signed, seal_to_members(epoch, key, kept), tuple(signed.items()))
+        self._pending = Pending(epoch, key, admissions, frozenset(kept), waiting, sent)
+        return sent
+
+    @property
+    def newcomers(self) -> tuple[ClientId, ...]:
+        """The devices that the epoch on its way to the hub admits; none where no epoch is on its way."""
+        return () if self._pending is None else tuple(self._pending.admissions)
+
+    def unanswered(self, now: TimeMs) -> None:
+        """Have the hub asked once more about the pending epoch, after a while: its reply did not come."""
+        if self._pending is not None:
+            self._pending = replace(self._pending, again_at=TimeMs(now + self._retry_ms))
+            self._retry_ms = min(2 * self._retry_ms, LONGEST_RETRY_MS)
+
+    def again(self, now: TimeMs) -> Admissions | None:
+        """Return the pending epoch once more; None where this device would not make it now.
+
+        Then nobody is sent it: ``shown`` must tell whether the hub committed it when it was sent before.
+        """
+        pending = self._pending
+        if pending is None or self._against(pending, now) or not self._unchanged(pending):
+            return None
+        return pending.sent
+
+    def shown(self, epochs: Collection[Hash], now: TimeMs) -> None:
+        """Take what the hub shows of the session behind the newest epoch: the pending one is committed or forgotten.
+
+        Those in it that this device's own store speaks against are in no later epoch.
+        """
+        pending = self._pending
+        if pending is None:
+            return
+        if pending.epoch.hash not in epochs:
+            self.rejected({}, now)
+            return
+        against = self._against(pending, now)
+        self.committed(now)
+        for client, reason in against.items():
+            self._out.add(client)
+            self._end_call(client, reason, Sayer.DEVICE)
+
+    def _against(self, pending: Pending, now: TimeMs) -> dict[ClientId, Reason]:
+        """Return the reasons of this device's own store, now, against devices in the pending epoch."""
+        own = self.own.facts()
+        found: dict[ClientId, Reason] = {}
+        kept = [member for member in pending.epoch.epoch.members if member.client in pending.kept]
+        for member in kept:
+            reason = why_not_kept(own, member.client, member.key)
+            if reason is not None:
+                found[member.client] = reason
+        staying = [member.client for member in kept if member.client not in found]
+        return found | self._against_newcomers(own, pending.newcomers, staying, now)
+
+    def _unchanged(self, pending: Pending) -> bool:
+        """Return whether the pending epoch still admits answers that count, and keeps no member that went since."""
+        return self._out.isdisjoint(pending.kept) and all(
+            self._is_answered_by(client, admission) for client, admission in pending.admissions.items()
+        )
+
+    def _is_answered_by(self, client: ClientId, admission: PendingAdmission) -> bool:
+        live = self._live.get(client)
+        return live is not None and live.answer_hash == admission.answer_hash
 
     def _judge(self, own: OwnFacts, now: TimeMs) -> dict[ClientId, Live]:
         """Refuse those that this device's own store speaks against, and return the accepted devices that remain."""
@@ -251,18 +314,26 @@ class Inviting:
                 if not self._waits(client):
                     self._end_call(client, reason, Sayer.DEVICE)
         waiting = {client: live for client, live in self._live.items() if self._waits(client)}
-        allowed: dict[ClientId, Live] = {}
-        for client, live in waiting.items():
-            intent = self._intent(client, live.invite.purpose, allowed)
-            reason = self._reason_against(own, intent, live.peer, now)
-            if reason is None:
-                allowed[client] = live
-            else:
-                self._end_call(client, reason, Sayer.DEVICE)
-        return allowed
+        against = self._against_newcomers(own, waiting, self._others(), now)
+        for client, reason in against.items():
+            self._end_call(client, reason, Sayer.DEVICE)
+        return {client: live for client, live in waiting.items() if client not in against}
 
-    def _intent(self, peer: ClientId, purpose: Purpose, allowed: Iterable[ClientId] = ()) -> Intent:
-        others = dict.fromkeys(client for client in (*self._others(), *allowed) if client != peer)
+    def _against_newcomers(
+        self, own: OwnFacts, newcomers: Mapping[ClientId, Live], members: Iterable[ClientId], now: TimeMs
+    ) -> dict[ClientId, Reason]:
+        """Return the reasons for which this device may not admit some of these devices together."""
+        present, against = list(members), dict[ClientId, Reason]()
+        for client, live in newcomers.items():
+            reason = self._reason_against(own, self._intent(client, live.invite.purpose, present), live.peer, now)
+            if reason is None:
+                present.append(client)
+            else:
+                against[client] = reason
+        return against
+
+    def _intent(self, peer: ClientId, purpose: Purpose, members: Iterable[ClientId]) -> Intent:
+        others = dict.fromkeys(client for client in members if client != peer)
         return Intent((peer,), tuple(others), self.plan.kind, self.plan.mode, self.plan.profile, purpose)
 
     @staticmethod
@@ -299,12 +370,11 @@ class Inviting:
                 self.on_joined(signed, sender)
 
     def _admitted(self, client: ClientId, pending: Pending, now: TimeMs) -> None:
-        live = self._live.get(client)
+        live, admitted = self._live.get(client), pending.admissions[client]
         # Meanwhile it may have said that it cannot open, and have been called once more: that call goes on.
-        admitted = pending.admissions[client]
         if live is None or live.receive_key is None or live.answered_at is None:
             return
-        if live.answer_hash != admitted.answer_hash:
+        if not self._is_answered_by(client, admitted):
             return
         self._out.discard(client)
         self._live[client] = replace(live, admission_hash=admitted.hash, epoch_hash=pending.epoch.hash)
@@ -389,6 +459,8 @@ class Inviting:
         waits = self._pending is None and any(self._waits(client) for client in self._live)
         if waits and self.blocked:
             deadlines.append(TimeMs(self._retry_at))
+        if self._pending is not None and self._pending.again_at is not None:
+            deadlines.append(self._pending.again_at)
         return min(deadlines, default=None)
 
     def on_time(self, now: TimeMs) -> tuple[CallTarget, ...]:

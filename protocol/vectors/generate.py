@@ -20,6 +20,7 @@ from vectors.topics.epochs import epochs
 from vectors.topics.exchange import exchange
 from vectors.topics.export import export
 from vectors.topics.forms import Vector
+from vectors.topics.hub_word_stories import hub_word_stories
 from vectors.topics.member_stories import member_stories
 from vectors.topics.membership_stories import membership_stories
 from vectors.topics.messages import messages
@@ -69,6 +70,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
             *stories(told),
             *membership_stories(told),
             *blocking_stories(told),
+            *hub_word_stories(told),
             *member_stories(told, sealer),
         ],
         "statements": statements(told),

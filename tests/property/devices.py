@@ -114,8 +114,11 @@ class Creator:
             self.accepted.append((self.machine._live[sender].invite.invite, hash_of(Kind.ANSWER, signed)))
 
     def admit(self) -> list[Message]:
-        """Make the next epoch: an admission for each newcomer, the epoch with its sealed key for each member."""
-        made = self.machine.admit(self.fresh.epoch_key(), self.now)
+        """Make the next epoch: an admission for each newcomer, the epoch with its sealed key for each member.
+
+        One of which the hub's reply is not there yet is sent again, as if it were lost.
+        """
+        made = self.machine.admit(self.fresh.epoch_key(), self.now) or self.machine.again(self.now)
         if made is None:
             return []
         self._sent = made

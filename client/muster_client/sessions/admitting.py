@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from muster_client.errors import HubRefused, HubUnreachable
 from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_protocol.calls import Admissions
-from muster_protocol.frames import Admit, Admitted, SealedFor
+from muster_protocol.epochs import epoch_hash
+from muster_protocol.frames import Admit, Admitted, GetSession, SealedFor, SessionReply
 from muster_protocol.ids import ClientId
 from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Reason
@@ -20,38 +21,37 @@ class Admitting:
     def __init__(self, context: SessionContext, machine: Inviting) -> None:
         self._context = context
         self._machine = machine
-        self._pending: Admissions | None = None
-
-    def concerns(self, client: ClientId) -> bool:
-        """Return whether the epoch on its way admits this device."""
-        return self._pending is not None and client in dict(self._pending.admissions)
 
     async def step(self) -> tuple[ClientId, ...] | None:
         """Have the hub commit the next epoch and return whom it admitted, if anyone.
 
         None: no epoch is due, or the hub is away. If its reply is lost, the next step sends the same epoch again, which
-        has one effect.
+        has one effect; or it asks what the hub committed, where this device would not make that epoch any more.
         """
-        self._pending = self._pending or self._machine.admit(fresh_epoch_key(), self._context.now())
-        if self._pending is None:
+        machine, now = self._machine, self._context.now()
+        sending = machine.again(now) if machine.newcomers else machine.admit(fresh_epoch_key(), now)
+        newcomers, before = machine.newcomers, machine.epoch.hash
+        if not newcomers:
             return None
         try:
-            rejected = await self._commit(self._pending)
+            await (self._ask_what_was_committed() if sending is None else self._commit(sending))
         except HubUnreachable:
+            machine.unanswered(self._context.now())
             return None
-        pending, self._pending = self._pending, None
+        return () if machine.epoch.hash == before else newcomers
+
+    async def _commit(self, new: Admissions) -> None:
+        rejected = await self._rejected(new)
         if rejected:
             self._machine.rejected(rejected, self._context.now())
-            return ()
-        self._machine.committed(self._context.now())
-        return tuple(client for client, _ in pending.admissions)
+        else:
+            self._machine.committed(self._context.now())
 
-    async def _commit(self, new: Admissions) -> Mapping[ClientId, Reason]:
+    async def _rejected(self, new: Admissions) -> Mapping[ClientId, Reason]:
         """Return the reasons for which the hub rejected the epoch, by device; none where it committed it."""
-        plan = self._machine.plan
         request = Admit(
             id=0,
-            session=plan.session,
+            session=self._machine.plan.session,
             epoch=new.epoch,
             sealed=tuple(SealedFor(client, sealed) for client, sealed in new.sealed),
             admissions=tuple(admission for _, admission in new.admissions),
@@ -61,3 +61,12 @@ class Admitting:
         except HubRefused as refused:
             return dict.fromkeys((client for client, _ in new.admissions), refused.reason)
         return {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}
+
+    async def _ask_what_was_committed(self) -> None:
+        known = self._machine.epoch.epoch.number
+        request = GetSession(id=0, session=self._machine.plan.session, after=known)
+        try:
+            reply = await self._context.link.ask(request, SessionReply)
+        except HubRefused as refused:
+            raise HubUnreachable(f"the hub does not show the session: {refused.reason}") from None
+        self._machine.shown({epoch_hash(signed) for signed in reply.epochs}, self._context.now())

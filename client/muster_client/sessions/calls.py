@@ -170,21 +170,21 @@ class Calls:
 
     # -- calling again ------------------------------------------------------------------------------------------------
 
-    def call_again(self, client: ClientId, *, being_admitted: bool) -> None:
+    def call_again(self, client: ClientId) -> None:
         """Have ``run`` call a device again whose process lost the key, unless a call is under way.
 
         One whose admission is on its way to the hub counts as admitted: the hub's reply may be behind this push.
         """
         under_way = self.state_of(client) in {TargetState.CALLED, TargetState.ACCEPTED}
-        if client in self._purposes and (being_admitted or not under_way):
+        if client in self._purposes and (client in self._machine.newcomers or not under_way):
             self._again.add(client)
             self._wake()
 
-    def on_cannot_open(self, client: ClientId, *, being_admitted: bool) -> None:
+    def on_cannot_open(self, client: ClientId) -> None:
         """Call a device once more whose new process cannot open its admission, and no more than once until it joins."""
         if client not in self._repeated:
             self._repeated.add(client)
-            self.call_again(client, being_admitted=being_admitted)
+            self.call_again(client)
 
     async def repeat(self) -> None:
         """Make the calls that ``call_again`` asked for."""

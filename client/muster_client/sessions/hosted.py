@@ -125,7 +125,7 @@ class HostedSession(Session):
         if push.state == "closed" or push.client == self.creator:
             self.end(push.reason or Reason.SESSION_CLOSED, Sayer.HUB)
         elif push.client is not None and push.state == "resume":
-            self._call_again(push.client)
+            self._calls.call_again(push.client)
         elif push.client is not None and push.state == MemberState.OUT:
             self._on_out(push.client, push.reason)
 
@@ -136,9 +136,6 @@ class HostedSession(Session):
         if admitted and reason is not Reason.CANNOT_OPEN:
             self._calls.refuse(client, reason or Reason.NOT_A_MEMBER, Sayer.HUB)
         self._went_out(client, reason)
-
-    def _call_again(self, client: ClientId) -> None:
-        self._calls.call_again(client, being_admitted=self._admitting.concerns(client))
 
     def on_reply(self, reply: SessionReply) -> None:
         """Resync with the hub, after a new connect or where its pushes may have been lost."""
@@ -158,7 +155,7 @@ class HostedSession(Session):
             if member.state is MemberState.OUT:
                 self._on_out(member.client, member.reason)
             elif member.state is MemberState.SEATED and self._has_joined(member.client):
-                self._call_again(member.client)
+                self._calls.call_again(member.client)
         self._wake.set()
 
     # -- running ------------------------------------------------------------------------------------------------------
@@ -199,7 +196,7 @@ class HostedSession(Session):
                 # It gave up its seat, if it had one: it says so itself, and the hub tells the other members.
                 self._went_out(target.client, target.reason)
             if target.reason is Reason.CANNOT_OPEN:
-                self._calls.on_cannot_open(target.client, being_admitted=self._admitting.concerns(target.client))
+                self._calls.on_cannot_open(target.client)
 
     def _accepted(self) -> int:
         return sum(target.state is TargetState.ACCEPTED for target in self._machine.targets.values())

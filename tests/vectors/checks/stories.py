@@ -13,7 +13,7 @@ from muster_protocol.cards import Mode
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite, hash_of
 from muster_protocol.frames import SessionKind
-from muster_protocol.ids import ClientId, InviteId, Seed, TimeMs
+from muster_protocol.ids import ClientId, Hash, InviteId, Seed, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, verify_invite
 from muster_protocol.keys import SigningKey
@@ -107,6 +107,15 @@ class _Creator:
     def rejected(self, step: Json) -> Json:
         reasons = {ClientId(client): Reason(reason) for client, reason in step["reasons"].items()}
         self.machine.rejected(reasons, TimeMs(step["now"]))
+        return self.look(step)
+
+    def again(self, step: Json) -> Json:
+        made = self.machine.again(TimeMs(step["now"]))
+        return {"epoch": None if made is None else shown(made.epoch)}
+
+    def shown(self, step: Json) -> Json:
+        epochs = {Hash(bytes.fromhex(epoch)) for epoch in step["epochs"]}
+        self.machine.shown(epochs, TimeMs(step["now"]))
         return self.look(step)
 
     def joined(self, step: Json) -> Json:
