@@ -38,6 +38,7 @@ from muster_protocol.labels import Kind
 from muster_protocol.making import InviteTerms, make_admission, make_epoch, make_invite, seal_to_members
 from muster_protocol.own_decision import Intent, OwnFacts, OwnStore, decide_outgoing, why_not_kept
 from muster_protocol.reasons import REASONS, Reason, Sayer
+from muster_protocol.recalls import Recalls
 from muster_protocol.sealing import EpochKey, parse_receive_key
 from muster_protocol.signed import Signed, verify
 
@@ -58,6 +59,7 @@ class Inviting:
     _out: set[ClientId] = field(default_factory=set)
     # Members kept that the hub named when it refused an epoch, and the time from which it is asked again.
     _blocked: dict[ClientId, Reason] = field(default_factory=dict)
+    _recalls: Recalls = field(default_factory=Recalls)
     _retry_at: int = 0
     _retry_ms: int = FIRST_RETRY_MS
     _numbers: dict[Hash, int] = field(default_factory=dict)
@@ -199,6 +201,32 @@ class Inviting:
         self._live.pop(client, None)
         self._targets[client] = CallTarget(client, TargetState.REFUSED, reason=reason, sayer=sayer)
         return self._targets[client]
+
+    def renew_recalls(self, client: ClientId) -> None:
+        """Let the hub have a device called again as often as at first: this device's person calls it."""
+        self._recalls.renew(client)
+
+    def on_resume(self, client: ClientId) -> bool:
+        """Take the hub's word that a member lost its key; return whether it is to be called again."""
+        return self._may_recall(client) and self._recalls.want(client)
+
+    def take_recalls(self, now: TimeMs) -> tuple[ClientId, ...]:
+        """Return the members to call again now, on the hub's word; each is returned once."""
+        return tuple(client for client in self._recalls.take_due(now) if self._may_recall(client))
+
+    def _may_recall(self, client: ClientId) -> bool:
+        """Return whether a device is a member that no call waits for, and that neither side's person refused.
+
+        One whose admission is on its way counts as a member: the hub's reply may be behind its word.
+        """
+        if client in self.newcomers:
+            return True
+        target = self._targets.get(client)
+        if target is None or client not in self._members or client in self._out:
+            return False
+        if target.state is TargetState.REFUSED:
+            return target.sayer is Sayer.HUB or target.reason is Reason.NO_ANSWER
+        return target.state in {TargetState.ADMITTED, TargetState.JOINED}
 
     def on_departure(self, kind: Kind, signed: Signed, sender: ClientId) -> None:
         """Take the statement by which a member goes: no later epoch has it, unless it is admitted again.
@@ -461,6 +489,9 @@ class Inviting:
             deadlines.append(TimeMs(self._retry_at))
         if self._pending is not None and self._pending.again_at is not None:
             deadlines.append(self._pending.again_at)
+        recall = self._recalls.next_deadline()
+        if recall is not None:
+            deadlines.append(recall)
         return min(deadlines, default=None)
 
     def on_time(self, now: TimeMs) -> tuple[CallTarget, ...]:

@@ -69,6 +69,11 @@ class Calls:
     async def invite(self, targets: Sequence[ClientId], purpose: Purpose) -> None:
         """Call devices. What prevents the call of one is shown as its refusal, and the others are called."""
         for client in targets:
+            self._machine.renew_recalls(client)
+        await self._call(targets, purpose)
+
+    async def _call(self, targets: Sequence[ClientId], purpose: Purpose) -> None:
+        for client in targets:
             self._purposes[client] = purpose
             self._called_s[client] = time.monotonic()
         plan = self._machine.plan
@@ -170,27 +175,25 @@ class Calls:
 
     # -- calling again ------------------------------------------------------------------------------------------------
 
-    def call_again(self, client: ClientId) -> None:
-        """Have ``run`` call a device again whose process lost the key, unless a call is under way.
-
-        One whose admission is on its way to the hub counts as admitted: the hub's reply may be behind this push.
-        """
-        under_way = self.state_of(client) in {TargetState.CALLED, TargetState.ACCEPTED}
-        if client in self._purposes and (client in self._machine.newcomers or not under_way):
-            self._again.add(client)
+    def on_resume(self, client: ClientId) -> None:
+        """Have ``run`` call a member again whose process lost the key, by the hub's word, unless that was too often."""
+        if self._machine.on_resume(client):
             self._wake()
+        else:
+            _log.info("resume_ignored", session=self._machine.plan.session[:8], peer=client[:8])
 
     def on_cannot_open(self, client: ClientId) -> None:
         """Call a device once more whose new process cannot open its admission, and no more than once until it joins."""
         if client not in self._repeated:
             self._repeated.add(client)
-            self.call_again(client)
+            self._again.add(client)
+            self._wake()
 
     async def repeat(self) -> None:
-        """Make the calls that ``call_again`` asked for."""
-        again, self._again = self._again, set()
+        """Call again those whose process lost the key."""
+        again, self._again = self._again.union(self._machine.take_recalls(self._context.now())), set()
         for client in again:
-            await self.invite((client,), self._purposes[client])
+            await self._call((client,), self._purposes[client])
 
     def joined(self, client: ClientId) -> None:
         """Show that a device has joined; from now on it may be called once more again."""

@@ -125,7 +125,7 @@ class HostedSession(Session):
         if push.state == "closed" or push.client == self.creator:
             self.end(push.reason or Reason.SESSION_CLOSED, Sayer.HUB)
         elif push.client is not None and push.state == "resume":
-            self._calls.call_again(push.client)
+            self._calls.on_resume(push.client)
         elif push.client is not None and push.state == MemberState.OUT:
             self._on_out(push.client, push.reason)
 
@@ -155,7 +155,7 @@ class HostedSession(Session):
             if member.state is MemberState.OUT:
                 self._on_out(member.client, member.reason)
             elif member.state is MemberState.SEATED and self._has_joined(member.client):
-                self._calls.call_again(member.client)
+                self._calls.on_resume(member.client)
         self._wake.set()
 
     # -- running ------------------------------------------------------------------------------------------------------

@@ -118,6 +118,16 @@ class _Creator:
         self.machine.shown(epochs, TimeMs(step["now"]))
         return self.look(step)
 
+    def resume(self, step: Json) -> Json:
+        return {"wanted": self.machine.on_resume(ClientId(step["client"]))}
+
+    def recalls(self, step: Json) -> Json:
+        return {"clients": list(self.machine.take_recalls(TimeMs(step["now"])))}
+
+    def renew(self, step: Json) -> Json:
+        self.machine.renew_recalls(ClientId(step["client"]))
+        return {}
+
     def joined(self, step: Json) -> Json:
         target = self.machine.on_joined(signed(step["joined"]), ClientId(step["sender"]))
         return {"state": None if target is None else target.state.value}
