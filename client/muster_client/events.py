@@ -84,16 +84,17 @@ class Target(Struct, frozen=True, kw_only=True):
 
 
 class MemberView(Struct, frozen=True, kw_only=True):
-    """A member of a session. ``joined`` only after this device has verified the member's signed statement.
+    """A member of a session. ``joined`` and ``out`` only after this device verified the member's own statement.
 
-    ``blocks``: at the creator only. The hub says that this member is none, and this device has no statement of the
-    member that says so: no epoch is committed and no device admitted until the member says so, this device trusts it no
-    longer, or the hub takes it back.
+    ``denied``: the hub says that it is a member no more, and there is no such statement of it here; ``reason`` is then
+    the hub's. ``blocks``: at the creator only. The hub refuses each epoch that has this member: no device is admitted
+    until the member says that it went, this device trusts it no longer, or the hub takes it back.
     """
 
     client: ClientId
     state: MemberState
     reason: Reason | None = None
+    denied: bool = False
     blocks: bool = False
 
 

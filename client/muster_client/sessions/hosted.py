@@ -135,7 +135,7 @@ class HostedSession(Session):
         # That it cannot open the key it says itself, in an answer that follows.
         if admitted and reason is not Reason.CANNOT_OPEN:
             self._calls.refuse(client, reason or Reason.NOT_A_MEMBER, Sayer.HUB)
-        self._went_out(client, reason)
+        self._heard_of(client, MemberState.OUT, reason)
 
     def on_reply(self, reply: SessionReply) -> None:
         """Resync with the hub, after a new connect or where its pushes may have been lost."""
@@ -154,7 +154,9 @@ class HostedSession(Session):
         for member in reply.members:
             if member.state is MemberState.OUT:
                 self._on_out(member.client, member.reason)
-            elif member.state is MemberState.SEATED and self._has_joined(member.client):
+                continue
+            self._heard_of(member.client, member.state, None)
+            if member.state is MemberState.SEATED and self._has_joined(member.client):
                 self._calls.on_resume(member.client)
         self._wake.set()
 
@@ -208,6 +210,9 @@ class HostedSession(Session):
             self._tell_members()
             if admitted is None:
                 return
+            if admitted:
+                # The hub took the epoch, and so each member in it.
+                self._denied.clear()
             for client in admitted:
                 self._left.pop(client, None)
                 target = self._machine.targets[client]

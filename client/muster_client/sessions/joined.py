@@ -18,9 +18,10 @@ from muster_protocol.frames import (
     SessionReply,
     SessionUpdatePush,
 )
-from muster_protocol.ids import ClientId, Fingerprint
+from muster_protocol.ids import ClientId
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.roster import Roster
 from muster_protocol.signed import Signed, sign, verify
 
 _log = structlog.get_logger("muster.session")
@@ -46,18 +47,19 @@ class AttendedSession(Session):
         )
         self._machine = machine
         self._unsaid: Signed | None = None
-        self._others: dict[ClientId, Fingerprint] = {}
+        self._roster = Roster()
 
     @override
     def _has_joined(self, member: ClientId) -> bool:
-        return self._others.get(member) == self._known.epoch.key_of(member)
+        return self._roster.has_joined(member, self._known.epoch.key_of(member))
 
     # -- joining and staying a member ----------------------------------------------------------------------------------
 
     async def enter(self, machine: Joining) -> None:
         """Send ``joined`` for the admission that ``machine`` opened; also after this member was admitted again."""
         self._machine = machine
-        self._left.clear()
+        # The hub took the epoch, and so each member in it.
+        self._denied.clear()
         self._unsaid = machine.joined_statement(fresh_receive_key(), self._context.now())
         await self.say_joined()
         self._tell_joined()
@@ -80,7 +82,8 @@ class AttendedSession(Session):
     async def on_epoch(self, push: EpochPush) -> None:
         """Move on to the next epoch; raises ``Refused``, with ``mismatch`` where an epoch in between was missed."""
         self._machine.on_epoch(push.epoch, push.sealed)
-        self._left = {client: why for client, why in self._left.items() if self._known.epoch.key_of(client)}
+        # The hub took the epoch, and so each member in it.
+        self._denied.clear()
         self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
         await self.say_joined()
         self._tell_members()
@@ -96,8 +99,7 @@ class AttendedSession(Session):
         for signed in reply.joined:
             await self.on_joined(signed)
         for member in reply.members:
-            if member.state is MemberState.OUT:
-                self._went_out(member.client, member.reason)
+            self._heard_of(member.client, member.state, member.reason)
         await self.say_joined()
 
     async def _catch_up(self, reply: SessionReply) -> None:
@@ -135,14 +137,16 @@ class AttendedSession(Session):
             return
         try:
             joined = verify(signed, key, Joined)
+            if (joined.session, joined.member, joined.member_key) == (self.id, sender.client, sender.key):
+                self._roster.on_joined(joined)
+                self._left.pop(sender.client, None)
+                self._tell_members()
         except Refused:
             return
-        if (joined.session, joined.member) == (self.id, sender.client):
-            self._others[sender.client] = sender.key
-            self._tell_members()
 
     def on_leave(self, leave: Leave) -> None:
-        """Record that a member left, by its own verified statement."""
+        """Record that a member left, by its own verified statement; raises ``Refused`` for an earlier one."""
+        self._roster.on_leave(leave, self._known.epoch)
         self._went_out(leave.member, None)
 
     def on_update(self, push: SessionUpdatePush) -> None:
@@ -152,7 +156,7 @@ class AttendedSession(Session):
         elif push.state == MemberState.OUT and push.client == self._context.device.client:
             self.end(push.reason or Reason.NOT_A_MEMBER, Sayer.HUB)
         elif push.state == MemberState.OUT and push.client is not None:
-            self._went_out(push.client, push.reason)
+            self._heard_of(push.client, MemberState.OUT, push.reason)
 
     # -- ending -------------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,7 @@ class Session(ABC):
         """By the creator's clock, or the hub's; None until this member has asked the hub."""
         self.ends_at: TimeMs | None = None
         self._left: dict[ClientId, Reason | None] = {}
+        self._denied: dict[ClientId, Reason | None] = {}
         self._shown: tuple[MemberView, ...] = ()
         self._ended: SessionEnded | None = None
         self._updates: Broadcast[SessionUpdate] = Broadcast()
@@ -84,16 +85,15 @@ class Session(ABC):
         return tuple(self._member(client) for client in clients)
 
     def _member(self, client: ClientId) -> MemberView:
-        blocked = self._blocks(client)
-        if blocked is not None:
-            return MemberView(
-                client=client, state=MemberState.OUT, reason=self._left.get(client) or blocked, blocks=True
-            )
         if client in self._left:
             return MemberView(client=client, state=MemberState.OUT, reason=self._left[client])
         mine = client in {self._context.device.client, self.creator}
-        joined = mine or self._has_joined(client)
-        return MemberView(client=client, state=MemberState.JOINED if joined else MemberState.SEATED)
+        state = MemberState.JOINED if mine or self._has_joined(client) else MemberState.SEATED
+        blocked = self._blocks(client)
+        if blocked is None and client not in self._denied:
+            return MemberView(client=client, state=state)
+        reason = blocked or self._denied[client]
+        return MemberView(client=client, state=state, reason=reason, denied=True, blocks=blocked is not None)
 
     @property
     def targets(self) -> Mapping[ClientId, Target]:
@@ -176,9 +176,18 @@ class Session(ABC):
             self._tell(MembersChanged(session=self.id, epoch=self.epoch, members=members))
 
     def _went_out(self, member: ClientId, reason: Reason | None) -> None:
+        """Show that a member went, by its own word."""
         if self._known.epoch.key_of(member) is not None:
             self._left[member] = reason
             self._tell_members()
+
+    def _heard_of(self, member: ClientId, state: MemberState, reason: Reason | None) -> None:
+        """Show the hub's word on a member as the hub's."""
+        if state is not MemberState.OUT:
+            self._denied.pop(member, None)
+        elif self._known.epoch.key_of(member) is not None:
+            self._denied[member] = reason
+        self._tell_members()
 
     def end(self, reason: Reason | None, sayer: Sayer) -> None:
         """End the session for this device; only the first end counts."""

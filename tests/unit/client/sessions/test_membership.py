@@ -132,14 +132,14 @@ async def test_the_hub_ends_a_session_for_a_member(
     assert bob.membership.sessions() == ()
 
 
-async def test_a_member_that_is_out_is_shown_once(
+async def test_a_member_that_the_hub_denies_is_shown_once(
     ann: DeviceParts, bob: DeviceParts, attended: AttendedSession
 ) -> None:
     for client in (ann.device.client, ClientId("z" * 32), ann.device.client):
         await bob.pushes.handle(bob.connection, update(attended.id, "out", client, Reason.NOT_TRUSTED))
     shown = bob.events(MembersChanged)[-1].members
-    assert [(member.state, member.reason) for member in shown if member.client == ann.device.client] == [
-        (MemberState.OUT, Reason.NOT_TRUSTED)
+    assert [(one.state, one.denied, one.reason) for one in shown if one.client == ann.device.client] == [
+        (MemberState.JOINED, True, Reason.NOT_TRUSTED)
     ]
     assert len(bob.events(MembersChanged)) == 2, "one for joining, one for this"
 
