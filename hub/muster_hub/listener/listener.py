@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -70,20 +71,23 @@ class Listener:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        await self._state.tasks.__aenter__()  # first: a socket may come before ``bind`` returns
-        try:
+        async with AsyncExitStack() as started:
+            await started.enter_async_context(self._state.tasks)  # first: a socket may come before ``bind`` returns
+            started.callback(self._state.abort_all)
             self._server = await bind(self._settings, self._accepted)
-        except BaseException:
-            await self._state.tasks.__aexit__(None, None, None)
-            raise
+            started.callback(self._server.close)
+            self._begin()
+            started.pop_all()  # ``__aexit__`` ends it from now on
+        _log.info("listening", addresses=self.addresses)
+        return self
+
+    def _begin(self) -> None:
         self._socket_file = UnixSocketFile(self._settings)
         names = [sock.getsockname() for sock in self._server.sockets]
         self.addresses = tuple(shown(name) for name in names)
         self.port = names[0][1] if isinstance(names[0], tuple) else 0
         self._sweep_at_s = self._loop.time() + self._settings.sweep_interval_s
         self._sweeper = self._loop.call_at(self._sweep_at_s, self._sweep)
-        _log.info("listening", addresses=self.addresses)
-        return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None

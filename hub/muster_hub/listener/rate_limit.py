@@ -36,9 +36,12 @@ class TokenBucket:
         self._at_s = now_s
 
     def take(self, units: float, now_s: float) -> bool:
-        """Take ``units`` if all are available, and return whether they were."""
+        """Take ``units`` if all are available, or the whole burst where they are more, and return whether they were.
+
+        What is above the burst is owed.
+        """
         self._refill(now_s)
-        if units > self._left:
+        if min(units, self._rate.burst) > self._left:
             return False
         self._left -= units
         return True
@@ -63,11 +66,9 @@ class TokenBucket:
         return max(0.0, (-self._left - self._rate.debt_limit) / self._rate.per_s)
 
     def wait_s(self, now_s: float, units: float = 0.0) -> float:
-        """Return the seconds until ``units`` can be taken (0: until the debt is paid); infinite above ``burst``."""
+        """Return the seconds until ``units`` can be taken (0: until the debt is paid)."""
         self._refill(now_s)
-        if units > self._rate.burst:
-            return float("inf")
-        return max(0.0, (units - self._left) / self._rate.per_s)
+        return max(0.0, (min(units, self._rate.burst) - self._left) / self._rate.per_s)
 
     def _refill(self, now_s: float) -> None:
         if now_s > self._at_s:  # a clock that went back changes nothing

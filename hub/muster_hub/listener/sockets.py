@@ -17,12 +17,29 @@ class Listening(Protocol):
 
 
 async def bind(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
-    """Bind and listen as the settings say; raises OSError."""
+    """Bind and listen as the settings say, on all addresses or on none; raises OSError."""
+    server = await _bound(settings, factory)
+    try:
+        await server.start_serving()
+    except BaseException:
+        server.close()  # an address that cannot listen leaves those before it listening
+        raise
+    return server
+
+
+async def _bound(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
     loop = asyncio.get_running_loop()
     if settings.unix_path is not None:
-        return await loop.create_unix_server(factory, str(settings.unix_path), backlog=settings.backlog)
+        return await loop.create_unix_server(
+            factory, str(settings.unix_path), backlog=settings.backlog, start_serving=False
+        )
     return await loop.create_server(
-        factory, settings.host, settings.port, reuse_port=settings.reuse_port or None, backlog=settings.backlog
+        factory,
+        settings.host,
+        settings.port,
+        reuse_port=settings.reuse_port or None,
+        backlog=settings.backlog,
+        start_serving=False,
     )
 
 

@@ -51,6 +51,6 @@ def divided(workers: int, limits: ListenerSettings = ALL) -> ListenerSettings:
         max_connections=ceil(limits.max_connections / workers),
         max_unauthenticated=ceil(limits.max_unauthenticated / workers),
         max_unauthenticated_per_address=None if per_address is None else ceil(per_address / workers),
-        stranger_work=None if work is None else replace(work, per_s=work.per_s / workers),
+        stranger_work=None if work is None else replace(work, per_s=work.per_s / workers, burst=work.burst / workers),
         max_refusals_at_once=ceil(limits.max_refusals_at_once / workers),
     )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster_hub.listener.rate_limit import Rate, TokenBucket
+from muster_hub.listener.rate_limit import Allowances, Rate, TokenBucket
 
 
 def test_a_burst_is_there_at_once_and_then_the_rate():
@@ -17,8 +17,24 @@ def test_a_burst_is_there_at_once_and_then_the_rate():
 
 def test_a_refused_take_costs_nothing():
     bucket = TokenBucket(Rate(per_s=1, burst=3), now_s=0)
-    assert not bucket.take(4, 0)
-    assert bucket.take(3, 0)
+    assert bucket.take(1, 0)
+    assert not bucket.take(3, 0)
+    assert bucket.take(2, 0)
+
+
+def test_more_than_the_burst_is_taken_from_a_full_bucket_and_owed():
+    bucket = TokenBucket(Rate(per_s=1, burst=3), now_s=0)
+    assert bucket.take(5, 0)
+    assert bucket.wait_s(0) == 2
+    assert not bucket.take(5, 4)
+    assert bucket.take(5, 5)
+
+
+def test_a_party_is_told_a_time_to_come_back_however_much_it_asks_for():
+    allowances = Allowances[str](Rate(per_s=2, burst=4), most=1)
+    assert allowances.wait_ms("one", 1, 0) == 0
+    assert allowances.wait_ms("one", 1_000_000, 0) == 500
+    assert allowances.wait_ms("one", 1_000_000, 0.5) == 0
 
 
 def test_no_more_than_the_burst_is_saved_up():
@@ -47,7 +63,7 @@ def test_the_wait_for_units_is_the_wait_until_take_succeeds():
     bucket.take(8, 0)
     assert bucket.wait_s(0, 2) == 0.5
     assert bucket.take(2, 0.5)
-    assert bucket.wait_s(0.5, 9) == float("inf")
+    assert bucket.wait_s(0.5, 9) == 2
 
 
 def test_a_clock_that_goes_back_gives_nothing():
@@ -69,11 +85,12 @@ def test_a_rate_that_allows_nothing_is_refused(rate):
     st.floats(0.1, 10),
     st.floats(0.1, 10),
 )
-def test_never_more_is_taken_than_the_burst_and_the_rate_allow(steps, per_s, burst):
+def test_never_more_is_taken_than_the_burst_or_one_request_and_the_rate_allow(steps, per_s, burst):
     bucket = TokenBucket(Rate(per_s, burst), now_s=0)
     now_s = taken = 0.0
     for pause_s, units in steps:
         now_s += pause_s
         if bucket.take(units, now_s):
             taken += units
-    assert taken <= burst + per_s * now_s + 1e-6
+    largest = max((units for _, units in steps), default=0.0)
+    assert taken <= max(burst, largest) + per_s * now_s + 1e-6
