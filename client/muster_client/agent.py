@@ -29,7 +29,7 @@ from muster_client.events import (
     PresenceChanged,
     Published,
     Stream,
-    TrustToReview,
+    TrustUnconfirmed,
 )
 from muster_client.paths import LOCK_FILE
 from muster_client.sessions.answering import Answering, Policy
@@ -138,8 +138,8 @@ class Agent:
     def _tell_unconfirmed(self) -> None:
         peers = tuple(sorted({one.peer for one in self.device.peers.unconfirmed()}))
         if peers:
-            _log.warning("trust_to_review", peers=[peer[:8] for peer in peers])
-            self._tell(TrustToReview(peers=peers))
+            _log.warning("trust_unconfirmed", peers=[peer[:8] for peer in peers])
+            self._tell(TrustUnconfirmed(peers=peers))
 
     async def _on_push(self, connection: HubConnection, push: Push) -> None:
         await self._pushes.handle(connection, push)

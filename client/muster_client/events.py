@@ -46,7 +46,7 @@ __all__ = [
     "Stream",
     "Target",
     "TargetChanged",
-    "TrustToReview",
+    "TrustUnconfirmed",
 ]
 
 MAX_UNREAD_EVENTS = 1024
@@ -167,8 +167,8 @@ class ClockBehind(Event, frozen=True, kw_only=True, tag="clock_behind"):
     """This device's clock went back by more than a day; until it is set right, none of its grants counts."""
 
 
-class TrustToReview(Event, frozen=True, kw_only=True, tag="trust_to_review"):
-    """The hub has trust or grants under this device's key that these data did not make: see ``muster trust review``."""
+class TrustUnconfirmed(Event, frozen=True, kw_only=True, tag="trust_unconfirmed"):
+    """The hub has unconfirmed trust or grants, which these data did not make: see ``muster trust review``."""
 
     peers: tuple[ClientId, ...]
 

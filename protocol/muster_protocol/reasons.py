@@ -1,4 +1,8 @@
-"""Every reason for which Muster refuses anything: one closed table (SPEC.md section 9)."""
+"""Every reason for which Muster refuses anything: one closed table (SPEC.md section 9).
+
+It is long because it is one table, in the order of its codes: each reason stands there once, with all
+that is said of it.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

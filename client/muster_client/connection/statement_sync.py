@@ -51,9 +51,9 @@ async def _take_in_all(connection: HubConnection, device: Device) -> bool:
 
 class _Applied(Enum):
     KNOWN = auto()
-    """The device knows it now; it may wait for the person."""
+    """The device knows it now; it may be unconfirmed."""
     NO_ROOM = auto()
-    """As many wait for the person as are kept: the hub is asked for it again."""
+    """As many are unconfirmed as are kept: the hub is asked for it again."""
     AHEAD = auto()
     """By this device's clock it is dated far ahead: the hub is asked for it again."""
     NONE = auto()

@@ -35,9 +35,9 @@ CREATE TABLE statements (
     PRIMARY KEY (topic, peer)
 ) WITHOUT ROWID;
 
--- Trust and grants of this device's key that the hub showed and this store did not make. They count for nothing until
--- the person accepts them. `seen_ms`: when the hub first showed one about this topic and peer. `listed`: the person was
--- shown this one, not only one that it replaced.
+-- Trust and grants of this device's key that the hub showed and this store did not make. They are unconfirmed and count
+-- for nothing until the person accepts them. `seen_ms`: when the hub first showed one about this topic and peer.
+-- `listed`: the person was shown this one, not only one that it replaced.
 CREATE TABLE unconfirmed (
     topic TEXT NOT NULL, peer TEXT NOT NULL, kind TEXT NOT NULL, serial INTEGER NOT NULL, hash BLOB NOT NULL,
     body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, acknowledged INTEGER NOT NULL,

@@ -296,7 +296,7 @@ class Device:
     def apply_own(self, kind: Kind, statement: Signed) -> SerialVerdict:
         """Apply an own statement that the hub sent back; raises ``Refused`` for one that is not this device's.
 
-        Unknown trust and grants wait for the person, in ``peers.unconfirmed``.
+        Unknown trust and grants are unconfirmed until the person accepts them: ``peers.unconfirmed``.
 
         An unknown one shows that these data are older than the hub's: every one-time grant in them may have been used
         since, and counts as spent.
@@ -317,7 +317,7 @@ class Device:
         self._statements.note_hub_time(at, self.key)
 
     def mark_left(self, *, left: bool) -> None:
-        """Record whether the hub has statements for the person to review that found no room here."""
+        """Record whether the hub has unconfirmed statements that found no room here."""
         self._statements.mark_left(left=left)
 
     def mark_synced(self, changes: int) -> None:

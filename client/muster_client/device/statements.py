@@ -50,8 +50,8 @@ class Held:
         return self.version.serial
 
 
-MAX_SET_ASIDE = 256
-"""Trust and grants that wait for the person. Further ones stay at the hub, and come once some of these are decided."""
+MAX_UNCONFIRMED = 256
+"""Trust and grants kept that are unconfirmed. Further ones stay at the hub, and come once some of these are decided."""
 
 _COLUMNS = "topic, peer, kind, serial, hash, body, signer, signature, acknowledged"
 _Row = tuple[str, str, str, int, bytes, bytes, bytes, bytes, int]
@@ -94,11 +94,11 @@ class StatementStore:
         self._db.execute("UPDATE serials SET synced = ?", (changes,))
 
     def mark_left(self, *, left: bool) -> None:
-        """Record whether the hub has statements for the person to review that found no room here."""
+        """Record whether the hub has unconfirmed statements that found no room here."""
         self._db.execute("UPDATE serials SET left_at_hub = ?", (left,))
 
     def left_at_hub(self) -> bool:
-        """Return whether the hub has statements for the person to review that found no room here."""
+        """Return whether the hub has unconfirmed statements that found no room here."""
         (left,) = self._db.execute("SELECT left_at_hub FROM serials").fetchone()
         return bool(left)
 
@@ -157,7 +157,7 @@ class StatementStore:
         self._db.execute(query, _row(held))
 
     def unconfirmed(self) -> list[tuple[Held, TimeMs, bool]]:
-        """Return the trust and grants that wait for the person to accept or reject them, lowest serial first.
+        """Return the unconfirmed trust and grants: the person has not accepted or rejected them. Lowest serial first.
 
         With each comes when the hub first showed it, and whether it was shown to the person.
         """
@@ -165,7 +165,7 @@ class StatementStore:
         return [(_held(row), TimeMs(seen), bool(listed)) for seen, listed, *row in self._db.execute(query)]
 
     def mark_listed(self, versions: Sequence[Version]) -> None:
-        """Record that the person was shown these of the statements that wait; one that came meanwhile is not meant."""
+        """Record that the person was shown these unconfirmed statements; one that came meanwhile is not meant."""
         with transaction(self._db):
             for version in versions:
                 query = "UPDATE unconfirmed SET listed = 1 WHERE serial = ? AND hash = ?"
@@ -175,12 +175,12 @@ class StatementStore:
         """Make a statement current that the person accepted. The hub has it already."""
         self.put(held.topic, held.peer, held.kind, held.version, held.signed, acknowledged=True)
 
-    def _set_aside(self, held: Held) -> SerialVerdict:
+    def _keep_unconfirmed(self, held: Held) -> SerialVerdict:
         query = "SELECT serial, hash, seen_ms FROM unconfirmed WHERE topic = ? AND peer = ?"
         row = self._db.execute(query, (held.topic, held.peer)).fetchone()
-        (waiting,) = self._db.execute("SELECT count(*) FROM unconfirmed").fetchone()
-        if row is None and waiting >= MAX_SET_ASIDE:
-            raise Refused(Reason.OVERLOADED, "as many statements wait for the person as are kept")
+        (kept,) = self._db.execute("SELECT count(*) FROM unconfirmed").fetchone()
+        if row is None and kept >= MAX_UNCONFIRMED:
+            raise Refused(Reason.OVERLOADED, "as many statements are unconfirmed as are kept")
         before, seen = (None, self._clock()) if row is None else (Version(Serial(row[0]), Hash(row[1])), row[2])
         if wins(before, held.version):
             query = f"INSERT OR REPLACE INTO unconfirmed ({_COLUMNS}, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -218,12 +218,12 @@ class StatementStore:
     def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> SerialVerdict:
         """Apply one of this device's own statements that the hub sent back.
 
-        Trust or a grant that this store did not make is set aside for the person: a thief with a copy of the key may
-        have signed it.
+        Trust or a grant that this store did not make stays unconfirmed until the person accepts it: a thief with a copy
+        of the key may have signed it.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
         ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead that is no restriction;
-        ``overloaded`` for one to set aside where ``MAX_SET_ASIDE`` wait already. A restriction is always taken.
+        ``overloaded`` for one more than ``MAX_UNCONFIRMED`` unconfirmed ones. A restriction is always taken.
         """
         body = verify(signed, key, _body_of(kind))
         if body.client != me:
@@ -246,7 +246,7 @@ class StatementStore:
         before = None if held is None else held.version
         if wins(before, version):
             if kind in EXTENSION:
-                return self._set_aside(Held(topic, ClientId(peer), kind, version, signed, acknowledged=True))
+                return self._keep_unconfirmed(Held(topic, ClientId(peer), kind, version, signed, acknowledged=True))
             self.put(topic, peer, kind, version, signed, acknowledged=True)
         return compare(before, version)
 

@@ -145,7 +145,7 @@ class TrustBook:
         return read(held.signed, Grant)
 
     def unconfirmed(self) -> tuple[Unconfirmed, ...]:
-        """Return the trust and grants under this device's key that its own store did not make.
+        """Return the unconfirmed trust and grants: under this device's key, and not made by its own store.
 
         A copy of the data made them: one that a thief took, or the newer one of a device restored from a backup.
         """
@@ -156,18 +156,18 @@ class TrustBook:
         self._statements.mark_listed([one.version for one in shown])
 
     @property
-    def review_full(self) -> bool:
-        """Whether the hub has more to show than is kept here. It comes once some of what waits is decided."""
+    def more_unconfirmed(self) -> bool:
+        """Whether the hub has more to show than is kept here. It comes once some of these are decided."""
         return self._statements.left_at_hub()
 
     def accept(self, *shown: Unconfirmed) -> None:
         """Accept trust and grants exactly as the person was shown them: all of these or none.
 
-        A one-time grant may have been used: it counts as spent. Raises ``Refused(mismatch)`` if one of them waits no
-        longer: another process decided on it, or a newer statement of the copy took its place.
+        A one-time grant may have been used: it counts as spent. Raises ``Refused(mismatch)`` if one of them is not
+        unconfirmed any more: another process decided on it, or a newer statement of the copy took its place.
         """
         with transaction(self._db):
-            for held in self._waiting(shown):
+            for held in self._still_unconfirmed(shown):
                 self._statements.accept(held)
                 if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                     self._invites.spend(grant.grant, NO_INVITE)
@@ -178,7 +178,7 @@ class TrustBook:
         All of these or none. Raises ``Refused(mismatch)`` as ``accept`` does.
         """
         with transaction(self._db):
-            for held in self._waiting(shown):
+            for held in self._still_unconfirmed(shown):
                 peer, own = held.peer, self._statements.get(held.topic, held.peer)
                 serial = self._statements.allocate()
                 if own is not None and own.kind in EXTENSION:
@@ -189,11 +189,11 @@ class TrustBook:
                     grant = read(held.signed, Grant).grant
                     self._say(Revocation(client=self._identity().client, serial=serial, peer=peer, grant=grant))
 
-    def _waiting(self, shown: Sequence[Unconfirmed]) -> list[Held]:
-        waiting = {held.version: held for held, _, _ in self._statements.unconfirmed()}
-        if any(one.version not in waiting for one in shown):
+    def _still_unconfirmed(self, shown: Sequence[Unconfirmed]) -> list[Held]:
+        found = {held.version: held for held, _, _ in self._statements.unconfirmed()}
+        if any(one.version not in found for one in shown):
             raise Refused(Reason.MISMATCH, "another statement came meanwhile; review again")
-        return [waiting[one.version] for one in shown]
+        return [found[one.version] for one in shown]
 
     def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
         check_governance(body)
@@ -239,7 +239,7 @@ class TrustBook:
 def _unconfirmed(held: Held, seen: TimeMs, listed: bool) -> Unconfirmed:  # noqa: FBT001 - a row of the store
     body = read(held.signed, GOVERNANCE[held.kind])
     if not isinstance(body, Grant | Trust):
-        raise TypeError("only trust and grants wait for the person")
+        raise TypeError("only trust and grants are unconfirmed")
     grant = body if isinstance(body, Grant) else None
     return Unconfirmed(
         peer=held.peer,

@@ -103,11 +103,11 @@ def _statements(device: Device) -> Finding:
 
 
 def _trust(device: Device) -> Finding:
-    waiting = {one.peer for one in device.peers.unconfirmed()}
-    if not waiting:
+    peers = {one.peer for one in device.peers.unconfirmed()}
+    if not peers:
         return ok("trust", "all trust and grants under this device's key were made here or accepted by you")
     return warn(
         "trust",
-        f"A copy of this device's data trusts or granted {len(waiting)} device(s); this one does not count them.",
+        f"A copy of this device's data trusts or granted {len(peers)} device(s), unconfirmed here: they do not count.",
         "Run `muster trust review`. If these data were not restored from a backup, somebody has a copy of the key.",
     )

@@ -11,7 +11,7 @@ from tests.integration.client.conftest import HubProcess, running_hub, until
 from muster_client import Agent, Device, Hub
 from muster_client.device import statements
 from muster_client.device.statements import Topic
-from muster_client.events import TrustToReview
+from muster_client.events import TrustUnconfirmed
 from muster_client.views import GrantState
 from muster_protocol.errors import Refused
 from muster_protocol.governance import Grant
@@ -68,7 +68,7 @@ def pins_only_the_friend(stage: Stage) -> bool:
 async def test_planted_trust_and_grants_do_not_count_and_the_agent_shows_them(stage: Stage) -> None:
     await plant(stage)
     async with Agent.open(stage.victim) as agent:
-        shown = await until(agent.events(), TrustToReview)
+        shown = await until(agent.events(), TrustUnconfirmed)
         await agent.connected()
     assert shown.peers == (stage.planted.client,)
     assert pins_only_the_friend(stage)
@@ -115,7 +115,7 @@ async def test_a_flood_of_planted_trust_hides_no_end_and_is_shown_part_by_part(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thief plants more than a device keeps for its person, and takes back the trust in the friend."""
-    monkeypatch.setattr(statements, "MAX_SET_ASIDE", KEPT)
+    monkeypatch.setattr(statements, "MAX_UNCONFIRMED", KEPT)
     peers = [client_id("ed25519", number.to_bytes(32, "big")) for number in range(KEPT + 4)]
     for peer in peers:
         stage.copy.peers.trust(peer, stage.planted.fingerprint, peer[:31])
@@ -127,13 +127,13 @@ async def test_a_flood_of_planted_trust_hides_no_end_and_is_shown_part_by_part(
         assert stage.victim.peers.pins() == {}, "a restriction is taken however much waits"
         waiting = {one.peer for one in stage.victim.peers.unconfirmed()}
         assert len(waiting) == KEPT
-        assert stage.victim.peers.review_full
+        assert stage.victim.peers.more_unconfirmed
         stage.victim.peers.reject(*stage.victim.peers.unconfirmed())
         await agent.publish()
     async with Hub.connect(stage.victim):
         rest = {one.peer for one in stage.victim.peers.unconfirmed()}
         assert waiting | rest == set(peers)
-        assert not stage.victim.peers.review_full
+        assert not stage.victim.peers.more_unconfirmed
 
 
 async def test_a_person_whose_data_were_restored_accepts_what_they_made(stage: Stage) -> None:

@@ -11,7 +11,7 @@ QUESTION = "Accept it, reject it, or leave it for later? [a/r/L]"
 
 
 def listed(cli):
-    return [(one["client"], one["kind"]) for one in cli.ok("trust", "review", "--json").document["waiting"]]
+    return [(one["client"], one["kind"]) for one in cli.ok("trust", "review", "--json").document["unconfirmed"]]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_person_is_shown_each_and_asked_about_it(planted):
         screen.expect_exact("words of its key:")
         screen.expect_exact(QUESTION)
         screen.sendline(answer)
-    screen.expect_exact("Nothing waits")
+    screen.expect_exact("Nothing is unconfirmed")
     screen.expect(pexpect.EOF)
     screen.close()
     assert screen.exitstatus == 0
@@ -73,6 +73,6 @@ def test_a_script_accepts_all_or_decides_on_one(planted):
     victim.ok("trust", "review", "--reject", printer)
     assert listed(victim) == [(camera, "trust"), (camera, "grant")]
     done = victim.ok("trust", "review", "--yes", "--json").document
-    assert (done["waiting"], done["more"], done["hub"]["published"]) == ([], False, True)
+    assert (done["unconfirmed"], done["more"], done["hub"]["published"]) == ([], False, True)
     assert [peer["client"] for peer in victim.ok("trust", "list", "--json").document["peers"]] == [camera]
     victim.fails(5, "trust", "review", "--yes", "--reject", printer)

@@ -107,7 +107,7 @@ class AgentLog:
         return "this device's clock went back by more than a day: set it right; until then its grants do not count"
 
     @_say.register
-    def _(self, event: events.TrustToReview) -> str:
+    def _(self, event: events.TrustUnconfirmed) -> str:
         return f"a copy of this device's data trusts or granted {len(event.peers)} device(s): see `muster trust review`"
 
     @_say.register

@@ -45,9 +45,11 @@ def ask_hub(
 
 
 def tell_unconfirmed(device: Device) -> None:
-    """Show that trust or grants wait for the person."""
+    """Show that trust or grants are unconfirmed."""
     if device.peers.unconfirmed():
-        Output().note("note:  A copy of this device's data made trust or grants: see `muster trust review`.")
+        Output().note(
+            "note:  Trust or grants that a copy of these data made are unconfirmed: see `muster trust review`."
+        )
 
 
 def _tell_suspected() -> None:

@@ -1,4 +1,4 @@
-"""``muster trust review``: trust and grants that a copy of this device's data made, decided by its person."""
+"""``muster trust review``: unconfirmed trust and grants, which a copy of this device's data made."""
 
 import time
 from typing import Annotated
@@ -31,7 +31,7 @@ def review(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """List, accept or reject trust and grants that a copy of this device's data made.
+    """List, accept or reject unconfirmed trust and grants: those that a copy of this device's data made.
 
     After a restore from a backup they are your own newer ones. Otherwise somebody has a copy of this device's key.
     Until you accept them they do not count on this device. On a terminal this asks about each.
@@ -42,23 +42,23 @@ def review(
         raise invalid("--accept, --reject and --yes exclude each other.", "Pass one of them.")
     with found.device() as device:
         if accept is not None:
-            decided = _accept_listed(_waiting_for(accept, device), device)
+            decided = _accept_listed(_unconfirmed_about(accept, device), device)
         elif reject is not None:
-            device.peers.reject(*_waiting_for(reject, device))
+            device.peers.reject(*_unconfirmed_about(reject, device))
             decided = True
         elif yes:
             decided = _accept_listed(device.peers.unconfirmed(), device)
         else:
             decided = not as_json and can_ask() and _ask_about_each(device, output)
         publication = publish(found, device) if decided else None
-        waiting, more = device.peers.unconfirmed(), device.peers.review_full
+        unconfirmed, more = device.peers.unconfirmed(), device.peers.more_unconfirmed
         names = _names(device)
-        _show(waiting, more=more, names=names, publication=publication, output=output)
-        device.peers.mark_listed(waiting)
+        _show(unconfirmed, more=more, names=names, publication=publication, output=output)
+        device.peers.mark_listed(unconfirmed)
 
 
 def _show(
-    waiting: tuple[Unconfirmed, ...],
+    unconfirmed: tuple[Unconfirmed, ...],
     *,
     more: bool,
     names: dict[ClientId, str],
@@ -66,28 +66,28 @@ def _show(
     output: Output,
 ) -> None:
     fields = None if publication is None else publication.fields
-    document = ReviewDocument(waiting=tuple(unconfirmed_fields(one) for one in waiting), more=more, hub=fields)
-    output.show(document, lambda: _show_waiting(waiting, names, output))
+    document = ReviewDocument(unconfirmed=tuple(unconfirmed_fields(one) for one in unconfirmed), more=more, hub=fields)
+    output.show(document, lambda: _show_unconfirmed(unconfirmed, names, output))
     if more:
         output.note(MORE)
     if publication is not None:
         publication.note(output)
 
 
-def _accept_listed(waiting: tuple[Unconfirmed, ...], device: Device) -> bool:
+def _accept_listed(unconfirmed: tuple[Unconfirmed, ...], device: Device) -> bool:
     """Accept all of these; raises ``Failure`` if an earlier review did not list one of them as it is now."""
-    if not all(one.listed for one in waiting):
+    if not all(one.listed for one in unconfirmed):
         raise _not_listed()
     try:
-        device.peers.accept(*waiting)
+        device.peers.accept(*unconfirmed)
     except Refused:
         raise _not_listed() from None
-    return bool(waiting)
+    return bool(unconfirmed)
 
 
 def _not_listed() -> Failure:
     return invalid(
-        "Nothing was accepted: something waits that `muster trust review` has not listed yet.",
+        "Nothing was accepted: something is unconfirmed that `muster trust review` has not listed yet.",
         "List it with `muster trust review`, then accept what you know.",
     )
 
@@ -96,7 +96,7 @@ def _ask_about_each(device: Device, output: Output) -> bool:
     """Ask about each, and return whether anything was decided. A rejected trust takes its grant along."""
     decided = False
     for one in device.peers.unconfirmed():
-        if one.version not in {waiting.version for waiting in device.peers.unconfirmed()}:
+        if one.version not in {each.version for each in device.peers.unconfirmed()}:
             continue
         for line in _described(one, _names(device)):
             output.note(line)
@@ -144,18 +144,18 @@ def _names(device: Device) -> dict[ClientId, str]:
     return {peer.client: peer.nickname for peer in device.peers.all() if peer.nickname is not None}
 
 
-def _waiting_for(named: str, device: Device) -> tuple[Unconfirmed, ...]:
-    names, waiting = _names(device), device.peers.unconfirmed()
-    peers = {one.peer for one in waiting}
+def _unconfirmed_about(named: str, device: Device) -> tuple[Unconfirmed, ...]:
+    names, unconfirmed = _names(device), device.peers.unconfirmed()
+    peers = {one.peer for one in unconfirmed}
     matching = [peer for peer in peers if named == names.get(peer) or peer.startswith(named.lower())]
     if len(matching) != 1:
-        raise invalid(f"Nothing waits for exactly one device {named}.", "See `muster trust review`.")
-    return tuple(one for one in waiting if one.peer == matching[0])
+        raise invalid(f"Nothing is unconfirmed about exactly one device {named}.", "See `muster trust review`.")
+    return tuple(one for one in unconfirmed if one.peer == matching[0])
 
 
-def _show_waiting(waiting: tuple[Unconfirmed, ...], names: dict[ClientId, str], output: Output) -> None:
-    if not waiting:
-        output.line("Nothing waits: all trust and grants were made here or accepted by you.")
+def _show_unconfirmed(unconfirmed: tuple[Unconfirmed, ...], names: dict[ClientId, str], output: Output) -> None:
+    if not unconfirmed:
+        output.line("Nothing is unconfirmed: all trust and grants were made here or accepted by you.")
         return
     rows = [
         (
@@ -165,6 +165,6 @@ def _show_waiting(waiting: tuple[Unconfirmed, ...], names: dict[ClientId, str], 
             _ago(one),
             " ".join(words(one.fingerprint)),
         )
-        for one in waiting
+        for one in unconfirmed
     ]
     output.table(("device", "what", "mode", "first seen", "words of its key"), rows)

@@ -75,12 +75,12 @@ class UnconfirmedFields(Struct, frozen=True, kw_only=True):
 
 
 class ReviewDocument(Struct, frozen=True, kw_only=True):
-    """``trust review``: what waits for the person; ``hub`` only after a decision.
+    """``trust review``: what is unconfirmed; ``hub`` only after a decision.
 
     ``more``: the hub has more than this device keeps.
     """
 
-    waiting: tuple[UnconfirmedFields, ...]
+    unconfirmed: tuple[UnconfirmedFields, ...]
     more: bool
     hub: PublicationFields | None
 

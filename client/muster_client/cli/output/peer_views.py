@@ -64,7 +64,7 @@ def told_about(peer: Peer) -> Iterator[None]:
 
 
 def unconfirmed_fields(one: Unconfirmed) -> UnconfirmedFields:
-    """Return what waits for the person in the documents of ``--json``."""
+    """Return unconfirmed trust or an unconfirmed grant in the documents of ``--json``."""
     return UnconfirmedFields(
         client=one.peer,
         kind=one.kind.value,

@@ -139,11 +139,11 @@ def planted(laptop, nas):
 
 def test_what_a_copy_of_the_data_trusts_is_listed_and_counts_once_it_is_accepted(laptop, planted):
     assert laptop.ok("trust", "list", "--json").document == {"peers": []}
-    (waiting,) = laptop.ok("trust", "review", "--json").document["waiting"]
-    assert (waiting["client"], waiting["kind"]) == (planted, "trust")
+    (unconfirmed,) = laptop.ok("trust", "review", "--json").document["unconfirmed"]
+    assert (unconfirmed["client"], unconfirmed["kind"]) == (planted, "trust")
     assert planted[:8] in laptop.ok("trust", "review").out
     done = laptop.ok("trust", "review", "--accept", planted[:8], "--json").document
-    assert done["waiting"] == []
+    assert done["unconfirmed"] == []
     assert [peer["client"] for peer in laptop.ok("trust", "list", "--json").document["peers"]] == [planted]
 
 
@@ -166,7 +166,7 @@ def test_a_script_accepts_nothing_that_was_not_listed(laptop, planted, all_or_on
 
 def test_what_the_person_rejects_is_gone_and_its_end_goes_to_the_hub(laptop, planted):
     done = laptop.ok("trust", "review", "--reject", planted, "--json").document
-    assert done == {"waiting": [], "more": False, "hub": {"published": False, "reason": "hub_unreachable"}}
+    assert done == {"unconfirmed": [], "more": False, "hub": {"published": False, "reason": "hub_unreachable"}}
     assert laptop.ok("trust", "list", "--json").document == {"peers": []}
     with Device.open(laptop.folder) as device:
         assert Kind.UNTRUST in [held.kind for held in device.unpublished()]
