@@ -32,7 +32,16 @@ DAY_MS = 86_400_000
 BYTES_EACH = 1024
 """What a stranger leaves for a day: what its next connect is compared with."""
 
-_OF_A_DEVICE = (keys.peers, keys.grants, keys.uses, keys.instances, keys.inbox, keys.session_index, keys.watchers)
+_OF_A_DEVICE = (
+    keys.peers,
+    keys.grants,
+    keys.stated,
+    keys.uses,
+    keys.instances,
+    keys.inbox,
+    keys.session_index,
+    keys.watchers,
+)
 
 
 async def number(store: StoreServer, *words: bytes) -> int:

@@ -100,6 +100,7 @@ def _keys(client: ClientId) -> list[bytes]:
         keys.uses(client),
         keys.session_index(client),
         keys.outbox(keys.bucket(client)),
+        keys.stated(client),
     ]
 
 

@@ -30,7 +30,8 @@ async def put_statement(context: NodeContext, caller: Caller, request: PutStatem
 
 async def list_statements(context: NodeContext, caller: Caller, request: ListStatements) -> Statements:
     """Return the caller's own statements, at most MAX_PAGE of them. Raises ``StoreUnavailable``."""
-    where = [keys.device(caller.client), keys.peers(caller.client), keys.grants(caller.client)]
+    client = caller.client
+    where = [keys.device(client), keys.peers(client), keys.grants(client), keys.stated(client)]
     match await context.store.run(_STATEMENTS, where, [request.after, MAX_PAGE]):
         case [int(more), list(page)]:
             flat = [item for item in page if isinstance(item, bytes)]

@@ -164,7 +164,7 @@ async def register(
     Raises ``StoreError``.
     """
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
-    where += [keys.grants(client), keys.uses(client)]
+    where += [keys.grants(client), keys.uses(client), keys.stated(client)]
     args: list[Word] = [number, row.role, pack(row), row.instance, fingerprint]
     try:
         reply = await change(store, _REGISTER, where, *args)
@@ -203,6 +203,7 @@ def _connect_keys(client: ClientId) -> list[bytes]:
         keys.outbox(keys.bucket(client)),
         keys.grants(client),
         keys.uses(client),
+        keys.stated(client),
     ]
 
 

@@ -10,6 +10,7 @@ it is a day.
 | `{b:xx}:d:<client>` | hash | a device: card, standing, `ver`, serial, continuity | 8 KiB; DEVICE_KEPT_MS |
 | `{b:xx}:dp:<client>` | hash | peers: trust statements that this device made | MAX_PEERS (1,024); DEVICE_KEPT_MS |
 | `{b:xx}:dg:<client>` | hash | grants that this device made | MAX_PEERS (1,024); DEVICE_KEPT_MS |
+| `{b:xx}:do:<client>` | sorted set | stated: the rows of both that hold a statement, by serial | as many as both |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
 | `{b:xx}:dx:<client>` | hash | inbox: a day each | MAX_INBOX (64), MAX_INBOX_PER_SENDER (16), MAX_ACKNOWLEDGED (32) |
@@ -103,6 +104,11 @@ def peers(client: str) -> bytes:
 def grants(client: str) -> bytes:
     """Return the key of the grants that a device made."""
     return _key(client, b"dg")
+
+
+def stated(client: str) -> bytes:
+    """Return the key of the order of a device's statements about peers: ``peers:`` or ``grants:`` and the peer."""
+    return _key(client, b"do")
 
 
 def uses(client: str) -> bytes:

@@ -99,11 +99,11 @@ end
 
 -- Keeps all that a device stated, together: DEVICE_KEPT_MS from now, and a day where it has no statement about a peer and
 -- its key was never rotated. A chain that expired would let a retired key in.
-local function keep_device(device, instances, peers, grants, uses)
+local function keep_device(device, instances, peers, grants, uses, stated)
   local FINGERPRINT_BYTES = 32
   local rotated = redis.call('HSTRLEN', device, 'chain') > FINGERPRINT_BYTES
   local kept_ms = (rotated or redis.call('HLEN', peers) > 0) and DEVICE_KEPT_MS or DAY_MS
-  for _, key in ipairs({device, instances, peers, grants, uses}) do
+  for _, key in ipairs({device, instances, peers, grants, uses, stated}) do
     redis.call('PEXPIRE', key, kept_ms)
   end
 end

@@ -11,7 +11,7 @@ from muster_hub.store.wire import Wire
 from muster_protocol.frames import Ok
 from muster_protocol.ids import GrantId
 
-OF_A_DEVICE = (keys.device, keys.instances, keys.peers, keys.grants, keys.uses)
+OF_A_DEVICE = (keys.device, keys.instances, keys.peers, keys.grants, keys.uses, keys.stated)
 SLACK_MS = 3_600_000
 
 

@@ -47,6 +47,11 @@ async def served(one: Actor, request: Request) -> Reply:
             return reply
 
 
+async def bytes_of_statements(desk: Desk, one: Actor, key: Callable[[str], bytes]) -> int:
+    """Return the bytes of the statements of one kind, with their order."""
+    return await bytes_of(desk, key(one.client)) + await bytes_of(desk, keys.stated(one.client))
+
+
 async def state(one: Actor, *, grants: bool) -> None:
     """State something about one device after the other until the hub refuses."""
     while True:
@@ -60,14 +65,12 @@ async def state(one: Actor, *, grants: bool) -> None:
 
 async def fill_peers(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
     await state(one, grants=False)
-    key = keys.peers(one.client)
-    return await count(desk, b"HLEN", key), await bytes_of(desk, key)
+    return await count(desk, b"HLEN", keys.peers(one.client)), await bytes_of_statements(desk, one, keys.peers)
 
 
 async def fill_grants(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
     await state(one, grants=True)
-    key = keys.grants(one.client)
-    return await count(desk, b"HLEN", key), await bytes_of(desk, key)
+    return await count(desk, b"HLEN", keys.grants(one.client)), await bytes_of_statements(desk, one, keys.grants)
 
 
 async def make(one: Actor, lasts_ms: int) -> tuple[list[SessionId], Error]:

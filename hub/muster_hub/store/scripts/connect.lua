@@ -1,6 +1,6 @@
 #!lua
 -- Registers a connection that authenticated, and checks the device's chain of keys and its continuity token.
--- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants, 8 uses
+-- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants, 8 uses, 9 stated
 -- ARGV: 1 not_after (ms), 2 client, 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
 --   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent,
@@ -15,7 +15,7 @@
 --   or {"full", {number, row, ...}}.
 -- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
-local device, instances, peers, session_index, watchers, outbox, grants, uses = unpack(KEYS)
+local device, instances, peers, session_index, watchers, outbox, grants, uses, stated = unpack(KEYS)
 local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms =
   unpack(ARGV, 1, 12)
 local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 13, 60000, 32
@@ -92,7 +92,7 @@ end
 if rotated then
   -- What a retired key signed, a thief may have signed. The device states again what its own store holds. `uses` stay,
   -- so that no grant that is stated again has its use back.
-  redis.call('DEL', peers, grants)
+  redis.call('DEL', peers, grants, stated)
   redis.call('HDEL', device, 'serial', 'card', 'card_serial', 'card_hash')
   newest_serial, held_serial, held_hash = nil, nil, nil
   note_change(device)
@@ -137,7 +137,7 @@ if redis.call('HLEN', peers) > 0 then
     redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
   end
 end
-keep_device(device, instances, peers, grants, uses)
+keep_device(device, instances, peers, grants, uses, stated)
 local changes = tonumber(redis.call('HGET', device, 'changes') or 0)
 return {'connected', number, issued, standing, tonumber(newest_serial or 0), changes, superseded, sessions or {},
   watching_nodes(watchers), cuts}

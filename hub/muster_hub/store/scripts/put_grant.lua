@@ -1,6 +1,6 @@
 #!lua
 -- Takes a grant or a revocation. A revocation runs as the variant that is carried out when memory is full.
--- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index, 7 outbox
+-- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index, 7 outbox, 8 stated
 -- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 peer, 5 kind, 6 serial, 7 hash, 8 row for grants, 9 grant id
 -- Effect: of all statements about automatic joins with a peer the highest serial counts, then the higher hash. What
 --   replaces a grant raises `ver`, ends the uses of the other, and leaves a cut for every session in the index. What is
@@ -9,7 +9,7 @@
 --   "taken", "known", "older" or "mismatch".
 -- Errors: superseded (the connection is not current), too_many_peers (MAX_PEERS have a grant).
 -- Again: "known". While its cuts are unfinished they are returned once more, under the ver that they have.
-local device, instances, peers, grants, uses, session_index, outbox = unpack(KEYS)
+local device, instances, peers, grants, uses, session_index, outbox, stated = unpack(KEYS)
 local _, client, connection, peer, kind, serial, hash, row, grant_id = unpack(ARGV)
 serial = tonumber(serial)
 
@@ -29,6 +29,7 @@ local why = ''
 if wins then
   add_entry(outbox, 'record', device_record(kind, client, peer, 'done', '', hash))
   redis.call('HSET', grants, peer, row)
+  redis.call('ZADD', stated, text(serial), 'grants:' .. peer)
   raise_serial(device, serial)
   note_change(device)
   if held and held[GRANT.kind] == 'grant' then
@@ -37,7 +38,7 @@ if wins then
       redis.call('HDEL', uses, held[GRANT.grant_id])
     end
   end
-  keep_device(device, instances, peers, grants, uses)
+  keep_device(device, instances, peers, grants, uses, stated)
 end
 
 local ver, sessions = tonumber(redis.call('HGET', device, 'ver') or 0), {}

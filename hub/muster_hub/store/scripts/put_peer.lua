@@ -1,6 +1,6 @@
 #!lua
 -- Takes a trust or an untrust. An untrust runs as the variant that is carried out when memory is full.
--- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index, 7 outbox
+-- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index, 7 outbox, 8 stated
 -- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 peer, 5 kind, 6 serial, 7 hash, 8 pinned fingerprint or "",
 --   9 row for peers, 10 row for grants (an untrust ends the grant as well) or "", 11 card, 12 its serial, 13 its hash
 -- Effect: of two statements about a peer the higher serial counts, then the higher hash. What restricts raises `ver`
@@ -10,7 +10,7 @@
 --   verdict is "taken", "known", "older" or "mismatch".
 -- Errors: superseded (the connection is not current), too_many_peers (MAX_PEERS have a statement).
 -- Again: "known". While its cuts are unfinished they are returned once more, under the ver that they have.
-local device, instances, peers, grants, uses, session_index, outbox = unpack(KEYS)
+local device, instances, peers, grants, uses, session_index, outbox, stated = unpack(KEYS)
 local _, client, connection, peer, kind, serial, hash, pin, row, grant_row, card, card_serial, card_hash = unpack(ARGV)
 serial = tonumber(serial)
 
@@ -33,6 +33,7 @@ if wins then
     why = kind
   end
   redis.call('HSET', peers, peer, row)
+  redis.call('ZADD', stated, text(serial), 'peers:' .. peer)
   raise_serial(device, serial)
   note_change(device)
   local held_serial, held_hash = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash'))
@@ -51,13 +52,14 @@ if kind == 'untrust' then
   end
   if ends then
     redis.call('HSET', grants, peer, grant_row)
+    redis.call('ZREM', stated, 'grants:' .. peer)
     if grant and grant[GRANT.kind] == 'grant' then
       redis.call('HDEL', uses, grant[GRANT.grant_id])
       why = why ~= '' and why or 'grant'
     end
   end
 end
-keep_device(device, instances, peers, grants, uses)
+keep_device(device, instances, peers, grants, uses, stated)
 
 local ver, sessions = tonumber(redis.call('HGET', device, 'ver') or 0), {}
 if why ~= '' then

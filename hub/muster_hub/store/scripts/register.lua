@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Registers a connection again that its node still holds, under the number that it has: after the node's incarnation
 -- got a tombstone, and from time to time so that what the hub has of a connected device does not expire.
--- KEYS: 1 device, 2 instances, 3 peers, 4 watchers, 5 grants, 6 uses
+-- KEYS: 1 device, 2 instances, 3 peers, 4 watchers, 5 grants, 6 uses, 7 stated
 -- ARGV: 1 not_after (ms), 2 connection number, 3 role, 4 its row in instances, 5 instance id, 6 fingerprint
 -- Effect: the row names the node's present incarnation; a row that does so keeps its time. An agent has the seat again,
 --   if it is free.
@@ -9,7 +9,7 @@
 -- Errors: superseded (another connection has the place, or the device has another key by now).
 -- Again: the same row stands there already.
 -- Volatile: what is lost is registered again when the node, or its incarnation, changes.
-local device, instances, peers, watchers, grants, uses = unpack(KEYS)
+local device, instances, peers, watchers, grants, uses, stated = unpack(KEYS)
 local _, connection, role, row_text, instance, fingerprint = unpack(ARGV)
 
 local held_fp, last_number = unpack(redis.call('HMGET', device, 'fp', 'conn'))
@@ -40,5 +40,5 @@ redis.call('HSET', device, 'conn', text(math.max(tonumber(last_number or 0), ton
 if role == 'agent' then
   redis.call('HSET', device, 'seat', connection)
 end
-keep_device(device, instances, peers, grants, uses)
+keep_device(device, instances, peers, grants, uses, stated)
 return watching

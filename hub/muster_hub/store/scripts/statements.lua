@@ -1,43 +1,39 @@
 #!lua flags=no-writes
--- Reads a device's own statements, lowest serial first, and of one serial the lower hash first.
--- KEYS: 1 device, 2 peers, 3 grants
+-- Reads a page of a device's own statements, lowest serial first; of one serial the card comes first.
+-- KEYS: 1 device, 2 peers, 3 grants, 4 stated
 -- ARGV: 1 how many to pass over, 2 how many at most
--- Effect: none.
+-- Effect: none. No statement is read that the page does not have.
 -- Returns: {1 if there are more else 0, {kind, encoded Signed, ...}}.
 -- Again: it only reads.
-local device, peers, grants = unpack(KEYS)
+local device, peers, grants, stated = unpack(KEYS)
 local after, limit = unpack(ARGV)
 after, limit = tonumber(after), tonumber(limit)
 
-local found = {}
-local function take(serial, hash, kind, signed)
-  if signed ~= '' then
-    found[#found + 1] = {serial, hash, kind, signed}
-  end
+-- `stated` has all but the card, whose place among them is counted.
+local card_serial, card = unpack(redis.call('HMGET', device, 'card_serial', 'card'))
+local card_place = card and redis.call('ZCOUNT', stated, '-inf', '(' .. card_serial) or math.huge
+local first = card_place < after and after - 1 or after
+local slots = redis.call('ZRANGE', stated, text(first), text(first + limit - 1))
+if after <= card_place and card_place < after + limit then
+  table.insert(slots, card_place - after + 1, 'card')
 end
 
-local card_serial, card_hash, card = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash', 'card'))
-if card then
-  take(tonumber(card_serial), card_hash, 'card', card)
-end
-for _, packed in ipairs(redis.call('HVALS', peers)) do
-  local row = cmsgpack.unpack(packed)
-  take(row[PEER.serial], row[PEER.hash], row[PEER.kind], row[PEER.signed])
-end
-for _, packed in ipairs(redis.call('HVALS', grants)) do
-  local row = cmsgpack.unpack(packed)
-  take(row[GRANT.serial], row[GRANT.hash], row[GRANT.kind], row[GRANT.signed])
-end
-
-table.sort(found, function(one, other)
-  if one[1] ~= other[1] then
-    return one[1] < other[1]
-  end
-  return above(other[2], one[2])
-end)
 local page = {}
-for i = after + 1, math.min(after + limit, #found) do
-  page[#page + 1] = found[i][3]
-  page[#page + 1] = found[i][4]
+local function show(kind, signed)
+  page[#page + 1] = kind
+  page[#page + 1] = signed
 end
-return {#found > after + limit and 1 or 0, page}
+for i = 1, math.min(limit, #slots) do
+  local kept, peer = slots[i]:match('^(%a+):?(.*)$')
+  if kept == 'card' then
+    show('card', card)
+  elseif kept == 'peers' then
+    local row = row_in(peers, peer)
+    show(row[PEER.kind], row[PEER.signed])
+  else
+    local row = row_in(grants, peer)
+    show(row[GRANT.kind], row[GRANT.signed])
+  end
+end
+local total = redis.call('ZCARD', stated) + (card and 1 or 0)
+return {total > after + limit and 1 or 0, page}

@@ -33,6 +33,7 @@ def _makers() -> dict[str, str]:
         keys.device,
         keys.peers,
         keys.grants,
+        keys.stated,
         keys.uses,
         keys.instances,
         keys.inbox,
