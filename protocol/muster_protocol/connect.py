@@ -14,10 +14,22 @@ from msgspec import Meta, Struct
 
 from muster_protocol.cards import Card, ProtocolRange, ProtocolVersion, VerifiedCard, card_checks, read_card
 from muster_protocol.checks import Checks, SignatureStep, run
-from muster_protocol.codec import decode_closed, encode
+from muster_protocol.closes import code_of
+from muster_protocol.codec import MAX_MESSAGE_BYTES, decode_closed, encode
 from muster_protocol.continuity import Proof, Token
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Challenge, HelloFrame, RefusedFrame, WelcomeFrame, decode_frame, encode_frame
+from muster_protocol.frames import (
+    MAX_MEMBERS,
+    MAX_TARGETS,
+    MAX_WAITING,
+    MAX_WATCHED,
+    Challenge,
+    HelloFrame,
+    RefusedFrame,
+    WelcomeFrame,
+    decode_frame,
+    encode_frame,
+)
 from muster_protocol.hub_keys import HubKey, follow_hub_key
 from muster_protocol.ids import MAX_TIME_MS, ClientId, Fingerprint, Hash, InstanceId, Nonce, TimeMs
 from muster_protocol.keys import SigningKey
@@ -62,11 +74,11 @@ class Connect(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw
 class Limits(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What a device may ask of this hub at most."""
 
-    message_bytes: int
-    targets: int
-    members: int
-    watched: int
-    waiting: int
+    message_bytes: Annotated[int, Meta(ge=1, le=MAX_MESSAGE_BYTES)]
+    targets: Annotated[int, Meta(ge=1, le=MAX_TARGETS)]
+    members: Annotated[int, Meta(ge=1, le=MAX_MEMBERS)]
+    watched: Annotated[int, Meta(ge=1, le=MAX_WATCHED)]
+    waiting: Annotated[int, Meta(ge=1, le=MAX_WAITING)]
 
 
 class Welcome(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -198,10 +210,14 @@ class DeviceHandshake:
             welcome = verify(frame.welcome, self.hub.key, Welcome)
             self._check_bound(welcome.challenge, welcome.hello)
             self._check_version(welcome.protocol)
+            if welcome.standing not in {None, Reason.CLONE_SUSPECTED}:
+                raise Refused(Reason.MALFORMED, "no standing of a device that may connect")
             return welcome
         if isinstance(frame, RefusedFrame):
             refused = verify(frame.refused, self.hub.key, RefusedBody)
             self._check_bound(refused.challenge, refused.hello)
+            if refused.code != code_of(refused.reason):
+                raise Refused(Reason.MALFORMED, "not the code of that reason")
             return refused
         raise Refused(Reason.MALFORMED, "expected welcome or refused")
 
@@ -300,12 +316,12 @@ class HubHandshake:
         )
         return encode_frame(WelcomeFrame(welcome=sign(body, self._key)))
 
-    def refused(self, data: bytes, code: int, reason: Reason, now: TimeMs, retry_after_ms: int | None = None) -> bytes:
+    def refused(self, data: bytes, reason: Reason, now: TimeMs, retry_after_ms: int | None = None) -> bytes:
         """Return the signed ``refused`` message for the ``hello`` message that came as ``data``, readable or not."""
         body = RefusedBody(
             challenge=self._challenge,
             hello=hello_message_hash(data),
-            code=code,
+            code=code_of(reason),
             reason=reason,
             retry_after_ms=retry_after_ms,
             at=now,

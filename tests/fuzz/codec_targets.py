@@ -157,7 +157,7 @@ def _introduced(handshake: HubHandshake, message: bytes) -> str:
     try:
         device = handshake.on_hello(message)
     except Refused as refused:
-        handshake.refused(message, 4504, refused.reason, now)
+        handshake.refused(message, refused.reason, now)
         return _refused(refused, _HELLO_REASONS)
     if device.protocol != 1 or device.hello.card.body != device.card.signed.body:
         raise Defect("introduced as somebody else")

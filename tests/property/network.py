@@ -175,7 +175,7 @@ class Net:
         try:
             answering.device = answering.machine.on_hello(message)
         except Refused as refused:
-            reply = answering.machine.refused(message, 4504, refused.reason, NOON)
+            reply = answering.machine.refused(message, refused.reason, NOON)
             self.wire.append(reply)
             answering.signed.append((message, read(frame_of(reply, RefusedFrame).refused, RefusedBody)))
             return

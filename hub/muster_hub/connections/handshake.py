@@ -100,7 +100,7 @@ class Handshakes:
     def refusal(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> bytes:
         """Return the signed ``refused`` message."""
         now = self._context.clock.now_ms()
-        return greeting.handshake.refused(hello, away.code, away.reason, now, away.retry_after_ms)
+        return greeting.handshake.refused(hello, away.reason, now, away.retry_after_ms)
 
     async def introduce(self, greeting: Greeting, hello: bytes, peer: SocketPeer, *, acting: bool) -> Introduced:
         """Check a ``hello``, if this node may act and the peer's address has room. Raises ``HandshakeRefused``.

@@ -103,7 +103,7 @@ def _transcript(name: str, scene: DialScene) -> Vector:
         "version": met.protocol,
         "followed": device.hub is not None and device.hub.followed,
         "welcome": welcome(hub, met, token).hex(),
-        "refused": hub.refused(hello, 4003, Reason.STORE_UNAVAILABLE, NOW, RETRY_MS).hex(),
+        "refused": hub.refused(hello, Reason.STORE_UNAVAILABLE, NOW, RETRY_MS).hex(),
     }
     return accepted(name, given, expect)
 
@@ -267,7 +267,7 @@ def _replies() -> list[Vector]:
     found = [
         ("welcome for another challenge", welcome(HubHandshake(HUB, other_challenge, frozenset()), met)),
         ("welcome for another hello", welcome(hub, changed(met, message_hash=hello_message_hash(b"another")))),
-        ("refused for another hello", hub.refused(b"", 4501, Reason.DEVICE_REVOKED, NOW)),
+        ("refused for another hello", hub.refused(b"", Reason.DEVICE_REVOKED, NOW)),
     ]
     replies = [_replied(name, scene, message, Reason.MISMATCH, "rule") for name, message in found]
     return replies + [
@@ -290,7 +290,7 @@ def _other_replies(scene: DialScene, hub: HubHandshake, met: Introduced) -> dict
     return {
         "welcome of another hub": (welcome(impostor, met), Reason.MISMATCH, "signature"),
         "refused by another hub": (
-            impostor.refused(scene.hello(), 4501, Reason.DEVICE_REVOKED, NOW),
+            impostor.refused(scene.hello(), Reason.DEVICE_REVOKED, NOW),
             Reason.MISMATCH,
             "signature",
         ),
@@ -307,6 +307,16 @@ def _other_replies(scene: DialScene, hub: HubHandshake, met: Introduced) -> dict
         "a lower version than both speak": (
             welcome(hub, changed(met, protocol=1)),
             Reason.INCOMPATIBLE_PROTOCOL,
+            "rule",
+        ),
+        "refused with the code of another reason": (
+            encode_frame(RefusedFrame(refused=sign(replace(no, reason=Reason.OVERLOADED), HUB))),
+            Reason.MALFORMED,
+            "rule",
+        ),
+        "welcome with a standing that lets no device connect": (
+            welcome(hub, met, standing=Reason.DEVICE_REVOKED),
+            Reason.MALFORMED,
             "rule",
         ),
         "an error without a signature": (

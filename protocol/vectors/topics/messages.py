@@ -53,7 +53,7 @@ def _opening() -> list[Frame]:
         scene.challenge(),
         frames.decode_frame(hello),
         frames.decode_frame(welcome(hub, met)),
-        frames.decode_frame(hub.refused(hello, 4002, Reason.OVERLOADED, NOW, 1000)),
+        frames.decode_frame(hub.refused(hello, Reason.OVERLOADED, NOW, 1000)),
         frames.Goaway(retry_after_ms=2000),
         frames.Ok(re=1),
         frames.Error(re=2, reason=Reason.OVERLOADED, detail="busy", retry_after_ms=1000),

@@ -9,6 +9,7 @@ from muster_protocol.frames import Challenge, encode_frame
 from muster_protocol.hub_keys import SignedHubRotation, sign_hub_rotation
 from muster_protocol.ids import Fingerprint
 from muster_protocol.keys import SigningKey
+from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 from vectors.topics.cast import (
     HUB,
@@ -110,7 +111,7 @@ class DialScene:
         }
 
 
-def welcome(hub: HubHandshake, met: Introduced, token: Token | None = None) -> bytes:
+def welcome(hub: HubHandshake, met: Introduced, token: Token | None = None, standing: Reason | None = None) -> bytes:
     """Let the hub say yes."""
     return hub.welcome(
         met,
@@ -120,6 +121,6 @@ def welcome(hub: HubHandshake, met: Introduced, token: Token | None = None) -> b
         token=token,
         newest_serial=0,
         changes=0,
-        standing=None,
+        standing=standing,
         now=NOW,
     )

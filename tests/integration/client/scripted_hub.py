@@ -42,7 +42,7 @@ async def scripted_hub(
                 handshake.on_hello(hello),
                 connection=1,
                 keep_alive_ms=20_000,
-                limits=Limits(65_536, 64, 16, 256, 64),
+                limits=Limits(65_536, 15, 16, 256, 64),
                 token=None,
                 newest_serial=newest_serial,
                 changes=changes,

@@ -86,7 +86,7 @@ def _transcript(given: Json) -> Json:
         standing=form["standing"],
         now=TimeMs(form["at"]),
     )
-    refused = hub.refused(hello, no["code"], Reason(no["reason"]), TimeMs(no["at"]), no["retry_after_ms"])
+    refused = hub.refused(hello, Reason(no["reason"]), TimeMs(no["at"]), no["retry_after_ms"])
     _heard(device, welcome, refused)
     return {
         "challenge_hash": challenge_hash(hub.message).hex(),
