@@ -26,6 +26,7 @@ from vectors.topics.membership_stories import membership_stories
 from vectors.topics.messages import messages
 from vectors.topics.names import fingerprints, ids
 from vectors.topics.orders import orders
+from vectors.topics.roster_stories import roster_stories
 from vectors.topics.sealed import Sealer, sealed
 from vectors.topics.shapes import shapes
 from vectors.topics.statements import statements
@@ -72,6 +73,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
             *blocking_stories(told),
             *hub_word_stories(told),
             *member_stories(told, sealer),
+            *roster_stories(told),
         ],
         "statements": statements(told),
         "serials": serials(),

@@ -1,29 +1,42 @@
 """stories.json: a creator whose hub keeps back its replies, or says what it should not (SPEC.md sections 7 and 8)."""
 
+from muster_protocol.calls import FIRST_RETRY_MS
 from muster_protocol.epochs import epoch_hash
 from muster_protocol.exchange import JOIN_DEADLINE_MS
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.recalls import FIRST_RECALL_MS, MAX_RECALLS
 from vectors.topics import story
-from vectors.topics.cast import DESK, NAS, CastDevice
+from vectors.topics.cast import DESK, NAS, STRANGER, CastDevice
 from vectors.topics.creator_script import (
     ACCEPTED,
     ADMITTED,
     AT,
+    JOINED,
     NO_EPOCH,
     TRUSTED,
     CreatorScript,
+    again,
     epoch,
     look,
     made,
+    no,
     was_refused,
 )
 from vectors.topics.forms import Vector, signed
+from vectors.topics.membership_stories import DEADLINE, nas_in
 
 
 def hub_word_stories(told: story.Story) -> list[Vector]:
     """Return lives of sessions at their creator that rest on no word of the hub."""
-    return [_reply_lost(told), _resumed(told)]
+    return [
+        _reply_lost(told),
+        _asked_again(told),
+        _member_distrusted(told),
+        _member_leaves(told),
+        _newcomer_changes(told),
+        _resumed(told),
+        _resumed_after_a_call(told),
+    ]
 
 
 def _reply_lost(told: story.Story) -> Vector:
@@ -47,6 +60,64 @@ def _reply_lost(told: story.Story) -> Vector:
     steps.call(told.desk, DESK)
     steps.admit(3, made(epoch(3, DESK), [DESK], []))
     return steps.vector("the reply to an epoch is lost, and the creator trusts its newcomer no more")
+
+
+def _asked_again(told: story.Story) -> Vector:
+    """Let no reply come: the hub is asked again after a while, each time twice as long as before."""
+    steps = CreatorScript()
+    steps.begin()
+    steps.add("unanswered", look(1), now=AT)
+    steps.call(told.nas, NAS)
+    steps.admit(2, made(told.epochs[1], [NAS], []))
+    steps.add("unanswered", look(1, AT + FIRST_RETRY_MS, nas=ACCEPTED), now=AT)
+    later = AT + FIRST_RETRY_MS
+    steps.add("unanswered", look(1, later + 2 * FIRST_RETRY_MS, nas=ACCEPTED), now=later)
+    steps.committed(look(2, DEADLINE, nas=ADMITTED))
+    steps.add("shown", look(2, DEADLINE, nas=ADMITTED), epochs=[], now=AT)
+    return steps.vector("no reply to an epoch comes, and the hub is asked again")
+
+
+def _next_epoch(told: story.Story) -> CreatorScript:
+    """Return the steps to an epoch under way that keeps the nas and admits the desk."""
+    steps = nas_in(told)
+    steps.call(told.desk, DESK)
+    steps.admit(3, made(told.epochs[2], [DESK], [NAS]))
+    steps.add("again", {"epoch": signed(told.epochs[2])}, now=AT)
+    return steps
+
+
+def _member_distrusted(told: story.Story) -> Vector:
+    steps = _next_epoch(told)
+    steps.add("own", {}, trusts={DESK.client: TRUSTED[DESK.client]})
+    steps.add("again", NO_EPOCH, now=AT)
+    gone = was_refused(Reason.NOT_TRUSTED, Sayer.DEVICE)
+    epochs = [epoch_hash(told.epochs[2]).hex()]
+    steps.add("shown", look(3, DEADLINE, joined=(NAS,), nas=gone, desk=ADMITTED), epochs=epochs, now=AT)
+    strangers = {device.client: device.key.fingerprint.hex() for device in (DESK, STRANGER)}
+    steps.add("own", {}, trusts=strangers)
+    steps.call(story.called(STRANGER), STRANGER)
+    steps.admit(4, made(epoch(4, DESK, STRANGER), [STRANGER], [DESK]))
+    return steps.vector("the reply to an epoch is lost, and the creator trusts a member of it no more")
+
+
+def _member_leaves(told: story.Story) -> Vector:
+    steps = _next_epoch(told)
+    steps.leave(told.nas_leave, NAS, {})
+    steps.add("again", NO_EPOCH, now=AT)
+    steps.add("shown", look(2, nas=JOINED, desk=ACCEPTED), epochs=[epoch_hash(told.epochs[1]).hex()], now=AT)
+    steps.admit(3, made(epoch(3, DESK), [DESK], []))
+    return steps.vector("the reply to an epoch is lost, and a member of it leaves")
+
+
+def _newcomer_changes(told: story.Story) -> Vector:
+    steps = _next_epoch(told)
+    steps.answer(no(told.desk, DESK, Reason.CANNOT_OPEN), DESK, {"state": "refused"})
+    steps.add("again", NO_EPOCH, now=AT)
+    steps.call(again(DESK, "desk again"), DESK)
+    steps.add("again", NO_EPOCH, now=AT)
+    steps.add("shown", look(2, nas=JOINED, desk=ACCEPTED), epochs=[], now=AT)
+    steps.admit(3, made(told.epochs[2], [DESK], [NAS]))
+    return steps.vector("the reply to an epoch is lost, and its newcomer is called again")
 
 
 def _resumed(told: story.Story) -> Vector:
@@ -79,6 +150,28 @@ def _resumed(told: story.Story) -> Vector:
     steps.add("recalls", {"clients": []}, now=now)
     _say_resume(steps, NAS, wanted=False)
     return steps.vector("the hub says that a member lost its key, more often than the creator believes it")
+
+
+def _resumed_after_a_call(told: story.Story) -> Vector:
+    """Let a member be called again: whether the hub may ask for more depends on whose word ended the call."""
+    steps = nas_in(told)
+    steps.invite(told.desk, DESK)
+    offline = was_refused(Reason.OFFLINE, Sayer.HUB)
+    steps.ended(DESK, Reason.OFFLINE, look(2, nas=JOINED, desk=offline))
+    _say_resume(steps, DESK, wanted=False)
+    words = {
+        Reason.OFFLINE: (Sayer.HUB, True),
+        Reason.NO_ANSWER: (Sayer.DEVICE, True),
+        Reason.CANCELLED: (Sayer.DEVICE, False),
+    }
+    for reason, (sayer, wanted) in words.items():
+        second = again(NAS, f"nas before {reason.value}")
+        steps.invite(second, NAS)
+        _say_resume(steps, NAS, wanted=False)
+        steps.ended(NAS, reason, look(2, joined=(NAS,), nas=was_refused(reason, sayer), desk=offline), sayer)
+        _say_resume(steps, NAS, wanted=wanted)
+        steps.add("renew", {}, client=NAS.client)
+    return steps.vector("the hub says that a member lost its key, after calls that ended")
 
 
 def _say_resume(steps: CreatorScript, member: CastDevice, *, wanted: bool) -> None:

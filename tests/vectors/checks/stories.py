@@ -1,6 +1,7 @@
 """stories.json: one machine through many steps, and what comes out at each."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,22 +11,24 @@ from tests.vectors.checks.layers import layer_of
 
 from muster_protocol.calls import PendingAdmission, Plan
 from muster_protocol.cards import Mode
+from muster_protocol.epochs import Epoch
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Admission, Invite, hash_of
+from muster_protocol.exchange import Admission, Invite, Joined, Leave, hash_of
 from muster_protocol.frames import SessionKind
-from muster_protocol.ids import ClientId, Hash, InviteId, Seed, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, verify_invite
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
+from muster_protocol.roster import Roster
 from muster_protocol.sealing import EpochKey, ReceiveKey
 from muster_protocol.signed import read
 
 
 def check_stories(given: Json) -> Json:
     """Return the outcome of each step: what comes out, or the refusal."""
-    machine = _creator(given) if given["op"] == "creator" else _member(given)
+    machine = _MACHINES[given["op"]](given)
     return {"outcomes": [_outcome(machine, step) for step in given["steps"]]}
 
 
@@ -112,6 +115,10 @@ class _Creator:
     def again(self, step: Json) -> Json:
         made = self.machine.again(TimeMs(step["now"]))
         return {"epoch": None if made is None else shown(made.epoch)}
+
+    def unanswered(self, step: Json) -> Json:
+        self.machine.unanswered(TimeMs(step["now"]))
+        return self.look(step)
 
     def shown(self, step: Json) -> Json:
         epochs = {Hash(bytes.fromhex(epoch)) for epoch in step["epochs"]}
@@ -225,3 +232,29 @@ def _member(given: Json) -> _Member:
     own = StoredData(me, key.fingerprint)
     _set_own(own, given)
     return _Member(Joining(key, received, versions(given["protocol"]), own), own)
+
+
+@dataclass(slots=True)
+class _Others:
+    """The other members as a member knows them; their keys have verified what they say."""
+
+    roster: Roster
+
+    def joined(self, step: Json) -> Json:
+        self.roster.on_joined(read(signed(step["joined"]), Joined))
+        return {}
+
+    def leave(self, step: Json) -> Json:
+        self.roster.on_leave(read(signed(step["leave"]), Leave), read(signed(step["epoch"]), Epoch))
+        return {}
+
+    def look(self, step: Json) -> Json:
+        key = Fingerprint(bytes.fromhex(step["key"]))
+        return {"joined": self.roster.has_joined(ClientId(step["client"]), key)}
+
+
+def _others(_given: Json) -> _Others:
+    return _Others(Roster())
+
+
+_MACHINES: dict[str, Callable[[Json], object]] = {"creator": _creator, "member": _member, "others": _others}
