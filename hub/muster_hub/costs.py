@@ -1,9 +1,9 @@
 """The rate of work of each device on this node, shared by its connections, and what a request and its effects cost.
 
-A unit is about 0.1 ms of CPU, of the node and the store together. Each message is charged before it is decoded,
-so that one which cannot be served is not free. What a request certainly causes beyond that is taken before it is
-served. What only the store knows (peers to push to, sessions to cut) is charged afterwards. So a device may owe units;
-its next request is refused as ``rate_limited`` until they are paid.
+A unit is the CPU of one signature check, of the node and the store together; the README's figures have its time. Each
+message is charged before it is decoded, so that one which cannot be served is not free. What a request certainly causes
+beyond that is taken before it is served. What only the store knows (peers to push to, sessions to cut) is charged
+afterwards. So a device may owe units; its next request is refused as ``rate_limited`` until they are paid.
 """
 
 from muster_hub.listener.rate_limit import Rate
