@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from muster_hub.config.settings import Settings
-from muster_hub.costs import MAX_DEVICES, REQUEST_RATE
-from muster_hub.listener.rate_limit import Allowances
+from muster_hub.rate_limits.costs import MAX_DEVICES, REQUEST_RATE
+from muster_hub.rate_limits.token_bucket import Allowances
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_protocol.ids import ClientId, TimeMs

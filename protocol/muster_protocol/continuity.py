@@ -69,13 +69,13 @@ def judge(presented: int, confirmed: int, issued: int) -> Continuity:
     return Continuity.KEPT
 
 
-def judge_command_line(presented: int, confirmed: int, *, turned_ms: int, challenged_ms: int) -> Continuity:
+def judge_command_line(presented: int, confirmed: int, *, confirmed_ms: int, challenged_ms: int) -> Continuity:
     """Judge the counter that a command line showed; it gets no new token.
 
-    ``turned_ms`` is when the last confirmed counter was confirmed, ``challenged_ms`` when the challenge was sent, both
-    by one clock. A command line reads the token after the challenge came. So it may show an older one only where the
-    agent confirmed the next one since then.
+    ``confirmed_ms`` is when the last confirmed counter was confirmed, ``challenged_ms`` when the challenge was sent,
+    both by one clock. A command line reads the token after the challenge came. So it may show an older one only where
+    the agent confirmed the next one since then.
     """
-    if presented >= confirmed or turned_ms >= challenged_ms:
+    if presented >= confirmed or confirmed_ms >= challenged_ms:
         return Continuity.KEPT
     return Continuity.CLONE_SUSPECTED

@@ -34,12 +34,12 @@ class DeviceRecord:
     confirmed: int = 0
     issued: int = 0
     seat: int = 0
-    turned_ms: int = 0
+    confirmed_ms: int = 0
     """When the last confirmed counter was confirmed."""
 
     def confirm(self, counter: int, now_ms: int) -> "DeviceRecord":
         """Return it with this counter confirmed, if it is a higher one."""
-        return self if counter <= self.confirmed else replace(self, confirmed=counter, turned_ms=now_ms)
+        return self if counter <= self.confirmed else replace(self, confirmed=counter, confirmed_ms=now_ms)
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class RestorableHub:
             judge_command_line(
                 self._counter(proof, number),
                 held.confirmed,
-                turned_ms=held.turned_ms,
+                confirmed_ms=held.confirmed_ms,
                 challenged_ms=challenged_ms,
             )
         )

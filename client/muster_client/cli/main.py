@@ -11,8 +11,9 @@ from muster_client.cli.app import app
 from muster_client.cli.arguments.invocation import Invocation
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure
-from muster_client.cli.output.from_errors import from_error, from_unexpected, from_usage
+from muster_client.cli.output.from_errors import from_error, from_usage
 from muster_client.cli.output.report_failure import tell
+from muster_client.cli.output.traceback_file import from_unexpected
 
 PROGRAM = "muster"
 

@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 import structlog
 
 from muster_hub.context import NodeContext
-from muster_hub.costs import arrival_cost, cost
 from muster_hub.presence.watches import PresenceWatches
+from muster_hub.rate_limits.costs import arrival_cost, cost
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields

@@ -1,10 +1,10 @@
 """Cards: stored for a device, and shown to those whom it trusts (SPEC.md section 5)."""
 
 from muster_hub.context import NodeContext
-from muster_hub.costs import CARD_PUSH
 from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.pushes import push_card
 from muster_hub.presence.registry import compatibility, words
+from muster_hub.rate_limits.costs import CARD_PUSH
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from muster_hub.context import NodeContext
-from muster_hub.costs import CUT
 from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.peer_rows import ended_grant_row, grant_row, trust_row
 from muster_hub.governance.pushes import push_statement
 from muster_hub.presence.registry import words
+from muster_hub.rate_limits.costs import CUT
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause

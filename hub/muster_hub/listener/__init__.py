@@ -2,20 +2,16 @@
 
 from muster_hub.listener.listener import DRAIN_BATCH, DRAIN_PAUSE_S, SUBPROTOCOL, Listener
 from muster_hub.listener.peer import Handler, HttpAnswer, SocketDropCause, SocketPeer
-from muster_hub.listener.rate_limit import Allowances, Rate, TokenBucket
 from muster_hub.listener.settings import ListenerSettings
 
 __all__ = [
     "DRAIN_BATCH",
     "DRAIN_PAUSE_S",
     "SUBPROTOCOL",
-    "Allowances",
     "Handler",
     "HttpAnswer",
     "Listener",
     "ListenerSettings",
-    "Rate",
     "SocketDropCause",
     "SocketPeer",
-    "TokenBucket",
 ]

@@ -4,8 +4,8 @@ import ipaddress
 from enum import Enum, auto
 from typing import Protocol
 
-from muster_hub.listener.rate_limit import Allowances
 from muster_hub.listener.settings import MAX_ADDRESSES, ListenerSettings
+from muster_hub.rate_limits.token_bucket import Allowances
 
 IPV6_PREFIX_BITS = 64
 """One subscriber usually holds a /64, so its 2^64 addresses count as one."""

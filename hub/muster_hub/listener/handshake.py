@@ -3,7 +3,7 @@
 import email.utils
 import ipaddress
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -19,7 +19,7 @@ from websockets.server import ServerProtocol
 from websockets.streams import StreamReader
 from websockets.typing import Origin, Subprotocol
 
-from muster_hub.listener.peer import HttpAnswer
+from muster_hub.listener.peer import AnswerHttp, HttpAnswer
 from muster_hub.listener.settings import ListenerSettings
 
 HTTP_PATHS = frozenset({"/healthz", "/readyz"})
@@ -113,20 +113,20 @@ def wants_websocket(request: Request) -> bool:
     return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
 
 
-def answer_plain(request: Request, http: Callable[[str], HttpAnswer], hosts: frozenset[str] | None) -> HttpAnswer:
+def answer_plain(request: Request, http: AnswerHttp, hosts: frozenset[str] | None) -> HttpAnswer:
     """Return the answer to a request without WebSocket: the two paths of ``http``, else 404, 405 or 421."""
     path = request.path.partition("?")[0]
     if request.method not in READING_METHODS:
         return method_not_allowed()
     if path not in HTTP_PATHS:
         return refusal(HTTPStatus.NOT_FOUND, "There is nothing here; this port speaks WebSocket.")
-    if not is_ours(request.headers.get("Host"), hosts):
+    if not names_this_hub(request.headers.get("Host"), hosts):
         words = "The host name is not one of this hub. Ask by an IP address, localhost, or a name that devices dial."
         return refusal(HTTPStatus.MISDIRECTED_REQUEST, words)
     return http(path)
 
 
-def is_ours(host: str | None, hosts: frozenset[str] | None) -> bool:
+def names_this_hub(host: str | None, hosts: frozenset[str] | None) -> bool:
     """Return whether a ``Host`` header names this hub: by an IP address, as ``localhost``, or by one of ``hosts``.
 
     A web page can give its own name the hub's address, and then read the answers as its own. It cannot do so with an

@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from muster_hub.listener.rate_limit import Rate, TokenBucket
+from muster_hub.rate_limits.token_bucket import Rate, TokenBucket
 
 
 class IntakeVerdict(Enum):

@@ -1,7 +1,6 @@
 """The listener: accepting sockets, the sweep over all deadlines, and the planned stop."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -10,7 +9,7 @@ import structlog
 
 from muster_hub.listener.gate import Gate
 from muster_hub.listener.opening import Opening
-from muster_hub.listener.peer import Handler, HttpAnswer
+from muster_hub.listener.peer import AnswerHttp, NewHandler
 from muster_hub.listener.settings import ListenerSettings
 from muster_hub.listener.sockets import UnixSocketFile, bind, shown, waiting
 from muster_hub.listener.state import ListenerState
@@ -57,8 +56,8 @@ class Listener:
     def __init__(
         self,
         settings: ListenerSettings,
-        new_handler: Callable[[], Handler],
-        http: Callable[[str], HttpAnswer],
+        new_handler: NewHandler,
+        http: AnswerHttp,
         subprotocol: str | None = SUBPROTOCOL,
     ) -> None:
         self._settings = settings

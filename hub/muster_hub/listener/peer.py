@@ -1,8 +1,9 @@
 """The listener's interface: a peer, its handler, and an answer to plain HTTP."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 
@@ -90,3 +91,10 @@ class HttpAnswer:
     body: bytes
     content_type: str = PLAIN_TEXT
     headers: tuple[tuple[str, str], ...] = ()
+
+
+NewHandler: TypeAlias = Callable[[], Handler]
+"""Makes the handler of one new connection."""
+
+AnswerHttp: TypeAlias = Callable[[str], HttpAnswer]
+"""Answers a request without WebSocket for one of the two paths, ``/healthz`` and ``/readyz``, at once."""

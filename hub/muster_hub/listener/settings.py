@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from muster_hub.listener.rate_limit import Rate
+from muster_hub.rate_limits.token_bucket import Rate
 
 HANDSHAKE_DEADLINE_S = 10.0
 """The longest TLS handshake, and then the time to the complete HTTP request."""

@@ -1,13 +1,12 @@
 """What all connections of one listener share."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from muster_hub.concurrency import Tasks
 from muster_hub.listener.gate import Gate
-from muster_hub.listener.peer import Handler, HttpAnswer
+from muster_hub.listener.peer import AnswerHttp, NewHandler
 from muster_hub.listener.settings import ListenerSettings
 from muster_hub.listener.wheel import Wheel
 
@@ -35,8 +34,8 @@ class ListenerState:
 
     settings: ListenerSettings
     subprotocol: str | None
-    new_handler: Callable[[], Handler]
-    http: Callable[[str], HttpAnswer]
+    new_handler: NewHandler
+    http: AnswerHttp
     gate: Gate
     wheel: Wheel
     tasks: Tasks = field(default_factory=Tasks)

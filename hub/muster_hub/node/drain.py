@@ -44,7 +44,7 @@ def return_times_ms(devices: int, roll: Callable[[], float]) -> list[int]:
     ``roll`` gives a number from 0 to 1. Times drawn without parts would leave gaps and crowds.
     """
     part_ms = spread_s(devices) * 1000 / max(1, devices)
-    return [int((place + roll()) * part_ms) for place in range(devices)]
+    return [int((index + roll()) * part_ms) for index in range(devices)]
 
 
 class Drain:

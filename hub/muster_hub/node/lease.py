@@ -1,12 +1,11 @@
 """The lease of this node among the others, and whether the node may act."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from muster_hub.store.adapter import Store
 from muster_hub.store.clock import boot_s
 from muster_hub.store.lease_keeper import LeaseKeeper
-from muster_hub.store.leases import NodeLost, Renewed
 
 ACTING_WAIT_S = 1.0
 """How long a device waits for a node that does not act, before it is told to come back."""
@@ -18,14 +17,8 @@ class LeasedNodes:
 
     __slots__ = ("keeper", "registrations")
 
-    def __init__(
-        self,
-        store: Store,
-        node: str,
-        new_incarnation: Callable[[], str],
-        on_change: Callable[[NodeLost | Renewed], None],
-    ) -> None:
-        self.keeper = LeaseKeeper(store, node, new_incarnation=new_incarnation, on_change=on_change)
+    def __init__(self, store: Store, node: str) -> None:
+        self.keeper = LeaseKeeper(store, node)
         self.registrations = 0
         """Runs that register all connections under a new incarnation; while one is under way, nothing is decided."""
 

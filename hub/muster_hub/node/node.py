@@ -5,12 +5,10 @@ This is the one place that names every room.
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-import msgspec
 import structlog
 
 from muster_hub.concurrency import Tasks, alongside
@@ -24,8 +22,7 @@ from muster_hub.connections.handshake import Handshakes
 from muster_hub.connections.request_table import use_cases
 from muster_hub.connections.services import Services
 from muster_hub.context import Clock, NodeContext, WallClock
-from muster_hub.costs import MAX_DEVICES, REQUEST_RATE
-from muster_hub.listener import Allowances, Listener, ListenerSettings, Rate
+from muster_hub.listener import Listener, ListenerSettings
 from muster_hub.node import outbox
 from muster_hub.node.bus_link import BusLink
 from muster_hub.node.certificate_renewal import CertificateRenewal
@@ -33,26 +30,24 @@ from muster_hub.node.data_folder import data_folder, note
 from muster_hub.node.drain import Drain
 from muster_hub.node.health import Readiness
 from muster_hub.node.lease import LeasedNodes
+from muster_hub.node.other_nodes import KNOWN_AFTER_S, OtherNodes
 from muster_hub.node.resync import Resync
 from muster_hub.node.store_url import store_url
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.record import AgentSeats
-from muster_hub.presence.reregistration import refresh, register_all
+from muster_hub.presence.reregistration import refresh
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.routing.bus_messages import decode_bus_message
+from muster_hub.rate_limits.costs import MAX_DEVICES, REQUEST_RATE
+from muster_hub.rate_limits.token_bucket import Allowances, Rate
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus
 from muster_hub.store.durability import Durability, claim_hub, durability
 from muster_hub.store.errors import StoreError
-from muster_hub.store.leases import RENEW_EVERY_S, NodeLost, Renewed
 from muster_protocol.ids import Fingerprint
 
 SETTLE_LIMIT_S = 5.0
 """How long a stopping node waits to write its departures to the store."""
-INCARNATION_BYTES = 8
-KNOWN_AFTER_S = 1.5 * RENEW_EVERY_S
-"""By then each other node has read a new lease; a device that connected earlier would seem offline to them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +83,7 @@ class Node:
         self._tasks = Tasks()
         self._bus: Bus
         self._listener: Listener
-        self._nodes = LeasedNodes(store, parts.name, _new_incarnation, self._lease_changed)
+        self._nodes = LeasedNodes(store, parts.name)
         self._watching = PresenceWatches()
         self._bus_link = BusLink()
         self._router = Router(parts.name, self._bus_link, AgentSeats(store), self._watching)
@@ -104,6 +99,7 @@ class Node:
             allowances=Allowances(tuning.request_rate, MAX_DEVICES),
         )
         self._resync = Resync(self.context, self._bus_link)
+        self._others = OtherNodes(self.context, self._nodes, self._watching, self._resync, self._tasks)
         self._key = key
         self._services: Services
         self.readiness: Readiness
@@ -138,17 +134,15 @@ class Node:
         """Serve devices while the body runs; then close their connections and tell the store, before all else ends."""
         context, store = self.context, self.context.store
         async with AsyncExitStack() as stack:
-            await self._nodes.keeper.renew()
+            await self._nodes.keeper.renew(self._others)
             stack.push_async_callback(self._give_up_lease)
             if len(self._nodes.live_nodes()) > 1:
                 await asyncio.sleep(KNOWN_AFTER_S)
-            self._bus = await stack.enter_async_context(
-                Bus.open(store, context.nodes.node, self._receive, self._recovered)
-            )
+            self._bus = await stack.enter_async_context(Bus.open(store, context.nodes.node, self._others))
             self._bus_link.attach(self._bus)
             await stack.enter_async_context(
                 alongside(
-                    self._nodes.keeper.run(),
+                    self._nodes.keeper.run(self._others),
                     self._departures.run(),
                     self._watching.run(context),
                     outbox.run(context),
@@ -206,35 +200,6 @@ class Node:
         except StoreError as error:
             _log.warning("lease_not_given_up", error=str(error))
 
-    # Messages and leases of other nodes.
-
-    async def _receive(self, payload: bytes) -> None:
-        if not self._nodes.acting():
-            return  # a node that may not act relays nothing; the sender's outbox pass repeats what must arrive
-        try:
-            self._router.receive(decode_bus_message(payload))
-        except msgspec.DecodeError:
-            _log.warning("bus_message_unknown")
-
-    def _recovered(self) -> None:
-        self._watching.look_at_all()
-        self._resync.recovered()
-
-    def _lease_changed(self, effect: NodeLost | Renewed) -> None:
-        if isinstance(effect, NodeLost):
-            _log.warning("node_lost", node=effect.node, incarnation=effect.incarnation[:8])
-            self._watching.node_lost(effect.node, effect.incarnation)
-        elif len(self._router):
-            self._nodes.registrations += 1
-            self._tasks.spawn(self._register())
-
-    async def _register(self) -> None:
-        try:
-            await asyncio.sleep(KNOWN_AFTER_S)
-            await register_all(self.context)
-        finally:
-            self._nodes.registrations -= 1
-
 
 @asynccontextmanager
 async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIterator[Node]:
@@ -261,7 +226,3 @@ async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIt
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:
     url = await stack.enter_async_context(store_url(settings))
     return await stack.enter_async_context(Store.open(url, store_replicas=settings.store_replicas))
-
-
-def _new_incarnation() -> str:
-    return secrets.token_hex(INCARNATION_BYTES)

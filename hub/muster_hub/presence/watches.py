@@ -10,10 +10,10 @@ it cannot, its watch waits and is not renewed.
 import asyncio
 
 from muster_hub.context import NodeContext
-from muster_hub.costs import LOOKUP
 from muster_hub.presence.lookup import Asker, Observation, observe_all, remove_lost, unknown
 from muster_hub.presence.registry import check_current
 from muster_hub.presence.watch_table import DeviceWatch, WatchedDevice, WatchKey, WatchTable, is_unknown
+from muster_hub.rate_limits.costs import LOOKUP
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.frames import Presence, PresencePush, PresenceReply, Watch, Who, encode_frame

@@ -147,8 +147,8 @@ def _about_peers(
 ) -> tuple[dict[ClientId, Fingerprint], dict[ClientId, GrantRecord]]:
     """Return the pins and grants in a reply that lists pin, grant and use of each peer in turn."""
     pins, given = {}, {}
-    for place, peer in enumerate(peers):
-        pin, grant, use = cells[3 * place : 3 * place + 3]
+    for index, peer in enumerate(peers):
+        pin, grant, use = cells[3 * index : 3 * index + 3]
         if pin:
             pins[peer] = Fingerprint(data(pin))
         if grant:

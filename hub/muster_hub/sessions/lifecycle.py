@@ -3,9 +3,9 @@
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
-from muster_hub.costs import PUSH, WRITE
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
+from muster_hub.rate_limits.costs import PUSH, WRITE
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.epochs import first_epoch
 from muster_hub.sessions.holds import HeldFor, HoldRequest, hold

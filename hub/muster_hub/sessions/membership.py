@@ -2,9 +2,9 @@
 
 from muster_hub.audit.records import RecordKind, record
 from muster_hub.context import NodeContext
-from muster_hub.costs import CALL_AGAIN, PUSH
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
+from muster_hub.rate_limits.costs import CALL_AGAIN, PUSH
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.state import read_members, read_state
 from muster_hub.sessions.updates import push_member_out, update

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
-from muster_hub.costs import LISTED
+from muster_hub.rate_limits.costs import LISTED
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.departures import read_departures
 from muster_hub.sessions.state import RosterMember, SessionState, parse_state, read_state

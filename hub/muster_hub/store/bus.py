@@ -4,14 +4,15 @@
          ^                                                                                            |
          +------------------------------------- new connection --------------------------------------+
 
-The bus only notifies. A message may be lost at any moment, so no result depends on it: `on_recovered` tells when
-messages may have been missed, and a pass over the store then does what they asked for. A node publishes a heartbeat to
-its own channel every second. When none arrives, it counts as unsubscribed and subscribes again.
+The bus only notifies. A message may be lost at any moment, so no result depends on it: `BusHandler.recovered` is called
+when messages may have been missed, and a pass over the store then does what they asked for. A node publishes a
+heartbeat to its own channel every second. When none arrives, it counts as unsubscribed and subscribes again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Protocol
 
 import structlog
 
@@ -35,18 +36,25 @@ _PUBLISH = script("publish")
 _log = structlog.get_logger(__name__)
 
 
+class BusHandler(Protocol):
+    """What a node does with what its bus brings."""
+
+    async def receive(self, payload: bytes) -> None:
+        """Handle one payload. The next one waits for that; payloads come in the order in which the store had them."""
+
+    def recovered(self) -> None:
+        """Note that the node is subscribed (again), the first time too: messages sent before that may be lost."""
+
+
 class Bus:
     """One node's end of the bus. It publishes through `store` and subscribes over a connection of its own."""
 
-    __slots__ = ("_first", "_handle", "_heartbeat_s", "_node", "_on_recovered", "_store", "_subscribed", "lost")
+    __slots__ = ("_first", "_handler", "_heartbeat_s", "_node", "_store", "_subscribed", "lost")
 
-    def __init__(
-        self, store: Store, node: str, handle: Callable[[bytes], Awaitable[None]], on_recovered: Callable[[], None]
-    ) -> None:
+    def __init__(self, store: Store, node: str, handler: BusHandler) -> None:
         self._store = store
         self._node = node
-        self._handle = handle
-        self._on_recovered = on_recovered
+        self._handler = handler
         self._subscribed = False
         self._heartbeat_s: float | None = None
         self._first = asyncio.Event()
@@ -54,15 +62,9 @@ class Bus:
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, store: Store, node: str, handle: Callable[[bytes], Awaitable[None]], on_recovered: Callable[[], None]
-    ) -> AsyncIterator["Bus"]:
-        """Subscribe to a node's channel for the body's time.
-
-        `handle` gets each payload, one at a time, in the order in which the store had them. `on_recovered` is called
-        each time the node is subscribed (again), also the first time: messages sent before that may be lost.
-        """
-        bus = cls(store, node, handle, on_recovered)
+    async def open(cls, store: Store, node: str, handler: BusHandler) -> AsyncIterator["Bus"]:
+        """Subscribe to a node's channel for the body's time."""
+        bus = cls(store, node, handler)
         async with alongside(bus._receive_forever(), bus._send_heartbeats()):
             yield bus
 
@@ -147,11 +149,11 @@ class Bus:
         if not self._subscribed:
             self._subscribed = True
             _log.info("bus_subscribed", node=self._node)
-            self._on_recovered()
+            self._handler.recovered()
 
     async def _pass_on(self, payload: bytes) -> None:
         try:
-            await self._handle(payload)
+            await self._handler.receive(payload)
         except Exception as error:  # noqa: BLE001 - one payload that a handler rejects must not end the subscription
             # The type alone: the text of the exception could quote the payload.
             _log.error("bus_handler_failed", node=self._node, size=len(payload), error=type(error).__name__)

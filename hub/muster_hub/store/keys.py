@@ -65,9 +65,7 @@ HUB = b"{h}:hub"
 
 _FIRST_BYTE_LETTERS = 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-_BUCKETS = {
-    one + two: place << 3 | rest >> 2 for place, one in enumerate(_LETTERS) for rest, two in enumerate(_LETTERS)
-}
+_BUCKETS = {one + two: high << 3 | low >> 2 for high, one in enumerate(_LETTERS) for low, two in enumerate(_LETTERS)}
 
 
 def bucket(name: str) -> int:

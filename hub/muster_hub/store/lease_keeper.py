@@ -1,7 +1,9 @@
 """The task that renews this node's lease and reports nodes that lost theirs."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import structlog
 
@@ -15,10 +17,30 @@ from muster_hub.store.steps import attempt
 
 _LEASE = script("lease")
 _TOMBSTONE = script("tombstone")
+INCARNATION_BYTES = 8
 _ENDED = "tombstone"
 _REPLACED = "replaced"
 
+NewIncarnation: TypeAlias = Callable[[], str]
+"""Returns the name of an incarnation, another one each time."""
+
 _log = structlog.get_logger(__name__)
+
+
+def random_incarnation() -> str:
+    """Return the name of an incarnation that no node ever had."""
+    return secrets.token_hex(INCARNATION_BYTES)
+
+
+class LeaseHandler(Protocol):
+    """What a node does when a lease changed."""
+
+    def lease_changed(self, change: NodeLost | Renewed) -> None:
+        """Take note of a node that was lost, or of an incarnation that this node begins.
+
+        That is its first one, or a new one after it was away for so long that others ended it. It must then register
+        its connections again.
+        """
 
 
 class NodeReplacedError(StoreError):
@@ -26,25 +48,13 @@ class NodeReplacedError(StoreError):
 
 
 class LeaseKeeper:
-    """Renews one node's lease for as long as `run` runs.
+    """Renews one node's lease for as long as `run` runs."""
 
-    `on_change` is called for every node lost, and for every incarnation that this node begins: its first one, and a
-    new one after it was away for so long that others ended it. It must then register its connections again.
-    """
+    __slots__ = ("_new_incarnation", "_store", "_unreachable", "table")
 
-    __slots__ = ("_new_incarnation", "_on_change", "_store", "_unreachable", "table")
-
-    def __init__(
-        self,
-        store: Store,
-        node: str,
-        *,
-        new_incarnation: Callable[[], str],
-        on_change: Callable[[NodeLost | Renewed], None],
-    ) -> None:
+    def __init__(self, store: Store, node: str, new_incarnation: NewIncarnation = random_incarnation) -> None:
         self._store = store
         self._new_incarnation = new_incarnation
-        self._on_change = on_change
         self._unreachable = False
         self.table = LeaseTable(node, new_incarnation())
 
@@ -61,12 +71,12 @@ class LeaseKeeper:
         """Return whether an incarnation of a node counts as live."""
         return self.table.live(node, incarnation)
 
-    async def run(self) -> None:
+    async def run(self, handler: LeaseHandler) -> None:
         """Renew until cancelled. NodeReplacedError when another process took this node's name."""
         while True:
             due_s = boot_s()
             try:
-                await self.renew()
+                await self.renew(handler)
             except StoreUnavailable as error:
                 self._note_unreachable(error)
             else:
@@ -74,10 +84,10 @@ class LeaseKeeper:
             # A renewal that took its time does not move the next one.
             await asyncio.sleep(max(0.0, due_s + self.table.next_read_in_s() - boot_s()))
 
-    async def renew(self) -> None:
+    async def renew(self, handler: LeaseHandler) -> None:
         """Renew once, end what stood still, and report what changed. StoreUnavailable when the store is away."""
-        if await self._renew():
-            await self._renew()  # a lease that was just ended counts as lost now, not a second later
+        if await self._renew(handler):
+            await self._renew(handler)  # a lease that was just ended counts as lost now, not a second later
 
     async def leave(self) -> None:
         """End the own lease, so that others need not wait. StoreUnavailable when the store is away."""
@@ -85,7 +95,7 @@ class LeaseKeeper:
         if row is not None:
             await self._end(Tombstone(self.table.node, row.incarnation, row.counter))
 
-    async def _renew(self) -> bool:
+    async def _renew(self, handler: LeaseHandler) -> bool:
         """Renew once; return whether a lease was ended."""
         asked_s = boot_s()
         try:
@@ -103,7 +113,7 @@ class LeaseKeeper:
             if isinstance(effect, Tombstone):
                 suspects.append(effect)
             else:
-                self._on_change(effect)
+                handler.lease_changed(effect)
         return any([await self._end_lost(suspect) for suspect in suspects])
 
     async def _raise_counter(self) -> Reply:

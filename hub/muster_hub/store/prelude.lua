@@ -39,8 +39,8 @@ end
 -- Packs a new row from named cells, every cell of its layout.
 local function pack_row(layout, cells)
   local row = {}
-  for name, place in pairs(layout) do
-    row[place] = cells[name]
+  for name, index in pairs(layout) do
+    row[index] = cells[name]
   end
   return cmsgpack.pack(row)
 end
@@ -93,7 +93,7 @@ end
 -- Records that the token with this counter is on the agent's disk, and when the hub learnt it.
 local function raise_confirmed(device, confirmed, counter)
   if counter > confirmed then
-    redis.call('HSET', device, 'confirmed', text(counter), 'turned_ms', text(now_ms))
+    redis.call('HSET', device, 'confirmed', text(counter), 'confirmed_ms', text(now_ms))
   end
 end
 

@@ -290,8 +290,8 @@ def grant_row(data: bytes) -> GrantRow:
 def read(data: bytes, row: type[R]) -> R:
     """Read a row of this kind and ignore cells behind its own; ValueError for bytes that are no such row."""
     cells = msgpack.unpackb(data, raw=True)
-    for place in row.TEXT:
-        cells[place] = _text(cells[place])
+    for index in row.TEXT:
+        cells[index] = _text(cells[index])
     return msgspec.convert(cells, row, builtin_types=(bytes,))
 
 

@@ -80,14 +80,16 @@ def _judge(presented: int, confirmed: int, issued: int) -> Vector:
     return accepted(name, given, {"verdict": judge(presented, confirmed, issued).value})
 
 
-def _judge_command_line(presented: int, confirmed: int, turned_ms: int, challenged_ms: int) -> Vector:
+def _judge_command_line(presented: int, confirmed: int, confirmed_ms: int, challenged_ms: int) -> Vector:
     given = {
         "op": "judge_command_line",
         "presented": presented,
         "confirmed": confirmed,
-        "confirmed_at": turned_ms,
+        "confirmed_at": confirmed_ms,
         "challenged_at": challenged_ms,
     }
-    name = f"command line: presented {presented}, confirmed {confirmed} at {turned_ms}, challenged at {challenged_ms}"
-    verdict = judge_command_line(presented, confirmed, turned_ms=turned_ms, challenged_ms=challenged_ms)
+    name = (
+        f"command line: presented {presented}, confirmed {confirmed} at {confirmed_ms}, challenged at {challenged_ms}"
+    )
+    verdict = judge_command_line(presented, confirmed, confirmed_ms=confirmed_ms, challenged_ms=challenged_ms)
     return accepted(name, given, {"verdict": verdict.value})

@@ -7,9 +7,9 @@ from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
-from muster_hub.costs import INVITE, REQUEST, REQUEST_RATE
-from muster_hub.listener import Rate
 from muster_hub.node.node import Tuning
+from muster_hub.rate_limits.costs import INVITE, REQUEST, REQUEST_RATE
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.store import keys
 from muster_protocol.frames import Error, InvitePush, Ok, ResumeSession, SessionUpdatePush
 from muster_protocol.reasons import Reason

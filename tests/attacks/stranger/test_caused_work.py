@@ -10,10 +10,10 @@ from tests.integration.hub.device import DeviceLink, SigningDevice
 from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.context import NodeContext
-from muster_hub.costs import INVITE, KEPT, LISTED, LOOKUP, PAGE, PUSH, REQUEST, REQUEST_RATE, WRITE, cost
-from muster_hub.listener import Rate
 from muster_hub.node.node import Tuning
 from muster_hub.presence import watches
+from muster_hub.rate_limits.costs import INVITE, KEPT, LISTED, LOOKUP, PAGE, PUSH, REQUEST, REQUEST_RATE, WRITE, cost
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreCause, StoreUnavailable

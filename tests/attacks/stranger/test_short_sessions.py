@@ -49,7 +49,7 @@ async def test_a_request_that_is_repeated_counts_once(desk: Desk) -> None:
     await befriend(one, friend)
     request: CreateSession = one.plan()
     await one.ask(request, Ok)
-    counted = await desk.store.ask(b"HGET", keys.device(one.client), b"made_until")
+    counted = await desk.store.ask(b"HGET", keys.device(one.client), b"sessions_tat_ms")
     for _ in range(REPEATS):
         await one.ask(request, Ok)
-    assert await desk.store.ask(b"HGET", keys.device(one.client), b"made_until") == counted
+    assert await desk.store.ask(b"HGET", keys.device(one.client), b"sessions_tat_ms") == counted

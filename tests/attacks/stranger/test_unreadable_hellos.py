@@ -9,8 +9,9 @@ from tests.integration.hub.conftest import StartNode
 from tests.integration.hub.device import SigningDevice, dial, receive
 
 from muster_hub.connections.handshake import hello_cost
-from muster_hub.listener import ListenerSettings, Rate
+from muster_hub.listener import ListenerSettings
 from muster_hub.node.node import Tuning
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol import connect
 from muster_protocol.connect import RefusedBody, Welcome
 from muster_protocol.frames import Frame, RefusedFrame, decode_frame

@@ -11,9 +11,9 @@ from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import SigningDevice, dial, receive
 
 from muster_hub.connections import connection, dispatch
-from muster_hub.costs import arrival_cost
-from muster_hub.listener import Rate
 from muster_hub.node.node import Tuning
+from muster_hub.rate_limits.costs import arrival_cost
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol import codec
 from muster_protocol.codec import MAX_CONTAINERS, MAX_MESSAGE_BYTES, unpack
 from muster_protocol.connect import Welcome

@@ -15,10 +15,10 @@ from muster_hub.connections.dispatch import Dispatch
 from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
-from muster_hub.listener.rate_limit import Allowances, Rate
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.registry import ConnectingDevice, Registered, connect, depart
 from muster_hub.presence.watches import PresenceWatches
+from muster_hub.rate_limits.token_bucket import Allowances, Rate
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router

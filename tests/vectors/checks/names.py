@@ -95,9 +95,9 @@ def check_continuity(given: Json) -> Json:
     if given["op"] == "judge":
         return {"verdict": judge(given["presented"], given["confirmed"], given["issued"]).value}
     if given["op"] == "judge_command_line":
-        turned_ms, challenged_ms = given["confirmed_at"], given["challenged_at"]
+        confirmed_ms, challenged_ms = given["confirmed_at"], given["challenged_at"]
         verdict = judge_command_line(
-            given["presented"], given["confirmed"], turned_ms=turned_ms, challenged_ms=challenged_ms
+            given["presented"], given["confirmed"], confirmed_ms=confirmed_ms, challenged_ms=challenged_ms
         )
         return {"verdict": verdict.value}
     secret = hub_secret(bytes.fromhex(given["hub_key_secret"]))

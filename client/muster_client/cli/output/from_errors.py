@@ -1,12 +1,7 @@
 """Failures for the errors of the library and of the option parser."""
 
-import os
-import sys
-import traceback
 from functools import singledispatch
-from pathlib import Path
 
-from platformdirs import user_state_path
 from typer import TyperException
 
 from muster_client import errors
@@ -14,12 +9,8 @@ from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.output.nicknames import short
 from muster_client.doctor import NEXT_STEPS, as_sentence, cut
-from muster_client.visible import visible
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
-
-DEBUG_VARIABLE = "MUSTER_DEBUG"
-"""Set to anything, the traceback is shown as well."""
 
 _FROM_PARSER = "Value error, "
 """The framework's prefix of a ``ValueError``'s text."""
@@ -218,30 +209,3 @@ def _(error: Refused) -> Failure:
 
 def _sentence(error: Exception) -> str:
     return as_sentence(str(error))
-
-
-def from_unexpected(error: Exception) -> Failure:
-    """Write the traceback of ``error`` to a file that only this user can read; return a failure that names it."""
-    text = "".join(traceback.format_exception(error))
-    if os.environ.get(DEBUG_VARIABLE):
-        sys.stderr.write("".join(f"{visible(line)}\n" for line in text.splitlines()))
-    place = _keep(text)
-    found = f"its traceback is in {place}" if place else f"set {DEBUG_VARIABLE}=1 to see its traceback"
-    return Failure(
-        Word.UNEXPECTED,
-        f"Muster has a bug: {type(error).__name__}; {found}.",
-        "Report it, with that traceback.",
-        exit_code=ExitCode.UNEXPECTED,
-    )
-
-
-def _keep(text: str) -> Path | None:
-    """Write the traceback in place of the last one; return None if that is impossible."""
-    try:
-        path = user_state_path("muster", appauthor=False, ensure_exists=True) / "last-error.txt"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-    except OSError:
-        return None
-    return path

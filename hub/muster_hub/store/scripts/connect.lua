@@ -21,9 +21,9 @@ local _, client, shown, role, instance_row, instance, compat, card, card_serial,
 local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 13, 60000, 32
 
 local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms,
-  rotated_ver, suspected_ms, suspected_ver, turned_ms =
+  rotated_ver, suspected_ms, suspected_ver, confirmed_ms =
   unpack(redis.call('HMGET', device, 'chain', 'ver', 'standing', 'conn', 'confirmed', 'issued', 'serial',
-    'card_serial', 'card_hash', 'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver', 'turned_ms'))
+    'card_serial', 'card_hash', 'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver', 'confirmed_ms'))
 chain, ver, standing = chain or '', tonumber(ver or 0), standing or ''
 local current = shown:sub(-FINGERPRINT_BYTES)
 
@@ -108,7 +108,7 @@ end
 -- the next one since then.
 local issued = 0
 presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
-if presented < confirmed and (role == 'agent' or tonumber(turned_ms or 0) < tonumber(challenged_ms)) then
+if presented < confirmed and (role == 'agent' or tonumber(confirmed_ms or 0) < tonumber(challenged_ms)) then
   if standing == '' then
     standing = 'clone_suspected'
     record('clone_suspected', 'done', 'clone_suspected')

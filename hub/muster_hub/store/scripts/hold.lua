@@ -33,14 +33,14 @@ if holds then
   if is_new and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
     return refuse('overloaded')
   end
-  -- `made_until` is when all sessions that were made would be paid for, at one in SESSION_EVERY_MS. Those that have
-  -- ended count too: the store still holds them.
+  -- One session in SESSION_EVERY_MS, a day of them at once, by GCRA: `sessions_tat_ms` is its theoretical arrival time.
+  -- Sessions that have ended count too: the store still holds them.
   if is_new and client == creator then
-    local made_until = math.max(now_ms, tonumber(redis.call('HGET', device, 'made_until') or 0)) + SESSION_EVERY_MS
-    if made_until > now_ms + DAY_MS then
+    local tat_ms = math.max(now_ms, tonumber(redis.call('HGET', device, 'sessions_tat_ms') or 0)) + SESSION_EVERY_MS
+    if tat_ms > now_ms + DAY_MS then
       return refuse('too_many_sessions')
     end
-    redis.call('HSET', device, 'made_until', text(made_until))
+    redis.call('HSET', device, 'sessions_tat_ms', text(tat_ms))
   end
   redis.call('ZADD', session_index, 'GT', ends_ms, sid)
   redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])

@@ -7,8 +7,8 @@ import msgpack
 from tests.integration.hub.conftest import StartNode, frozen
 from tests.integration.hub.device import SigningDevice
 
-from muster_hub.listener import Rate
 from muster_hub.node.node import Node, Tuning
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.store.embedded import EmbeddedStore
 from muster_protocol.frames import (
     Error,

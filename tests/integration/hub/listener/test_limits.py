@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from muster_hub.listener import Rate
+from muster_hub.rate_limits.token_bucket import Rate
 
 OFFER = "Sec-WebSocket-Protocol: muster.v1"
 CHUNK = bytes(16 * 1024)

@@ -19,15 +19,15 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[bytes] = asyncio.Queue()
-        self.recovered: asyncio.Queue[None] = asyncio.Queue()
+        self.recoveries: asyncio.Queue[None] = asyncio.Queue()
 
-    async def handle(self, payload: bytes) -> None:
+    async def receive(self, payload: bytes) -> None:
         if payload == b"cannot be taken":
             raise LookupError
         self.heard.put_nowait(payload)
 
-    def on_recovered(self) -> None:
-        self.recovered.put_nowait(None)
+    def recovered(self) -> None:
+        self.recoveries.put_nowait(None)
 
     async def next(self) -> bytes:
         async with asyncio.timeout(PATIENCE_S):
@@ -35,15 +35,15 @@ class Ear:
 
     async def recovery(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            await self.recovered.get()
+            await self.recoveries.get()
 
 
 async def test_what_one_node_publishes_the_other_receives_in_order(store: Store) -> None:
     ear = Ear()
-    async with Bus.open(store, "a", ear.handle, ear.on_recovered) as a:
+    async with Bus.open(store, "a", ear) as a:
         await ear.recovery()
         other = Ear()
-        async with Bus.open(store, "b", other.handle, other.on_recovered) as b:
+        async with Bus.open(store, "b", other) as b:
             await other.recovery()
             for n in range(300):
                 b.publish("a", b"%d" % n)
@@ -55,14 +55,14 @@ async def test_what_one_node_publishes_the_other_receives_in_order(store: Store)
 
 async def test_more_than_the_bus_carries_is_refused(store: Store) -> None:
     ear = Ear()
-    async with Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
+    async with Bus.open(store, "a", ear) as bus:
         with pytest.raises(ValueError, match="more than the bus carries"):
             bus.publish("a", bytes(MAX_PAYLOAD_BYTES + 1))
 
 
 async def test_a_payload_that_cannot_be_taken_does_not_end_the_subscription(store: Store) -> None:
     ear = Ear()
-    async with Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
+    async with Bus.open(store, "a", ear) as bus:
         await ear.recovery()
         with structlog.testing.capture_logs() as said:
             bus.publish("a", b"cannot be taken")
@@ -76,7 +76,7 @@ async def test_a_node_subscribes_again_and_reports_that_it_may_have_missed_somet
     own_store: EmbeddedStore, ask
 ) -> None:
     ear = Ear()
-    async with Store.open(own_store.url) as store, Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
+    async with Store.open(own_store.url) as store, Bus.open(store, "a", ear) as bus:
         await ear.recovery()
         await ask(own_store.url, b"CLIENT", b"KILL", b"TYPE", b"pubsub")
         await ear.recovery()
@@ -89,7 +89,7 @@ async def test_a_node_that_misses_its_own_heartbeat_is_unsubscribed_until_it_rec
 ) -> None:
     ear = Ear()
     assert own_store.pid
-    async with Store.open(own_store.url) as store, Bus.open(store, "a", ear.handle, ear.on_recovered) as bus:
+    async with Store.open(own_store.url) as store, Bus.open(store, "a", ear) as bus:
         states = [bus.unsubscribed]
         await ear.recovery()
         states.append(bus.unsubscribed)

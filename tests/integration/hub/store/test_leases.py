@@ -21,11 +21,12 @@ class ReportingKeeper:
         serial = count(1)
         self.seen: list[NodeLost | Renewed] = []
         self.changed = asyncio.Event()
-        self.keeper = LeaseKeeper(
-            store, name, new_incarnation=lambda: f"{prefix}{next(serial)}", on_change=self._on_change
-        )
+        self.keeper = LeaseKeeper(store, name, lambda: f"{prefix}{next(serial)}")
 
-    def _on_change(self, change: NodeLost | Renewed) -> None:
+    async def renew(self) -> None:
+        await self.keeper.renew(self)
+
+    def lease_changed(self, change: NodeLost | Renewed) -> None:
         self.seen.append(change)
         self.changed.set()
 
@@ -37,9 +38,9 @@ async def tombstone(store: Store, node: str, incarnation: str, counter: int) -> 
 async def test_a_node_begins_and_sees_the_others(store: Store) -> None:
     a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
     assert not a.keeper.acting()
-    await a.keeper.renew()
-    await b.keeper.renew()
-    await a.keeper.renew()
+    await a.renew()
+    await b.renew()
+    await a.renew()
     assert a.seen == [Renewed("i1")]
     assert a.keeper.acting()
     assert a.keeper.live("b", "i1")
@@ -49,46 +50,46 @@ async def test_a_node_begins_and_sees_the_others(store: Store) -> None:
 
 async def test_a_node_whose_lease_was_ended_begins_again_and_the_others_learn_of_it(store: Store) -> None:
     a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
-    await a.keeper.renew()
-    await b.keeper.renew()
+    await a.renew()
+    await b.renew()
     assert await tombstone(store, "a", "i1", 1) == 1
     assert await tombstone(store, "a", "i1", 1) == 1, "a repeat has the same answer"
-    await b.keeper.renew()
+    await b.renew()
     assert b.seen == [Renewed("i1"), NodeLost("a", "i1")]
     assert not b.keeper.live("a", "i1")
-    await a.keeper.renew()
+    await a.renew()
     assert a.keeper.incarnation == "i2"
     assert a.seen == [Renewed("i1"), Renewed("i2"), NodeLost("a", "i1")]
-    await b.keeper.renew()
+    await b.renew()
     assert b.keeper.live("a", "i2")
 
 
 async def test_a_counter_that_moved_saves_its_node(store: Store) -> None:
     a = ReportingKeeper(store, "a")
-    await a.keeper.renew()
-    await a.keeper.renew()
+    await a.renew()
+    await a.renew()
     assert await tombstone(store, "a", "i1", 1) == 0
     assert await tombstone(store, "a", "i0", 2) == 0
     assert await tombstone(store, "unknown", "i0", 2) == 0
-    await a.keeper.renew()
+    await a.renew()
     assert a.seen == [Renewed("i1")]
 
 
 async def test_a_node_that_leaves_is_lost_at_once(store: Store) -> None:
     a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
-    await a.keeper.renew()
-    await b.keeper.renew()
+    await a.renew()
+    await b.renew()
     await a.keeper.leave()
-    await b.keeper.renew()
+    await b.renew()
     assert NodeLost("a", "i1") in b.seen
 
 
 async def test_a_second_process_of_one_name_replaces_the_first(store: Store) -> None:
     first, second = ReportingKeeper(store, "a", "x"), ReportingKeeper(store, "a", "y")
-    await first.keeper.renew()
-    await second.keeper.renew()
+    await first.renew()
+    await second.renew()
     with pytest.raises(NodeReplacedError, match="node name a"):
-        await first.keeper.renew()
+        await first.renew()
 
 
 async def test_tombstones_older_than_a_day_are_deleted(store: Store, ask, store_url) -> None:
@@ -97,8 +98,8 @@ async def test_tombstones_older_than_a_day_are_deleted(store: Store, ask, store_
     await ask(store_url, b"HSET", LEASES, b"old", b"i1 7 %d" % (now_ms - day_ms - 1000))
     await ask(store_url, b"HSET", LEASES, b"young", b"i1 7 %d" % (now_ms - day_ms + 60_000))
     a = ReportingKeeper(store, "a")
-    await a.keeper.renew()
-    await a.keeper.renew()
+    await a.renew()
+    await a.renew()
     assert sorted(await ask(store_url, b"HKEYS", LEASES)) == [b"a", b"young"]
     assert not a.keeper.live("young", "i1")
 
@@ -116,13 +117,13 @@ async def test_there_is_a_limit_to_nodes(store: Store, ask, store_url) -> None:
     for n in range(MAX_NODES):
         await attempt(store, script("lease"), [LEASES], f"n{n}", "i", 1, "begin")
     with pytest.raises(StoreReplyError, match="too_many_nodes"):
-        await ReportingKeeper(store, "one-more").keeper.renew()
+        await ReportingKeeper(store, "one-more").renew()
 
 
 async def test_a_dead_node_is_noticed(store: Store) -> None:
     a, b = ReportingKeeper(store, "a"), ReportingKeeper(store, "b")
-    await a.keeper.renew()
-    running = asyncio.create_task(b.keeper.run())
+    await a.renew()
+    running = asyncio.create_task(b.keeper.run(b))
     try:
         async with asyncio.timeout(LOST_AFTER_S * 6):
             while NodeLost("a", "i1") not in b.seen:
@@ -140,9 +141,9 @@ async def test_words_that_a_newer_node_appends_to_a_lease_are_ignored_and_kept(
 ) -> None:
     await ask(store_url, b"HSET", LEASES, b"newer", b"i1 7 0 and more")
     a = ReportingKeeper(store, "a")
-    await a.keeper.renew()
+    await a.renew()
     assert a.keeper.live("newer", "i1")
     assert await tombstone(store, "newer", "i1", 7) == 1
     assert b"and more" in await ask(store_url, b"HGET", LEASES, b"newer")
-    await a.keeper.renew()
+    await a.renew()
     assert not a.keeper.live("newer", "i1")

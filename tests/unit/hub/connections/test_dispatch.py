@@ -13,10 +13,10 @@ from tests.integration.hub.device import SigningDevice
 from muster_hub.config.settings import Settings
 from muster_hub.connections.dispatch import STORE_RETRY_AFTER_MS, Dispatch, UseCase
 from muster_hub.context import NodeContext, WallClock
-from muster_hub.listener.rate_limit import Allowances, Rate
 from muster_hub.node.bus_link import BusLink
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.watches import PresenceWatches
+from muster_hub.rate_limits.token_bucket import Allowances, Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from tests.unit.hub.silent_socket import SilentSocket
 
-from muster_hub.listener import ListenerSettings, Rate
+from muster_hub.listener import ListenerSettings
 from muster_hub.listener.gate import AddressCount, Gate, neighbourhood
 from muster_hub.listener.wheel import Wheel
+from muster_hub.rate_limits.token_bucket import Rate
 
 
 @pytest.mark.parametrize(

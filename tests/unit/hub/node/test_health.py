@@ -65,6 +65,16 @@ class OneNode:
         return self.acting()
 
 
+class NothingReceived:
+    """The handler of a bus that carries nothing."""
+
+    async def receive(self, payload: bytes) -> None:
+        raise AssertionError("nothing is sent")
+
+    def recovered(self) -> None:
+        raise AssertionError("it never subscribes")
+
+
 class QuietBus(Bus):
     """A bus that is subscribed or not, as the test says."""
 
@@ -88,10 +98,7 @@ def nodes() -> OneNode:
 
 @pytest.fixture
 def bus(store: Away) -> QuietBus:
-    async def handle(payload: bytes) -> None:
-        raise AssertionError("nothing is sent")
-
-    return QuietBus(store, "one", handle, lambda: None)
+    return QuietBus(store, "one", NothingReceived())
 
 
 @pytest_asyncio.fixture

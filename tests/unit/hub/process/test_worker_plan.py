@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from muster_hub.config.settings import SettingError, Settings
-from muster_hub.listener import ListenerSettings, Rate
+from muster_hub.listener import ListenerSettings
 from muster_hub.process.shared_port import shared_port
 from muster_hub.process.worker_plan import check_platform, divided, plan, read_plan
+from muster_hub.rate_limits.token_bucket import Rate
 
 HOST = "127.0.0.1"
 

@@ -6,7 +6,7 @@ beyond that is taken before it is served. What only the store knows (peers to pu
 afterwards. So a device may owe units; its next request is refused as ``rate_limited`` until they are paid.
 """
 
-from muster_hub.listener.rate_limit import Rate
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol.frames import (
     Admit,
     CancelInvite,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster_hub.listener.rate_limit import Allowances, Rate, TokenBucket
+from muster_hub.rate_limits.token_bucket import Allowances, Rate, TokenBucket
 
 
 def test_a_burst_is_there_at_once_and_then_the_rate():
