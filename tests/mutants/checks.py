@@ -83,8 +83,8 @@ def _returns_bool(function: ast.FunctionDef) -> bool:
 
 
 def _answers(node: ast.Return) -> Iterator[_Way]:
-    if node.value is not None:
-        for each in (True, False):
+    for each in (True, False):
+        if node.value is not None and _text(node.value) != str(each):
             yield f"return {each}, not {_text(node.value)}", node.value, ast.Constant(value=each)
 
 
