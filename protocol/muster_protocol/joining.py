@@ -24,6 +24,7 @@ from muster_protocol.exchange import (
     Answer,
     Invite,
     Joined,
+    Leave,
     admission_info,
     check_admission,
     epoch_info,
@@ -91,6 +92,7 @@ class Joining:
     own: OwnStore
     _answer: Signed | None = None
     _answer_hash: Hash | None = None
+    _answered_at: TimeMs | None = None
     # At most two: the one that was sealed to last, and the one on offer. The creator goes on sealing to the former
     # until it has heard of the latter, however many epochs that takes, so a new one is offered only after that.
     _receive_keys: list[ReceiveKey] = field(default_factory=list)
@@ -168,6 +170,7 @@ class Joining:
             receive_key=None if receive_key is None else receive_key.public,
             reason=reason,
         )
+        self._answered_at = now
         self._answer = sign(body, self.key)
         self._answer_hash = hash_of(Kind.ANSWER, self._answer)
         return self._answer
@@ -264,4 +267,15 @@ class Joining:
             receive_key=self._receive_keys[-1].public,
             at=now,
         )
+        return sign(body, self.key)
+
+    def leave(self, now: TimeMs) -> Signed:
+        """End this membership.
+
+        Never dated before the answer that began it, also where the clock went back since: the creator would take it for
+        the end of an earlier membership.
+        """
+        invite = self.received.invite
+        at = now if self._answered_at is None else max(now, self._answered_at)
+        body = Leave(session=invite.session, member=invite.recipient, member_key=self.key.fingerprint, at=at)
         return sign(body, self.key)

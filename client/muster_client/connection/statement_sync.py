@@ -94,6 +94,16 @@ async def publish(connection: HubConnection, device: Device) -> tuple[PublishRes
 
 
 async def _offer(connection: HubConnection, device: Device, held: Held) -> PublishResult:
+    result = await _put(connection, device, held)
+    if result.reason is Reason.REPLAYED and held.kind in RESTRICTION:
+        # The clock went back, or a copy of the key dated its statement later. What was taken back here ends it there.
+        await _take_in_all(connection, device)
+        anew = device.peers.sign_anew(held)
+        return result if anew is None else await _put(connection, device, anew)
+    return result
+
+
+async def _put(connection: HubConnection, device: Device, held: Held) -> PublishResult:
     reason: Reason | None = None
     try:
         await connection.ask(PutStatement(id=0, kind=held.kind, statement=held.signed), Ok)

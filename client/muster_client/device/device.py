@@ -23,7 +23,7 @@ from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
 from muster_client.device.session_request import SessionRequest
 from muster_client.device.statements import Held, StatementStore, Topic
-from muster_client.device.trust_book import NO_INVITE, TrustBook
+from muster_client.device.trust_book import TrustBook
 from muster_client.errors import DeviceExists, NoDevice, NotTrusted, Obstacle, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import Card, Mode, ProtocolRange
@@ -31,7 +31,6 @@ from muster_protocol.continuity import Token
 from muster_protocol.decision import Compatibility, Decision
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
-from muster_protocol.governance import Grant
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
@@ -304,13 +303,8 @@ class Device:
         with transaction(self._db):
             verdict = self._statements.apply(kind, statement, self.client, self.key.public)
             if verdict is SerialVerdict.TAKEN:
-                self._spend_all()
+                self.peers.spend_all()
         return verdict
-
-    def _spend_all(self) -> None:
-        for held in self._statements.all(Topic.GRANT):
-            if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
-                self.invites.spend(grant.grant, NO_INVITE)
 
     def note_hub_time(self, at: TimeMs) -> None:
         """Record the time of a verified ``welcome``, by which serials are kept near the time (SPEC.md section 2.4)."""
@@ -327,6 +321,12 @@ class Device:
     def changes_by_others(self) -> int:
         """Return a number that changes when another process of the device wrote something."""
         return changes_by_others(self._db)
+
+    def remember_answer(self, signed: Signed, invite: Invite, outcome: str) -> None:
+        """Store how an invite was answered; every later serial is above the time of the answer (SPEC.md 8.5)."""
+        with transaction(self._db):
+            self._statements.allocate()
+            self.invites.remember(signed, invite, outcome)
 
     # -- decisions ----------------------------------------------------------------------------------------------------
 

@@ -260,6 +260,16 @@ class StatementStore:
             self._say_again([held for held in self.all() if held.signed.signer != key.fingerprint], key)
             self._db.execute("DELETE FROM unconfirmed WHERE signer != ?", (key.fingerprint,))
 
+    def sign_anew(self, held: Held, key: SigningKey) -> Held | None:
+        """Sign a restriction anew with a higher serial; None where another statement took its place here."""
+        topic = Topic.TRUST if held.kind is Kind.UNTRUST else Topic.GRANT
+        with transaction(self._db):
+            current = self.get(topic, held.peer)
+            if current is None or current.version != held.version:
+                return None
+            self._say_again([current], key)
+            return self.get(topic, held.peer)
+
     def _say_again(self, statements: Sequence[Held], key: SigningKey) -> None:
         for held in statements:
             self._db.execute("DELETE FROM statements WHERE topic = ? AND peer = ?", (held.topic, held.peer))

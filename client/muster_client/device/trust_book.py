@@ -195,6 +195,16 @@ class TrustBook:
             raise Refused(Reason.MISMATCH, "another statement came meanwhile; review again")
         return [found[one.version] for one in shown]
 
+    def spend_all(self) -> None:
+        """Spend every one-time grant: each may have been used where these data are older than the hub's."""
+        for held in self._statements.all(Topic.GRANT):
+            if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
+                self._invites.spend(grant.grant, NO_INVITE)
+
+    def sign_anew(self, held: Held) -> Held | None:
+        """Sign a restriction anew with a higher serial; None where another statement took its place here."""
+        return self._statements.sign_anew(held, self._identity().key)
+
     def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
         check_governance(body)
         # A statement that others could not read would be refused everywhere, and here too when it is read back.

@@ -158,7 +158,7 @@ class Answering:
         invite = received.invite
         joining = self._joining(received)
         answer, said = _reply(joining, reason, self._context.now())
-        self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
+        self._context.device.remember_answer(signed, invite, ACCEPTED if said is None else said)
         unused_until = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
         dropped = self._joinings.keep(invite.invite, joining, accepted=said is None, unused_until=unused_until)
         if dropped is not None:

@@ -22,7 +22,7 @@ from muster_protocol.ids import ClientId
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.roster import Roster
-from muster_protocol.signed import Signed, sign, verify
+from muster_protocol.signed import Signed, verify
 
 _log = structlog.get_logger("muster.session")
 
@@ -175,9 +175,7 @@ class AttendedSession(Session):
         await self._context.link.ask(self._leaving(), Ok)
 
     def _leaving(self) -> SendLeave:
-        device = self._context.device
-        body = Leave(session=self.id, member=device.client, member_key=device.fingerprint, at=self._context.now())
-        return SendLeave(id=0, leave=sign(body, device.key))
+        return SendLeave(id=0, leave=self._machine.leave(self._context.now()))
 
     @override
     async def close(self) -> None:

@@ -12,9 +12,10 @@ from tests.integration.hub.stage import Actor
 from muster_client import Agent, Device, Hub
 from muster_hub.store import keys
 from muster_protocol.connect import Role
+from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, Error, GetCard, Ok, PutStatement, Reply
-from muster_protocol.governance import Untrust
-from muster_protocol.ids import Serial
+from muster_protocol.governance import Revocation, Untrust
+from muster_protocol.ids import GrantId, Serial
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
@@ -38,6 +39,11 @@ def thief_of(victim: Device) -> SigningDevice:
     thief = SigningDevice()
     thief.key, thief.genesis, thief.client = victim.key, victim.key.public, victim.client
     return thief
+
+
+def last_revocation(thief: SigningDevice, peer: SigningDevice, grant: GrantId) -> tuple[Kind, Signed]:
+    body = Revocation(client=thief.client, serial=LARGEST_SERIAL, peer=peer.client, grant=grant)
+    return Kind.REVOCATION, thief.sign(body)
 
 
 def last_untrust(thief: SigningDevice, peer: SigningDevice) -> tuple[Kind, Signed]:
@@ -101,6 +107,32 @@ async def test_an_untrust_of_the_largest_serial_ends_by_a_rotation(
             assert isinstance(await card_seen_by(peer, victim, hub.url), CardReply)
     assert victim.peers.pins() == {peer.client: peer.fingerprint for peer in (friend, later)}
     assert victim.unpublished() == []
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+async def test_a_revocation_of_the_largest_serial_ends_by_a_rotation(
+    victim: Device, hub: HubProcess, noticed: bool
+) -> None:
+    friend = SigningDevice()
+    victim.peers.trust(friend.client, friend.fingerprint, "friend")
+    victim.peers.grant(friend.client)
+    async with Agent.open(victim) as agent:
+        await agent.connected()
+    thief = thief_of(victim)
+    await put_all(thief, hub.url, last_revocation(thief, friend, victim.peers.newest_grant(friend.client).grant))
+    if noticed:
+        async with Hub.connect(victim):
+            pass
+    victim.peers.grant(friend.client)
+    async with Hub.connect(victim):
+        with pytest.raises(Refused, match="grant_revoked"):
+            victim.peers.newest_grant(friend.client)
+    victim.rotate()
+    victim.peers.grant(friend.client)
+    async with Agent.open(victim) as agent:
+        await agent.connected()
+    assert victim.unpublished() == []
+    assert victim.peers.newest_grant(friend.client).serial < LARGEST_SERIAL
 
 
 async def test_a_device_puts_all_that_it_stated_again_also_what_it_took_back(victim: Device, hub: HubProcess) -> None:

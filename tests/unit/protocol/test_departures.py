@@ -146,6 +146,14 @@ def test_the_members_own_statement_takes_it_out(
     assert _members(blocked) == _all(A, C)
 
 
+def test_a_leave_is_of_its_own_membership_also_where_the_clock_went_back(table: CreatorSession) -> None:
+    machine, _ = table.joined(B)
+    assert read(machine.leave(TimeMs(NOW + 5)), Leave).at == NOW + 5
+    table.creator.on_departure(Kind.LEAVE, machine.leave(TimeMs(0)), NAMES[B])
+    table.answered(C)
+    assert _members(table) == _all(A, C)
+
+
 def test_in_a_mesh_a_member_goes_by_an_untrust_of_another_member(table: CreatorSession) -> None:
     table.joined(B)
     untrust = _untrust(peer=NAMES[C])

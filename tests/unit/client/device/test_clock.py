@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 import pytest
+from tests.unit.client.device.test_decisions import invite
 
 from muster_client.device.device import Device
+from muster_client.device.invites import ACCEPTED
 from muster_client.device.session_request import SessionRequest
 from muster_client.device.statements import Topic
 from muster_client.views import GrantState
 from muster_protocol.errors import Refused
-from muster_protocol.governance import Trust
+from muster_protocol.governance import Trust, Untrust
 from muster_protocol.ids import ClientId, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -107,3 +109,14 @@ def test_a_device_without_a_battery_takes_its_own_statements_back(
     assert [one.peer for one in laptop.peers.unconfirmed()] == [other.client]
     assert other.client not in laptop.peers.pins()
     assert Topic.TRUST in {one.topic for one in laptop.unpublished()}
+
+
+def test_an_untrust_is_above_the_answer_also_where_the_clock_went_back(laptop: Device, nas: Device, clock) -> None:
+    """The creator takes an untrust from before the answer for the end of an earlier membership."""
+    trusting(laptop, nas)
+    clock.go_on(1000)
+    answered, body = clock.now, invite(nas, laptop)
+    laptop.remember_answer(sign(body, nas.key), body, ACCEPTED)
+    assert laptop.invites.get(body.invite) is not None
+    clock.now = TimeMs(0)
+    assert read(laptop.peers.untrust(nas.client), Untrust).serial > answered

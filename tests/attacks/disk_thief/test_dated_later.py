@@ -1,0 +1,56 @@
+"""A copy of a device's key that dates its statements ahead cannot keep up what the owner takes back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.attacks.disk_thief.test_planted_before_rotation import card_seen_by, put_all, thief_of
+from tests.integration.client.conftest import HubProcess, running_hub
+from tests.integration.hub.device import SigningDevice
+
+from muster_client import Agent, Device, Hub
+from muster_protocol.frames import Error
+from muster_protocol.labels import Kind
+from muster_protocol.serials import MAX_AHEAD_MS
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with running_hub(tmp_path) as hub:
+        yield hub
+
+
+@pytest.mark.parametrize("kind", [Kind.UNTRUST, Kind.REVOCATION])
+@pytest.mark.parametrize("connected", [True, False])
+async def test_what_the_owner_takes_back_ends_what_a_copy_dated_later(
+    tmp_path: Path, hub: HubProcess, kind: Kind, connected: bool
+) -> None:
+    friend = SigningDevice()
+    with Device.create(tmp_path / "victim", hub_url=hub.url) as victim:
+        victim.peers.trust(friend.client, friend.fingerprint, "friend")
+        victim.peers.grant(friend.client)
+        async with Agent.open(victim) as agent:
+            await agent.connected()
+            thief = thief_of(victim)
+            thief.serial = victim.clock() + MAX_AHEAD_MS - 3_600_000
+            planted = thief.trust(friend) if kind is Kind.UNTRUST else thief.grant(friend)
+            await put_all(thief, hub.url, planted)
+            if connected:
+                take_back(victim, friend, kind)
+                assert [(one.kind, one.reason) for one in await agent.publish() if one.peer] == [(kind, None)]
+        if not connected:
+            take_back(victim, friend, kind)
+            async with Hub.connect(victim) as link:
+                assert [(one.kind, one.reason) for one in link.published if one.peer] == [(kind, None)]
+        async with Hub.connect(victim):
+            assert victim.unpublished() == []
+            assert victim.peers.unconfirmed() == ()
+        if kind is Kind.UNTRUST:
+            assert isinstance(await card_seen_by(friend, victim, hub.url), Error)
+
+
+def take_back(victim: Device, friend: SigningDevice, kind: Kind) -> None:
+    if kind is Kind.UNTRUST:
+        victim.peers.untrust(friend.client)
+    else:
+        victim.peers.revoke(friend.client)
