@@ -6,9 +6,10 @@ from typing import Self
 
 from msgspec.structs import replace
 
+from muster_protocol.attended import Attended
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.decision import Compatibility, GrantFacts
-from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, SessionId, TimeMs
 from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason
 
@@ -31,6 +32,10 @@ class StoredData:
     spent_on: dict[ClientId, InviteId] = field(default_factory=dict)
     standing: Reason | None = None
     peers: dict[ClientId, Compatibility] = field(default_factory=dict)
+    sessions: dict[SessionId, Attended] = field(default_factory=dict)
+
+    def attended(self, session: SessionId) -> Attended | None:
+        return self.sessions.get(session)
 
     def facts(self) -> OwnFacts:
         return OwnFacts(

@@ -7,6 +7,7 @@ are arguments. The device's own store is asked at each act: what it trusts and g
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from muster_protocol.attended import Attended
 from muster_protocol.cards import ProtocolRange
 from muster_protocol.epochs import (
     Epoch,
@@ -47,8 +48,10 @@ class Received:
     hash: Hash
     creator_key: PublicKey
 
-    def check(self, my_key: Fingerprint) -> None:
+    def check(self, my_key: Fingerprint, attended: Attended | None) -> None:
         """Check the rest of what the invite says. A device that finds a fault here refuses with that reason.
+
+        ``attended``: what this device stored of the session, if it joined it before.
 
         Raises ``Refused``: ``key_mismatch`` (it names another key of this device), ``mismatch``, ``malformed``.
         """
@@ -59,6 +62,8 @@ class Received:
             raise Refused(Reason.MISMATCH, "names another sender")
         if invite.session != session_id(invite.sender, invite.seed):
             raise Refused(Reason.MISMATCH, "the session is not the sender's")
+        if attended is not None:
+            attended.check_invite(invite)
         if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
             raise Refused(Reason.MALFORMED, "an invite lives a day at most")
 
@@ -76,9 +81,12 @@ def verify_invite(signed: Signed, creator_key: PublicKey, me: ClientId) -> Recei
 
 
 def read_invite(signed: Signed, creator_key: PublicKey, me: ClientId, my_key: Fingerprint) -> Received:
-    """Verify an invite and check all that it says; raises what ``verify_invite`` and ``Received.check`` raise."""
+    """Verify an invite into a session that this device never joined, and check all that it says.
+
+    Raises what ``verify_invite`` and ``Received.check`` raise.
+    """
     received = verify_invite(signed, creator_key, me)
-    received.check(my_key)
+    received.check(my_key, None)
     return received
 
 
@@ -135,7 +143,7 @@ class Joining:
         Raises ``Refused``: ``replayed``, ``incompatible_protocol``, what ``Received.check`` raises, or the reason for
         which this device may not accept.
         """
-        self.received.check(self.key.fingerprint)
+        self.received.check(self.key.fingerprint, self.own.attended(self.received.invite.session))
         if self._answer is not None:
             raise Refused(Reason.REPLAYED, "answered already")
         if self.version is None:
@@ -183,9 +191,11 @@ class Joining:
     def on_admission(self, signed: Signed, now: TimeMs) -> KnownEpoch:
         """Open the session: everything is checked before the key is taken, and nothing changes where it fails.
 
-        Raises ``Refused``: ``bad_signature``, ``wrong_recipient``, ``mismatch``, ``replayed``, ``not_trusted`` or
-        ``key_mismatch`` (a member that this device does not pin so), the reason for which this device may not join any
-        more, ``cannot_open`` (also where it is to an answer of an earlier process), ``malformed``, ``unsupported``.
+        Before it uses the key, the caller stores the session (``Attended``). Raises ``Refused``: ``bad_signature``,
+        ``wrong_recipient``, ``mismatch``, ``replayed``, ``epoch_forked`` (not the epoch of its number that this device
+        opened), ``not_trusted`` or ``key_mismatch`` (a member that this device does not pin so), the reason for which
+        this device may not join any more, ``cannot_open`` (also where it is to an answer of an earlier process),
+        ``malformed``, ``unsupported``.
         """
         if self._known is not None:
             raise Refused(Reason.REPLAYED)
@@ -197,6 +207,7 @@ class Joining:
             raise Refused(Reason.CANNOT_OPEN, "no receive key for the answer that it names")
         known = read_epoch(admission.epoch, received.creator_key)
         own = self.own.facts()
+        self._check_attended(known)
         self._check_epoch(known.epoch, own.pins)
         self._check_allowed(own, now)
         info = admission_info(received.hash, admission.answer_hash, known.hash)
@@ -205,6 +216,12 @@ class Joining:
         self._known, self._epoch_key = known, epoch_key
         self._admission = hash_of(Kind.ADMISSION, signed)
         return known
+
+    def _check_attended(self, known: KnownEpoch) -> None:
+        before = self.own.attended(self.received.invite.session)
+        if before is not None:
+            before.check_invite(self.received.invite)
+            before.check_epoch(known)
 
     def _check_epoch(self, epoch: Epoch, pins: Mapping[ClientId, Fingerprint]) -> None:
         invite = self.received.invite

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from muster_protocol.attended import Attended
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
-from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 from muster_protocol.serials import is_behind
 
@@ -46,6 +47,10 @@ class OwnStore(Protocol):
 
     def facts(self) -> OwnFacts:
         """Return what the device knows now."""
+        ...
+
+    def attended(self, session: SessionId) -> Attended | None:
+        """Return what the device stored of a session that it joined, or None."""
         ...
 
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from tests.own_store import StoredData
 from tests.property.cast import BY_CLIENT, PINS, RotatedDevice, epoch_key, receive_key
 
+from muster_protocol.attended import Attended
 from muster_protocol.calls import Admissions, Plan, TargetState
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch, KnownEpoch
@@ -13,7 +14,7 @@ from muster_protocol.exchange import DEFAULT_INVITE_MS, Admission, Invite, Joine
 from muster_protocol.frames import Purpose, SessionKind
 from muster_protocol.ids import ClientId, Hash, InviteId, Seed, TimeMs
 from muster_protocol.inviting import Inviting
-from muster_protocol.joining import Joining, Received, read_invite
+from muster_protocol.joining import Joining, Received, verify_invite
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.sealing import EpochKey, ReceiveKey
@@ -183,7 +184,7 @@ class Callee:
         sender = BY_CLIENT.get(read(signed, Invite).sender)
         if sender is None or sender.client not in self.store.pins:
             return None
-        received = read_invite(signed, sender.key.public, self.actor.client, self.actor.fingerprint)
+        received = verify_invite(signed, sender.key.public, self.actor.client)
         if received.hash in self.answered:
             return None
         machine = self._machine(received)
@@ -226,11 +227,13 @@ class Callee:
     def _note(self, machine: Joining, admission: Admission | None) -> None:
         if machine.answer is None:
             raise AssertionError("opened without an answer")
+        invite = machine.received.invite
+        self.store.sessions[invite.session] = Attended.at(invite, machine.epoch)
         self.opened.append(
             Opened(
                 self.actor.client,
                 machine,
-                machine.received.invite,
+                invite,
                 hash_of(Kind.ANSWER, machine.answer),
                 machine.epoch,
                 machine.epoch_key,

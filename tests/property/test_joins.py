@@ -13,7 +13,7 @@ from muster_protocol.epochs import Epoch, epoch_hash
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, admission_info, epoch_info, hash_of
 from muster_protocol.frames import SessionKind
-from muster_protocol.ids import ClientId
+from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import read
@@ -196,6 +196,24 @@ def test_p03_secrecy(kind: SessionKind, steps: list[Step], called: tuple[Rotated
             assert epoch.key_of(reader.client) == reader.fingerprint, "opened by one who is not listed"
     wire = b"".join(message.signed.body + message.sealed for message in world.wire)
     assert not any(bytes(epoch_key(number)) in wire for number in range(world.fresh.epoch_keys + 1))
+
+
+@given(kinds, schedules)
+def test_no_admission_brings_a_device_back(kind: SessionKind, steps: list[Step]) -> None:
+    """The attacker holds A's own identity key too, with M's, E's and all retired ones, but not B's or C's.
+
+    A session stays what it was when a device joined it first, and each admission is to a newer epoch than all before.
+    """
+    world = AttackedWorld(kind, (A.key, *INSIDER_AND_RETIRED)).play(steps)
+    for actor in HONEST_TARGETS:
+        newest: dict[SessionId, int] = {}
+        facts: dict[SessionId, set[tuple[object, ...]]] = {}
+        for opened in _opened(world, actor):
+            invite, number = opened.invite, opened.epoch.epoch.number
+            assert opened.admission is None or number > newest.get(invite.session, 0)
+            newest[invite.session] = number
+            facts.setdefault(invite.session, set()).add((invite.kind, invite.mode, invite.profile, invite.sender_key))
+        assert all(len(found) == 1 for found in facts.values())
 
 
 @given(kinds, schedules)

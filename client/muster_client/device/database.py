@@ -59,6 +59,13 @@ CREATE TABLE invites (
     invite BLOB PRIMARY KEY, body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL,
     received_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, outcome TEXT
 ) WITHOUT ROWID;
+
+-- Sessions of others that this device joined, as the invite named each by which it joined first, and the newest epoch
+-- accepted, when that was.
+CREATE TABLE sessions (
+    session TEXT PRIMARY KEY, kind TEXT NOT NULL, mode TEXT NOT NULL, profile TEXT, creator_key BLOB NOT NULL,
+    number INTEGER NOT NULL, epoch BLOB NOT NULL, at_ms INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 

@@ -14,6 +14,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from muster_client.device.attended import AttendedSessions
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.facts import grants_of, pins_of, spent_on
 from muster_client.device.hub_address import HubAddress, parse_hub_url
@@ -76,7 +77,8 @@ class Device:
         self._meta = Meta(database)
         self._statements = StatementStore(database, clock)
         self.invites = Invites(database, clock)
-        """The invites and the uses of one-time grants; for the agent."""
+        """The invites and the uses of one-time grants; for the agent, as are the sessions that it joined."""
+        self.attended = AttendedSessions(database, clock)
         self.peers = TrustBook(lambda: self._identity, database, self._statements, self.invites, clock)
         """The peers: whom this device trusts, its grants to them, and their nicknames."""
         self._read_all()

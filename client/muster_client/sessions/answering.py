@@ -10,6 +10,7 @@ from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacl
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.joinings import Joinings
+from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
@@ -128,7 +129,8 @@ class Answering:
     def _fault(self, received: Received) -> Reason | None:
         """Return what is wrong with an invite that its sender signed, or None: its sender is told at once."""
         try:
-            received.check(self._context.device.fingerprint)
+            device = self._context.device
+            received.check(device.fingerprint, device.attended.get(received.invite.session))
         except Refused as refused:
             _log.info("invite_faulty", peer=received.invite.sender[:8], reason=refused.reason)
             return refused.reason
@@ -237,7 +239,8 @@ class Answering:
     async def on_admission(self, signed: Signed) -> Joining | None:
         """Open an admission and return the membership that it opened, or None.
 
-        If it cannot be opened, an answer tells its creator. Raises ``HubUnreachable``.
+        If it cannot be opened, an answer tells its creator. Raises ``HubUnreachable``, and ``Refused(epoch_forked)``
+        where its creator signed another epoch in place of one that this device opened.
         """
         self._forget_unused()
         try:
@@ -252,8 +255,12 @@ class Answering:
             joining.on_admission(signed, self._context.now())
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
+            if refused.reason is Reason.EPOCH_FORKED:
+                raise
             return None
         # On disk before the key is used, so that the same yes joins once, in a later process too.
+        body = joining.received.invite
+        self._context.device.attended.put(body.session, Attended.at(body, joining.epoch))
         self._context.device.invites.join(invite)
         return joining
 

@@ -9,9 +9,10 @@ from muster_client.connection.link import Link
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, Obstacle
 from muster_client.events import DataUnwritable, Event
+from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
-from muster_protocol.ids import ClientId, TimeMs
+from muster_protocol.ids import ClientId, SessionId, TimeMs
 from muster_protocol.keys import PublicKey
 from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason, Sayer
@@ -31,6 +32,10 @@ class DeviceStore:
     def facts(self) -> OwnFacts:
         """Return what the device knows now."""
         return self.device.facts(self.link.standing)
+
+    def attended(self, session: SessionId) -> Attended | None:
+        """Return what the device stored of a session that it joined, or None."""
+        return self.device.attended.get(session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing_extensions import override
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.session import Session
+from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave
 from muster_protocol.frames import (
@@ -85,6 +86,8 @@ class AttendedSession(Session):
         # The hub took the epoch, and so each member in it.
         self._denied.clear()
         self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
+        opened = Attended.at(self._machine.received.invite, self._known)
+        self._context.device.attended.put(self.id, opened)
         await self.say_joined()
         self._tell_members()
 

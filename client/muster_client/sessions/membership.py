@@ -8,13 +8,14 @@ import structlog
 from muster_client.connection.connection import HubConnection
 from muster_client.connection.session_list import list_sessions
 from muster_client.errors import HubRefused, HubUnreachable, Obstacle
+from muster_client.events import SessionEnded
 from muster_client.sessions.answering import Answering
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.joined import DISHONEST, AttendedSession
 from muster_client.sessions.session import Session
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Answer, Joined, Leave
+from muster_protocol.exchange import Admission, Answer, Joined, Leave
 from muster_protocol.frames import (
     CloseSession,
     EpochPush,
@@ -135,7 +136,11 @@ class Membership:
 
     async def on_admission(self, signed: Signed) -> None:
         """Join a session, or join it again; raises ``HubUnreachable``."""
-        machine = await self._answering.on_admission(signed)
+        try:
+            machine = await self._answering.on_admission(signed)
+        except Refused as refused:
+            await self._on_fork(read(signed, Admission).session, refused.reason)
+            return
         if machine is None:
             return
         held = self.attended(machine.received.invite.session)
@@ -144,6 +149,14 @@ class Membership:
         await session.enter(machine)
         if held is None:
             self._on_session(session)
+
+    async def _on_fork(self, name: SessionId, reason: Reason) -> None:
+        """Leave a session whose creator signed two epochs of one number, and show it."""
+        session = self.attended(name)
+        if session is None:
+            self._context.tell(SessionEnded(session=name, reason=reason, sayer=Sayer.DEVICE))
+        else:
+            await self._on_bad_epoch(session, reason)
 
     async def on_epoch(self, connection: HubConnection, push: EpochPush) -> None:
         """Move a session on to the next epoch, after a resync if epochs in between were missed."""

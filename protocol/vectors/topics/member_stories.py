@@ -102,7 +102,47 @@ def member_stories(told: story.Story, sealer: Sealer) -> list[Vector]:
         _other_admissions(told),
         _other_epochs(told, sealer),
         _away(told, sealer),
+        _joined_before(told),
     ]
+
+
+def _joined_before(told: story.Story) -> Vector:
+    """Let the device have been in the session: as something else, then at other epochs."""
+    steps = MemberScript(told)
+    invite, (first, second) = told.nas.invite_body, told.epochs[:2]
+    before = {
+        "kind": invite.kind.value,
+        "mode": invite.mode.value,
+        "profile": invite.profile,
+        "creator_key": LAPTOP.key.fingerprint.hex(),
+        "number": 1,
+        "epoch": epoch_hash(first).hex(),
+    }
+    others = {"kind": "star", "mode": "join", "profile": None, "creator_key": DESK.key.fingerprint.hex()}
+
+    def was(**changes: object) -> None:
+        steps.add("own", {}, trusts=TRUSTED, sessions={invite.session: before | changes})
+
+    for name, value in others.items():
+        was(**{name: value})
+        steps.accept(refusal(Reason.MISMATCH))
+    was()
+    steps.accept()
+    for name, value in others.items():
+        was(**{name: value})
+        steps.admission(told.nas_admission, refusal(Reason.MISMATCH))
+    elsewhere = epoch_hash(told.epochs[2]).hex()
+    for number, epoch, reason in (
+        (3, elsewhere, Reason.REPLAYED),
+        (2, epoch_hash(second).hex(), Reason.REPLAYED),
+        (2, elsewhere, Reason.EPOCH_FORKED),
+        (1, elsewhere, Reason.MISMATCH),
+    ):
+        was(number=number, epoch=epoch)
+        steps.admission(told.nas_admission, refusal(reason))
+    was()
+    steps.admission(told.nas_admission, known(second, 2))
+    return steps.vector("a session that it joined before, as something else or at other epochs")
 
 
 def _too_early(told: story.Story) -> Vector:

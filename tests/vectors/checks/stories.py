@@ -9,13 +9,14 @@ from tests.own_store import StoredData, full_grant
 from tests.vectors.checks.forms import Json, compatibility, pins, public_key, shown, signed, versions
 from tests.vectors.checks.layers import layer_of
 
+from muster_protocol.attended import Attended
 from muster_protocol.calls import PendingAdmission, Plan
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Invite, Joined, Leave, hash_of
 from muster_protocol.frames import SessionKind
-from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, Hash, InviteId, Seed, SessionId, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining, verify_invite
 from muster_protocol.keys import SigningKey
@@ -47,8 +48,20 @@ def _set_own(own: StoredData, form: Json) -> Json:
         ClientId(peer): InviteId(bytes.fromhex(invite)) for peer, invite in form.get("spent_on", {}).items()
     }
     own.peers = {ClientId(peer): compatibility(form) for peer, form in form.get("peers", {}).items()}
+    own.sessions = {SessionId(session): _attended(form) for session, form in form.get("sessions", {}).items()}
     own.grants = {peer: full_grant(key, used=peer in own.spent_on) for peer, key in own.pins.items()}
     return {}
+
+
+def _attended(form: Json) -> Attended:
+    return Attended(
+        kind=SessionKind(form["kind"]),
+        mode=Mode(form["mode"]),
+        profile=form["profile"],
+        creator_key=Fingerprint(bytes.fromhex(form["creator_key"])),
+        number=form["number"],
+        epoch=Hash(bytes.fromhex(form["epoch"])),
+    )
 
 
 def _key(step: Json, name: str) -> ReceiveKey:

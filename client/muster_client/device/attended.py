@@ -1,0 +1,40 @@
+"""The device's durable memory of the sessions that it joined: what each is, and the newest epoch accepted of it."""
+
+import sqlite3
+from collections.abc import Callable
+
+from muster_client.device.database import transaction
+from muster_protocol.attended import Attended
+from muster_protocol.cards import Mode
+from muster_protocol.frames import MAX_SESSION_MS, SessionKind
+from muster_protocol.ids import Fingerprint, Hash, SessionId, TimeMs
+
+MAX_ATTENDED = 1024
+"""Sessions remembered; beyond that the ones that moved on longest ago are forgotten."""
+
+
+class AttendedSessions:
+    """The sessions in the device's database, each for as long as one can last."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+        self._db = connection
+        self._clock = clock
+
+    def get(self, session: SessionId) -> Attended | None:
+        """Return what is stored of a session, or None."""
+        query = "SELECT kind, mode, profile, creator_key, number, epoch FROM sessions WHERE session = ?"
+        row = self._db.execute(query, (session,)).fetchone()
+        if row is None:
+            return None
+        kind, mode, profile, creator_key, number, epoch = row
+        return Attended(SessionKind(kind), Mode(mode), profile, Fingerprint(creator_key), number, Hash(epoch))
+
+    def put(self, session: SessionId, now: Attended) -> None:
+        """Store what a session is at the newest epoch accepted, durably."""
+        at_ms = self._clock()
+        row = (session, now.kind.value, now.mode.value, now.profile, now.creator_key, now.number, now.epoch, at_ms)
+        with transaction(self._db):
+            self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._db.execute("DELETE FROM sessions WHERE at_ms < ?", (at_ms - MAX_SESSION_MS,))
+            oldest = "SELECT session FROM sessions ORDER BY at_ms DESC LIMIT -1 OFFSET ?"
+            self._db.execute(f"DELETE FROM sessions WHERE session IN ({oldest})", (MAX_ATTENDED,))  # noqa: S608
