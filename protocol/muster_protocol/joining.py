@@ -123,6 +123,11 @@ class Joining:
         return self._epoch_key
 
     @property
+    def holds_key(self) -> bool:
+        """Whether the key of that epoch is here: it is not after ``on_skipped``."""
+        return self._epoch_key is not None
+
+    @property
     def joined(self) -> bool:
         """Whether this device has opened a key of the session."""
         return self._known is not None

@@ -54,6 +54,11 @@ class AttendedSession(Session):
     def _has_joined(self, member: ClientId) -> bool:
         return self._roster.has_joined(member, self._known.epoch.key_of(member))
 
+    @property
+    def holds_key(self) -> bool:
+        """Whether this member has the key of the newest epoch that it followed."""
+        return self._machine.holds_key
+
     # -- joining and staying a member ----------------------------------------------------------------------------------
 
     async def enter(self, machine: Joining) -> None:

@@ -95,6 +95,13 @@ class Membership:
         self._forget_ended()
 
     async def _catch_up(self, connection: HubConnection, session: HostedSession | AttendedSession) -> None:
+        await self._read_missed(connection, session)
+        if isinstance(session, AttendedSession) and session.ended is None and not session.holds_key:
+            # It followed epochs and did not reach a key: it is as a new process, which the creator admits again.
+            await session.resume()
+            session.end(Reason.CANNOT_OPEN, Sayer.DEVICE)
+
+    async def _read_missed(self, connection: HubConnection, session: HostedSession | AttendedSession) -> None:
         for _ in range(MAX_ROUNDS):
             before = session.epoch
             try:
