@@ -48,7 +48,8 @@ class EpochFacts(Struct, frozen=True):
     """What a session knows of an epoch that is to be committed.
 
     ``again``: None, or for an epoch that is committed the members to whom the request sends what is stored for them.
-    ``rejected``: the newcomers that have not accepted a live invite. ``purposes``: those of the invites, by newcomer.
+    ``rejected``: members kept that are none, and newcomers that have not accepted a live invite. ``purposes``: those of
+    the invites, by newcomer.
     """
 
     again: frozenset[ClientId] | None = None

@@ -16,12 +16,15 @@ from msgspec.structs import astuple
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
+from muster_hub.sessions.closed_sessions import drop_closed
 from muster_hub.sessions.facts import DeviceFacts, GrantUse, fact_keys, parse
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, changes
+from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs
+from muster_protocol.reasons import Reason
 
 HOLD_MS = 60_000
 """Age at which another join settles a hold. No commit runs over a hold older than half of that."""
@@ -55,10 +58,17 @@ class HoldRequest(Struct, frozen=True):
 async def hold(context: NodeContext, held_for: HeldFor, wanted: Sequence[HoldRequest]) -> dict[ClientId, DeviceFacts]:
     """Hold every party for a join, in one round trip, and return the facts of each.
 
-    Stale holds of other joins are settled first, which takes further round trips. Raises ``Refused``: ``superseded``,
-    ``overloaded`` (a device is in too many sessions); ``StoreUnavailable``.
+    Stale holds of other joins are settled first, and closed sessions dropped from a full index, which takes further
+    round trips. Raises ``Refused``: ``superseded``, ``overloaded`` (MAX_INDEXED_SESSIONS of a device are open);
+    ``StoreUnavailable``.
     """
-    held = await _hold_all(context, held_for, wanted)
+    try:
+        held = await _hold_all(context, held_for, wanted)
+    except Refused as refused:
+        clients = [each.client for each in wanted]
+        if refused.reason is not Reason.OVERLOADED or not await drop_closed(context, held_for.creator, clients):
+            raise
+        held = await _hold_all(context, held_for, wanted)
     grants = [(held[each.client], peer) for each in wanted for peer in each.invites]
     return await _hold_all(context, held_for, wanted) if await settle_stale_holds(context, grants) else held
 

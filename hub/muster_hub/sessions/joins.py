@@ -1,7 +1,7 @@
 """Joins: ask the session for answered invites, hold, decide, commit, settle (SPEC.md section 7.4).
 
-No device is touched for a newcomer that did not accept a live invite of this session. The facts come from each party's
-slot, the decision is one pure function, and only the session's slot commits. So no join is committed after a
+No device is touched that is neither a member of this session nor accepted a live invite to it. The facts come from each
+party's slot, the decision is one pure function, and only the session's slot commits. So no join is committed after a
 restriction was acknowledged, in any order of the steps.
 """
 

@@ -32,7 +32,7 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
 
     Raises ``Refused``: ``mismatch`` (an id, a seed and an epoch that do not belong together, or a session of that id
     that another request created), ``not_trusted`` (for a device that never trusted any; nothing is stored then),
-    ``superseded``, ``overloaded`` (this device is in MAX_INDEXED_SESSIONS sessions), ``rate_limited`` (it made
+    ``superseded``, ``overloaded`` (this device is in MAX_INDEXED_SESSIONS open ones), ``rate_limited`` (it made
     SESSIONS_A_DAY, those that ended included), ``malformed``; ``StoreUnavailable``.
     """
     if session_id(caller.client, request.seed) != request.session:

@@ -14,7 +14,7 @@ it is a day.
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
 | `{b:xx}:dx:<client>` | hash | inbox: a day each | MAX_INBOX (64), MAX_INBOX_PER_SENDER (16), MAX_ACKNOWLEDGED (32) |
-| `{b:xx}:ds:<client>` | sorted set | session index: sessions it is held for, by end | MAX_INDEXED_SESSIONS (256) |
+| `{b:xx}:ds:<client>` | sorted set | session index: sessions it is held for, by end | MAX_INDEXED_SESSIONS (256) open |
 | `{b:xx}:dw:<client>` | hash | watchers: nodes that are told of presence, and until when | nodes; a minute each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
 | `{b:xx}:sr:<session>` | hash | roster: all devices that were ever members | MAX_INVITES_PER_SESSION (256) + 1 |

@@ -6,8 +6,9 @@
 --   5 packed newcomers: [client, fingerprint, invite, its hash, hash of the admission] each
 -- Effect: none.
 -- Returns: ['again', members to whom the request sends what is stored for them] for an epoch that is committed already;
---   ['rejected', client and word in turn of each newcomer that has not accepted that invite, or whose invite is live no
---   longer: how it ended, else mismatch]; else ['next', client and purpose of its invite in turn of each newcomer].
+--   ['rejected', client and word in turn of each member kept that is none under its key, and of each newcomer that has not
+--   accepted that invite, or whose invite is live no longer: how it ended, else mismatch]; else ['next', client and
+--   purpose of its invite in turn of each newcomer].
 --   The hash of an epoch covers neither admissions nor sealed keys, so `again` has only those members whose own is the
 --   stored one, byte for byte.
 -- Errors: closed (or no such session), mismatch (not the next epoch).
@@ -16,18 +17,21 @@ local session, roster, epochs, sealed, invite_outcomes = unpack(KEYS)
 local number, previous, hash, packed_kept, packed_newcomers = unpack(ARGV)
 local kept, newcomers = cmsgpack.unpack(packed_kept), cmsgpack.unpack(packed_newcomers)
 
+local function present(client, fingerprint)
+  local row = row_in(roster, client)
+  return row and row[MEMBER.state] ~= 'out' and row[MEMBER.fingerprint] == fingerprint and row or nil
+end
+
 local function stored_for(member)
   local client, fingerprint, key = unpack(member)
-  local row = row_in(roster, client)
-  local present = row and row[MEMBER.state] ~= 'out' and row[MEMBER.fingerprint] == fingerprint
-  return present and key ~= '' and redis.call('HGET', sealed, 'key:' .. client) == key
+  return present(client, fingerprint) and key ~= '' and redis.call('HGET', sealed, 'key:' .. client) == key
 end
 
 local function awaits_admission(newcomer)
   local client, fingerprint, invite, _, admission_hash = unpack(newcomer)
-  local row = row_in(roster, client)
-  local seated = row and row[MEMBER.state] == 'seated' and row[MEMBER.fingerprint] == fingerprint
-  return seated and row[MEMBER.invite] == invite and redis.call('HGET', sealed, 'admh:' .. client) == admission_hash
+  local row = present(client, fingerprint)
+  local seated = row and row[MEMBER.state] == 'seated' and row[MEMBER.invite] == invite
+  return seated and redis.call('HGET', sealed, 'admh:' .. client) == admission_hash
 end
 
 -- The script `commit` asks for the id and the answer again; what else is read of a live invite never changes.
@@ -63,6 +67,13 @@ if tonumber(number) ~= newest + 1 or previous ~= newest_hash then
   return refuse('mismatch')
 end
 local rejected, next_epoch = {'rejected'}, {'next'}
+for _, member in ipairs(kept) do
+  local client, fingerprint = unpack(member)
+  if not present(client, fingerprint) then
+    rejected[#rejected + 1] = client
+    rejected[#rejected + 1] = 'not_a_member'
+  end
+end
 for _, newcomer in ipairs(newcomers) do
   local client, _, invite, invite_hash = unpack(newcomer)
   local live = accepted(client, invite, invite_hash)
