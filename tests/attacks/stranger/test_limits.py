@@ -18,6 +18,7 @@ from muster_protocol.reasons import Reason
 
 README = Path(__file__).parents[3] / "hub" / "README.md"
 ROW = re.compile(r"^\| `(\w+)` [^|]*\| ([\d,]+) \| ([\d,]+) B \| [^|]+ \|$", re.MULTILINE)
+UNTRUSTS = 8
 TOLERANCE = 0.25
 """By what part the bytes may differ from those of the table: the store's allocator decides."""
 
@@ -70,6 +71,8 @@ async def fill_peers(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
 
 async def fill_grants(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
     await state(one, grants=True)
+    for _ in range(UNTRUSTS):  # each would end a grant to its peer
+        await one.say(one.device.untrust(SigningDevice()))
     return await count(desk, b"HLEN", keys.grants(one.client)), await bytes_of_statements(desk, one, keys.grants)
 
 

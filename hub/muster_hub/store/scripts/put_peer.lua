@@ -44,13 +44,14 @@ if wins then
   end
 end
 
--- An untrust ends an older grant even where a newer trust stands, so that the order of arrival does not matter.
+-- An untrust ends an older grant even where a newer trust stands, so that the order of arrival does not matter. Where
+-- MAX_PEERS have a grant and this peer has none, no older grant to it is taken later either, and none has to be ended.
 if kind == 'untrust' then
   local grant, ends = row_in(grants, peer), true
   if grant then
     _, ends = compare(serial, hash, grant[GRANT.serial], grant[GRANT.hash])
   end
-  if ends then
+  if ends and (grant or redis.call('HLEN', grants) < MAX_PEERS) then
     redis.call('HSET', grants, peer, grant_row)
     redis.call('ZREM', stated, 'grants:' .. peer)
     if grant and grant[GRANT.kind] == 'grant' then
