@@ -74,6 +74,9 @@ def _asked_again(told: story.Story) -> Vector:
     steps.add("unanswered", look(1, later + 2 * FIRST_RETRY_MS, nas=ACCEPTED), now=later)
     steps.committed(look(2, DEADLINE, nas=ADMITTED))
     steps.add("shown", look(2, DEADLINE, nas=ADMITTED), epochs=[], now=AT)
+    steps.call(told.desk, DESK)
+    steps.admit(3, made(told.epochs[2], [DESK], [NAS]))
+    steps.add("look", look(2, DEADLINE, nas=ADMITTED, desk=ACCEPTED))
     return steps.vector("no reply to an epoch comes, and the hub is asked again")
 
 
