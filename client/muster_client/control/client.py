@@ -1,8 +1,8 @@
 """The client of the local control socket, by which a command line asks the agent of its own device.
 
 One request per connection: one JSON line out, one or more JSON lines back. A start has a second line out: the agent
-sends the invites only when the client knows the session's id, and so can withdraw them. The socket is 0600, and the
-agent checks that the other end runs as the same user.
+sends the invites only when the client knows the session's id, and so can withdraw them. The socket is 0600, and each
+side checks that the other end runs as the same user: the path may be of an agent that ended, in a folder of all users.
 """
 
 import socket
@@ -39,6 +39,7 @@ from muster_client.control.messages import (
     StatusIs,
     TargetUpdate,
 )
+from muster_client.control.same_user import same_user
 from muster_client.device.session_request import SessionRequest
 from muster_client.errors import (
     ControlFailed,
@@ -161,6 +162,9 @@ class ControlClient:
         except OSError:
             connection.close()
             raise NoAgent("no agent of this device runs") from None
+        if not same_user(connection):
+            connection.close()
+            raise NoAgent("no agent of this device runs: another user listens in its place")
         return connection
 
 

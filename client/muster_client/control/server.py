@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-import struct
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -39,6 +38,7 @@ from muster_client.control.messages import (
     StatusIs,
     TargetUpdate,
 )
+from muster_client.control.same_user import same_user
 from muster_client.device.private_files import PRIVATE_FILE, in_words, make_own_folder
 from muster_client.device.session_request import SessionRequest
 from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
@@ -127,7 +127,7 @@ class ControlServer:
             _forget(path)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._clients >= MAX_CONTROL_CLIENTS or not _same_user(writer):
+        if self._clients >= MAX_CONTROL_CLIENTS or not same_user(writer.get_extra_info("socket")):
             writer.close()
             return
         self._clients += 1
@@ -283,13 +283,3 @@ def _bind(path: Path) -> socket.socket:
 
 def _forget(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _same_user(writer: asyncio.StreamWriter) -> bool:
-    """Return whether the other end runs as this user. On a platform that cannot say, the file's mode protects alone."""
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True
-    peer: socket.socket = writer.get_extra_info("socket")
-    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", credentials)
-    return bool(uid == os.getuid())

@@ -1,9 +1,10 @@
 """A command line before an agent that does not answer as it should."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,22 @@ def folder(tmp_path: Path) -> Path:
 def test_an_agent_that_ends_before_it_answers(folder: Path) -> None:
     with agent(folder, lambda connection: None), pytest.raises(NoAgent):
         ControlClient(folder).status()
+
+
+def test_another_user_in_the_place_of_an_agent_that_ended_is_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def empty_inbox(connection: socket.socket) -> None:
+        with suppress(ConnectionError):
+            connection.sendall(b'{"is":"inbox","invites":[]}\n')
+
+    with agent(folder, empty_inbox):
+        assert ControlClient(folder).inbox() == ()
+    (folder / "s.sock").unlink()
+    me = os.getuid()
+    monkeypatch.setattr("os.getuid", lambda: me + 1)
+    with agent(folder, empty_inbox), pytest.raises(NoAgent, match="another user"):
+        ControlClient(folder).inbox()
 
 
 def test_an_agent_that_ends_amid_a_start(folder: Path) -> None:
