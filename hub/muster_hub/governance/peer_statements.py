@@ -66,7 +66,8 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
             digest = statement_hash(kind, signed.body)
             await change(context.store, _CUTS_MADE, [keys.device(caller.client)], body.peer, digest)
     check_verdict(put.verdict)
-    await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted)
+    news = put.verdict == "taken" or put.why != ""  # its first answer may have got lost before its cuts were made
+    await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted, news=news)
 
 
 def _args(caller: Caller, kind: Kind, body: Governance, signed: Signed) -> list[Word]:

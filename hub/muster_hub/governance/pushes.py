@@ -25,16 +25,17 @@ async def push_card(context: NodeContext, caller: Caller, signed: Signed, peers:
     """Push the caller's new card to these peers, which it trusts; see ``push_statement``."""
     for start in range(0, len(peers), MAX_TOLD_AT_ONCE):
         batch = peers[start : start + MAX_TOLD_AT_ONCE]
-        pushes = [push_statement(context, caller, Kind.CARD, signed, peer, trusted=True) for peer in batch]
+        pushes = [push_statement(context, caller, Kind.CARD, signed, peer, trusted=True, news=True) for peer in batch]
         await asyncio.gather(*pushes)
 
 
 async def push_statement(
-    context: NodeContext, caller: Caller, kind: Kind, signed: Signed, peer: ClientId, *, trusted: bool
+    context: NodeContext, caller: Caller, kind: Kind, signed: Signed, peer: ClientId, *, trusted: bool, news: bool
 ) -> None:
     """Push a statement to a peer if both trust each other.
 
-    A peer that trusts the caller and watches it sees at once whether the caller trusts it.
+    A peer that trusts the caller and watches it sees at once whether the caller trusts it. ``news``: it says
+    what was not said before. A repeat lets no watch look again: the watchers would do the work, and nobody pay for it.
     ``trusted``: the caller trusts the peer, or did until this statement. Nothing is sent for a peer that does not trust
     the caller: not even to its node. The statement is stored by now; a peer that cannot be reached learns of it from
     the session, or not at all.
@@ -46,7 +47,7 @@ async def push_statement(
         return
     if not found.trusts(caller.fingerprint):
         return
-    if kind in {Kind.TRUST, Kind.UNTRUST}:
+    if news and kind in {Kind.TRUST, Kind.UNTRUST}:
         context.router.notify_presence(caller.client, {row.node for _, row in found.instances})
     if trusted:
         push = StatementPush(client=caller.client, kind=kind, statement=signed)

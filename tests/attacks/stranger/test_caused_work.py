@@ -12,6 +12,7 @@ from tests.integration.hub.stage import Actor, actor, befriend
 from muster_hub.context import NodeContext
 from muster_hub.node.node import Tuning
 from muster_hub.presence import watches
+from muster_hub.presence.watches import PresenceWatches
 from muster_hub.rate_limits.costs import INVITE, KEPT, LISTED, LOOKUP, PAGE, PUSH, REQUEST, REQUEST_RATE, WRITE, cost
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.caller import Caller
@@ -135,6 +136,27 @@ async def test_a_watch_begun_without_the_store_looks_again_for_its_own_connectio
             await second.ask(Watch(id=0, clients=named), PresenceReply)
             await eventually(lambda: looks[stranger.client])
     assert looks[other.client] == 1
+
+
+async def test_a_statement_said_again_lets_no_watch_look_again(
+    start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: Counter[ClientId] = Counter()
+    changed = PresenceWatches.changed
+
+    def counting(self: PresenceWatches, client: ClientId) -> None:
+        told[client] += 1
+        changed(self, client)
+
+    node, stranger, accomplice = await start_node(), SigningDevice(), SigningDevice()
+    async with accomplice.connect(node.url) as first, stranger.connect(node.url) as second:
+        await first.put(accomplice.trust(stranger))
+        monkeypatch.setattr(PresenceWatches, "changed", counting)
+        for statement in (stranger.trust(accomplice), stranger.untrust(accomplice)):
+            told.clear()
+            for _ in range(ROUNDS):
+                assert isinstance(await second.put(statement), Ok)
+                assert told[stranger.client] == 1  # said for the first time, and never again
 
 
 async def test_a_new_card_is_paid_by_the_peers_to_whom_it_is_pushed(start_node: StartNode, looks: Counter[str]) -> None:
