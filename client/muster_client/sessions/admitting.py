@@ -1,6 +1,6 @@
 """How the creator of a session admits the devices that accepted: each time with a new epoch (SPEC.md section 7)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from muster_client.errors import HubRefused, HubUnreachable
 from muster_client.sessions.context import SessionContext, fresh_epoch_key
@@ -13,6 +13,10 @@ from muster_protocol.reasons import Reason
 
 MAX_ADMITTED_AT_ONCE = 8
 """New members in one epoch: their admissions fit into one message with room to spare."""
+OUTCOME_UNKNOWN = frozenset({Reason.STORE_UNAVAILABLE, Reason.INTERNAL})
+"""Errors after which the hub may have committed the epoch all the same."""
+NOT_LOOKED_AT = frozenset({Reason.RATE_LIMITED, Reason.OVERLOADED, Reason.STORE_FULL})
+"""Errors by which a hub turns any request away: they say nothing of the same epoch when it was sent before."""
 
 
 class Admitting:
@@ -25,30 +29,36 @@ class Admitting:
     async def step(self) -> tuple[ClientId, ...] | None:
         """Have the hub commit the next epoch and return whom it admitted, if anyone.
 
-        None: no epoch is due, or the hub is away. If its reply is lost, the next step sends the same epoch again, which
-        has one effect; or it asks what the hub committed, where this device would not make that epoch any more.
+        None: no epoch is due, or the hub is away. If its reply is lost or leaves the outcome open, the next step sends
+        the same epoch again, which has one effect; or it asks what the hub committed, where this device would not make
+        that epoch any more.
         """
         machine, now = self._machine, self._context.now()
-        sending = machine.again(now) if machine.newcomers else machine.admit(fresh_epoch_key(), now)
+        repeated = bool(machine.newcomers)
+        sending = machine.again(now) if repeated else machine.admit(fresh_epoch_key(), now)
         newcomers, before = machine.newcomers, machine.epoch.hash
         if not newcomers:
             return None
+        unknown = OUTCOME_UNKNOWN | NOT_LOOKED_AT if repeated else OUTCOME_UNKNOWN
         try:
-            await (self._ask_what_was_committed() if sending is None else self._commit(sending))
+            await (self._ask_what_was_committed() if sending is None else self._commit(sending, unknown))
         except HubUnreachable:
             machine.unanswered(self._context.now())
             return None
         return () if machine.epoch.hash == before else newcomers
 
-    async def _commit(self, new: Admissions) -> None:
-        rejected = await self._rejected(new)
+    async def _commit(self, new: Admissions, unknown: Collection[Reason]) -> None:
+        rejected = await self._rejected(new, unknown)
         if rejected:
             self._machine.rejected(rejected, self._context.now())
         else:
             self._machine.committed(self._context.now())
 
-    async def _rejected(self, new: Admissions) -> Mapping[ClientId, Reason]:
-        """Return the reasons for which the hub rejected the epoch, by device; none where it committed it."""
+    async def _rejected(self, new: Admissions, unknown: Collection[Reason]) -> Mapping[ClientId, Reason]:
+        """Return the reasons for which the hub rejected the epoch, by device; none where it committed it.
+
+        Raises ``HubUnreachable``, also for an error after which the outcome is ``unknown``.
+        """
         request = Admit(
             id=0,
             session=self._machine.plan.session,
@@ -59,6 +69,8 @@ class Admitting:
         try:
             reply = await self._context.link.ask(request, Admitted)
         except HubRefused as refused:
+            if refused.reason in unknown:
+                raise HubUnreachable(f"the hub may have committed the epoch: {refused.reason}") from None
             return dict.fromkeys((client for client, _ in new.admissions), refused.reason)
         return {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}
 

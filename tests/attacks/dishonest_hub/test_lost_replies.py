@@ -1,4 +1,7 @@
-"""A hub that keeps back its reply to an ``admit``: what the creator took back meanwhile holds when it asks again."""
+"""A hub that keeps back its reply to an ``admit``, or gives an error for one that it committed.
+
+The creator follows what the hub committed, and what it took back meanwhile holds when it asks again.
+"""
 
 from collections.abc import Callable
 
@@ -120,3 +123,47 @@ async def test_a_creator_that_is_not_shown_the_session_sends_nothing_and_asks_ag
         await step(session)
         assert (ann.hub.count(Admit), ann.hub.count(GetSession)) == (1, tries)
         assert session._machine.next_deadline() == clock() + FIRST_RETRY_MS * 2**tries
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        (HubRefused(Reason.STORE_UNAVAILABLE),),
+        (HubRefused(Reason.INTERNAL),),
+        (AWAY, HubRefused(Reason.RATE_LIMITED)),
+        (AWAY, HubRefused(Reason.OVERLOADED)),
+        (HubRefused(Reason.STORE_UNAVAILABLE), HubRefused(Reason.STORE_FULL)),
+    ],
+    ids=lambda errors: ", then ".join(str(error) for error in errors),
+)
+async def test_no_error_makes_the_creator_forget_an_epoch_that_the_hub_may_have_committed(
+    ann: DeviceParts, bob: DeviceParts, errors: tuple[HubRefused | HubUnreachable, ...]
+) -> None:
+    session = await host(ann, bob)
+    await answering(ann, session, bob)
+    for error in errors:
+        ann.hub.answers(Admit, error)
+        await step(session)
+    first = ann.hub.newest(Admit)
+    ann.hub.answers(Admit, COMMITTED)
+    await step(session)
+    assert ann.hub.newest(Admit) == first
+    assert (session.epoch, ann.hub.count(Admit)) == (2, len(errors) + 1)
+    assert end_of(session, bob)[0] is not Progress.REFUSED
+
+
+async def test_an_epoch_that_the_hub_committed_and_gave_an_error_for_is_followed_by_one_without_the_device(
+    ann: DeviceParts, bob: DeviceParts, cat: DeviceParts
+) -> None:
+    session = await host(ann, bob, cat)
+    await answering(ann, session, bob)
+    ann.hub.answers(Admit, HubRefused(Reason.STORE_UNAVAILABLE))
+    await step(session)
+    lost = ann.hub.newest(Admit).epoch
+    ann.hub.answers(Admit, COMMITTED)
+    ann.device.peers.untrust(bob.device.client)
+    await answering(ann, session, cat)
+    ann.hub.answers(GetSession, reply_of(session, epoch=2, epochs=(lost,)))
+    await step(session)
+    assert session.epoch == 3
+    assert members(ann) == {ann.device.client, cat.device.client}
