@@ -18,7 +18,7 @@ from muster_client.device.attended import AttendedSessions
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.facts import grants_of, pins_of, spent_on
 from muster_client.device.hub_address import HubAddress, parse_hub_url
-from muster_client.device.identity import Identity, read_identity, write_identity
+from muster_client.device.identity import Identity, change_identity, read_identity, write_identity
 from muster_client.device.invites import ACCEPTED, Invites
 from muster_client.device.meta import Meta
 from muster_client.device.private_files import in_words, make_private_folder
@@ -220,10 +220,10 @@ class Device:
     def rotate(self) -> Fingerprint:
         """Change the identity key. Key and chain change in one step on disk; live trust and grants are signed again.
 
-        Raises ``ValueError`` after 32 rotations. Other processes of the device must be started again.
+        Raises ``ValueError`` after 32 rotations, ``UnusableData``, ``DataNotWritten``. Restart its other processes.
         """
         identity = self._identity.rotated(self._statements.allocate())
-        write_identity(self.path / KEY_FILE, identity)
+        change_identity(self.path / KEY_FILE, identity, self._db)
         self._identity = identity
         self._statements.sign_again(identity.key)
         return identity.key.fingerprint

@@ -3,13 +3,21 @@
 import base64
 import binascii
 import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from msgspec import Struct
 
-from muster_client.device.private_files import PRIVATE_FILE, readable_by_others, replace_private
+from muster_client.device.database import transaction
+from muster_client.device.private_files import (
+    PRIVATE_FILE,
+    in_words,
+    readable_by_others,
+    remove_unfinished,
+    replace_private,
+)
 from muster_client.errors import UnsafeKeyFile
 from muster_protocol.cards import MAX_ROTATIONS, Rotation, SignedRotation, sign_rotation, verify_rotation
 from muster_protocol.codec import convert, encode, unpack
@@ -71,6 +79,17 @@ def write_identity(path: Path, identity: Identity) -> None:
     """
     stored = _Stored(identity.secret, identity.genesis, identity.rotations)
     replace_private(path, HEADER + base64.encodebytes(encode(stored)), check=lambda fresh: _read_back(fresh, identity))
+
+
+def change_identity(path: Path, identity: Identity, database: sqlite3.Connection) -> None:
+    """Replace the key file of a device, while no other process of the device does.
+
+    Raises ``UnusableData`` or ``DataNotWritten`` if it cannot be written, and as ``write_identity`` does.
+    """
+    # Nothing is written to the database: its lock is the device's.
+    with in_words(path), transaction(database):
+        remove_unfinished(path)
+        write_identity(path, identity)
 
 
 def _read_back(fresh: Path, identity: Identity) -> None:

@@ -1,6 +1,7 @@
 """Files of one user: replaced in one step, and refused when other users can read them."""
 
 import os
+import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from muster_client.errors import NO_ROOM, DataNotWritten, UnusableData
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+FRESH = ".new"
+"""How the name of a file ends that is to replace another."""
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -60,7 +63,8 @@ def replace_private(path: Path, data: bytes, *, check: Callable[[Path], None] | 
 
     ``check`` reads the new file first. If it raises, the old file stays.
     """
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    # The number of the process would be used again, and the file of one that was killed would be in the way.
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}{FRESH}")
     descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -74,6 +78,12 @@ def replace_private(path: Path, data: bytes, *, check: Callable[[Path], None] | 
         fresh.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes left of replacing this file; the caller holds the lock of those that replace it."""
+    for fresh in path.parent.glob(f"{path.name}.*{FRESH}"):
+        fresh.unlink(missing_ok=True)
 
 
 def _sync_folder(path: Path) -> None:

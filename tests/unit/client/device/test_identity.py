@@ -1,5 +1,6 @@
 """The key file: whole or not at all, and never readable by others."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from muster_client.device.device import Device
 from muster_client.device.identity import Identity, read_identity, write_identity
-from muster_client.errors import DeviceExists, NoDevice, UnsafeKeyFile
+from muster_client.errors import DeviceExists, NoDevice, UnsafeKeyFile, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import verify_card
 from muster_protocol.ids import MAX_TIME_MS, Serial
@@ -104,3 +105,21 @@ def test_a_crash_after_the_key_was_changed_loses_nothing(laptop: Device, nas: De
         assert again.fingerprint == mine.key.fingerprint != rotated.key.fingerprint
         assert {held.signed.signer for held in again.unpublished()} == {again.fingerprint}
         assert again.peers.pins() == {nas.client: nas.fingerprint}
+
+
+def test_what_a_killed_key_change_left_hinders_no_later_one_and_goes(laptop: Device) -> None:
+    left = [laptop.path / f"{KEY_FILE}.{end}.new" for end in (os.getpid(), "5f0c")]
+    for file in left:
+        file.write_bytes(b"a key that was never used")
+    fingerprint = laptop.rotate()
+    assert read_identity(laptop.path / KEY_FILE).key.fingerprint == fingerprint
+    assert not any(file.exists() for file in left)
+
+
+def test_a_key_file_that_cannot_be_replaced_is_told_and_the_key_stays(laptop: Device) -> None:
+    before = laptop.fingerprint
+    (laptop.path / KEY_FILE).unlink()
+    (laptop.path / KEY_FILE).mkdir()
+    with pytest.raises(UnusableData, match=KEY_FILE):
+        laptop.rotate()
+    assert laptop.fingerprint == before
