@@ -21,10 +21,12 @@ from muster_protocol.frames import (
     Challenge,
     Error,
     FrameRefused,
+    GetSession,
     Goaway,
     Push,
     Reply,
     Request,
+    SessionReply,
     decode_frame,
     encode_frame,
 )
@@ -72,6 +74,13 @@ class ConnectionLost(HubUnreachable):
         super().__init__(f"the connection to the hub ended ({code})")
 
 
+def _is_about_its_session(answer: Reply, request: Request) -> bool:
+    """Return whether a reply that shows a session shows the one that was asked for."""
+    if isinstance(answer, SessionReply) and isinstance(request, GetSession):
+        return answer.session == request.session
+    return True
+
+
 class HubConnection:
     """A connection after ``welcome``. Replies arrive only while ``read`` runs."""
 
@@ -90,7 +99,7 @@ class HubConnection:
 
         Not if the hub asks for a longer pause than ``MAX_PAUSE_MS``: a try before that would be in vain.
         Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, or none that this version
-        can read (``reply_unreadable``).
+        can read (``reply_unreadable``): also one about another session than was asked for.
         """
         for _ in range(MAX_TRIES - 1):
             try:
@@ -117,7 +126,7 @@ class HubConnection:
             self._open.pop(number, None)
         if isinstance(answer, Error):
             raise HubRefused(answer.reason, answer.detail, answer.retry_after_ms)
-        if not isinstance(answer, reply):
+        if not isinstance(answer, reply) or not _is_about_its_session(answer, request):
             raise self._unreadable()
         return answer
 

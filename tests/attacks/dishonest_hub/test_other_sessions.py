@@ -1,0 +1,91 @@
+"""A hub that replies to a question about one session with another one: the device takes nothing from it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.attacks.dishonest_hub.test_terminal import OTHER, run
+from tests.integration.client.conftest import free_port
+from tests.integration.client.scripted_hub import scripted_hub
+from websockets.asyncio.server import ServerConnection
+
+from muster_client import Device, Hub
+from muster_client.device.device import now_ms
+from muster_client.errors import HubUnreachable, Trouble
+from muster_protocol.cards import Mode
+from muster_protocol.frames import (
+    GetSession,
+    ListSessions,
+    Ok,
+    Reply,
+    Request,
+    SessionKind,
+    SessionReply,
+    SessionsReply,
+    SessionSummary,
+    decode_frame,
+    encode_frame,
+)
+from muster_protocol.ids import ClientId, SessionId, TimeMs
+
+CREATOR = ClientId(OTHER)
+ASKED, SHOWN = SessionId("a" * 32), SessionId("b" * 32)
+LIFE_MS = 3_600_000
+
+
+def reply_to(request: Request) -> Reply:
+    now = now_ms()
+    ends = TimeMs(now + LIFE_MS)
+    if isinstance(request, ListSessions):
+        listed = SessionSummary(ASKED, CREATOR, Mode.SYNCHRONIZE, None, True, now, ends, (CREATOR,))
+        return SessionsReply(re=request.id, sessions=(listed,), more=False)
+    if isinstance(request, GetSession):
+        return SessionReply(
+            re=request.id,
+            session=SHOWN,
+            creator=CREATOR,
+            mode=Mode.SYNCHRONIZE,
+            profile=None,
+            kind=SessionKind.MESH,
+            open=False,
+            created_at=now,
+            ends_at=ends,
+            epoch=1,
+            members=(),
+            epochs=(),
+            joined=(),
+            departures=(),
+            sealed=None,
+            admission=None,
+        )
+    return Ok(re=request.id)
+
+
+async def show_another(connection: ServerConnection) -> None:
+    async for message in connection:
+        assert isinstance(message, bytes)
+        request = decode_frame(message)
+        if isinstance(request, Request):
+            await connection.send(encode_frame(reply_to(request)))
+
+
+@pytest.fixture
+async def device(tmp_path: Path) -> AsyncIterator[Device]:
+    port = free_port()
+    with Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as device:
+        async with scripted_hub(port, show_another):
+            yield device
+
+
+async def test_a_reply_about_another_session_is_no_reply(device: Device) -> None:
+    async with Hub.connect(device) as hub:
+        assert (await hub.session(SHOWN)).session == SHOWN
+        with pytest.raises(HubUnreachable) as caught:
+            await hub.session(ASKED)
+    assert caught.value.trouble is Trouble.REPLY_UNREADABLE
+
+
+async def test_no_other_session_is_shown_for_the_one_that_a_person_asks_for(device: Device) -> None:
+    shown = await run(device.path, "session", "show", ASKED)
+    assert Trouble.REPLY_UNREADABLE in await run(device.path, "session", "show", ASKED, "--json")
+    assert SHOWN[:8] not in shown
