@@ -73,7 +73,7 @@ _COSTS: dict[type[Request], float] = {
     CancelInvite: WRITE + PUSH,
     SendAnswer: 2 * WRITE + PUSH,
     SendJoined: WRITE,
-    SendLeave: WRITE,
+    SendLeave: SIGNATURE + WRITE,
     Why: 2 * LOOKUP,
 }
 

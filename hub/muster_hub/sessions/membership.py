@@ -19,7 +19,7 @@ from muster_protocol.frames import JoinedPush, LeavePush, Ok, ResumeSession, Sen
 from muster_protocol.ids import ClientId, InviteId, SessionId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.signed import read
+from muster_protocol.signed import read, verify
 
 _JOINED = script("joined")
 _OUT = script("member_out")
@@ -69,9 +69,10 @@ async def send_joined(context: NodeContext, caller: Caller, request: SendJoined)
 async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -> Ok:
     """Remove a member by its own statement and push that to the other members, once.
 
-    Raises ``Refused``: ``not_a_member``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
+    The creator leaves out no member whose ``leave`` does not verify, and could then make no epoch without it. Raises
+    ``Refused``: ``bad_signature``, ``not_a_member``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
     """
-    body = read(request.leave, Leave)
+    body = verify(request.leave, caller.card.card.current, Leave)
     if (body.member, body.member_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "the leave statement is of another device or key")
     await check_current(context.store, caller)

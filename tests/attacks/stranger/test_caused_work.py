@@ -13,7 +13,19 @@ from muster_hub.context import NodeContext
 from muster_hub.node.node import Tuning
 from muster_hub.presence import watches
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.rate_limits.costs import INVITE, KEPT, LISTED, LOOKUP, PAGE, PUSH, REQUEST, REQUEST_RATE, WRITE, cost
+from muster_hub.rate_limits.costs import (
+    INVITE,
+    KEPT,
+    LISTED,
+    LOOKUP,
+    PAGE,
+    PUSH,
+    REQUEST,
+    REQUEST_RATE,
+    SIGNATURE,
+    WRITE,
+    cost,
+)
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.store.adapter import Store
@@ -35,6 +47,7 @@ from muster_protocol.frames import (
     Request,
     SealedFor,
     SendInvites,
+    SendLeave,
     SessionsReply,
     Statements,
     Watch,
@@ -246,6 +259,11 @@ def test_requests_that_read_and_push_are_paid() -> None:
     session, client = SessionId("s" * 32), ClientId("c" * 32)
     assert cost(GetSession(id=1, session=session, after=0)) >= PAGE
     assert cost(CancelInvite(id=1, session=session, client=client, invite=InviteId(bytes(16)))) >= WRITE + PUSH
+
+
+def test_the_signature_of_a_departure_is_paid() -> None:
+    signed = Signed(b"", Fingerprint(bytes(32)), Signature(bytes(64)))
+    assert cost(SendLeave(id=1, leave=signed)) >= SIGNATURE + WRITE
 
 
 def test_an_admission_is_paid_by_each_member_that_it_keeps() -> None:

@@ -1,0 +1,37 @@
+"""A member that goes by a statement which the creator cannot verify, so that the creator can admit nobody any more."""
+
+from msgspec.structs import replace
+from tests.attacks.stored import changed, stored
+from tests.integration.hub.desk import Desk
+from tests.integration.hub.sessions.test_sessions import leave
+from tests.integration.hub.stage import Actor, actor, befriend, call_in
+
+from muster_protocol.frames import LeavePush, Ok, SendLeave
+from muster_protocol.ids import Signature
+from muster_protocol.reasons import Reason
+
+
+def unsigned(who: Actor, creator: Actor) -> SendLeave:
+    request = leave(who, creator.session)
+    return replace(request, leave=replace(request.leave, signature=Signature(bytes(64))))
+
+
+async def test_no_leave_that_does_not_verify_takes_a_member_out(desk: Desk) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    await ann.create()
+    await call_in(ann, bob)
+    before = await stored(desk)
+    assert (await bob.refused(unsigned(bob, ann))).reason is Reason.BAD_SIGNATURE
+    assert changed(before, await stored(desk)) == set()
+    assert ann.line.waiting(LeavePush) == []
+    await call_in(ann, dan)
+
+
+async def test_no_old_leave_that_does_not_verify_counts_as_said_again(desk: Desk) -> None:
+    ann, bob = [await actor(desk) for _ in range(2)]
+    await befriend(ann, bob)
+    await ann.create()
+    await call_in(ann, bob)
+    await bob.ask(leave(bob, ann.session), Ok)
+    assert (await bob.refused(unsigned(bob, ann))).reason is Reason.BAD_SIGNATURE
