@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from typing_extensions import override
 
-from muster_client.device.private_files import create_private
+from muster_client.device.private_files import close_to_others, create_private
 from muster_client.errors import DataNotWritten, NewerData, UnusableData
 
 SCHEMA_VERSION = 1
@@ -138,6 +138,9 @@ def open_database(path: Path) -> sqlite3.Connection:
     the disk is full. The queries of the connection raise the last two as well.
     """
     create_private(path)
+    for part in ("", "-wal", "-shm"):
+        # A backup that was put back may have lost their modes.
+        close_to_others(path.with_name(path.name + part))
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_DatabaseConnection
     )

@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from muster_client.errors import NO_ROOM, DataNotWritten, UnusableData
@@ -56,6 +56,15 @@ def make_own_folder(path: Path) -> bool:
 def create_private(path: Path) -> None:
     """Create an empty file with mode 0600 unless there is one, so that it is never open to other users."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, PRIVATE_FILE))
+
+
+def close_to_others(path: Path) -> None:
+    """Take the access of other users from this file, if there is one that is this user's."""
+    # By its path: a file of a database that is opened and closed again loses the locks that this process has on it.
+    with suppress(FileNotFoundError):
+        status = path.stat()
+        if status.st_uid == os.getuid() and status.st_mode & OTHERS:
+            path.chmod(PRIVATE_FILE)
 
 
 def replace_private(path: Path, data: bytes, *, check: Callable[[Path], None] | None = None) -> None:
