@@ -44,6 +44,10 @@ class WatchedHub:
         """Return the resident bytes of the hub itself, without its store."""
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
+    def open_files(self) -> int:
+        """Return how many files and sockets the hub itself has open."""
+        return int(psutil.Process(self.process.pid).num_fds())
+
     async def unharmed(self) -> None:
         """Ask the watching device how it was served since it was last asked; it must have been, all the time."""
         assert self.witness.stdin is not None

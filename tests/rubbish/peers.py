@@ -136,8 +136,8 @@ class Door:
             assert answer.startswith(b"HTTP/1.1 101 "), answer
             yield peer
 
-    async def answer(self, request: bytes) -> bytes:
+    async def answer(self, request: bytes, source: str = "127.0.0.1") -> bytes:
         """Send bytes and return all that comes back until the hub ends the connection."""
-        async with self.peer() as peer:
+        async with self.peer(source) as peer:
             peer.send(request)
             return await peer.to_the_end()

@@ -39,7 +39,7 @@ class KindAndStatement(Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 
 class Statements(Reply, frozen=True, kw_only=True, tag="statements"):
-    """A page; ask again from the last serial while ``more``."""
+    """A page. While ``more``, ask for what comes after all those that were read."""
 
     statements: Annotated[tuple[KindAndStatement, ...], Meta(max_length=MAX_PAGE)]
     more: bool

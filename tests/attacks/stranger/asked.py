@@ -13,6 +13,7 @@ from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.epochs import epoch_hash
 from muster_protocol.exchange import Answer, Joined, Leave
 from muster_protocol.frames import (
+    MAX_PAGE,
     Ack,
     Admit,
     CancelInvite,
@@ -242,7 +243,7 @@ def why_it_calls_another(stranger: StrangerAtWork) -> Request:
 
 ASKED: dict[type[Request], tuple[Asked, ...]] = {
     PutStatement: STATEMENTS,
-    ListStatements: (plain(lambda s: ListStatements(id=1, after=1)),),
+    ListStatements: (plain(lambda s: ListStatements(id=1, after=MAX_PAGE)),),
     GetCard: (plain(lambda s: GetCard(id=1, client=s.victim.client)),),
     ClearSuspicion: (plain(lambda s: ClearSuspicion(id=1)),),
     ConfirmToken: (plain(lambda s: ConfirmToken(id=1, counter=1)),),
