@@ -19,7 +19,7 @@ async def store_of_schedules(tmp_path_factory: pytest.TempPathFactory) -> AsyncI
 
 @pytest.fixture
 def quiet() -> Iterator[None]:
-    """Keep the nodes of thousands of schedules from logging what becomes of them."""
+    """Keep the nodes of ten thousand schedules from logging what becomes of them."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from tests.schedules.world import ScheduledWorld
 
-SCHEDULES = int(os.environ.get("SCHEDULES", "5000"))
+SCHEDULES = int(os.environ.get("SCHEDULES", "10000"))
 SEED = os.environ.get("SEED")
 
 SCENES_LAST = 4_000
