@@ -287,7 +287,7 @@ class Inviting:
     def again(self, now: TimeMs) -> Admissions | None:
         """Return the pending epoch once more; None where this device would not make it now.
 
-        Then nobody is sent it: ``shown`` must tell whether the hub committed it when it was sent before.
+        Then it is sent to no member: ``shown`` must tell whether the hub committed it when it was sent before.
         """
         pending = self._pending
         if pending is None or self._against(pending, now) or not self._unchanged(pending):

@@ -1,6 +1,6 @@
 """Calls that a session's creator makes again on the hub's word that a member lost its key (SPEC.md section 8.5).
 
-Nobody signs that word. So each call by the creator's person allows a few of them, further and further apart.
+That word is not signed. So each call by the creator's person allows a few of them, further and further apart.
 """
 
 from dataclasses import dataclass, field

@@ -98,8 +98,8 @@ async def _offer(connection: HubConnection, device: Device, held: Held) -> Publi
     if result.reason is Reason.REPLAYED and held.kind in RESTRICTION:
         # The clock went back, or a copy of the key dated its statement later. What was taken back here ends it there.
         await _take_in_all(connection, device)
-        anew = device.peers.sign_anew(held)
-        return result if anew is None else await _put(connection, device, anew)
+        newer = device.peers.sign_newer(held)
+        return result if newer is None else await _put(connection, device, newer)
     return result
 
 

@@ -260,8 +260,8 @@ class StatementStore:
             self._say_again([held for held in self.all() if held.signed.signer != key.fingerprint], key)
             self._db.execute("DELETE FROM unconfirmed WHERE signer != ?", (key.fingerprint,))
 
-    def sign_anew(self, held: Held, key: SigningKey) -> Held | None:
-        """Sign a restriction anew with a higher serial; None where another statement took its place here."""
+    def sign_newer(self, held: Held, key: SigningKey) -> Held | None:
+        """Sign a restriction once more, with a higher serial; None where another statement took its place here."""
         topic = Topic.TRUST if held.kind is Kind.UNTRUST else Topic.GRANT
         with transaction(self._db):
             current = self.get(topic, held.peer)

@@ -201,9 +201,9 @@ class TrustBook:
             if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                 self._invites.spend(grant.grant, NO_INVITE)
 
-    def sign_anew(self, held: Held) -> Held | None:
-        """Sign a restriction anew with a higher serial; None where another statement took its place here."""
-        return self._statements.sign_anew(held, self._identity().key)
+    def sign_newer(self, held: Held) -> Held | None:
+        """Sign a restriction once more, with a higher serial; None where another statement took its place here."""
+        return self._statements.sign_newer(held, self._identity().key)
 
     def _say(self, body: Trust | Untrust | Grant | Revocation) -> Signed:
         check_governance(body)

@@ -35,7 +35,7 @@ async def push_statement(
     """Push a statement to a peer if both trust each other.
 
     A peer that trusts the caller and watches it sees at once whether the caller trusts it. ``news``: it says
-    what was not said before. A repeat lets no watch look again: the watchers would do the work, and nobody pay for it.
+    what was not said before. A repeat lets no watch look again: no one pays for the work of the watchers.
     ``trusted``: the caller trusts the peer, or did until this statement. Nothing is sent for a peer that does not trust
     the caller: not even to its node. The statement is stored by now; a peer that cannot be reached learns of it from
     the session, or not at all.

@@ -18,7 +18,7 @@ def parties_of(
 ) -> list[HoldRequest]:
     """Return what to hold: the caller, each newcomer, and each member that a newcomer must trust.
 
-    ``purposes`` are those of the invites as they were sent, whatever the admissions say.
+    ``purposes`` are those of the invites as they were sent; what the admissions say of it does not count.
     """
     newcomers, clients = proposal.newcomers, proposal.epoch.clients
     uses = {client: each.body.invite for client, each in newcomers.items() if purposes[client] is Purpose.AUTO}

@@ -3,28 +3,15 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import WAIT_S, HubProcess, running_hub, until
+from tests.integration.client.conftest import WAIT_S, until
 
 from muster_client import Agent, Device, Hub
 from muster_client.errors import HubRefused
 from muster_client.events import CloneSuspected
 from muster_protocol.reasons import Reason
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with running_hub(tmp_path) as hub:
-        yield hub
-
-
-@pytest.fixture
-def victim(tmp_path: Path, hub: HubProcess) -> Iterator[Device]:
-    with Device.create(tmp_path / "victim", hub_url=hub.url) as victim:
-        yield victim
 
 
 async def run_agent(device: Device) -> None:

@@ -1,11 +1,10 @@
 """What a thief signs with serials far below the owner's newest is shown to the owner as any other is."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import HubProcess, running_hub
+from tests.integration.client.conftest import HubProcess
 from tests.integration.hub.device import SigningDevice
 
 from muster_client import Agent, Device, Hub
@@ -15,18 +14,6 @@ from muster_protocol.governance import Trust
 from muster_protocol.ids import Serial
 from muster_protocol.labels import Kind
 from muster_protocol.signed import Signed
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with running_hub(tmp_path) as hub:
-        yield hub
-
-
-@pytest.fixture
-def victim(tmp_path: Path, hub: HubProcess) -> Iterator[Device]:
-    with Device.create(tmp_path / "victim", hub_url=hub.url) as victim:
-        yield victim
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """A thief who signed statements with a copied key: none of them outlives the owner's rotation at the hub."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tests.integration.client.conftest import HubProcess, running_hub
+from tests.integration.client.conftest import HubProcess
 from tests.integration.hub.desk import Desk, Line
 from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor
@@ -21,18 +18,6 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 LARGEST_SERIAL = Serial(2**53 - 1)
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with running_hub(tmp_path) as hub:
-        yield hub
-
-
-@pytest.fixture
-def victim(tmp_path: Path, hub: HubProcess) -> Iterator[Device]:
-    with Device.create(tmp_path / "victim", hub_url=hub.url) as victim:
-        yield victim
 
 
 def thief_of(victim: Device) -> SigningDevice:

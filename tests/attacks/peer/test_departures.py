@@ -1,4 +1,4 @@
-"""A member that goes by a statement which the creator cannot verify, so that the creator can admit nobody any more."""
+"""A member that goes by a statement which the creator cannot verify, so that the creator admits no device any more."""
 
 from msgspec.structs import replace
 from tests.attacks.stored import changed, stored

@@ -5,6 +5,7 @@ from collections import Counter
 
 import msgpack
 import pytest
+from tests.attacks.stranger.decoding import count_decoded
 from tests.integration.hub.conftest import StartNode
 from tests.integration.hub.device import SigningDevice, dial, receive
 
@@ -14,7 +15,7 @@ from muster_hub.node.node import Tuning
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol import connect
 from muster_protocol.connect import RefusedBody, Welcome
-from muster_protocol.frames import Frame, RefusedFrame, decode_frame
+from muster_protocol.frames import RefusedFrame, decode_frame
 from muster_protocol.ids import Nonce
 from muster_protocol.reasons import Reason
 
@@ -30,14 +31,7 @@ LARGE: bytes = msgpack.packb({"t": "hello", "hello": b"", "x": bytes(65_000)})
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """Count, by their size, the messages that a handshake decodes."""
-    counted: Counter[int] = Counter()
-
-    def decoding(data: bytes) -> Frame:
-        counted[len(data)] += 1
-        return decode_frame(data)
-
-    monkeypatch.setattr(connect, "decode_frame", decoding)
-    return counted
+    return count_decoded(monkeypatch, connect)
 
 
 async def refused(url: str, message: bytes) -> Reason:

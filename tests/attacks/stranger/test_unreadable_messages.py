@@ -7,6 +7,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from tests.attacks.stranger.decoding import count_decoded
 from tests.integration.hub.conftest import Eventually, StartNode
 from tests.integration.hub.device import SigningDevice, dial, receive
 
@@ -18,7 +19,7 @@ from muster_protocol import codec
 from muster_protocol.codec import MAX_CONTAINERS, MAX_MESSAGE_BYTES, unpack
 from muster_protocol.connect import Welcome
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Frame, FrameRefused, PresenceReply, Who, decode_frame
+from muster_protocol.frames import FrameRefused, PresenceReply, Who, decode_frame
 from muster_protocol.ids import Nonce
 from muster_protocol.reasons import Reason
 
@@ -84,14 +85,7 @@ def test_nested_claims_of_many_items_build_nothing(built: Counter[str]) -> None:
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """Count, by their size, the messages that the dispatch decodes."""
-    counted: Counter[int] = Counter()
-
-    def decoding(data: bytes) -> Frame:
-        counted[len(data)] += 1
-        return decode_frame(data)
-
-    monkeypatch.setattr(dispatch, "decode_frame", decoding)
-    return counted
+    return count_decoded(monkeypatch, dispatch)
 
 
 async def admitted(device: SigningDevice, url: str, socket: Any) -> None:
