@@ -4,7 +4,7 @@ import ipaddress
 from enum import Enum, auto
 from typing import Protocol
 
-from muster_hub.listener.settings import MAX_ADDRESSES, ListenerSettings
+from muster_hub.listener.settings import MAX_ADDRESSES, TLS_HANDSHAKE, ListenerSettings
 from muster_hub.rate_limits.token_bucket import Allowances
 
 IPV6_PREFIX_BITS = 64
@@ -29,7 +29,7 @@ class AddressCount(Enum):
     REFUSED = auto()
     """Over a limit: its request is answered with 503."""
     DROPPED = auto()
-    """Far over it: reset at once."""
+    """Far over it, or of an address that caused too much: reset at once."""
 
 
 def neighbourhood(host: str) -> str | None:
@@ -78,6 +78,13 @@ class Gate:
             self._refused += 1
             return AddressCount.REFUSED
         return AddressCount.DROPPED
+
+    def enter_tls(self, near: str | None, socket: Unauthenticated, now_s: float) -> AddressCount:
+        """Count a new socket whose address pays for its TLS handshake first, and return its outcome."""
+        if self.charge(near, TLS_HANDSHAKE, now_s):
+            self._refused_since += 1
+            return AddressCount.DROPPED
+        return self.enter(near, socket)
 
     def hand_on(self, near: str | None, socket: Unauthenticated, successor: Unauthenticated) -> None:
         """Count ``successor`` in the place of an admitted socket; it begins to wait now."""

@@ -1,6 +1,7 @@
 """A socket from its accept to the end of its HTTP request; a WebSocket is then handed on."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
@@ -75,7 +76,11 @@ class Opening(asyncio.Protocol):
         self._abort = abort
         self._address = peer_host(transport)
         self._near = neighbourhood(self._address)
-        self._entry = self._state.gate.enter(self._near, self)
+        gate, tls = self._state.gate, self._state.settings.tls
+        if tls is None:
+            self._entry = gate.enter(self._near, self)
+        else:
+            self._entry = gate.enter_tls(self._near, self, time.monotonic())
         self._counted = self._entry is not AddressCount.DROPPED
         return self._counted
 

@@ -66,6 +66,26 @@ def signatures_a_second() -> int:
     return filled(lambda _: full.charge("one", 1, 1.0) == 0)
 
 
+def tls_handshake(full: Gate, now_s: float) -> bool:
+    """Begin and end one; return whether it was admitted."""
+    socket = SilentSocket()
+    if full.enter_tls("one", socket, now_s) is not AddressCount.ADMITTED:
+        return False
+    full.leave_unauthenticated("one", socket)
+    return True
+
+
+def tls_handshakes_at_once() -> int:
+    full = gate()
+    return filled(lambda _: tls_handshake(full, 0.0))
+
+
+def tls_handshakes_a_second() -> int:
+    full = gate()
+    filled(lambda _: tls_handshake(full, 0.0))
+    return filled(lambda _: tls_handshake(full, 1.0))
+
+
 def addresses() -> int:
     full = gate()
     assert full._work is not None
@@ -133,6 +153,8 @@ async def test_each_limit_is_where_the_table_says() -> None:
         "sockets that wait for a 503": refusals(),
         "signature checks at once for one address": signatures_at_once(),
         "signature checks a second for one address": signatures_a_second(),
+        "TLS handshakes at once for one address": tls_handshakes_at_once(),
+        "TLS handshakes a second for one address": tls_handshakes_a_second(),
         "signature checks in one turn of the event loop": await signatures_in_a_turn(),
         "addresses whose allowance is remembered": addresses(),
         "handshakes under way": under_way,

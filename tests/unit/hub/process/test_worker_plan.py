@@ -21,7 +21,7 @@ def test_what_is_allowed_in_all_is_divided() -> None:
     assert part.reuse_port is True
     assert (part.max_connections, part.max_unauthenticated) == (25, 3)
     assert part.max_unauthenticated_per_address is None
-    assert part.stranger_work == Rate(per_s=50, burst=250)
+    assert part.stranger_work == Rate(per_s=100, burst=500)
     whole = ListenerSettings()
     assert whole.max_unauthenticated_per_address is not None
     assert divided(3).max_unauthenticated_per_address == -(-whole.max_unauthenticated_per_address // 3)
