@@ -16,9 +16,13 @@ MAX_LOCK_BYTES = 4096
 
 
 class Holder(Struct, frozen=True):
-    """The process that holds the lock, and its control socket; command lines read it from the lock file."""
+    """The process that holds the lock, and its control socket; command lines read it from the lock file.
+
+    ``inode`` is that of the lock file: a copy of a device's folder says nothing of the copy's own agent.
+    """
 
     pid: int
+    inode: int
     socket: str | None = None
 
 
@@ -29,7 +33,7 @@ def agent_lock(path: Path, socket: Path | None) -> Iterator[None]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         _take(descriptor, path)
-        holder = Holder(os.getpid(), None if socket is None else str(socket))
+        holder = Holder(os.getpid(), os.fstat(descriptor).st_ino, None if socket is None else str(socket))
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, msgspec.json.encode(holder), 0)
         yield
@@ -60,6 +64,7 @@ def read_holder(path: Path) -> Holder | None:
 def _read(path: Path) -> Holder | None:
     try:
         with path.open("rb") as file:
-            return msgspec.json.decode(file.read(MAX_LOCK_BYTES), type=Holder)
+            holder = msgspec.json.decode(file.read(MAX_LOCK_BYTES), type=Holder)
+            return holder if holder.inode == os.fstat(file.fileno()).st_ino else None
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -132,15 +132,15 @@ class _DatabaseConnection(sqlite3.Connection):
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """Open the database, 0600, or create it.
+    """Open the database, 0600 in a folder 0700, or create it.
 
     Raises ``NewerData`` if a newer version of Muster wrote it, ``UnusableData`` if it is damaged, ``DataNotWritten`` if
     the disk is full. The queries of the connection raise the last two as well.
     """
     create_private(path)
-    for part in ("", "-wal", "-shm"):
+    for one in (path.parent, path, *(path.with_name(path.name + part) for part in ("-wal", "-shm"))):
         # A backup that was put back may have lost their modes.
-        close_to_others(path.with_name(path.name + part))
+        close_to_others(one)
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000, factory=_DatabaseConnection
     )

@@ -59,12 +59,12 @@ def create_private(path: Path) -> None:
 
 
 def close_to_others(path: Path) -> None:
-    """Take the access of other users from this file, if there is one that is this user's."""
+    """Take the access of other users from this file or folder, if there is one that is this user's."""
     # By its path: a file of a database that is opened and closed again loses the locks that this process has on it.
     with suppress(FileNotFoundError):
         status = path.stat()
         if status.st_uid == os.getuid() and status.st_mode & OTHERS:
-            path.chmod(PRIVATE_FILE)
+            path.chmod(stat.S_IMODE(status.st_mode) & ~OTHERS)
 
 
 def replace_private(path: Path, data: bytes, *, check: Callable[[Path], None] | None = None) -> None:

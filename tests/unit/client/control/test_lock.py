@@ -15,19 +15,21 @@ def test_only_one_agent_holds_the_lock_and_the_next_one_learns_which(tmp_path: P
         with pytest.raises(AgentRunning) as refused, agent_lock(lock, None):
             pass
         assert refused.value.pid == os.getpid()
-        assert read_holder(lock) == Holder(os.getpid(), str(tmp_path / "s.sock"))
+        assert read_holder(lock) == Holder(os.getpid(), lock.stat().st_ino, str(tmp_path / "s.sock"))
     with agent_lock(lock, None):
-        assert read_holder(lock) == Holder(os.getpid(), None), "nothing of the longer entry before is left"
+        assert read_holder(lock) == Holder(os.getpid(), lock.stat().st_ino), "nothing is left of the longer entry"
 
 
 def test_the_holder_stays_known_after_its_end(tmp_path: Path) -> None:
     lock = tmp_path / "agent.lock"
     with agent_lock(lock, None):
         pass
-    assert read_holder(lock) == Holder(os.getpid(), None)
+    assert read_holder(lock) == Holder(os.getpid(), lock.stat().st_ino)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"pid":"x"}', b'{"pid":1,"socket":"' + b"x" * MAX_LOCK_BYTES + b'"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"pid":"x"}', b'{"pid":1,"inode":1,"socket":"' + b"x" * MAX_LOCK_BYTES + b'"}']
+)
 def test_a_lock_file_that_says_nothing_names_no_holder(tmp_path: Path, content: bytes) -> None:
     lock = tmp_path / "agent.lock"
     lock.write_bytes(content)

@@ -24,11 +24,12 @@ def test_a_new_device_is_readable_by_its_user_alone(laptop: Device) -> None:
 
 
 def test_data_that_were_put_back_for_all_to_read_are_closed_to_others(laptop: Device) -> None:
+    laptop.path.chmod(0o755)
     parts = [laptop.path / f"{DATABASE_FILE}{part}" for part in ("", "-wal", "-shm")]
     for part in parts:
         part.chmod(0o644)
     with Device.open(laptop.path):
-        assert [stat.S_IMODE(part.stat().st_mode) for part in parts] == [0o600] * 3
+        assert [stat.S_IMODE(part.stat().st_mode) for part in (laptop.path, *parts)] == [0o700] + [0o600] * 3
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
