@@ -46,6 +46,8 @@ from muster_protocol.reasons import Reason
 
 LOOK_EVERY_S = 1.0
 """How often the agent looks for statements that a command line made."""
+END_EVERY_S = 30.0
+"""How often the agent looks for receive keys and sessions whose time is over by this device's clock."""
 
 _log = structlog.get_logger("muster.agent")
 
@@ -105,6 +107,7 @@ class Agent:
                 await stack.enter_async_context(ControlServer(agent, beside).listening(socket))
             beside.start(agent._link.run())
             beside.start(agent._publish_changes())
+            beside.start(agent._end_in_time())
             yield agent
 
     def _end(self) -> None:
@@ -183,6 +186,12 @@ class Agent:
             except (HubUnreachable, HubRefused, DataNotWritten) as error:
                 # The next connect publishes what waits.
                 _log.info("not_published", cause=str(error))
+
+    async def _end_in_time(self) -> None:
+        while True:
+            await asyncio.sleep(END_EVERY_S)
+            self._answering.forget_unused()
+            self._membership.end_in_time()
 
     def _tell_published(self, results: Sequence[PublishResult]) -> None:
         for one in results:

@@ -10,11 +10,17 @@ from muster_protocol.frames import MAX_SESSION_MS, SessionKind
 from muster_protocol.ids import Fingerprint, Hash, SessionId, TimeMs
 
 MAX_ATTENDED = 1024
-"""Sessions remembered; beyond that the ones that moved on longest ago are forgotten."""
+"""Sessions remembered. Beyond that the creator with the most gives way, with the one that moved on longest ago."""
+
+_OLDEST_OF_THE_MOST = """
+SELECT session FROM sessions WHERE creator_key = (
+    SELECT creator_key FROM sessions GROUP BY creator_key ORDER BY count(*) DESC LIMIT 1
+) ORDER BY at_ms LIMIT (SELECT max(0, count(*) - ?) FROM sessions)
+"""
 
 
 class AttendedSessions:
-    """The sessions in the device's database, each for as long as one can last."""
+    """The sessions in the device's database, each for as long as one can last. A session in memory needs no row."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
         self._db = connection
@@ -36,5 +42,4 @@ class AttendedSessions:
         with transaction(self._db):
             self._db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             self._db.execute("DELETE FROM sessions WHERE at_ms < ?", (at_ms - MAX_SESSION_MS,))
-            oldest = "SELECT session FROM sessions ORDER BY at_ms DESC LIMIT -1 OFFSET ?"
-            self._db.execute(f"DELETE FROM sessions WHERE session IN ({oldest})", (MAX_ATTENDED,))  # noqa: S608
+            self._db.execute(f"DELETE FROM sessions WHERE session IN ({_OLDEST_OF_THE_MOST})", (MAX_ATTENDED,))  # noqa: S608

@@ -65,7 +65,7 @@ class Answering:
 
     async def on_invite(self, signed: Signed) -> None:
         """Handle an invite, new or repeated; raises ``HubUnreachable``. One that does not verify is ignored."""
-        self._forget_unused()
+        self.forget_unused()
         received = await self._verify(signed)
         if received is None:
             return
@@ -129,8 +129,7 @@ class Answering:
     def _fault(self, received: Received) -> Reason | None:
         """Return what is wrong with an invite that its sender signed, or None: its sender is told at once."""
         try:
-            device = self._context.device
-            received.check(device.fingerprint, device.attended.get(received.invite.session))
+            received.check(self._context.device.fingerprint, self._context.own.attended(received.invite.session))
         except Refused as refused:
             _log.info("invite_faulty", peer=received.invite.sender[:8], reason=refused.reason)
             return refused.reason
@@ -172,7 +171,7 @@ class Answering:
         )
         await self._send(invite.invite, answer)
 
-    def _forget_unused(self) -> None:
+    def forget_unused(self) -> None:
         """Destroy the receive keys of answers whose invites are forgotten by now and that no admission used."""
         for invite in self._joinings.drop_unused(self._context.now()):
             self._unsent.pop(invite, None)
@@ -183,7 +182,7 @@ class Answering:
 
     async def flush(self) -> None:
         """Send the answers that the hub is not known to have; without a connection they wait for the next one."""
-        self._forget_unused()
+        self.forget_unused()
         for invite, answer in list(self._unsent.items()):
             try:
                 await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok)
@@ -242,7 +241,7 @@ class Answering:
         If it cannot be opened, an answer tells its creator. Raises ``HubUnreachable``, and ``Refused(epoch_forked)``
         where its creator signed another epoch in place of one that this device opened.
         """
-        self._forget_unused()
+        self.forget_unused()
         try:
             invite = read(signed, Admission).invite
         except Refused as refused:
@@ -260,7 +259,7 @@ class Answering:
             return None
         # On disk before the key is used, so that the same yes joins once, in a later process too.
         body = joining.received.invite
-        self._context.device.attended.put(body.session, Attended.at(body, joining.epoch))
+        self._context.attend(body.session, Attended.at(body, joining.epoch))
         self._context.device.invites.join(invite)
         return joining
 

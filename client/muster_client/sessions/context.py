@@ -1,9 +1,9 @@
 """What the parts of an agent share: its data, its link, its clock and its events."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from muster_client.connection.link import Link
 from muster_client.device.device import Device
@@ -28,14 +28,16 @@ class DeviceStore:
 
     device: Device
     link: Link
+    held: Mapping[SessionId, Attended]
+    """The sessions of others that this process is in: what is known of them outlasts their rows."""
 
     def facts(self) -> OwnFacts:
         """Return what the device knows now."""
         return self.device.facts(self.link.standing)
 
     def attended(self, session: SessionId) -> Attended | None:
-        """Return what the device stored of a session that it joined, or None."""
-        return self.device.attended.get(session)
+        """Return what the device knows of a session that it joined, or None."""
+        return self.held.get(session) or self.device.attended.get(session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,21 @@ class SessionContext:
     link: Link
     now: Callable[[], TimeMs]
     tell: Callable[[Event], None]
+    _held: dict[SessionId, Attended] = field(default_factory=dict)
 
     @property
     def own(self) -> DeviceStore:
         """The store that the machines of sessions ask at each act."""
-        return DeviceStore(self.device, self.link)
+        return DeviceStore(self.device, self.link, self._held)
+
+    def attend(self, session: SessionId, now: Attended) -> None:
+        """Store what a session of another device is at the newest epoch accepted, durably."""
+        self.device.attended.put(session, now)
+        self._held[session] = now
+
+    def attend_no_more(self, session: SessionId) -> None:
+        """Record that this process is out of a session; its row stays."""
+        self._held.pop(session, None)
 
     async def key_of(self, peer: ClientId) -> PublicKey | Obstacle:
         """Return the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""

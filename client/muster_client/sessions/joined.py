@@ -10,6 +10,7 @@ from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave
 from muster_protocol.frames import (
+    MAX_SESSION_MS,
     EpochPush,
     MemberState,
     Ok,
@@ -47,6 +48,7 @@ class AttendedSession(Session):
             kind=invite.kind,
         )
         self._machine = machine
+        self._entered_at = context.now()
         self._unsaid: Signed | None = None
         self._roster = Roster()
 
@@ -91,8 +93,7 @@ class AttendedSession(Session):
         # The hub took the epoch, and so each member in it.
         self._denied.clear()
         self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
-        opened = Attended.at(self._machine.received.invite, self._known)
-        self._context.device.attended.put(self.id, opened)
+        self._context.attend(self.id, Attended.at(self._machine.received.invite, self._known))
         await self.say_joined()
         self._tell_members()
 
@@ -188,3 +189,14 @@ class AttendedSession(Session):
     @override
     async def close(self) -> None:
         raise UnknownSession(self.id)
+
+    def end_in_time(self) -> None:
+        """End the session where it is older than any can be, by this device's clock: a hub may keep it open."""
+        if self._context.now() >= self._entered_at + MAX_SESSION_MS:
+            self.end(Reason.SESSION_CLOSED, Sayer.DEVICE)
+
+    @override
+    def end(self, reason: Reason | None, sayer: Sayer) -> None:
+        if self.ended is None:
+            self._context.attend_no_more(self.id)
+        super().end(reason, sayer)

@@ -62,6 +62,13 @@ class Membership:
     def _forget_ended(self) -> None:
         self._sessions = {name: one for name, one in self._sessions.items() if one.ended is None}
 
+    def end_in_time(self) -> None:
+        """End the sessions of other devices that are older than any can be."""
+        for session in self._sessions.values():
+            if isinstance(session, AttendedSession):
+                session.end_in_time()
+        self._forget_ended()
+
     def end(self) -> None:
         """End every session for its readers; at the hub the sessions go on."""
         for session in self._sessions.values():

@@ -7,18 +7,25 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.attacks.dishonest_hub.test_invites import HubScript, invite_from
+from tests.fault.waiting import until_so
 from tests.integration.client.conftest import WAIT_S, all_joined, befriend, free_port, open_agent
+from tests.integration.client.scripted_hub import scripted_hub
 from tests.integration.hub.conftest import Ask
+from tests.unit.client.conftest import ManualClock
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from muster_client import Agent, Device, SessionRequest
-from muster_client.device.device import PROTOCOL
+from muster_client import agent as agents
+from muster_client.device.device import PROTOCOL, now_ms
+from muster_client.device.invites import KEPT_AFTER_MS
 from muster_hub.node.node import Node
 from muster_protocol.frames import Challenge, encode_frame
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import ED25519, PublicKey
+from muster_protocol.signed import sign
 
 __all__ = ["open_agent"]
 
@@ -61,6 +68,31 @@ async def test_the_hubs_store_holds_no_key_of_a_session(node: Node, devices, ope
     held = b"\0".join(words)
     assert session._machine.epoch.signed.body in held, "the epoch itself is there"
     assert not [key for key in keys if key in held]
+
+
+async def test_a_receive_key_that_no_admission_used_is_destroyed_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the hub sends nothing more: what it recorded opens nothing then, whoever has this process."""
+    monkeypatch.setattr(agents, "END_EVERY_S", 0.01)
+    port, clock = free_port(), ManualClock(now_ms())
+    with ExitStack() as stack:
+        device, peer = (
+            stack.enter_context(Device.create(tmp_path / name, hub_url=f"ws://127.0.0.1:{port}", clock=clock))
+            for name in ("device", "peer")
+        )
+        befriend(device, peer)
+        invite = invite_from(peer, device)
+        script = HubScript(peer, [sign(invite, peer.key)])
+        async with Agent.open(device, control=False) as agent:
+            async with scripted_hub(port, script.play):
+                await script.answer()
+            held = agent._answering._joinings
+            clock.go_on(invite.lifetime_ms + KEPT_AFTER_MS - 1)
+            await asyncio.sleep(0.1)
+            assert list(held) == [invite.invite], "not before its time"
+            clock.go_on(1)
+            await until_so(lambda: not list(held))
 
 
 async def test_a_device_says_nothing_to_a_hub_with_an_unsafe_key(tmp_path: Path) -> None:

@@ -5,17 +5,18 @@ from dataclasses import dataclass
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.client.conftest import clock, make_device
+from tests.unit.client.conftest import ManualClock, clock, make_device
 from tests.unit.client.sessions.conftest import ann, bob, cat
 from tests.unit.client.sessions.parts import DeviceParts, call, host, join
 
+from muster_client.device import attended
 from muster_client.events import SessionEnded
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.joined import AttendedSession
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.exchange import Admission, Answer, Invite, admission_info, hash_of
-from muster_protocol.frames import Purpose, SendAnswer, SendInvites, SessionKind
+from muster_protocol.frames import MAX_SESSION_MS, Purpose, SendAnswer, SendInvites, SessionKind
 from muster_protocol.ids import Hash, InviteId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
@@ -106,6 +107,48 @@ async def test_no_later_invite_makes_another_session_of_one_that_a_device_joined
     answer = await room.answered(room.invite(purpose=purpose, **changes))
     assert reason(answer) is Reason.MISMATCH
     assert room.bob.answering.inbox() == (), "its person is not asked"
+
+
+@pytest.mark.parametrize("changes", OTHERS)
+async def test_a_session_stays_what_it_is_for_as_long_as_a_device_holds_it(
+    room: DishonestCreator, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    """The creator and the hub keep it open for longer than a session lasts, with as many others as are remembered."""
+    monkeypatch.setattr(attended, "MAX_ATTENDED", 1)
+    clock.go_on(MAX_SESSION_MS + 1)
+    await join(room.ann, await host(room.ann, room.bob), room.bob)
+    assert room.bob.device.attended.get(room.session.id) is None
+    answer = await room.answered(room.invite(**changes))
+    assert reason(answer) is Reason.MISMATCH
+
+
+async def test_a_device_ends_a_session_that_is_older_than_any_can_be(
+    room: DishonestCreator, clock: ManualClock
+) -> None:
+    clock.go_on(MAX_SESSION_MS - 1)
+    room.bob.membership.end_in_time()
+    assert room.bob.membership.sessions() == (room.at_bob,)
+    clock.go_on(1)
+    room.bob.membership.end_in_time()
+    ended = [(event.session, event.reason, event.sayer) for event in room.bob.events(SessionEnded)]
+    assert ended == [(room.session.id, Reason.SESSION_CLOSED, Sayer.DEVICE)]
+    assert room.bob.membership.sessions() == ()
+    answer = await room.answered(room.invite(kind=SessionKind.STAR))
+    assert reason(answer) is Reason.MISMATCH, "its row is kept until another one takes its place"
+
+
+async def test_the_sessions_of_one_creator_drive_out_those_of_no_other(
+    ann: DeviceParts, bob: DeviceParts, cat: DeviceParts, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attended, "MAX_ATTENDED", 3)
+    creators = (cat, ann, ann, ann, ann)
+    sessions = []
+    for creator in creators:
+        clock.go_on(1)
+        sessions.append(await host(creator, bob))
+        await join(creator, sessions[-1], bob)
+    kept = [bob.device.attended.get(session.id) is not None for session in sessions]
+    assert kept == [True, False, False, True, True], "the oldest goes, of the creator that has the most"
 
 
 @pytest.mark.parametrize("changes", OTHERS)
