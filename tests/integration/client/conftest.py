@@ -81,9 +81,9 @@ def running_hub(folder: Path, *options: str, scheme: str = "ws") -> Iterator[Hub
         hub.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    """One hub for a module's tests: their devices do not know each other."""
+    """One hub for all tests of a process: their devices do not know each other."""
     with running_hub(tmp_path_factory.mktemp("shared")) as hub:
         yield hub
 
@@ -96,8 +96,11 @@ def own_hub(tmp_path: Path) -> Iterator[HubProcess]:
 
 
 @pytest.fixture
-def hub_url(shared_hub: HubProcess) -> str:
-    return shared_hub.url
+def hub_url(request: pytest.FixtureRequest) -> str:
+    """The hub of a test: its own if it asks for one, else the one that all share."""
+    hub = request.getfixturevalue("own_hub" if "own_hub" in request.fixturenames else "shared_hub")
+    assert isinstance(hub, HubProcess)
+    return hub.url
 
 
 @pytest.fixture

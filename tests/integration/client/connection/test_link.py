@@ -40,11 +40,6 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 
-@pytest.fixture
-def hub_url(own_hub: HubProcess) -> str:
-    return own_hub.url
-
-
 @asynccontextmanager
 async def impostor(port: int, key: SigningKey, reason: Reason = Reason.DEVICE_REVOKED) -> AsyncIterator[asyncio.Event]:
     """Somebody else's hub on this port: it refuses everybody for good, under its own key. Tells of its first visit."""

@@ -22,11 +22,6 @@ from muster_protocol.closes import CloseCode
 from muster_protocol.frames import Goaway, encode_frame
 
 
-@pytest.fixture
-def hub_url(own_hub: HubProcess) -> str:
-    return own_hub.url
-
-
 def ending_hub(port: int, retry_after_ms: int) -> AbstractAsyncContextManager[None]:
     """Stand for a hub that is about to end: it welcomes, and says goodbye."""
 

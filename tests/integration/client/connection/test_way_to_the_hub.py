@@ -1,13 +1,13 @@
 """The way to the hub as it is for months: proxies that cut, cables that are pulled, lids that are closed."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.integration.certificates import Authority
-from tests.integration.client.conftest import WAIT_S, free_port, running_hub, until
+from tests.integration.client.conftest import WAIT_S, HubProcess, free_port, running_hub, until
 from tests.integration.client.middlebox import Middlebox, http_connect, http_refusal, socks5
 
 from muster_client import Agent, Device, Hub
@@ -23,6 +23,8 @@ from muster_client.errors import HubUnreachable, Trouble
 from muster_client.events import Connected, Disconnected, KeepAliveShortened
 from muster_protocol.ids import TimeMs
 
+Behind = Callable[..., AbstractAsyncContextManager[tuple[Middlebox, Device]]]
+
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
@@ -36,21 +38,37 @@ class SteppedClock:
         return TimeMs(now_ms() + self.ahead_ms)
 
 
-@asynccontextmanager
-async def behind(tmp_path: Path, clock=now_ms, **options: object) -> AsyncIterator[tuple[Middlebox, Device]]:
+@pytest.fixture(scope="module")
+def box_port() -> int:
+    """Return the port of each test's middlebox."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def hub_behind(tmp_path_factory: pytest.TempPathFactory, box_port: int) -> Iterator[HubProcess]:
+    """Start a hub that devices reach through a middlebox."""
+    with running_hub(tmp_path_factory.mktemp("behind"), "--origin", f"ws://127.0.0.1:{box_port}") as hub:
+        yield hub
+
+
+@pytest.fixture
+def behind(tmp_path: Path, box_port: int, hub_behind: HubProcess) -> Behind:
     """Make a device whose hub is behind a middlebox."""
-    port = free_port()
-    with running_hub(tmp_path, "--origin", f"ws://127.0.0.1:{port}") as hub:
-        box = Middlebox(hub.port, **options)  # type: ignore[arg-type]
-        box.port = port
-        Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}").close()
+
+    @asynccontextmanager
+    async def made(clock=now_ms, **options: object) -> AsyncIterator[tuple[Middlebox, Device]]:
+        box = Middlebox(hub_behind.port, **options)  # type: ignore[arg-type]
+        box.port = box_port
+        Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{box_port}").close()
         with Device.open(tmp_path / "laptop", clock=clock) as device:
             async with box.listening():
                 yield box, device
 
+    return made
 
-async def test_an_agent_learns_how_long_a_proxy_keeps_idle_connections(tmp_path: Path) -> None:
-    async with behind(tmp_path, cut_after_s=0.4) as (box, device), Agent.open(device) as agent:
+
+async def test_an_agent_learns_how_long_a_proxy_keeps_idle_connections(behind: Behind) -> None:
+    async with behind(cut_after_s=0.4) as (box, device), Agent.open(device) as agent:
         # As small as the proxy is impatient; everything else is as it always is.
         agent._link.keep_alive = KeepAlive(usual_s=20.0, least_s=0.1)
         events = agent.events()
@@ -86,12 +104,12 @@ async def test_an_agent_does_not_learn_from_a_hub_that_ends(tmp_path: Path) -> N
 
 
 async def test_an_agent_that_wakes_up_finds_out_at_once_that_its_connection_is_dead(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     monkeypatch.setattr(link, "PROBE_TIMEOUT_S", 0.5)
     clock = SteppedClock()
-    async with behind(tmp_path, clock) as (box, device), Agent.open(device) as agent:
+    async with behind(clock) as (box, device), Agent.open(device) as agent:
         await agent.connected()
         events = agent.events()
         box.swallow()
@@ -104,11 +122,11 @@ async def test_an_agent_that_wakes_up_finds_out_at_once_that_its_connection_is_d
 
 
 async def test_an_agent_that_wakes_up_with_a_living_connection_keeps_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     clock = SteppedClock()
-    async with behind(tmp_path, clock) as (box, device), Agent.open(device) as agent:
+    async with behind(clock) as (box, device), Agent.open(device) as agent:
         await agent.connected()
         since = agent.status().connected_since
         probed = asyncio.Event()
@@ -131,11 +149,11 @@ async def test_an_agent_that_wakes_up_with_a_living_connection_keeps_it(
 
 @pytest.mark.parametrize("jump_ms", [DAY_MS, -DAY_MS])
 async def test_a_clock_that_jumps_by_a_day_takes_nothing_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_ms: int
+    behind: Behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_ms: int
 ) -> None:
     monkeypatch.setattr(machine_watch, "CHECK_EVERY_S", 0.05)
     clock = SteppedClock()
-    async with behind(tmp_path, clock) as (_, device), Agent.open(device) as agent:
+    async with behind(clock) as (_, device), Agent.open(device) as agent:
         await agent.connected()
         since = agent.status().connected_since
         peer = Device.create(tmp_path / "nas", hub_url=device.hub_url)
@@ -165,19 +183,25 @@ async def examine_with(device: Device, clock):
             yield finding
 
 
+@pytest.fixture(scope="module")
+def named_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubProcess, Authority]]:
+    """Start a hub whose name only a proxy knows."""
+    folder = tmp_path_factory.mktemp("named")
+    authority = Authority(folder / "authority")
+    issued = authority.issue("hub.example.org")
+    options = ("--tls-cert", str(issued.cert), "--tls-key", str(issued.key), "--origin", "wss://hub.example.org")
+    with running_hub(folder, *options, scheme="wss") as hub:
+        yield hub, authority
+
+
 @pytest.fixture
-def proxied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Start a hub whose name only a proxy knows, and make a device that trusts its authority."""
+def proxied(named_hub: tuple[HubProcess, Authority], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Make a device that trusts the authority of the hub behind a proxy."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    authority = Authority(tmp_path / "authority")
-    issued = authority.issue("hub.example.org")
-    options = ("--tls-cert", str(issued.cert), "--tls-key", str(issued.key), "--origin", "wss://hub.example.org")
-    with (
-        running_hub(tmp_path, *options, scheme="wss") as hub,
-        Device.create(tmp_path / "laptop", hub_url="wss://hub.example.org") as device,
-    ):
+    hub, authority = named_hub
+    with Device.create(tmp_path / "laptop", hub_url="wss://hub.example.org") as device:
         device.trust_authority(read_authority(authority.file))
         yield hub, device
 
