@@ -94,7 +94,7 @@ def _number(frame: Frame) -> int:
 def _error(number: int, refused: Refused) -> Error:
     """Return the reply to a request that was refused, with its number as far as it can be read; else 0."""
     if isinstance(refused, FrameRefused):
-        number = refused.number("id") or 0
+        number = refused.number("id")
     return Error(re=number, reason=refused.reason, detail=refused.detail, retry_after_ms=refused.retry_after_ms)
 
 

@@ -71,8 +71,8 @@ _COSTS: dict[type[Request], float] = {
     CloseSession: WRITE,
     GetSession: PAGE,
     CancelInvite: WRITE + PUSH,
-    SendAnswer: 2 * WRITE + PUSH,
-    SendJoined: WRITE,
+    SendAnswer: SIGNATURE + 2 * WRITE + PUSH,
+    SendJoined: SIGNATURE + WRITE,
     SendLeave: SIGNATURE + WRITE,
     Why: 2 * LOOKUP,
 }

@@ -18,7 +18,7 @@ from muster_protocol.frames import InviteUpdatePush, Ok, SendAnswer
 from muster_protocol.ids import Hash
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Reason, Sayer
-from muster_protocol.signed import read
+from muster_protocol.signed import verify
 
 _ANSWER = script("invite_answer")
 
@@ -29,11 +29,12 @@ async def send_answer(context: NodeContext, caller: Caller, request: SendAnswer)
     A device that refuses since its key is not the one that was called signs with a key that the creator did not pin.
     So the hub tells the creator of that end in its own word. A refusal after the seat takes the device out.
 
-    Raises ``Refused``: ``mismatch`` (no such invite, or fields of another device, key or session), ``wrong_recipient``,
-    ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first), ``malformed``,
-    ``overloaded`` (the creator's inbox is full: send the answer again), ``superseded``; ``StoreUnavailable``.
+    Raises ``Refused``: ``bad_signature``, ``mismatch`` (no such invite, or fields of another device, key or session),
+    ``wrong_recipient``, ``cancelled``, ``expired``, ``session_closed``, ``replayed`` (another answer came first),
+    ``malformed``, ``overloaded`` (the creator's inbox is full: send the answer again), ``superseded``;
+    ``StoreUnavailable``.
     """
-    answer = read(request.answer, Answer)
+    answer = verify(request.answer, caller.card.card.current, Answer)
     _check(caller, answer)
     await check_current(context.store, caller)
     word = await _take(context, answer, hash_of(Kind.ANSWER, request.answer))

@@ -19,7 +19,7 @@ from muster_protocol.frames import JoinedPush, LeavePush, Ok, ResumeSession, Sen
 from muster_protocol.ids import ClientId, InviteId, SessionId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.signed import read, verify
+from muster_protocol.signed import verify
 
 _JOINED = script("joined")
 _OUT = script("member_out")
@@ -29,10 +29,10 @@ _LEFT = script("invites_left")
 async def send_joined(context: NodeContext, caller: Caller, request: SendJoined) -> Ok:
     """Store a member's ``joined`` and push it to the other members.
 
-    Raises ``Refused``: ``not_a_member``, ``session_closed``, ``mismatch`` (another epoch, key or admission),
-    ``superseded``; ``StoreUnavailable``.
+    Raises ``Refused``: ``bad_signature``, ``not_a_member``, ``session_closed``, ``mismatch`` (another epoch, key or
+    admission), ``superseded``; ``StoreUnavailable``.
     """
-    body = read(request.joined, Joined)
+    body = verify(request.joined, caller.card.card.current, Joined)
     if (body.member, body.member_key) != (caller.client, caller.fingerprint):
         raise Refused(Reason.MISMATCH, "the joined statement is of another device or key")
     await check_current(context.store, caller)

@@ -230,10 +230,10 @@ class FrameRefused(Refused):
         super().__init__(refused.reason, refused.detail)
         self._fields = fields
 
-    def number(self, field: str) -> int | None:
-        """Return the request's number that ``id`` or ``re`` holds; None where it is no number of a request."""
+    def number(self, field: str) -> int:
+        """Return the request's number that ``id`` or ``re`` holds; 0 where it is no number of a request."""
         number = self._fields.get(field)
-        return number if type(number) is int and 0 <= number <= MAX_TIME_MS else None
+        return number if type(number) is int and 0 < number <= MAX_TIME_MS else 0
 
 
 def encode_frame(frame: Frame) -> bytes:

@@ -27,7 +27,7 @@ def messages(told: story.Story) -> list[Vector]:
     examples = _opening() + _statements() + _presence() + _sessions(told) + _invites(told) + _pushes(told)
     shown = {type(example) for example in examples}
     must(shown == set(frames.FRAMES.values()), "a type of message has no vector")
-    return [*(_same(example) for example in examples), *_open(), *_refused()]
+    return [*(_same(example) for example in examples), *_open(), *_refused(), *_answered()]
 
 
 def _same(frame: Frame) -> Vector:
@@ -296,4 +296,24 @@ def _refused() -> list[Vector]:
     return [
         refused(f"refused: {name}", {"message": _packed(value)}, reason, "shape")
         for name, (value, reason) in bad.items()
+    ]
+
+
+def _answered() -> list[Vector]:
+    """Return messages that a hub cannot read, each with the number by which it answers."""
+    top = 2**53 - 1
+    numbers: dict[str, tuple[Any, int]] = {
+        "a type that is not known": ({"t": "nonsense", "id": 7}, 7),
+        "a field that is missing": ({"t": "who", "id": 7}, 7),
+        "the highest number": ({"t": "who", "id": top}, top),
+        "a number past it": ({"t": "who", "id": top + 1}, 0),
+        "a negative number": ({"t": "who", "id": -1}, 0),
+        "a number that is text": ({"t": "who", "id": "7"}, 0),
+        "a number that is a boolean": ({"t": "who", "id": True}, 0),
+        "no number": ({"t": "who"}, 0),
+        "no map": (["who", 7], 0),
+    }
+    return [
+        accepted(f"answered: {name}", {"op": "answered", "message": _packed(value)}, {"re": number})
+        for name, (value, number) in numbers.items()
     ]

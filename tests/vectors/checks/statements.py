@@ -9,8 +9,9 @@ from muster_protocol.cards import Card, Rotation, sign_rotation, verify_card
 from muster_protocol.codec import convert, decode_closed, encode, unpack
 from muster_protocol.connect import Connect, RefusedBody, Welcome
 from muster_protocol.epochs import Epoch
+from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Answer, Invite, Joined, Leave
-from muster_protocol.frames import decode_frame, encode_frame
+from muster_protocol.frames import FrameRefused, decode_frame, encode_frame
 from muster_protocol.governance import GOVERNANCE, Grant, Revocation, Trust, Untrust, check_governance
 from muster_protocol.hub_keys import HubRotation
 from muster_protocol.keys import SigningKey
@@ -93,5 +94,17 @@ def check_cards(given: Json) -> Json:
 
 def check_frames(given: Json) -> Json:
     message = bytes.fromhex(given["message"])
+    if given.get("op") == "answered":
+        return {"re": _number(message)}
     again = encode_frame(decode_frame(message))
     return {"fields": json_form(msgpack.unpackb(again)), "same_bytes": again == message}
+
+
+def _number(message: bytes) -> int:
+    try:
+        decode_frame(message)
+    except FrameRefused as refused:
+        return refused.number("id")
+    except Refused:
+        return 0
+    raise AssertionError("the message can be read")
