@@ -121,8 +121,9 @@ async def _read_facts(
     asked |= dict.fromkeys((other for others in peers.values() for other in others), targets)
     asked[caller.client] = targets
     facts = await read_facts(context, asked)
-    # Holds of a target that does not trust the caller stay: the time to settle them would show that it has grants.
-    mutual = [target for target in targets if caller.client in facts[target].pins]
+    # Holds of a target that does not trust the caller's current key stay: the time to settle them would show that it
+    # has grants.
+    mutual = [target for target in targets if facts[target].pins.get(caller.client) == caller.fingerprint]
     grants = [pair for target in mutual for pair in ((facts[caller.client], target), (facts[target], caller.client))]
     if await settle_stale_holds(context, grants):
         return await _read_facts(context, caller, state, targets)

@@ -1,14 +1,20 @@
 """A device with a new key, which others trust under its earlier one until they have compared the new one."""
 
+import os
 from collections.abc import Awaitable, Callable
 
 from tests.integration.hub.desk import Desk, DeskSeat
+from tests.integration.hub.device import now_ms
 from tests.integration.hub.sessions.test_refusals import set_standing
 from tests.integration.hub.stage import Actor, actor, befriend
 
+from muster_hub.sessions.holds import HOLD_MS
+from muster_hub.store import keys
+from muster_hub.store.cells import pack
 from muster_protocol.cards import Mode
 from muster_protocol.codec import encode
 from muster_protocol.frames import GetCard, Purpose, Request, SendInvites, Watch, Who, Why
+from muster_protocol.ids import GrantId, Seed, session_id
 from muster_protocol.reasons import Reason
 
 
@@ -18,6 +24,14 @@ async def nothing_more(desk: Desk, friend: Actor, me: Actor) -> None:
 
 async def granted_all(desk: Desk, friend: Actor, me: Actor) -> None:
     await friend.say(friend.device.grant(me.device))
+
+
+async def granted_once_to_a_join_that_broke_off(desk: Desk, friend: Actor, me: Actor) -> None:
+    grant = GrantId(os.urandom(16))
+    await friend.say(friend.device.grant(me.device, once=True, grant=grant))
+    session = session_id(me.client, Seed(os.urandom(16)))
+    left_behind = pack(session, os.urandom(16), "held", now_ms() - HOLD_MS - 1, 0)
+    await desk.store.ask(b"HSET", keys.uses(friend.client), grant, left_behind)
 
 
 async def away(desk: Desk, friend: Actor, me: Actor) -> None:
@@ -73,7 +87,8 @@ async def views_of(desk: Desk, state: State) -> list[tuple[bytes, list[str]]]:
 
 
 async def test_an_earlier_key_shows_only_that_it_was_pinned(desk: Desk) -> None:
-    views = [await views_of(desk, state) for state in (nothing_more, granted_all, away, suspected, revoked)]
+    states: list[State] = [nothing_more, granted_all, granted_once_to_a_join_that_broke_off, away, suspected, revoked]
+    views = [await views_of(desk, state) for state in states]
     assert all(view == views[0] for view in views)
     decided = [reply for reply, _ in views[0][: 2 * len(Purpose) + 1]]
     assert all(b"key_mismatch" in reply for reply in decided)
