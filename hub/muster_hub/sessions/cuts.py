@@ -68,6 +68,7 @@ async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> Non
         keys.roster(session),
         keys.minimum_versions(session),
         keys.sealed(session),
+        keys.invite_outcomes(session),
         keys.due(bucket),
         keys.outbox(bucket),
     ]

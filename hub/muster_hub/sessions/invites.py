@@ -59,7 +59,7 @@ async def send_invites(context: NodeContext, caller: Caller, request: SendInvite
 
     Four round trips to the store for any number of invites: session, facts, live, inboxes. Raises ``Refused`` for a
     fault of the whole request: ``empty_targets``, ``malformed``, ``mismatch``, ``not_a_member``, ``session_closed``,
-    ``superseded``; ``StoreUnavailable``.
+    ``superseded``, ``overloaded`` (the caller takes something back meanwhile); ``StoreUnavailable``.
     """
     invites = [_read(caller, request.session, signed) for signed in request.invites]
     if not invites:
@@ -72,7 +72,7 @@ async def send_invites(context: NodeContext, caller: Caller, request: SendInvite
     parties = {client: each.party(online=is_online(context, each)) for client, each in facts.items()}
     refused = refusals(state, [invite.body for invite in invites], parties, context.clock.now_ms())
     good = [invite for position, invite in enumerate(invites) if position not in refused]
-    outcome = await _deliver(context, state, good)
+    outcome = await _deliver(context, state, facts[caller.client].ver, good)
     results = tuple(
         InviteResult(invite.target, refused[position] if position in refused else outcome[invite.target])
         for position, invite in enumerate(invites)
@@ -132,14 +132,20 @@ async def _read_facts(
     return facts
 
 
-async def _deliver(context: NodeContext, state: SessionState, good: Sequence[_Invite]) -> dict[ClientId, Reason | None]:
-    """Make invites live and put them into their devices' inboxes; return the reason against each, or None."""
+async def _deliver(
+    context: NodeContext, state: SessionState, ver: int, good: Sequence[_Invite]
+) -> dict[ClientId, Reason | None]:
+    """Make invites live and put them into their devices' inboxes; return the reason against each, or None.
+
+    ``ver`` is the creator's in the facts by which they were decided.
+    """
     if not good:
         return {}
     now = await context.store.now_ms()
     expires = [now + invite.body.expires_at - invite.body.at for invite in good]
     named = [word for invite, at in zip(good, expires, strict=True) for word in _live(invite, at)]
-    words = await change(context.store, _LIVE, _slot(state.session), state.creator, *named)
+    touched = [*_slot(state.session), keys.minimum_versions(state.session)]
+    words = await change(context.store, _LIVE, touched, state.creator, ver, *named)
     waits = [
         _put(context, state, invite, at, text(word))
         for invite, at, word in zip(good, expires, items(words), strict=True)

@@ -20,6 +20,7 @@ _REFUSALS = {
     "not_issued": Refused(Reason.MISMATCH, "no token with this counter was issued"),
     "not_the_agent": Refused(Reason.SUPERSEDED, "not the current connection of the agent"),
     "seated": Refused(Reason.REPLAYED),
+    "stale": Refused(Reason.OVERLOADED, "this device takes something back at this moment"),
     "taken": Refused(Reason.MISMATCH),
     "too_many": Refused(Reason.TOO_MANY_TARGETS),
     "too_many_sessions": Refused(

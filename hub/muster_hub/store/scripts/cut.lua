@@ -1,17 +1,18 @@
 #!lua flags=allow-oom
 -- Carries a restriction of one device into one session that it was held for.
--- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
+-- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 sealed, 5 invite_outcomes, 6 due of the bucket, 7 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its ver after the restriction, 5 why: trust, untrust, grant,
 --   revocation, rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
 --   7 record of a member taken out, without its subject and reason
 -- Effect: no join commits over an older ver of the device. After `untrust`: a statement of the creator takes the peer
---   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. After
---   `rotation`: the device is out if it sits under another key. No other restriction takes a member out.
+--   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. Of the two,
+--   the creator calls the other no more: a live invite ends, and neither is told. After `rotation`: the device is out if
+--   it sits under another key. No other restriction takes a member out.
 -- Returns: [client, reason of each member out by this call], [client, row of every member in turn].
--- Again: the minimum version is the highest seen, and each ver takes members out once, so that a cut repeated from the
---   outbox does not touch a member who was trusted and seated again since.
+-- Again: the minimum version is the highest seen, and each ver takes members out and ends invites once, so that a cut
+--   repeated from the outbox does not touch a member who was trusted, called and seated again since.
 -- Memory full: runs, it restricts.
-local session, roster, minimum_versions, sealed, due, outbox = unpack(KEYS)
+local session, roster, minimum_versions, sealed, invite_outcomes, due, outbox = unpack(KEYS)
 local _, sid, client, ver_text, why, about, record_text = unpack(ARGV)
 local ver = tonumber(ver_text)
 
@@ -57,10 +58,22 @@ local function take_out(name, reason)
   end
 end
 
+-- To one that is trusted no more, any later end of its invite would tell what became of the session.
+local function end_call(name, reason)
+  local live = row_in(invite_outcomes, 'live:' .. name)
+  if live then
+    end_invite(invite_outcomes, name, live[LIVE_INVITE.invite], reason, '')
+  end
+end
+
 if not again and why == 'untrust' then
   if client == creator then
     take_out(about, 'not_trusted')
-  elseif about == creator or (kind == 'mesh' and member(about)) then
+    end_call(about, 'not_trusted')
+  elseif about == creator then
+    take_out(client, 'not_trusted')
+    end_call(client, 'not_mutually_trusted')
+  elseif kind == 'mesh' and member(about) then
     take_out(client, 'not_trusted')
   end
 elseif not again and why == 'rotation' then

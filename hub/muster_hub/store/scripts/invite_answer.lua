@@ -71,5 +71,9 @@ end
 if outcome == answer and ended[ENDED_INVITE.refusal_hash] == hash then
   return 'ok'
 end
-local without_answer = {expired = true, cancelled = true, session_closed = true}
-return refuse(without_answer[outcome] and outcome or 'replayed')
+if ended[ENDED_INVITE.refusal_hash] ~= '' then
+  return refuse('replayed')
+end
+-- The end of trust looks like any other withdrawal.
+local trust_ended = {not_trusted = true, not_mutually_trusted = true}
+return refuse(trust_ended[outcome] and 'cancelled' or outcome)

@@ -1,15 +1,17 @@
 #!lua
 -- Makes invites live: one per session and device.
--- KEYS: 1 session, 2 invite_outcomes
--- ARGV: 1 not_after (ms), 2 creator, then for each invite: client, invite, when it expires (ms), its hash, its purpose
+-- KEYS: 1 session, 2 invite_outcomes, 3 minimum_versions
+-- ARGV: 1 not_after (ms), 2 creator, 3 its ver when the invites were decided, then for each invite: client, invite, when
+--   it expires (ms), its hash, its purpose
 -- Effect: each invite waits for its answer; one that was live for the same device ends as `cancelled`.
 -- Returns: for each invite 'ok', 'replayed' (it has ended before, or is live with other bytes) or 'too_many'
 --   (MAX_INVITES_PER_SESSION in this session, or MAX_INVITES_PER_TARGET to this device).
--- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it).
+-- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it), stale (the creator
+--   took something back since it was decided).
 -- Again: an invite that is live already stays as it is.
-local session, invite_outcomes = unpack(KEYS)
-local _, caller = unpack(ARGV, 1, 2)
-local FIRST_INVITE = 3
+local session, invite_outcomes, minimum_versions = unpack(KEYS)
+local _, caller, ver = unpack(ARGV, 1, 3)
+local FIRST_INVITE = 4
 
 local creator, open, ends_ms = unpack(redis.call('HMGET', session, 'creator', 'open', 'ends'))
 if open ~= '1' or now_ms >= tonumber(ends_ms) then
@@ -17,6 +19,9 @@ if open ~= '1' or now_ms >= tonumber(ends_ms) then
 end
 if creator ~= caller then
   return refuse('not_a_member')
+end
+if tonumber(redis.call('HGET', minimum_versions, caller) or 0) > tonumber(ver) then
+  return refuse('stale')
 end
 
 local ended = ended_invites(invite_outcomes)
