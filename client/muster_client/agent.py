@@ -18,7 +18,7 @@ from muster_client.control.lock import agent_lock
 from muster_client.control.server import ControlServer, socket_path
 from muster_client.device.device import Device
 from muster_client.device.session_request import SessionRequest
-from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, UnknownSession
+from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, NoReply, UnknownSession
 from muster_client.events import (
     Broadcast,
     ClockBehind,
@@ -183,7 +183,7 @@ class Agent:
                 continue
             try:
                 await self.publish()
-            except (HubUnreachable, HubRefused, DataNotWritten) as error:
+            except (NoReply, HubRefused, DataNotWritten) as error:
                 # The next connect publishes what waits.
                 _log.info("not_published", cause=str(error))
 

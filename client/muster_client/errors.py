@@ -29,8 +29,10 @@ __all__ = [
     "NewerData",
     "NoAgent",
     "NoDevice",
+    "NoReply",
     "NotTrusted",
     "Obstacle",
+    "ReplyUnreadable",
     "SessionRefused",
     "Trouble",
     "UnknownInvite",
@@ -126,7 +128,7 @@ class Trouble(StrEnum):
     """Something answered that is not a hub."""
     PROXY_FAILED = "proxy_failed"
     REPLY_UNREADABLE = "reply_unreadable"
-    """The hub replied with what this version cannot read; the message names the hub's protocol version."""
+    """The hub replied with what this version cannot read, or with something else than was asked for."""
     TLS_UNKNOWN_CA = "tls_unknown_ca"
     TLS_WRONG_HOST = "tls_wrong_host"
     TLS_EXPIRED = "tls_expired"
@@ -139,12 +141,31 @@ class Trouble(StrEnum):
     TLS_FAILED = "tls_failed"
 
 
-class HubUnreachable(HubError):
-    """There is no connection to the hub, or it was lost before the reply: the hub may have carried out the request."""
+class NoReply(HubError):
+    """No reply came that this device can use: the hub may have carried out the request. ``trouble`` says why."""
 
     def __init__(self, sentence: str, trouble: Trouble = Trouble.HUB_UNREACHABLE) -> None:
         self.trouble = trouble
         super().__init__(sentence)
+
+
+class HubUnreachable(NoReply):
+    """There is no connection to the hub, or it was lost before the reply: the hub may have carried out the request."""
+
+
+class ReplyUnreadable(NoReply):
+    """The hub can be reached, and its reply cannot be read, or is not about what was asked: it is newer, or broken.
+
+    Raised wherever ``HubUnreachable`` is.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Trouble.REPLY_UNREADABLE)
+
+
+def no_reply(sentence: str, trouble: Trouble) -> NoReply:
+    """Return the error for a trouble."""
+    return ReplyUnreadable(sentence) if trouble is Trouble.REPLY_UNREADABLE else HubUnreachable(sentence, trouble)
 
 
 class HubKeyChanged(HubError):

@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from muster_client.connection.replies import is_about
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
-from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable, Trouble
+from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable, ReplyUnreadable
 from muster_protocol.closes import after_refusal
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
 from muster_protocol.continuity import Token, prove
@@ -21,17 +22,17 @@ from muster_protocol.frames import (
     Challenge,
     Error,
     FrameRefused,
-    GetSession,
     Goaway,
+    PresencePush,
     Push,
     Reply,
     Request,
-    SessionReply,
+    Watch,
     decode_frame,
     encode_frame,
 )
 from muster_protocol.hub_keys import HubKey
-from muster_protocol.ids import Fingerprint, Nonce
+from muster_protocol.ids import ClientId, Fingerprint, Nonce
 from muster_protocol.reasons import Reason
 
 NONCE_BYTES = 32
@@ -74,19 +75,13 @@ class ConnectionLost(HubUnreachable):
         super().__init__(f"the connection to the hub ended ({code})")
 
 
-def _is_about_its_session(answer: Reply, request: Request) -> bool:
-    """Return whether a reply that shows a session shows the one that was asked for."""
-    if isinstance(answer, SessionReply) and isinstance(request, GetSession):
-        return answer.session == request.session
-    return True
-
-
 class HubConnection:
     """A connection after ``welcome``. Replies arrive only while ``read`` runs."""
 
     def __init__(self, socket: Socket, welcome: Welcome, hub: HubKey) -> None:
         self._socket = socket
         self._open: dict[int, asyncio.Future[Reply]] = {}
+        self._watched: frozenset[ClientId] = frozenset()
         self._last_id = 0
         self._retry_after_ms: int | None = None
         self._died_idle_s: float | None = None
@@ -98,8 +93,8 @@ class HubConnection:
         """Send a request and return its reply; after a passing reason it is sent again, ``MAX_TRIES`` times in all.
 
         Not if the hub asks for a longer pause than ``MAX_PAUSE_MS``: a try before that would be in vain.
-        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, or none that this version
-        can read (``reply_unreadable``): also one about another session than was asked for.
+        Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, ``ReplyUnreadable`` if one
+        came that this version cannot read, or that is not about what was asked.
         """
         for _ in range(MAX_TRIES - 1):
             try:
@@ -113,6 +108,8 @@ class HubConnection:
     async def _ask_once(self, request: Request, reply: type[R]) -> R:
         if len(self._open) >= MAX_OPEN_REQUESTS:
             raise HubUnreachable("too many requests wait for the hub")
+        if isinstance(request, Watch):
+            self._watched = frozenset(request.clients)
         self._last_id += 1
         number = self._last_id
         waiting = self._open[number] = asyncio.get_running_loop().create_future()
@@ -126,7 +123,7 @@ class HubConnection:
             self._open.pop(number, None)
         if isinstance(answer, Error):
             raise HubRefused(answer.reason, answer.detail, answer.retry_after_ms)
-        if not isinstance(answer, reply) or not _is_about_its_session(answer, request):
+        if not isinstance(answer, reply) or not is_about(answer, request):
             raise self._unreadable()
         return answer
 
@@ -159,6 +156,10 @@ class HubConnection:
             waiting = self._open.get(frame.re)
             if waiting is not None and not waiting.done():
                 waiting.set_result(frame)
+        elif isinstance(frame, PresencePush):
+            watched = tuple(device for device in frame.devices if device.client in self._watched)
+            if watched:
+                on_push(structs.replace(frame, devices=watched))
         elif isinstance(frame, Push):
             on_push(frame)
         elif isinstance(frame, Goaway):
@@ -170,9 +171,9 @@ class HubConnection:
         if waiting is not None and not waiting.done():
             waiting.set_exception(self._unreadable())
 
-    def _unreadable(self) -> HubUnreachable:
+    def _unreadable(self) -> ReplyUnreadable:
         spoken = f"the hub (protocol {self.welcome.protocol}) sent a reply that this version of Muster cannot read"
-        return HubUnreachable(spoken, Trouble.REPLY_UNREADABLE)
+        return ReplyUnreadable(spoken)
 
     async def probe(self, timeout_s: float) -> float:
         """Ping the hub and return the round trip in seconds; raises ``HubUnreachable``."""
@@ -218,8 +219,8 @@ class HubConnection:
 async def open_connection(dial: Dial) -> AsyncIterator[HubConnection]:
     """Connect, and have both sides prove their keys.
 
-    Raises ``HubUnreachable``; ``HubKeyChanged``; ``HubRefused``, which ends or slows a device's tries only if the
-    pinned hub signed it.
+    Raises ``HubUnreachable``, ``ReplyUnreadable``, ``HubKeyChanged``; ``HubRefused``, which ends or slows a device's
+    tries only if the pinned hub signed it.
     """
     async with open_socket(dial.url, timeout_s=dial.timeout_s, ssl=dial.ssl) as socket:
         try:
@@ -247,14 +248,14 @@ async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
         next_try = after_refusal(reply.code, pinned=dial.dialled.pinned_hub is not None)
         raise HubRefused(reply.reason, retry_after_ms=reply.retry_after_ms, next_try=next_try)
     if handshake.hub is None:
-        raise HubUnreachable("the hub showed no key")
+        raise ReplyUnreadable("the hub showed no key")
     return reply, handshake.hub
 
 
 def _unproven(refused: Refused, shown: bytes) -> HubError:
     if refused.reason is Reason.HUB_KEY_CHANGED:
         return HubKeyChanged(shown_key(shown))
-    return HubUnreachable(f"the hub's message was not accepted: {refused}")
+    return ReplyUnreadable(f"the hub's message was not accepted: {refused}")
 
 
 def shown_key(challenge: bytes) -> Fingerprint:

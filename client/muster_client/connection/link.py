@@ -15,7 +15,7 @@ from muster_client.connection.push_queue import PushQueue
 from muster_client.connection.retries import Retries
 from muster_client.connection.tls import tls_context
 from muster_client.device.device import Device
-from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable
+from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, NoReply, ReplyUnreadable
 from muster_client.events import Connected, DataUnwritable, Event, HubPinned, KeepAliveShortened, Stopped
 from muster_client.views import Drop
 from muster_protocol.closes import NextTry
@@ -57,7 +57,7 @@ class Link:
         self._machine = MachineWatch(device.clock, self._check_connection)
         self._ready = asyncio.Event()
         self._connection: HubConnection | None = None
-        self._unwritten: DataNotWritten | None = None
+        self._fault: DataNotWritten | ReplyUnreadable | None = None
         self.keep_alive = KeepAlive()
         """What was learnt of the way to the hub."""
         self.since: TimeMs | None = None
@@ -126,8 +126,8 @@ class Link:
         try:
             await self._stay_connected()
         except ConnectionLost as lost:
-            return self._lost(self._unwritten or lost)
-        except (HubRefused, HubKeyChanged, HubUnreachable, DataNotWritten) as error:
+            return self._lost(self._fault or lost)
+        except (HubRefused, HubKeyChanged, NoReply, DataNotWritten) as error:
             return self._lost(error)
         return Loss("closed")
 
@@ -166,7 +166,7 @@ class Link:
 
     def _begin(self, connection: HubConnection) -> None:
         self._connection, self.since = connection, self._device.clock()
-        self._unwritten = None
+        self._fault = None
         self._retries.connected()
         self._machine.connected(connection.peer)
         self.keep_alive.connected(connection.local)
@@ -180,8 +180,8 @@ class Link:
             await self._on_welcome(connection)
             self._ready.set()
             await pushes.handle()
-        except DataNotWritten as error:
-            self._unwritten = error
+        except (DataNotWritten, ReplyUnreadable) as error:
+            self._fault = error
             await connection.drop()
         except HubUnreachable:
             # The reader finds the same and says why; pushes that were not acknowledged come again.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from muster_client.connection.backoff import CAP_S, RARE_S
 from muster_client.connection.connection import ConnectionLost
-from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
+from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, NoReply, Trouble
 from muster_protocol.closes import CloseCode, NextTry, after_close
 from muster_protocol.reasons import Reason
 
@@ -19,7 +19,7 @@ STOP_REASONS = {
 """The reason for each close code whose cause does not pass with time."""
 _RARE = "this does not pass with time, so the agent tries again only every 10 minutes"
 
-LinkError = HubRefused | HubKeyChanged | HubUnreachable | DataNotWritten
+LinkError = HubRefused | HubKeyChanged | NoReply | DataNotWritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def loss_from(error: LinkError) -> Loss:
             return Loss("data_unwritable", sentence=str(error))
         case ConnectionLost():
             return _from_lost(error)
-        case HubUnreachable():
+        case NoReply():
             plain = error.trouble is Trouble.HUB_UNREACHABLE
             return Loss("unreachable" if plain else error.trouble.value, sentence=str(error))
 

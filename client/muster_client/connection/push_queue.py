@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from muster_client.connection.connection import HubConnection
-from muster_client.errors import HubRefused, HubUnreachable
+from muster_client.errors import HubRefused, HubUnreachable, NoReply
 from muster_protocol.frames import MAX_WAITING, Ack, Ok, Push
 
 MAX_QUEUED_PUSHES = 1024
@@ -57,6 +57,6 @@ class PushQueue:
             except HubRefused as refused:
                 # They come again at the next connect, and have no second effect.
                 _log.info("pushes_not_acknowledged", count=len(pushes), reason=refused.reason)
-            except HubUnreachable:
+            except NoReply:
                 await self._connection.drop()
                 return

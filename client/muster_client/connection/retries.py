@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from muster_client.connection.backoff import Backoff
 from muster_client.connection.loss import Loss
-from muster_client.errors import HubUnreachable, Trouble
+from muster_client.errors import HubUnreachable, NoReply, Trouble, no_reply
 from muster_client.events import Disconnected, Event
 from muster_client.views import Drop
 from muster_protocol.closes import NextTry
@@ -55,13 +55,13 @@ class Retries:
         # One wake-up is good for one try: if that fails at once, the next one waits.
         self._awake.clear()
 
-    def error(self) -> HubUnreachable:
+    def error(self) -> NoReply:
         """Return the error that says why there is no connection, as far as that is known."""
         drop = self.last_drop
         if drop is None or not drop.sentence:
             return HubUnreachable("no connection to the hub")
         known = drop.cause in set(Trouble)
-        return HubUnreachable(drop.sentence, Trouble(drop.cause) if known else Trouble.HUB_UNREACHABLE)
+        return no_reply(drop.sentence, Trouble(drop.cause) if known else Trouble.HUB_UNREACHABLE)
 
 
 async def sleep_out(delay_s: float) -> None:

@@ -1,22 +1,22 @@
 """The synchronization of this device's statements with the hub, both ways (SPEC.md section 2.4)."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 from msgspec import Struct
 
 from muster_client.connection.connection import HubConnection
+from muster_client.connection.pages import read_pages
 from muster_client.device.device import Device
 from muster_client.device.statements import RESTRICTION, Held
 from muster_client.errors import HubRefused
 from muster_protocol.errors import Refused
-from muster_protocol.frames import KindAndStatement, ListStatements, Ok, PutStatement, Statements
+from muster_protocol.frames import MAX_PAGE, KindAndStatement, ListStatements, Ok, PutStatement, Statements
 from muster_protocol.ids import ClientId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import REASONS, Reason
-
-MAX_PAGES = 256
-"""Pages of own statements read at once; further ones are ignored."""
+from muster_protocol.serials import Version
 
 
 class PublishResult(Struct, frozen=True, kw_only=True):
@@ -43,10 +43,14 @@ async def fetch_own(connection: HubConnection, device: Device) -> None:
 
 async def _take_in_all(connection: HubConnection, device: Device) -> bool:
     """Return whether nothing is to be asked for again."""
-    found = [entry async for page in _pages(connection) for entry in page]
-    applied = [_apply(device, entry) for entry in sorted(found, key=lambda entry: entry.kind not in RESTRICTION)]
+    found = sorted(await _own_statements(connection), key=lambda entry: entry.kind not in RESTRICTION)
+    applied: set[_Applied] = set()
+    for start in range(0, len(found), MAX_PAGE):
+        applied.update(_apply(device, entry) for entry in found[start : start + MAX_PAGE])
+        # Each of them may cost a signature and a write: meanwhile the loop serves the connection and the command lines.
+        await asyncio.sleep(0)
     device.mark_left(left=_Applied.NO_ROOM in applied)
-    return all(how in {_Applied.KNOWN, _Applied.NONE} for how in applied)
+    return applied <= {_Applied.KNOWN, _Applied.NONE}
 
 
 class _Applied(Enum):
@@ -63,15 +67,13 @@ class _Applied(Enum):
 _AGAIN = {Reason.OVERLOADED: _Applied.NO_ROOM, Reason.CLOCK_AHEAD: _Applied.AHEAD}
 
 
-async def _pages(connection: HubConnection) -> AsyncIterator[tuple[KindAndStatement, ...]]:
-    after = 0
-    for _ in range(MAX_PAGES):
-        page = await connection.ask(ListStatements(id=0, after=after), Statements)
-        yield page.statements
-        if not page.more or not page.statements:
-            return
+async def _own_statements(connection: HubConnection) -> list[KindAndStatement]:
+    async def ask(known: Sequence[KindAndStatement]) -> tuple[Sequence[KindAndStatement], bool]:
         # By place and not by serial: a thief may sign many statements under one serial.
-        after += len(page.statements)
+        page = await connection.ask(ListStatements(id=0, after=len(known)), Statements)
+        return page.statements, page.more
+
+    return await read_pages(ask)
 
 
 def _apply(device: Device, entry: KindAndStatement) -> _Applied:
@@ -90,17 +92,21 @@ async def publish(connection: HubConnection, device: Device) -> tuple[PublishRes
     The refusal of one does not hold up the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
     A hub whose store is full still takes restrictions; they are sent first.
     """
-    return tuple([await _offer(connection, device, held) for held in device.unpublished()])
-
-
-async def _offer(connection: HubConnection, device: Device, held: Held) -> PublishResult:
-    result = await _put(connection, device, held)
-    if result.reason is Reason.REPLAYED and held.kind in RESTRICTION:
+    results = {held.version: await _put(connection, device, held) for held in device.unpublished()}
+    replayed = [held for held in device.unpublished() if held.kind in RESTRICTION and _replayed(results, held)]
+    if replayed:
         # The clock went back, or a copy of the key dated its statement later. What was taken back here ends it there.
         await _take_in_all(connection, device)
+    for held in replayed:
         newer = device.peers.sign_newer(held)
-        return result if newer is None else await _put(connection, device, newer)
-    return result
+        if newer is not None:
+            results[held.version] = await _put(connection, device, newer)
+    return tuple(results.values())
+
+
+def _replayed(results: Mapping[Version, PublishResult], held: Held) -> bool:
+    result = results.get(held.version)
+    return result is not None and result.reason is Reason.REPLAYED
 
 
 async def _put(connection: HubConnection, device: Device, held: Held) -> PublishResult:

@@ -18,12 +18,13 @@ from muster_client.control.messages import (
 from muster_client.errors import (
     ControlFailed,
     HubRefused,
-    HubUnreachable,
     InvalidRequest,
+    NoReply,
     NotTrusted,
     SessionRefused,
     UnknownInvite,
     UnknownSession,
+    no_reply,
 )
 from muster_protocol.errors import MusterError
 
@@ -32,7 +33,7 @@ _TO_LINE: dict[type[MusterError], Callable[[Any], AnyLine]] = {
     InvalidRequest: lambda error: InvalidLine(reason=error.reason, detail=error.detail, peer=error.peer),
     SessionRefused: lambda error: NotCreated(reason=error.reason, sayer=error.sayer, detail=error.detail),
     HubRefused: lambda error: RefusedLine(reason=error.reason, detail=error.detail),
-    HubUnreachable: lambda error: UnreachableLine(sentence=str(error), trouble=error.trouble),
+    NoReply: lambda error: UnreachableLine(sentence=str(error), trouble=error.trouble),
     UnknownSession: lambda error: UnknownSessionLine(session=error.session),
     UnknownInvite: lambda error: UnknownInviteLine(sentence=str(error)),
 }
@@ -42,7 +43,7 @@ _TO_ERROR: dict[type[ControlLine], Callable[[Any], MusterError]] = {
     InvalidLine: lambda line: InvalidRequest(line.reason, line.detail, line.peer),
     NotCreated: lambda line: SessionRefused(line.reason, line.sayer, line.detail),
     RefusedLine: lambda line: HubRefused(line.reason, line.detail),
-    UnreachableLine: lambda line: HubUnreachable(line.sentence, line.trouble),
+    UnreachableLine: lambda line: no_reply(line.sentence, line.trouble),
     UnknownSessionLine: lambda line: UnknownSession(line.session),
     UnknownInviteLine: lambda line: UnknownInvite(line.sentence),
     FailedLine: lambda line: ControlFailed(line.sentence),

@@ -41,7 +41,7 @@ from muster_client.control.messages import (
 from muster_client.control.same_user import same_user
 from muster_client.device.private_files import PRIVATE_FILE, in_words, make_own_folder
 from muster_client.device.session_request import SessionRequest
-from muster_client.errors import ControlFailed, HubRefused, HubUnreachable, UnusableData
+from muster_client.errors import ControlFailed, HubRefused, NoReply, UnusableData
 from muster_client.events import InboxEntry, TargetChanged
 from muster_client.paths import SOCKET_FILE
 from muster_client.sessions.session import Session
@@ -239,7 +239,7 @@ async def _drop(session: Session) -> None:
     """Close a session whose command line disconnected before it knew of the session."""
     try:
         await session.close()
-    except (HubUnreachable, HubRefused) as error:
+    except (NoReply, HubRefused) as error:
         # The hub is asked again at the next welcome, since this process no longer holds the session.
         _log.info("session_not_closed", session=session.id[:8], cause=str(error))
         session.end(None, Sayer.DEVICE)

@@ -12,7 +12,7 @@ from muster_client.device.device import PROTOCOL, Device
 from muster_client.device.hub_address import DEFAULT_PORTS
 from muster_client.doctor.findings import Finding, Health, fail, ok, warn
 from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, cut
-from muster_client.errors import DataNotWritten, HubError, HubRefused, HubUnreachable, Trouble
+from muster_client.errors import DataNotWritten, HubError, HubRefused, NoReply, Trouble
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Challenge
 from muster_protocol.hub_keys import follow_hub_key
@@ -50,7 +50,7 @@ async def examine_hub(device: Device) -> AsyncIterator[Finding]:
             if finding.state is Health.FAIL:
                 return
         seen = await show_hub(device, timeout_s=STEP_TIMEOUT_S)
-    except HubUnreachable as error:
+    except NoReply as error:
         yield _unreachable(error)
         return
     for finding in _first_words(device, url, seen):
@@ -101,7 +101,7 @@ async def _tcp(host: str, port: int, whose: str, *, proxied: bool) -> Finding:
     return ok("tcp", f"port {port} of {whose} answers")
 
 
-def _unreachable(error: HubUnreachable) -> Finding:
+def _unreachable(error: NoReply) -> Finding:
     check = _CHECK_OF.get(error.trouble, "tls")
     said = str(error).rstrip(".")
     return fail(check, f"{said[:1].upper()}{said[1:]}.", NEXT_STEPS[error.trouble])

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from muster_client.errors import HubRefused, HubUnreachable
+from muster_client.errors import HubRefused, HubUnreachable, NoReply
 from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_protocol.calls import Admissions
 from muster_protocol.epochs import epoch_hash
@@ -42,7 +42,7 @@ class Admitting:
         unknown = OUTCOME_UNKNOWN | NOT_LOOKED_AT if repeated else OUTCOME_UNKNOWN
         try:
             await (self._ask_what_was_committed() if sending is None else self._commit(sending, unknown))
-        except HubUnreachable:
+        except NoReply:
             machine.unanswered(self._context.now())
             return None
         return () if machine.epoch.hash == before else newcomers

@@ -6,7 +6,7 @@ from enum import StrEnum
 import structlog
 
 from muster_client.device.invites import ACCEPTED, JOINED, KEPT_AFTER_MS, Remembered
-from muster_client.errors import HubRefused, HubUnreachable, NotTrusted, Obstacle
+from muster_client.errors import HubRefused, NoReply, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.joinings import Joinings
@@ -186,7 +186,7 @@ class Answering:
         for invite, answer in list(self._unsent.items()):
             try:
                 await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok)
-            except HubUnreachable:
+            except NoReply:
                 return
             except HubRefused as refused:
                 _log.info("answer_refused", reason=refused.reason)

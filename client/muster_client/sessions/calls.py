@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from muster_client.device.session_request import SessionRequest
-from muster_client.errors import HubRefused, HubUnreachable, Obstacle
+from muster_client.errors import HubRefused, NoReply, Obstacle
 from muster_client.events import Progress, Target
 from muster_client.sessions.context import SessionContext
 from muster_protocol.calls import TargetState
@@ -95,7 +95,7 @@ class Calls:
             return
         try:
             key = await self._context.key_of(client)
-        except HubUnreachable:
+        except NoReply:
             self.refuse(client, Reason.NO_ANSWER, Sayer.DEVICE)
             return
         if isinstance(key, Obstacle):
@@ -125,7 +125,7 @@ class Calls:
         try:
             request = SendInvites(id=0, session=self._machine.plan.session, invites=tuple(sending.values()))
             results = (await self._context.link.ask(request, InviteResults)).results
-        except HubUnreachable:
+        except NoReply:
             return
         except HubRefused as refused:
             results = ()
@@ -169,7 +169,7 @@ class Calls:
         request = CancelInvite(id=0, session=session, client=client, invite=self._invites[client])
         try:
             await self._context.link.ask(request, Ok)
-        except (HubRefused, HubUnreachable) as error:
+        except (HubRefused, NoReply) as error:
             # It ends at the hub by its time; an answer to it is refused here, since the call is over.
             _log.info("invite_not_withdrawn", session=session[:8], cause=str(error))
 

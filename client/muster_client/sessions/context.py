@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from muster_client.connection.link import Link
 from muster_client.device.device import Device
-from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, Obstacle
+from muster_client.errors import DataNotWritten, HubRefused, NoReply, Obstacle
 from muster_client.events import DataUnwritable, Event
 from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
@@ -80,7 +80,7 @@ class SessionContext:
         reason = decide()
         if reason not in SAID_BY_A_CARD:
             return reason
-        with suppress(HubUnreachable):
+        with suppress(NoReply):
             await self._learn_card(peer)
         return decide()
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 from typing_extensions import override
 
-from muster_client.errors import HubRefused, HubUnreachable
+from muster_client.errors import HubRefused, NoReply
 from muster_client.events import Target, TargetChanged
 from muster_client.sessions.admitting import MAX_ADMITTED_AT_ONCE, Admitting
 from muster_client.sessions.calls import Calls
@@ -227,11 +227,11 @@ class HostedSession(Session):
         """Ask the hub why it denies members that the next epoch keeps: only their own statements take them out."""
         for client in self._machine.blocked:
             _log.info("epoch_waits", session=self.id[:8], peer=client[:8], reason=self._machine.blocked[client])
-            with suppress(HubRefused, HubUnreachable, Refused):
+            with suppress(HubRefused, NoReply, Refused):
                 card = await self._context.link.ask(GetCard(id=0, client=client), CardReply)
                 self.on_departure(Kind.CARD, card.card, client)
         if self._machine.blocked:
-            with suppress(HubRefused, HubUnreachable):
+            with suppress(HubRefused, NoReply):
                 self.on_reply(
                     await self._context.link.ask(GetSession(id=0, session=self.id, after=self.epoch), SessionReply)
                 )

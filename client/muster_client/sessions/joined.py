@@ -3,7 +3,7 @@
 import structlog
 from typing_extensions import override
 
-from muster_client.errors import HubRefused, HubUnreachable, Obstacle, UnknownSession
+from muster_client.errors import HubRefused, NoReply, Obstacle, UnknownSession
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.session import Session
 from muster_protocol.attended import Attended
@@ -80,7 +80,7 @@ class AttendedSession(Session):
             return
         try:
             await self._context.link.ask(SendJoined(id=0, joined=saying), Ok)
-        except HubUnreachable:
+        except NoReply:
             return
         except HubRefused as refused:
             _log.info("joined_refused", session=self.id[:8], reason=refused.reason)
@@ -128,7 +128,7 @@ class AttendedSession(Session):
         """Ask the creator to admit this device again, since it has no key of the newest epoch."""
         try:
             await self._context.link.ask(ResumeSession(id=0, session=self.id), Ok)
-        except (HubRefused, HubUnreachable) as error:
+        except (HubRefused, NoReply) as error:
             _log.info("resume_failed", session=self.id[:8], cause=str(error))
 
     # -- messages -----------------------------------------------------------------------------------------------------

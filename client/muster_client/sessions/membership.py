@@ -7,7 +7,7 @@ import structlog
 
 from muster_client.connection.connection import HubConnection
 from muster_client.connection.session_list import list_sessions
-from muster_client.errors import HubRefused, HubUnreachable, Obstacle
+from muster_client.errors import HubRefused, NoReply, Obstacle
 from muster_client.events import SessionEnded
 from muster_client.sessions.answering import Answering
 from muster_client.sessions.context import SessionContext
@@ -196,7 +196,7 @@ class Membership:
     async def _leave(self, session: AttendedSession) -> None:
         try:
             await session.tell_leave()
-        except (HubUnreachable, HubRefused) as error:
+        except (NoReply, HubRefused) as error:
             _log.info("leave_not_told", session=session.id[:8], cause=str(error))
 
     async def on_joined(self, signed: Signed) -> None:

@@ -140,9 +140,12 @@ def _(error: errors.HubError) -> Failure:
 @from_error.register
 def _(error: errors.HubUnreachable) -> Failure:
     said = f"The hub cannot be reached: {str(error).rstrip('.')}."
-    if error.trouble is errors.Trouble.REPLY_UNREADABLE:
-        said = _sentence(error)
     return Failure(error.trouble, said, NEXT_STEPS[error.trouble])
+
+
+@from_error.register
+def _(error: errors.ReplyUnreadable) -> Failure:
+    return Failure(error.trouble, _sentence(error), NEXT_STEPS[error.trouble])
 
 
 @from_error.register

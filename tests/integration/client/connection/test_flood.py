@@ -13,10 +13,15 @@ from muster_client.connection.connection import HubConnection
 from muster_client.connection.link import Link
 from muster_client.connection.push_queue import MAX_QUEUED_PUSHES, MAX_UNACKNOWLEDGED
 from muster_client.events import Disconnected, Event
-from muster_protocol.frames import Ack, PresencePush, Push, decode_frame, encode_frame
+from muster_protocol.frames import Ack, Push, SessionUpdatePush, decode_frame, encode_frame
+from muster_protocol.ids import SessionId
 
 FIRST = 3 * MAX_UNACKNOWLEDGED
 """Pushes of the first wave: fewer than may wait, and more than may be handled unacknowledged."""
+
+
+def push(number: int) -> Push:
+    return SessionUpdatePush(push=str(number), session=SessionId("a" * 32), client=None, state="changed", reason=None)
 
 
 async def test_no_more_is_handled_than_may_wait_to_be_acknowledged(tmp_path: Path) -> None:
@@ -29,9 +34,9 @@ async def test_no_more_is_handled_than_may_wait_to_be_acknowledged(tmp_path: Pat
     async def on_welcome(_: HubConnection) -> None:
         return
 
-    async def on_push(_: HubConnection, push: Push) -> None:
+    async def on_push(_: HubConnection, pushed: Push) -> None:
         async with grew:
-            handled.append(push.push)
+            handled.append(pushed.push)
             grew.notify_all()
 
     def tell(event: Event) -> None:
@@ -44,7 +49,7 @@ async def test_no_more_is_handled_than_may_wait_to_be_acknowledged(tmp_path: Pat
     async def flood(connection: ServerConnection) -> None:
         numbers = iter(range(FIRST + MAX_QUEUED_PUSHES + 1))
         for number, _ in zip(numbers, range(FIRST), strict=False):
-            await connection.send(encode_frame(PresencePush(push=str(number), devices=())))
+            await connection.send(encode_frame(push(number)))
         ack = decode_frame(await connection.recv(decode=False))
         assert isinstance(ack, Ack)
         # Those under way, those that wait behind them, and the one that found no room.
@@ -52,7 +57,7 @@ async def test_no_more_is_handled_than_may_wait_to_be_acknowledged(tmp_path: Pat
         async with grew:
             await grew.wait_for(lambda: len(handled) >= expected[0])
         for number in numbers:
-            await connection.send(encode_frame(PresencePush(push=str(number), devices=())))
+            await connection.send(encode_frame(push(number)))
         await connection.wait_closed()
 
     async with scripted_hub(port, flood):
