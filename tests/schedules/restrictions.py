@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.integration.hub.stage import Actor, befriend, call_in, invite_and_answer
 from tests.schedules.direct import Snapshot
-from tests.schedules.scene import RequestScript, Studio, ask, caller_of
+from tests.schedules.scene import TOKEN, RequestScript, Studio, ask, caller_of
 from tests.schedules.world import HUB_KEY
 
 from muster_hub.connections.continuity import confirm_token
@@ -192,6 +192,7 @@ async def _by_clone(cast: Cast, by: str) -> Case:
     await confirm_token(cast.studio.hub, caller_of(who), ConfirmToken(id=1, counter=1))
 
     async def again() -> None:
+        await who.ask(ConfirmToken(id=1, counter=TOKEN + 1), Ok)
         await who.ask(ClearSuspicion(id=1), Ok)
 
     return await _case(cast, f"clone of {by}", come_in(cast.studio.hub, who), None, again)

@@ -65,7 +65,7 @@ class Schedule:
             self.committed_at = self.world.moment
         if call.script.name in {"put_peer", "put_grant", "connect"}:
             assert isinstance(reply, list)
-            self.restricted |= reply[0] in (b"taken", b"connected")
+            self.restricted |= call.script.name == "connect" or reply[0] == b"taken"
 
     def _acknowledge(self, outcome: Outcome) -> None:
         assert not isinstance(outcome, Refused), outcome

@@ -11,8 +11,7 @@ from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefu
 from muster_hub.context import NodeContext
 from muster_hub.listener import SocketPeer
 from muster_hub.presence.departures import Departures
-from muster_hub.presence.lookup import lapsed
-from muster_hub.presence.registry import ConnectingDevice, NotRegistered, Registered, connect
+from muster_hub.presence.registry import ConnectingDevice, Registered, connect
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause
@@ -178,12 +177,10 @@ class Handshakes:
         context = self._context
         since = TimeMs(await context.store.now_ms())
         row = InstanceRow(newcomer.instance, newcomer.role, context.nodes.node, context.nodes.incarnation, since)
-        outcome = await connect(context.store, newcomer, row)
-        if isinstance(outcome, NotRegistered) and outcome.word == "full":
-            lost = [number for number, taken in outcome.taken if lapsed(context, taken, since)]
-            outcome = await connect(context.store, newcomer, row, lost) if lost else outcome
-        if isinstance(outcome, NotRegistered):
-            raise _refusal(outcome)
+        try:
+            outcome = await connect(context.store, newcomer, row)
+        except Refused as refused:
+            raise HandshakeRefused(refused.reason) from refused
         try:
             await self._cut(newcomer.client, outcome)
         except BaseException:
@@ -243,13 +240,3 @@ def _pay(peer: SocketPeer, signatures: int) -> None:
 
 def _store_away() -> HandshakeRefused:
     return HandshakeRefused(Reason.STORE_UNAVAILABLE, RETRY_AFTER_MS)
-
-
-def _refusal(refused: NotRegistered) -> HandshakeRefused:
-    match refused.word:
-        case "full":
-            return HandshakeRefused(Reason.OVERLOADED, RETRY_AFTER_MS)
-        case "revoked":
-            return HandshakeRefused(Reason.DEVICE_REVOKED)
-        case _:  # retired, forked: another chain than the hub's
-            return HandshakeRefused(Reason.KEY_MISMATCH)

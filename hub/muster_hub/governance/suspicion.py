@@ -13,8 +13,8 @@ _CLEAR_SUSPICION = script("clear_suspicion")
 async def clear_suspicion(context: NodeContext, caller: Caller, request: ClearSuspicion) -> Ok:
     """Accept the person's confirmation that this device is the only copy of its identity.
 
-    Raises ``Refused``: ``clone_suspected`` for a connection that showed an older continuity token than the last
-    confirmed, unless it is the agent's and confirmed the token that it was issued; ``device_revoked``, ``superseded``;
+    Raises ``Refused``: ``clone_suspected`` while the last continuity token is issued and not confirmed, and for a
+    connection that showed an older one, unless it is the agent's; ``device_revoked``, ``superseded``;
     ``StoreUnavailable``.
     """
     client = caller.client

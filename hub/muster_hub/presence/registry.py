@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from muster_hub.presence.record import Instances, instances
+from muster_hub.presence.record import instances
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
 from muster_hub.store.cells import items
-from muster_hub.store.errors import StoreCause, StoreReplyError, StoreUnavailable
+from muster_hub.store.errors import StoreCause, StoreUnavailable
 from muster_hub.store.rows import CompatibilityRow, InstanceRow, Seat, pack, seat
 from muster_hub.store.scripts import script, variant
 from muster_hub.store.steps import attempt, change
@@ -29,8 +29,6 @@ _FENCE = script("fence")
 _DEPART = script("depart")
 _REGISTER = script("register")
 _CONFIRM = script("confirm")
-_REFUSALS = frozenset({"retired", "forked", "revoked"})
-"""The words with which the script ``connect`` refuses a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +79,11 @@ class Registered:
     cuts: tuple[PendingCut, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotRegistered:
-    """A refused connection: ``retired`` or ``forked`` keys, a ``revoked`` device, or ``full``.
+async def connect(store: Store, newcomer: ConnectingDevice, row: InstanceRow) -> Registered:
+    """Register a connection.
 
-    ``taken`` are the connections of a ``full`` device.
-    """
-
-    word: str
-    taken: Instances = ()
-
-
-async def connect(
-    store: Store, newcomer: ConnectingDevice, row: InstanceRow, lost: Sequence[int] = ()
-) -> Registered | NotRegistered:
-    """Register a connection. Raises ``StoreError``.
-
-    ``lost`` are numbers from ``NotRegistered.taken`` whose node is lost: their entries make room.
+    Raises ``Refused``: ``key_mismatch`` for retired keys or another chain than the hub's, ``device_revoked``;
+    ``StoreError``.
     """
     card = newcomer.card
     args: list[Word] = [
@@ -112,25 +98,18 @@ async def connect(
         statement_hash(Kind.CARD, card.signed.body),
         newcomer.token_counter,
         newcomer.challenged_ms,
-        *lost,
     ]
-    try:
-        reply = await _attempt_connect(store, newcomer.client, args)
-    except StoreReplyError as refusal:
-        if refusal.word not in _REFUSALS:
-            raise
-        return NotRegistered(refusal.word)
-    return _connected(reply, card.fingerprint)
+    return _connected(await _run_connect(store, newcomer.client, args), card.fingerprint)
 
 
-async def _attempt_connect(store: Store, client: ClientId, args: Sequence[Word]) -> Reply:
+async def _run_connect(store: Store, client: ClientId, args: Sequence[Word]) -> Reply:
     try:
-        return await attempt(store, _CONNECT, _connect_keys(client), *args)
+        return await change(store, _CONNECT, _connect_keys(client), *args)
     except StoreUnavailable as error:
         # Only a device that is known may come in then: an unknown one would add rows, and has nothing to restrict.
         if error.cause is not StoreCause.MEMORY_FULL or not await _is_known(store, client):
             raise
-    return await attempt(store, _CONNECT_WHEN_FULL, _connect_keys(client), *args)
+    return await change(store, _CONNECT_WHEN_FULL, _connect_keys(client), *args)
 
 
 async def _is_known(store: Store, client: ClientId) -> bool:
@@ -207,10 +186,9 @@ def _connect_keys(client: ClientId) -> list[bytes]:
     ]
 
 
-def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegistered:
+def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered:
     match reply:
         case [
-            b"connected",
             int(number),
             int(issued),
             bytes(standing),
@@ -232,8 +210,6 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered | NotRegist
                 watching=words(watching),
                 cuts=_cuts(cuts, fingerprint),
             )
-        case [b"full", list(rows)]:
-            return NotRegistered("full", instances(rows))
         case _:
             raise TypeError("unexpected reply of the script connect")
 

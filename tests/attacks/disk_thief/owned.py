@@ -96,6 +96,11 @@ async def resume(owner: Actor, friend: Actor) -> Request:
     return ResumeSession(id=1, session=friend.session)
 
 
+async def clear(owner: Actor, friend: Actor) -> Request:
+    await owner.line.ask_any(ConfirmToken(id=1, counter=1))
+    return ClearSuspicion(id=1)
+
+
 def why(owner: Actor, friend: Actor) -> Request:
     return Why(id=1, creator=owner.client, target=friend.client, mode=Mode.JOIN, profile=None, purpose=Purpose.AUTO)
 
@@ -104,7 +109,7 @@ OWNED: dict[type[Request], Owned] = {
     PutStatement: plain(put_trust),
     ListStatements: plain(lambda owner, friend: ListStatements(id=1, after=0)),
     GetCard: plain(lambda owner, friend: GetCard(id=1, client=friend.client)),
-    ClearSuspicion: plain(lambda owner, friend: ClearSuspicion(id=1)),
+    ClearSuspicion: clear,
     ConfirmToken: plain(lambda owner, friend: ConfirmToken(id=1, counter=1)),
     Ack: plain(lambda owner, friend: Ack(id=1, pushes=("any",))),
     Who: plain(lambda owner, friend: Who(id=1, clients=(friend.client,))),

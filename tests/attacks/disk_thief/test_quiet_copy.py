@@ -1,10 +1,12 @@
-"""An older copy of a device's data, whose own agent takes the seat, clears no suspicion without leaving a trace."""
+"""A copy of a device's data, whose own processes connect, clears no suspicion without leaving a trace."""
 
 import copy
+from contextlib import AsyncExitStack
 
 from tests.integration.hub.device import DeviceLink, SigningDevice
 
 from muster_hub.node.node import Node
+from muster_hub.store.keys import MAX_CLI_INSTANCES
 from muster_protocol.connect import Role
 from muster_protocol.frames import ClearSuspicion, ConfirmToken, Error, Ok
 from muster_protocol.reasons import Reason
@@ -51,3 +53,30 @@ async def test_an_older_copy_that_clears_the_suspicion_is_found_by_the_owners_ne
             assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
         async with owner.connect(node.url, role=role) as link:
             assert link.welcome.standing is Reason.CLONE_SUSPECTED
+
+
+async def test_a_copy_clears_no_suspicion_while_the_owner_writes_its_token_down(node: Node) -> None:
+    """The thief ran an agent of its own, so that its token is the newest until the owner confirms the next one."""
+    owner = SigningDevice()
+    await run_agent(owner, node)
+    thief = copy.copy(owner)
+    await run_agent(thief, node)
+    async with owner.connect(node.url) as link:
+        assert link.welcome.standing is Reason.CLONE_SUSPECTED
+        async with thief.connect(node.url, role=Role.CLI) as polling:
+            refused = await polling.ask_any(ClearSuspicion(id=0))
+            assert isinstance(refused, Error)
+            assert refused.reason is Reason.CLONE_SUSPECTED
+            await keep(link)
+            assert isinstance(await polling.ask_any(ClearSuspicion(id=0)), Error)
+        assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
+
+
+async def test_the_command_lines_of_a_copy_keep_none_of_the_owners_out(node: Node) -> None:
+    owner = SigningDevice()
+    thief = copy.copy(owner)
+    async with AsyncExitStack() as lines:
+        for _ in range(MAX_CLI_INSTANCES):
+            await lines.enter_async_context(thief.connect(node.url, role=Role.CLI))
+        async with owner.connect(node.url, role=Role.CLI) as link:
+            assert isinstance(await link.put(owner.trust(SigningDevice())), Ok)

@@ -16,7 +16,7 @@ from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
 from muster_hub.presence.record import AgentSeats
-from muster_hub.presence.registry import ConnectingDevice, Registered, connect, depart
+from muster_hub.presence.registry import ConnectingDevice, connect, depart
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.rate_limits.token_bucket import Allowances, Rate
 from muster_hub.routing.bus_messages import decode_bus_message
@@ -223,7 +223,6 @@ class Desk:
         instance = InstanceId(os.urandom(16))
         row = InstanceRow(instance, role, self.nodes.node, self.nodes.incarnation, now_ms())
         connected = await connect(self.store, ConnectingDevice(card, role, instance, 0, now_ms()), row)
-        assert isinstance(connected, Registered), connected
         caller = Caller(
             client=device.client,
             fingerprint=device.fingerprint,

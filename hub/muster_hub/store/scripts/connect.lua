@@ -3,22 +3,21 @@
 -- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants, 8 uses, 9 stated
 -- ARGV: 1 not_after (ms), 2 client, 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
---   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent,
---   13... numbers of connections whose node is lost
--- Effect: a new connection number, larger than any before. An agent takes the seat. The row of the same process, and
---   of a lost node, is replaced; after a rotation every other row is. A longer chain is a rotation, and a token older
+--   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent
+-- Effect: a new connection number, larger than any before. An agent takes the seat, a command line the place of the
+--   oldest where MAX_CLI_INSTANCES are connected. The row of the same process is replaced; after a rotation every other
+--   row is. A longer chain is a rotation, and a token older
 --   than the last confirmed a suspected clone: both raise `ver` and leave a cut in the outbox for every session in the
 --   index. A rotation deletes what the retired keys signed: trust, grants, the card, and the serial of the newest. An
 --   agent gets the counter of its next token. What the hub has of the device is kept from now on (keep_device).
--- Returns: {"connected", number, issued (0: no token), standing, newest serial, number of its statements' newest change
---   (0: none), {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}};
---   or {"full", {number, row, ...}}.
--- Errors: retired (an older chain than the hub's), forked (another chain; this is recorded), revoked (the device).
+-- Returns: {number, issued (0: no token), standing, newest serial, number of its statements' newest change
+--   (0: none), {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}.
+-- Errors: key_mismatch (an older chain than the hub's, or another one, which is recorded), device_revoked.
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
 local device, instances, peers, session_index, watchers, outbox, grants, uses, stated = unpack(KEYS)
 local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms =
-  unpack(ARGV, 1, 12)
-local FIRST_LOST, RECUT_MS, FINGERPRINT_BYTES = 13, 60000, 32
+  unpack(ARGV)
+local RECUT_MS, FINGERPRINT_BYTES = 60000, 32
 
 local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms,
   rotated_ver, suspected_ms, suspected_ver, confirmed_ms =
@@ -37,37 +36,36 @@ if chain ~= '' and chain ~= shown then
   if shown:sub(1, #chain) == chain then
     rotated = true
   elseif chain:sub(1, #shown) == shown then
-    return refuse('retired')
+    return refuse('key_mismatch')
   else
     record('key_forked', 'refused', 'key_mismatch')
-    return refuse('forked')
+    return refuse('key_mismatch')
   end
 end
 if standing == 'device_revoked' then
-  return refuse('revoked')
+  return refuse('device_revoked')
 end
 
--- The place: an agent takes the one seat, a command line needs one of MAX_CLI_INSTANCES. After a rotation no other
--- connection stays: each proved itself with a key that is retired now.
-for i = FIRST_LOST, #ARGV do
-  redis.call('HDEL', instances, ARGV[i])
+-- The place: an agent takes the one seat, a command line one of MAX_CLI_INSTANCES, so that a copy of the device's data
+-- keeps neither from it. After a rotation no other connection stays: each proved itself with a key that is retired now.
+local superseded, clis = {}, {}
+local function supersede(taken_number, row)
+  redis.call('HDEL', instances, taken_number)
+  superseded[#superseded + 1] = taken_number
+  superseded[#superseded + 1] = row
 end
-local superseded, clis = {}, 0
 local rows = redis.call('HGETALL', instances)
 for i = 1, #rows, 2 do
   local row = cmsgpack.unpack(rows[i + 1])
   if rotated or row[INSTANCE.instance] == instance or (role == 'agent' and row[INSTANCE.role] == 'agent') then
-    superseded[#superseded + 1] = rows[i]
-    superseded[#superseded + 1] = rows[i + 1]
+    supersede(rows[i], rows[i + 1])
   elseif row[INSTANCE.role] == 'cli' then
-    clis = clis + 1
+    clis[#clis + 1] = {tonumber(rows[i]), rows[i], rows[i + 1]}
   end
 end
-if role == 'cli' and clis >= MAX_CLI_INSTANCES then
-  return {'full', rows}
-end
-for i = 1, #superseded, 2 do
-  redis.call('HDEL', instances, superseded[i])
+if role == 'cli' and #clis >= MAX_CLI_INSTANCES then
+  table.sort(clis, function(one, other) return one[1] < other[1] end)
+  supersede(clis[1][2], clis[1][3])
 end
 local number = math.max(tonumber(last_number or 0) + 1, now_ms)
 redis.call('HSET', instances, text(number), instance_row)
@@ -139,5 +137,5 @@ if redis.call('HLEN', peers) > 0 then
 end
 keep_device(device, instances, peers, grants, uses, stated)
 local changes = tonumber(redis.call('HGET', device, 'changes') or 0)
-return {'connected', number, issued, standing, tonumber(newest_serial or 0), changes, superseded, sessions or {},
+return {number, issued, standing, tonumber(newest_serial or 0), changes, superseded, sessions or {},
   watching_nodes(watchers), cuts}

@@ -2,18 +2,16 @@
 
 import os
 
-import pytest
 from tests.integration.hub.conftest import Eventually, Links, StartNode
-from tests.integration.hub.device import RefusedByHubError, SigningDevice
+from tests.integration.hub.device import SigningDevice
 
 from muster_hub.node.node import Node
 from muster_hub.presence.record import read_presence
 from muster_hub.store.keys import MAX_CLI_INSTANCES
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
-from muster_protocol.frames import DropCause, ListStatements, Statements
+from muster_protocol.frames import DropCause, ListStatements, PresenceReply, Statements, Who
 from muster_protocol.ids import Fingerprint, InstanceId
-from muster_protocol.reasons import Reason
 
 
 async def test_a_device_is_welcomed_by_the_hub_that_it_pinned(node: Node) -> None:
@@ -59,17 +57,15 @@ async def test_a_superseded_connection_takes_only_its_own_entry_with_it(node: No
         assert found.cause is None
 
 
-async def test_command_lines_beyond_the_limit_are_overloaded(node: Node, links: Links) -> None:
+async def test_a_command_line_beyond_the_limit_takes_the_place_of_the_oldest(node: Node, links: Links) -> None:
     device = SigningDevice()
-    for _ in range(MAX_CLI_INSTANCES):
-        await links.enter_async_context(device.connect(node.url, role=Role.CLI))
-    with pytest.raises(RefusedByHubError) as caught:
-        await links.enter_async_context(device.connect(node.url, role=Role.CLI))
-    refused = caught.value.refused
-    assert (refused.reason, refused.code) == (Reason.OVERLOADED, CloseCode.OVERLOADED)
-    assert refused.retry_after_ms is not None
-    # The agent has a seat of its own.
-    await links.enter_async_context(device.connect(node.url, role=Role.AGENT))
+    agent = await links.enter_async_context(device.connect(node.url, role=Role.AGENT))
+    lines = [
+        await links.enter_async_context(device.connect(node.url, role=Role.CLI)) for _ in range(MAX_CLI_INSTANCES + 2)
+    ]
+    assert [await lines[place].closed() for place in (0, 1)] == [CloseCode.SUPERSEDED] * 2
+    for line in (agent, *lines[2:]):
+        assert isinstance(await line.ask_any(Who(id=0, clients=())), PresenceReply)
 
 
 async def test_the_same_process_takes_its_own_place(node: Node, links: Links) -> None:

@@ -201,6 +201,8 @@ async def test_the_person_decides(node: Node, records: Records, role: Role) -> N
         assert link.welcome.standing is Reason.CLONE_SUSPECTED
         await keep(link)
     async with device.connect(node.url, role=role) as link:
+        if role is Role.AGENT:
+            await keep(link)
         assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
         assert isinstance(await link.ask_any(ClearSuspicion(id=0)), Ok)
     await come_and_go(device, node)
