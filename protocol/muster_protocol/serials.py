@@ -1,5 +1,6 @@
 """Which of two durable statements about the same thing counts (SPEC.md section 2.4)."""
 
+from collections.abc import Iterable
 from enum import Enum
 
 from msgspec import Struct
@@ -54,6 +55,16 @@ def next_serial(last: int, now: TimeMs, hub_at: TimeMs | None) -> Serial:
     """
     clock = now if hub_at is None else min(now, hub_at + MAX_AHEAD_MS)
     return Serial(max(last + 1, clock))
+
+
+def next_about(serial: Serial, known: Iterable[Serial], hub_at: TimeMs | None) -> Serial:
+    """Return the serial of a statement about a thing on which this device knows own ones with these serials.
+
+    ``serial`` is the one of ``next_serial``. A copy of the key may have dated one ahead of the device's clock: the new
+    one is above it where the hub can have taken it, by the newest time of a verified ``welcome``.
+    """
+    taken = [one + 1 for one in known if hub_at is not None and not is_ahead(one, hub_at)]
+    return Serial(max([serial, *taken]))
 
 
 def is_ahead(serial: Serial, now: TimeMs) -> bool:

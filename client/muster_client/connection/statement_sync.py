@@ -113,7 +113,7 @@ async def _put(connection: HubConnection, device: Device, held: Held) -> Publish
     reason: Reason | None = None
     try:
         await connection.ask(PutStatement(id=0, kind=held.kind, statement=held.signed), Ok)
-        device.acknowledged(held.serial)
+        device.acknowledged(held.version)
     except HubRefused as refused:
         if REASONS[refused.reason].retry:
             raise

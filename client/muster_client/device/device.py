@@ -37,7 +37,7 @@ from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.own_decision import OwnFacts, decide_incoming, decide_outgoing
 from muster_protocol.reasons import REASONS, Category, Reason, Sayer
-from muster_protocol.serials import SerialVerdict
+from muster_protocol.serials import SerialVerdict, Version
 from muster_protocol.signed import Signed, read
 from muster_protocol.words import words
 
@@ -282,9 +282,9 @@ class Device:
         """Return the number of those statements, without any write."""
         return len(self._statements.unpublished())
 
-    def acknowledged(self, serial: int) -> None:
+    def acknowledged(self, version: Version) -> None:
         """Record that the hub has this statement on disk."""
-        self._statements.acknowledged(serial)
+        self._statements.acknowledged(version)
 
     def hub_holds(self, newest: int) -> None:
         """Record the newest serial that the hub holds; what is newer counts as unpublished, also after its restore."""

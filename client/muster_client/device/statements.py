@@ -15,7 +15,7 @@ from muster_protocol.ids import ClientId, Fingerprint, Hash, Serial, Signature, 
 from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
-from muster_protocol.serials import SerialVerdict, Version, compare, is_ahead, next_serial, wins
+from muster_protocol.serials import SerialVerdict, Version, compare, is_ahead, next_about, next_serial, wins
 from muster_protocol.signed import Signed, read, sign, statement_hash, verify
 
 
@@ -76,13 +76,17 @@ class StatementStore:
         self._db = connection
         self._clock = clock
 
-    def allocate(self) -> Serial:
-        """Return the next serial; no two processes of the device ever get the same one."""
+    def allocate(self, peer: str = "") -> Serial:
+        """Return the serial for the next statement about this peer, or about this device itself.
+
+        No two processes ever get the same one about one peer. One that a copy of the key dated ahead moves no counter.
+        """
         with transaction(self._db):
             last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
             serial = next_serial(last, self._clock(), hub_at)
             self._db.execute("UPDATE serials SET last = ?", (serial,))
-        return serial
+            about = "SELECT serial FROM statements WHERE peer = ?1 UNION SELECT serial FROM unconfirmed WHERE peer = ?1"
+            return next_about(serial, [known for (known,) in self._db.execute(about, (peer,))], hub_at)
 
     def synced(self) -> int:
         """Return the hub's number of changes at which this device last took in all that the hub holds of it."""
@@ -124,6 +128,10 @@ class StatementStore:
         """Return the latest time that both this device's clock and a verified ``welcome`` had reached; 0: none yet."""
         (reached,) = self._db.execute("SELECT reached FROM serials").fetchone()
         return TimeMs(reached)
+
+    def _hub_at(self) -> TimeMs:
+        (hub_at,) = self._db.execute("SELECT coalesce(hub_at, 0) FROM serials").fetchone()
+        return TimeMs(hub_at)
 
     def check(self) -> None:
         """Read every statement and both counters; raises ``Refused``, ``TypeError`` or ``ValueError`` for a bad one."""
@@ -202,9 +210,10 @@ class StatementStore:
         self._db.execute("UPDATE serials SET synced = 0, left_at_hub = 0")
         self._db.execute("DELETE FROM unconfirmed")
 
-    def acknowledged(self, serial: int) -> None:
-        """Record that the hub has the statement with this serial on disk."""
-        self._db.execute("UPDATE statements SET acknowledged = 1 WHERE serial = ?", (serial,))
+    def acknowledged(self, version: Version) -> None:
+        """Record that the hub has this statement on disk."""
+        query = "UPDATE statements SET acknowledged = 1 WHERE serial = ? AND hash = ?"
+        self._db.execute(query, (version.serial, version.hash))
 
     def say(self, body: Card | Governance, key: SigningKey) -> Signed:
         """Sign a statement of this device and make it current."""
@@ -222,8 +231,8 @@ class StatementStore:
         of the key may have signed it.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
-        ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead that is no restriction;
-        ``overloaded`` for one more than ``MAX_UNCONFIRMED`` unconfirmed ones. A restriction is always taken.
+        ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead, of the hub's clock too;
+        ``overloaded`` for one more than ``MAX_UNCONFIRMED`` unconfirmed ones. A restriction is taken with any date.
         """
         body = verify(signed, key, _body_of(kind))
         if body.client != me:
@@ -231,8 +240,10 @@ class StatementStore:
         if not isinstance(body, Card):
             check_governance(body)
         # A clock that went back knows later times from before.
-        ahead = is_ahead(body.serial, max(self._clock(), self.reached()))
-        if ahead and kind not in RESTRICTION:
+        now = max(self._clock(), self.reached())
+        ahead = is_ahead(body.serial, now)
+        # Where this clock is behind the hub's, a copy of the key can date a statement ahead of it that the hub takes.
+        if kind not in RESTRICTION and is_ahead(body.serial, max(now, self._hub_at())):
             raise Refused(Reason.CLOCK_AHEAD, "a statement of this device")
         version = Version(body.serial, statement_hash(kind, signed.body))
         with transaction(self._db):
@@ -272,10 +283,11 @@ class StatementStore:
 
     def _say_again(self, statements: Sequence[Held], key: SigningKey) -> None:
         for held in statements:
-            self._db.execute("DELETE FROM statements WHERE topic = ? AND peer = ?", (held.topic, held.peer))
-            if held.topic is not Topic.CARD:
+            if held.topic is Topic.CARD:
+                self._db.execute("DELETE FROM statements WHERE topic = ?", (Topic.CARD,))
+            else:
                 body = read(held.signed, GOVERNANCE[held.kind])
-                self.say(structs.replace(body, serial=self.allocate()), key)
+                self.say(structs.replace(body, serial=self.allocate(held.peer)), key)
 
 
 def _row(held: Held) -> _Row:

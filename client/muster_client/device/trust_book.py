@@ -60,18 +60,15 @@ class TrustBook:
             held = self._statements.get(Topic.TRUST, peer)
             if held is not None and self.pins().get(peer) == fingerprint:
                 return held.signed
-            return self._say(
-                Trust(
-                    client=self._identity().client, serial=self._statements.allocate(), peer=peer, peer_key=fingerprint
-                )
-            )
+            serial = self._statements.allocate(peer)
+            return self._say(Trust(client=self._identity().client, serial=serial, peer=peer, peer_key=fingerprint))
 
     def untrust(self, peer: ClientId) -> Signed:
         """Stop trusting a peer; its grant ends too. Raises ``Refused(not_trusted)`` if it is not trusted."""
         with transaction(self._db):
             if peer not in self.pins():
                 raise Refused(Reason.NOT_TRUSTED)
-            return self._say(Untrust(client=self._identity().client, serial=self._statements.allocate(), peer=peer))
+            return self._say(Untrust(client=self._identity().client, serial=self._statements.allocate(peer), peer=peer))
 
     def grant(
         self,
@@ -93,7 +90,7 @@ class TrustBook:
             pin = self.pins().get(peer)
             if pin is None:
                 raise Refused(Reason.NOT_TRUSTED)
-            serial, now = self._statements.allocate(), self._clock()
+            serial, now = self._statements.allocate(peer), self._clock()
             return self._say(
                 Grant(
                     client=self._identity().client,
@@ -131,7 +128,7 @@ class TrustBook:
             grant = self.newest_grant(peer)
             return self._say(
                 Revocation(
-                    client=self._identity().client, serial=self._statements.allocate(), peer=peer, grant=grant.grant
+                    client=self._identity().client, serial=self._statements.allocate(peer), peer=peer, grant=grant.grant
                 )
             )
 
@@ -180,7 +177,7 @@ class TrustBook:
         with transaction(self._db):
             for held in self._still_unconfirmed(shown):
                 peer, own = held.peer, self._statements.get(held.topic, held.peer)
-                serial = self._statements.allocate()
+                serial = self._statements.allocate(peer)
                 if own is not None and own.kind in EXTENSION:
                     self._say(structs.replace(read(own.signed, GOVERNANCE[own.kind]), serial=serial))
                 elif held.kind is Kind.TRUST:

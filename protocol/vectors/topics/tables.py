@@ -3,7 +3,7 @@
 from muster_protocol.closes import CloseCode, after_close, after_refusal
 from muster_protocol.ids import MAX_TIME_MS, Hash, Serial, TimeMs
 from muster_protocol.reasons import REASONS, ReasonInfo
-from muster_protocol.serials import MAX_AHEAD_MS, Version, compare, is_ahead, is_behind, next_serial, wins
+from muster_protocol.serials import MAX_AHEAD_MS, Version, compare, is_ahead, is_behind, next_about, next_serial, wins
 from vectors.topics.cast import NOW
 from vectors.topics.forms import Json, Vector, accepted
 
@@ -66,6 +66,14 @@ def serials() -> list[Vector]:
         _next("a clock a day ahead", NOW, NOW + day, NOW),
         _next("a counter that is above both", NOW + 2 * day, NOW + 30 * day, NOW),
         _next("a clock that is far behind", NOW, NOW - 30 * day, NOW),
+        _about("nothing is known", [], NOW),
+        _about("older ones", [NOW - 9, NOW - 1], NOW),
+        _about("the same", [NOW], NOW),
+        _about("later ones", [NOW + 5, NOW - 9, NOW + 7], NOW - 1000),
+        _about("a day past the hub's time", [NOW + day], NOW),
+        _about("more than a day past the hub's time", [NOW + 7, NOW + day + 1], NOW),
+        _about("a clock that is behind", [NOW + 30 * day], NOW + 30 * day),
+        _about("never met a hub", [NOW + 7], None),
         _ahead("now", NOW, NOW),
         _ahead("a day", NOW + day, NOW),
         _ahead("a day and a millisecond", NOW + day + 1, NOW),
@@ -93,6 +101,12 @@ def _pair(name: str, held: Version | None, new: Version) -> Vector:
 def _next(name: str, last: int, now: int, hub_at: int | None = None) -> Vector:
     serial = next_serial(last, TimeMs(now), None if hub_at is None else TimeMs(hub_at))
     return accepted(f"next: {name}", {"op": "next", "last": last, "now": now, "hub_at": hub_at}, {"serial": serial})
+
+
+def _about(name: str, known: list[int], hub_at: int | None) -> Vector:
+    given: Json = {"op": "about", "next": NOW, "known": known, "hub_at": hub_at}
+    serial = next_about(Serial(NOW), [Serial(one) for one in known], None if hub_at is None else TimeMs(hub_at))
+    return accepted(f"about: {name}", given, {"serial": serial})
 
 
 def _behind(name: str, now: int, reached: int) -> Vector:

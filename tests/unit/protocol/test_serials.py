@@ -3,7 +3,7 @@
 import pytest
 
 from muster_protocol.ids import Hash, Serial, TimeMs
-from muster_protocol.serials import SerialVerdict, Version, compare, next_serial, wins
+from muster_protocol.serials import MAX_AHEAD_MS, SerialVerdict, Version, compare, next_about, next_serial, wins
 
 
 def _version(serial: int, first: int) -> Version:
@@ -32,3 +32,22 @@ def test_verdicts(held: Version | None, new: Version, verdict: SerialVerdict, ta
 @pytest.mark.parametrize(("last", "now", "expected"), [(0, 0, 1), (0, 7, 7), (7, 7, 8), (9, 7, 10), (6, 7, 7)])
 def test_the_next_serial_is_larger_and_not_behind_the_clock(last: int, now: int, expected: int) -> None:
     assert next_serial(last, TimeMs(now), None) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "hub_at", "expected"),
+    [
+        ((), 100, 7),
+        ((6,), 100, 7),
+        ((7,), 100, 8),
+        ((3, 9, 5), 100, 10),
+        ((MAX_AHEAD_MS + 100,), 100, MAX_AHEAD_MS + 101),
+        ((MAX_AHEAD_MS + 101, 9), 100, 10),
+        ((9,), None, 7),
+    ],
+)
+def test_the_next_serial_about_a_peer_is_above_those_that_the_hub_can_have_taken(
+    known: tuple[int, ...], hub_at: int | None, expected: int
+) -> None:
+    at = None if hub_at is None else TimeMs(hub_at)
+    assert next_about(Serial(7), [Serial(one) for one in known], at) == expected

@@ -21,7 +21,7 @@ from muster_protocol.ids import (
 )
 from muster_protocol.keys import PublicKey
 from muster_protocol.reasons import REASONS, Reason
-from muster_protocol.serials import Version, compare, is_ahead, is_behind, next_serial, wins
+from muster_protocol.serials import Version, compare, is_ahead, is_behind, next_about, next_serial, wins
 from muster_protocol.words import word_list, words
 
 
@@ -57,6 +57,9 @@ def _version(form: Json | None) -> Version | None:
 def check_serials(given: Json) -> Json:
     if given["op"] == "next":
         return {"serial": next_serial(given["last"], TimeMs(given["now"]), given["hub_at"])}
+    if given["op"] == "about":
+        known = [Serial(one) for one in given["known"]]
+        return {"serial": next_about(Serial(given["next"]), known, given["hub_at"])}
     if given["op"] == "ahead":
         return {"ahead": is_ahead(Serial(given["serial"]), TimeMs(given["now"]))}
     if given["op"] == "behind":

@@ -361,7 +361,7 @@ async def test_13_authority_a_grant_that_ended_here_is_refused_here(make_device,
     # Written and marked as acknowledged behind the agent's back, as if the hub had withheld it.
     revocation = nas.peers.revoke(laptop.client)
     for held in nas.unpublished():
-        nas.acknowledged(held.serial)
+        nas.acknowledged(held.version)
     assert revocation is not None
     session = await caller.start_session(SessionRequest((nas.client,)))
     target = (await settled(session))[nas.client]

@@ -132,7 +132,7 @@ def test_what_the_hub_acknowledged_is_sent_again_only_after_its_restore(laptop: 
     laptop.peers.trust(nas.client, nas.fingerprint, "nas")
     newest = max(held.serial for held in laptop.unpublished())
     for held in laptop.unpublished():
-        laptop.acknowledged(held.serial)
+        laptop.acknowledged(held.version)
     laptop.hub_holds(newest)
     assert laptop.unpublished() == []
     laptop.hub_holds(newest - 1)
@@ -146,7 +146,7 @@ def test_another_hub_has_nothing_yet(laptop: Device, nas: Device) -> None:
     laptop.pin_hub(nas.fingerprint)
     laptop.mark_synced(7)
     for held in laptop.unpublished():
-        laptop.acknowledged(held.serial)
+        laptop.acknowledged(held.version)
     laptop.configure(_changed(laptop, hub_url="wss://hub.example.org"))
     assert laptop.pinned_hub is None
     assert laptop.synced() == 0
