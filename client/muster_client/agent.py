@@ -13,6 +13,7 @@ from msgspec import structs
 from muster_client.concurrency import Companions, companions
 from muster_client.connection.connection import HubConnection
 from muster_client.connection.link import Link
+from muster_client.connection.republishing import Republishing
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
 from muster_client.control.lock import agent_lock
 from muster_client.control.server import ControlServer, socket_path
@@ -62,6 +63,7 @@ class Agent:
         self._beside = beside
         self._events: Broadcast[Event] = Broadcast()
         self._changed = asyncio.Event()
+        self._republishing = Republishing(device)
         self._link = Link(device, on_welcome=self._on_welcome, on_push=self._on_push, tell=self._tell, ssl=ssl)
         self._context = SessionContext(device, self._link, device.clock, self._tell)
         self._answering = Answering(self._context, policy)
@@ -172,7 +174,8 @@ class Agent:
             except TimeoutError:
                 pass
             now = self.device.changes_by_others()
-            if not self._changed.is_set() and now == seen:
+            again = self._link.connection is not None and self._republishing.due()
+            if not self._changed.is_set() and now == seen and not again:
                 continue
             self._changed.clear()
             seen = now
@@ -181,10 +184,11 @@ class Agent:
                 # The person may have confirmed that these data are the only copy; the next welcome says so.
                 await self._link.refresh()
                 continue
+            self._republishing.tried()
             try:
                 await self.publish()
             except (NoReply, HubRefused, DataNotWritten) as error:
-                # The next connect publishes what waits.
+                # The next connect publishes what waits, and a later round what restricts.
                 _log.info("not_published", cause=str(error))
 
     async def _end_in_time(self) -> None:

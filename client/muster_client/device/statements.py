@@ -200,6 +200,12 @@ class StatementStore:
         waiting = {held.version: held for held in self.all() if not held.acknowledged}
         return sorted(waiting.values(), key=lambda held: (held.kind not in RESTRICTION, held.serial))
 
+    def restriction_waits(self) -> bool:
+        """Return whether the hub has not acknowledged a restriction."""
+        query = "SELECT EXISTS (SELECT 1 FROM statements WHERE acknowledged = 0 AND kind IN (?, ?))"
+        (waits,) = self._db.execute(query, tuple(sorted(RESTRICTION))).fetchone()
+        return bool(waits)
+
     def hub_holds(self, newest: int) -> None:
         """Record the newest serial at the hub: all above it must be sent, also again after the hub was restored."""
         self._db.execute("UPDATE statements SET acknowledged = 0 WHERE serial > ?", (newest,))

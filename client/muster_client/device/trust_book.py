@@ -198,6 +198,10 @@ class TrustBook:
             if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                 self._invites.spend(grant.grant, NO_INVITE)
 
+    def restriction_waits(self) -> bool:
+        """Return whether the hub has not acknowledged an ``untrust`` or a ``revocation`` of this device."""
+        return self._statements.restriction_waits()
+
     def sign_newer(self, held: Held) -> Held | None:
         """Sign a restriction once more, with a higher serial; None where another statement took its place here."""
         return self._statements.sign_newer(held, self._identity().key)

@@ -37,6 +37,11 @@ async def lie(connection: ServerConnection) -> None:
 
 async def run(folder: Path, *arguments: str) -> str:
     """Run the real command line, and return all that it wrote."""
+    return (await run_to_end(folder, *arguments))[1]
+
+
+async def run_to_end(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    """Run the real command line, and return its exit code and all that it wrote."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "muster_client.cli", *arguments),
         env={**os.environ, "MUSTER_DATA_DIR": str(folder)},
@@ -45,7 +50,7 @@ async def run(folder: Path, *arguments: str) -> str:
         stderr=asyncio.subprocess.STDOUT,
     )
     written, _ = await process.communicate()
-    return written.decode()
+    return process.returncode, written.decode()
 
 
 @asynccontextmanager

@@ -43,7 +43,8 @@ class AgentLog:
         """Write one event."""
         if self._json:
             name, fields = _record(event)
-            self._log.info(name, **fields)
+            log = self._log.warning if _needs_a_person(event) else self._log.info
+            log(name, **fields)
             return
         said = self._say(event)
         if said:
@@ -86,7 +87,8 @@ class AgentLog:
     @_say.register
     def _(self, event: events.Disconnected) -> str:
         why = event.sentence or event.cause
-        return f"not connected ({why}); next try in {event.retry_in_s:.0f}s"
+        said = f"not connected ({why}); next try in {event.retry_in_s:.0f}s"
+        return said if event.reason is None else f"{said}. {_next_step(event.reason)}"
 
     @_say.register
     def _(self, event: events.KeepAliveShortened) -> str:
@@ -186,6 +188,25 @@ def _record(event: events.Event) -> tuple[str, dict[str, Any]]:
     fields: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
     readable = {name: value.hex() if isinstance(value, bytes) else value for name, value in fields.items()}
     return readable.pop("event"), readable
+
+
+def _needs_a_person(event: events.Event) -> bool:
+    """Return whether it goes on like this until a person acts."""
+    if isinstance(event, events.Disconnected):
+        return event.reason is not None and not REASONS[event.reason].retry
+    return isinstance(
+        event,
+        events.NotPublished
+        | events.CloneSuspected
+        | events.ClockBehind
+        | events.TrustUnconfirmed
+        | events.DataUnwritable
+        | events.Stopped,
+    )
+
+
+def _next_step(reason: Reason) -> str:
+    return for_people(REASONS[reason].next_step, "the other device")
 
 
 def _sentence(reason: Reason) -> str:

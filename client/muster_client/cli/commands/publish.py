@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import typer
+
 from muster_client import Device
 from muster_client.cli.arguments.invocation import Invocation
 from muster_client.cli.commands.ask_hub import ask_hub
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import PublicationFields
-from muster_client.cli.output.failures import NAMELESS, for_people
+from muster_client.cli.output.exit_codes import ExitCode
+from muster_client.cli.output.failures import Failure, from_reason
 from muster_client.cli.output.from_errors import from_error
-from muster_client.errors import HubError, Trouble
-from muster_protocol.reasons import REASONS, Reason
+from muster_client.errors import HubError, HubRefused, HubUnreachable, Trouble
+from muster_protocol.reasons import REASONS, Reason, Sayer
 
 if TYPE_CHECKING:
     from muster_client import Hub
@@ -20,12 +23,20 @@ CONNECT_TIMEOUT_S = 5
 """How long a command waits for the hub; the change applies on this device at once."""
 
 
+NOTHING_TO_DO = "Nothing to do: `muster agent` sends it when the hub can be reached."
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """Whether the hub acknowledged a change; if not, the reason and its sentence for people."""
+    """Whether the hub acknowledged a change; if not, the reason, its sentence for people, and what they do about it.
+
+    ``passes``: nobody has to act. The agent sends the change later.
+    """
 
     reason: str | None = None
     sentence: str = ""
+    next_step: str = NOTHING_TO_DO
+    passes: bool = True
 
     @property
     def fields(self) -> PublicationFields:
@@ -33,10 +44,13 @@ class Publication:
         return PublicationFields(published=self.reason is None, reason=self.reason)
 
     def note(self, output: Output) -> None:
-        """Write a note if the hub does not have the change yet."""
-        if self.reason is not None:
-            output.note(f"note:  The change applies on this device, but the hub does not have it yet. {self.sentence}")
-            output.note("next:  Nothing to do: `muster agent` sends it when the hub can be reached.")
+        """Write a note if the hub does not have the change yet; raises ``Exit(NOT_DONE)`` where a person has to act."""
+        if self.reason is None:
+            return
+        output.note(f"note:  The change applies on this device, but the hub does not have it yet. {self.sentence}")
+        output.note(f"next:  {self.next_step}")
+        if not self.passes:
+            raise typer.Exit(ExitCode.NOT_DONE)
 
 
 def publish(found: Invocation, device: Device) -> Publication:
@@ -45,11 +59,23 @@ def publish(found: Invocation, device: Device) -> Publication:
     try:
         refused = ask_hub(device, _refused, timeout_s=CONNECT_TIMEOUT_S)
     except HubError as error:
-        failure = from_error(error)
-        return Publication(failure.word, failure.sentence) if failure else Publication(Trouble.HUB_UNREACHABLE)
+        return _failed(error)
     if not refused:
         return Publication()
-    return Publication(refused[0], for_people(REASONS[refused[0]].sentence, NAMELESS))
+    return _of(from_reason(refused[0], Sayer.HUB), passes=False)
+
+
+def _failed(error: HubError) -> Publication:
+    failure = from_error(error)
+    if failure is None or failure.word is Trouble.HUB_UNREACHABLE:
+        return Publication(Trouble.HUB_UNREACHABLE, "" if failure is None else failure.sentence)
+    if isinstance(error, HubRefused):
+        return _of(failure, passes=REASONS[error.reason].retry)
+    return _of(failure, passes=isinstance(error, HubUnreachable))
+
+
+def _of(failure: Failure, *, passes: bool) -> Publication:
+    return Publication(failure.word, failure.sentence, failure.next_step, passes)
 
 
 async def _refused(hub: "Hub") -> list[Reason]:

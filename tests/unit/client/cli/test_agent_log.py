@@ -84,6 +84,13 @@ SENTENCES = [
     ),
     (events.Disconnected(cause="timeout", retry_in_s=2.0), "not connected (timeout); next try in 2s"),
     (
+        events.Disconnected(cause="hub_key_changed", retry_in_s=60.0, reason=Reason.HUB_KEY_CHANGED, sentence="it did"),
+        (
+            "not connected (it did); next try in 60s. Compare the hub's fingerprint with its operator, then run "
+            "`muster hub trust`."
+        ),
+    ),
+    (
         events.MembersChanged(
             session=SESSION,
             epoch=2,
