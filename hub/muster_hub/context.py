@@ -75,6 +75,9 @@ class NodeContext:
         """Return in how many seconds a device owes no more than its rate allows it to owe; 0 where it does not."""
         return self.allowances.overdraft_s(client, time.monotonic())
 
-    def wait_ms(self, client: ClientId, units: float) -> int:
-        """Take units from a device's allowance and return 0; or take nothing and return in how many ms to ask again."""
-        return self.allowances.wait_ms(client, units, time.monotonic())
+    def wait_ms(self, client: ClientId, units: float, *, asking: float = 0.0) -> int:
+        """Take units from a device's allowance and return 0; or take nothing and return in how many ms to ask again.
+
+        ``asking`` is what the same message will cost on arrival then.
+        """
+        return self.allowances.wait_ms(client, units, time.monotonic(), asking=asking)

@@ -45,7 +45,7 @@ class Dispatch:
         try:
             frame = self._decode(caller, data)
             number = _number(frame)
-            return await self._serve(caller, self._served(frame))
+            return await self._serve(caller, self._served(frame), len(data))
         except Refused as refused:
             return _error(number, refused)
         except StoreUnavailable as error:
@@ -78,8 +78,8 @@ class Dispatch:
             raise Refused(Reason.UNSUPPORTED, "not a request")
         return frame
 
-    async def _serve(self, caller: Caller, request: Request) -> Reply:
-        wait_ms = self._context.wait_ms(caller.client, cost(request))
+    async def _serve(self, caller: Caller, request: Request, size: int) -> Reply:
+        wait_ms = self._context.wait_ms(caller.client, cost(request), asking=arrival_cost(size))
         if wait_ms:
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
         if caller.role is not Role.AGENT and type(request) in AGENT_REQUESTS:

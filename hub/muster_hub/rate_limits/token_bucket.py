@@ -1,5 +1,6 @@
 """Token buckets: what one party may do per second, and at once."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -86,12 +87,15 @@ class Allowances(Generic[K]):
         self._most = most
         self._buckets: OrderedDict[K, TokenBucket] = OrderedDict()
 
-    def wait_ms(self, party: K, units: float, now_s: float) -> int:
-        """Take ``units`` and return 0; or take nothing and return in how many ms they will be available."""
+    def wait_ms(self, party: K, units: float, now_s: float, *, asking: float = 0.0) -> int:
+        """Take ``units`` and return 0; or take nothing and return in how many ms they will be available.
+
+        ``asking`` is what asking again costs by itself: without it, each try would spend what its wait brought.
+        """
         bucket = self._bucket(party, now_s)
         if bucket.take(units, now_s):
             return 0
-        return max(1, int(bucket.wait_s(now_s, units) * 1000))
+        return max(1, math.ceil(bucket.wait_s(now_s, units + asking) * 1000))
 
     def charge(self, party: K, units: float, now_s: float) -> None:
         """Take ``units`` that were spent already; what is not there is owed."""

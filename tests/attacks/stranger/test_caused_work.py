@@ -225,9 +225,9 @@ def charged(monkeypatch: pytest.MonkeyPatch) -> Counter[ClientId]:
         counted[client] += units  # type: ignore[assignment]
         charge(self, client, units)
 
-    def taking(self: NodeContext, client: ClientId, units: float) -> int:
+    def taking(self: NodeContext, client: ClientId, units: float, *, asking: float = 0.0) -> int:
         counted[client] += units  # type: ignore[assignment]
-        return wait_ms(self, client, units)
+        return wait_ms(self, client, units, asking=asking)
 
     monkeypatch.setattr(NodeContext, "charge", charging)
     monkeypatch.setattr(NodeContext, "wait_ms", taking)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from muster_hub.context import NodeContext, WallClock
 from muster_hub.node.bus_link import BusLink
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.watches import PresenceWatches
+from muster_hub.rate_limits.costs import arrival_cost, cost
 from muster_hub.rate_limits.token_bucket import Allowances, Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router
@@ -26,6 +28,7 @@ from muster_protocol.cards import verify_card
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
+    MAX_WATCHED,
     Ack,
     Error,
     ListSessions,
@@ -179,6 +182,22 @@ async def test_a_device_that_asks_too_much_is_told_when_to_ask_again(context: No
     assert isinstance(reply, Error)
     assert (reply.re, reply.reason) == (7, Reason.RATE_LIMITED)
     assert reply.retry_after_ms
+
+
+async def test_a_long_request_that_comes_back_at_its_time_is_served(
+    context: NodeContext, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = SimpleNamespace(s=0.0)
+    monkeypatch.setattr("muster_hub.context.time.monotonic", lambda: now.s)
+    long = encode_frame(Who(id=7, clients=tuple(SigningDevice().client for _ in range(MAX_WATCHED))))
+    price = arrival_cost(len(long)) + cost(Who(id=7, clients=(ANN,) * MAX_WATCHED))
+    dispatch = serving(context, ok, Rate(per_s=10, burst=price))
+    assert await dispatch.answer(caller, long) == Ok(re=7)
+    refused = await dispatch.answer(caller, long)
+    assert isinstance(refused, Error)
+    assert refused.retry_after_ms
+    now.s += refused.retry_after_ms / 1000
+    assert await dispatch.answer(caller, long) == Ok(re=7)
 
 
 async def test_without_a_store_only_who_is_answered_and_all_is_unknown(context: NodeContext, caller: Caller) -> None:
