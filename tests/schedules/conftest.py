@@ -8,6 +8,8 @@ import pytest_asyncio
 import structlog
 from tests.schedules.direct import Direct
 
+from muster_hub.sessions import commit
+from muster_hub.store import keys
 from muster_hub.store.embedded import EmbeddedStore
 
 
@@ -15,6 +17,14 @@ from muster_hub.store.embedded import EmbeddedStore
 async def store_of_schedules(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedStore]:
     async with EmbeddedStore(tmp_path_factory.mktemp("schedules")) as embedded:
         yield embedded
+
+
+@pytest.fixture(scope="package", autouse=True)
+def day_to_join() -> Iterator[None]:
+    """Give a new member a day for its ``joined``: none comes in a schedule, and its clock is set forward by minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commit, "JOIN_DEADLINE_MS", keys.DAY_MS)
+        yield
 
 
 @pytest.fixture

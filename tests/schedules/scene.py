@@ -189,7 +189,7 @@ async def perform(context: NodeContext, script: RequestScript) -> None:
 async def finish(context: NodeContext, names: Sequence[str]) -> None:
     """Finish from the outboxes of these devices and sessions what others left half done."""
     for bucket in sorted({keys.bucket(name) for name in names}):
-        await outbox.drain(context, bucket, min_age_ms=0, now_ms=now_ms())
+        await outbox.drain(context, bucket, min_age_ms=0)
 
 
 async def finish_all(world: ScheduledWorld, names: Sequence[str]) -> None:

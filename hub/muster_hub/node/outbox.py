@@ -49,18 +49,14 @@ async def run(context: NodeContext) -> None:
             await run_once(context)
 
 
-async def run_once(context: NodeContext, *, min_age_ms: int = MIN_AGE_MS, now_ms: int | None = None) -> None:
-    """Pass once over all buckets of this node; a later pass does what fails now.
-
-    ``now_ms`` is the time by which joins are overdue, the store's own unless told otherwise.
-    """
+async def run_once(context: NodeContext, *, min_age_ms: int = MIN_AGE_MS) -> None:
+    """Pass once over all buckets of this node; a later pass does what fails now."""
     live = context.nodes.live_nodes()
     mine = [bucket for bucket in range(keys.BUCKETS) if owner(bucket, live) == context.nodes.node]
     try:
-        at_ms = await context.store.now_ms() if now_ms is None else now_ms
         async with asyncio.TaskGroup() as group:
             for bucket in mine:
-                group.create_task(drain(context, bucket, min_age_ms=min_age_ms, now_ms=at_ms))
+                group.create_task(drain(context, bucket, min_age_ms=min_age_ms))
     except* StoreUnavailable as errors:
         _log.warning("outbox_pass_failed", failed=len(errors.exceptions))
 
@@ -70,20 +66,20 @@ def owner(bucket: int, nodes: Sequence[str]) -> str | None:
     return max(nodes, key=lambda node: (sha256(f"{bucket} {node}".encode()).digest(), node), default=None)
 
 
-async def drain(context: NodeContext, bucket: int, *, min_age_ms: int, now_ms: int) -> None:
-    """Carry out the entries of one bucket's outbox, and take back its seats that are overdue at ``now_ms``.
+async def drain(context: NodeContext, bucket: int, *, min_age_ms: int) -> None:
+    """Carry out the entries of one bucket's outbox, and take back its seats that are overdue.
 
     Entries younger than ``min_age_ms`` are left to their author. Raises ``StoreUnavailable``.
     """
     for _ in range(MAX_PAGES):
-        if await _drain_page(context, bucket, min_age_ms, now_ms) < MAX_ENTRIES:
+        if await _drain_page(context, bucket, min_age_ms) < MAX_ENTRIES:
             return
 
 
-async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int, now_ms: int) -> int:
+async def _drain_page(context: NodeContext, bucket: int, min_age_ms: int) -> int:
     """Carry out the oldest entries; return how many there were."""
     touched = [keys.outbox(bucket), keys.drained(bucket), keys.due(bucket)]
-    entries, overdue = items(await context.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES, now_ms]))
+    entries, overdue = items(await context.store.run(_DRAIN, touched, [_CONSUMER, min_age_ms, MAX_ENTRIES]))
     for packed in items(overdue):
         seat = read(data(packed), DueRow)
         await remove_unjoined(context, seat.session, seat.client, seat.invite)

@@ -159,7 +159,7 @@ async def _read_present(context: NodeContext, caller: Caller, sessions: Sequence
 
 async def read_session_index(context: NodeContext, client: ClientId) -> list[SessionId]:
     """Return the sessions that a device was held for, the one that ends last first. Raises ``StoreUnavailable``."""
-    index = items(await context.store.run(_SESSION_INDEX, [keys.session_index(client)], [await context.store.now_ms()]))
+    index = items(await context.store.run(_SESSION_INDEX, [keys.session_index(client)]))
     return [SessionId(text(name)) for name in index]
 
 

@@ -9,9 +9,10 @@ locals; a key has the name of its function in `keys.py`.
   (`taken`, `known`, `older`, `mismatch`), how each of several invites went, who has to be held again. A refusal that
   carries data (the rows of a full device, the devices that an epoch cannot have) is a result too: its first cell is a
   word.
-- Time. A script that may write is timed: ARGV[1] is `not_after`, which the shard adds, and a call that reaches the
-  store after it is refused with the word `late`. A script under the flag `no-writes` is not timed, and neither is
-  `publish`, which keeps nothing.
+- Time. A script judges what is over by the store's clock, which it reads itself; a call never mixes two clocks. A
+  script that may write is timed: ARGV[1] is `not_after`, which the shard adds, and a call that reaches the store after
+  it is refused with the word `late`. A script under the flag `no-writes` is not timed, and neither is `publish`, which
+  keeps nothing.
 - Durability. A line `-- Volatile: why` says that what the script writes need not survive a failover. Calls of all other
   scripts that may write are answered once `store_replicas` replicas have what they wrote.
 

@@ -6,7 +6,7 @@ import pytest
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
 from tests.integration.hub.sessions.test_sessions import leave
-from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer, receive_key
+from tests.integration.hub.stage import Actor, actor, age_seats, befriend, call_in, invite_and_answer, receive_key
 
 from muster_hub.node import outbox
 from muster_protocol.exchange import JOIN_DEADLINE_MS
@@ -57,7 +57,8 @@ async def because_its_key_was_rotated(desk: Desk, creator: Actor, member: Actor)
 async def because_it_never_joined(desk: Desk, creator: Actor, member: Actor) -> None:
     await invite_and_answer(creator, member)
     assert not (await creator.admit()).rejected
-    await finish(desk, now_ms() + 2 * JOIN_DEADLINE_MS)
+    await age_seats(desk, creator.session, 2 * JOIN_DEADLINE_MS)
+    await finish(desk)
 
 
 async def because_it_could_not_open(desk: Desk, creator: Actor, member: Actor) -> None:
@@ -67,10 +68,10 @@ async def because_it_could_not_open(desk: Desk, creator: Actor, member: Actor) -
     await creator.take_answer()
 
 
-async def finish(desk: Desk, now: int | None = None) -> None:
-    """Make the cuts, and take back the seats, that are due by a time; whichever node has to."""
+async def finish(desk: Desk) -> None:
+    """Make the cuts, and take back the seats, that are due; whichever node has to."""
     for each in desk.all:
-        await outbox.run_once(each.hub, min_age_ms=0, now_ms=now)
+        await outbox.run_once(each.hub, min_age_ms=0)
 
 
 Departure = Callable[[Desk, Actor, Actor], Awaitable[None]]

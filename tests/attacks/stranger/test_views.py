@@ -9,7 +9,6 @@ from tests.attacks.stored import changed, stored
 from tests.attacks.stranger.asked import ASKED, Asked, StrangerAtWork
 from tests.attacks.stranger.targets import TARGETS, Targets
 from tests.integration.hub.desk import Desk, DeskSeat
-from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.node import outbox
@@ -78,7 +77,7 @@ async def settled(desk: Desk) -> dict[bytes, object]:
     """Return all that the store holds once the outboxes are drained."""
     for name in await stored(desk):
         if name.endswith(b":out"):
-            await outbox.drain(desk.hub, int(name[3:5], 16), min_age_ms=0, now_ms=now_ms())
+            await outbox.drain(desk.hub, int(name[3:5], 16), min_age_ms=0)
     return await stored(desk)
 
 

@@ -7,6 +7,8 @@ from tests.integration.hub.desk import Desk, Line
 from tests.integration.hub.device import SigningDevice, now_ms
 from tests.own_store import StoredData
 
+from muster_hub.store import keys
+from muster_hub.store.cells import data, items
 from muster_protocol.calls import Plan
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.errors import Refused
@@ -264,6 +266,13 @@ async def call_in(creator: Actor, *targets: Actor) -> None:
     for target in targets:
         await target.join()
         await creator.take_joined()
+
+
+async def age_seats(desk: Desk, session: SessionId, by_ms: int) -> None:
+    """Bring the deadline of each seat that waits for its ``joined`` nearer, as time does."""
+    due = keys.due(keys.bucket(session))
+    for seat in items(await desk.store.ask(b"ZRANGE", due, b"0", b"-1")):
+        await desk.store.ask(b"ZINCRBY", due, b"-%d" % by_ms, data(seat))
 
 
 async def actor(desk: Desk, name: str = "") -> Actor:

@@ -1,10 +1,9 @@
 #!lua flags=no-writes
 -- Reads the sessions that a device was held for.
 -- KEYS: 1 session_index
--- ARGV: 1 the time (ms)
+-- ARGV: none
 -- Effect: none.
 -- Returns: those whose hard end is not past, the one that ends last first.
 -- Again: it only reads.
 local session_index = unpack(KEYS)
-local at_ms = unpack(ARGV)
-return redis.call('ZREVRANGEBYSCORE', session_index, '+inf', '(' .. at_ms)
+return redis.call('ZREVRANGEBYSCORE', session_index, '+inf', '(' .. text(clock_ms()))
