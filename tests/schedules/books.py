@@ -7,6 +7,7 @@ from typing import cast
 from tests.schedules.direct import Direct
 
 from muster_hub.store.cells import Value, unpack
+from muster_hub.store.wire import Reply
 
 _TIME = re.compile(rb"1[6-9]\d{11}")
 _TIMES = (range(16 * 10**11, 20 * 10**11), range(16 * 10**14, 20 * 10**14))
@@ -25,28 +26,36 @@ Book = dict[bytes, object]
 
 def read(direct: Direct) -> Book:
     """Read every key, without its times; of an outbox the records, however often each is there."""
-    return {name: _read(direct, name) for name in direct.names() if not UNREAD.fullmatch(name)}
+    names = [name for name in direct.names() if not UNREAD.fullmatch(name)]
+    kinds = [cast("bytes", kind) for kind in direct.ask_all([(b"TYPE", name) for name in names])]
+    values = direct.ask_all([_reading(kind, name) for kind, name in zip(kinds, names, strict=True)])
+    return {name: _content(kind, value) for name, kind, value in zip(names, kinds, values, strict=True)}
 
 
-def _read(direct: Direct, name: bytes) -> object:
-    kind = direct.ask(b"TYPE", name)
-    if kind == b"hash":
-        return {
-            _plain(field): _value(value)
-            for field, value in _pairs(direct, b"HGETALL", name)
-            if field not in COUNTERS and not field.startswith(UNFINISHED)
-        }
-    if kind == b"zset":
-        return {member: _value(score) for member, score in _pairs(direct, b"ZRANGE", name, b"0", b"-1", b"WITHSCORES")}
-    if kind == b"stream":
-        entries = cast("list[list[list[bytes]]]", direct.ask(b"XRANGE", name, b"-", b"+"))
-        return Counter((entry[1][1], str(_value(entry[1][3]))) for entry in entries)
+def _reading(kind: bytes, name: bytes) -> tuple[bytes, ...]:
+    match kind:
+        case b"hash":
+            return (b"HGETALL", name)
+        case b"zset":
+            return (b"ZRANGE", name, b"0", b"-1", b"WITHSCORES")
+        case b"stream":
+            return (b"XRANGE", name, b"-", b"+")
     raise AssertionError(f"{name!r} is a {kind!r}")
 
 
-def _pairs(direct: Direct, *command: bytes) -> list[tuple[bytes, bytes]]:
-    flat = cast("list[bytes]", direct.ask(*command))
-    return list(zip(flat[::2], flat[1::2], strict=True))
+def _content(kind: bytes, value: Reply) -> object:
+    if kind == b"stream":
+        entries = cast("list[list[list[bytes]]]", value)
+        return Counter((entry[1][1], str(_value(entry[1][3]))) for entry in entries)
+    flat = cast("list[bytes]", value)
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    if kind == b"zset":
+        return {member: _value(score) for member, score in pairs}
+    return {
+        _plain(field): _value(value)
+        for field, value in pairs
+        if field not in COUNTERS and not field.startswith(UNFINISHED)
+    }
 
 
 def _plain(text: bytes) -> bytes:

@@ -56,10 +56,12 @@ class Direct:
 
     def ask(self, *words: Word) -> Reply:
         """Carry out a plain command."""
-        self._socket.sendall(pack(*words))
-        reply = self._receive()
-        assert not isinstance(reply, ErrorReply), reply
-        return reply
+        return self.ask_all([words])[0]
+
+    def ask_all(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
+        """Carry out plain commands in one round trip."""
+        self._socket.sendall(b"".join(pack(*words) for words in commands))
+        return [self._receive_value() for _ in commands]
 
     def names(self) -> list[bytes]:
         """Name every key, in order."""
@@ -67,9 +69,10 @@ class Direct:
 
     def snapshot(self) -> Snapshot:
         """Keep what the store holds now."""
+        names = self.names()
+        replies = self.ask_all([(command, name) for name in names for command in (b"PEXPIRETIME", b"DUMP")])
         words: list[Word] = []
-        for name in self.names():
-            expires, value = self.ask(b"PEXPIRETIME", name), self.ask(b"DUMP", name)
+        for name, expires, value in zip(names, replies[::2], replies[1::2], strict=True):
             assert isinstance(expires, int)
             assert isinstance(value, bytes)
             words += [name, max(expires, 0), value]
@@ -78,6 +81,11 @@ class Direct:
     def restore(self, snapshot: Snapshot) -> None:
         """Put back what the store held then, and nothing else."""
         self.run(_RESTORE, [b"{all}"], snapshot.words).result()
+
+    def _receive_value(self) -> Reply:
+        reply = self._receive()
+        assert not isinstance(reply, ErrorReply), reply
+        return reply
 
     def _receive(self) -> Reply | ErrorReply:
         while (reply := self._reader.gets()) is False:

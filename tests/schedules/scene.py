@@ -24,6 +24,7 @@ from muster_hub.presence.registry import ConnectingDevice, connect
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.caller import Caller
 from muster_hub.store import keys
+from muster_hub.store.adapter import Reply as StoreReply
 from muster_hub.store.rows import InstanceRow
 from muster_protocol.cards import VerifiedCard, verify_card
 from muster_protocol.connect import Role
@@ -188,23 +189,30 @@ async def perform(context: NodeContext, script: RequestScript) -> None:
 
 async def finish(context: NodeContext, names: Sequence[str]) -> None:
     """Finish from the outboxes of these devices and sessions what others left half done."""
-    for bucket in sorted({keys.bucket(name) for name in names}):
+    for bucket in buckets(names):
         await outbox.drain(context, bucket, min_age_ms=0)
 
 
 async def finish_all(world: ScheduledWorld, names: Sequence[str]) -> None:
     """Have a node that lives on drain these outboxes until nothing is left but records."""
     for _ in range(ROUNDS):
-        await finish(world.hubs["three"], names)
-        if not _effects(world.direct, names):
+        left = _with_effects(world.direct, names)
+        if not left:
             return
+        for bucket in left:
+            await outbox.drain(world.hubs["three"], bucket, min_age_ms=0)
     raise AssertionError("the outbox is never empty")
 
 
-def _effects(direct: Direct, names: Sequence[str]) -> list[object]:
-    left: list[object] = []
-    for bucket in sorted({keys.bucket(name) for name in names}):
-        entries = direct.ask(b"XRANGE", keys.outbox(bucket), b"-", b"+")
-        assert isinstance(entries, list)
-        left += [entry for entry in entries if b"record" not in entry[1]]  # type: ignore[index,operator]
-    return left
+def buckets(names: Sequence[str]) -> list[int]:
+    return sorted({keys.bucket(name) for name in names})
+
+
+def _with_effects(direct: Direct, names: Sequence[str]) -> list[int]:
+    outboxes = direct.ask_all([(b"XRANGE", keys.outbox(bucket), b"-", b"+") for bucket in buckets(names)])
+    return [bucket for bucket, entries in zip(buckets(names), outboxes, strict=True) if _has_effect(entries)]
+
+
+def _has_effect(entries: StoreReply) -> bool:
+    assert isinstance(entries, list)
+    return any(b"record" not in entry[1] for entry in entries)  # type: ignore[index,operator]

@@ -17,6 +17,9 @@ SEED = os.environ.get("SEED")
 SCENES_LAST = 4_000
 """Schedules after which a scene is made again, since sessions and invites expire."""
 
+SHOWS_ALL = 50
+"""Schedules of one part among which each way to end must occur; whether it does among fewer is chance."""
+
 PARTS = 4 if SEED is None else 1
 
 in_parts = pytest.mark.parametrize("part", [pytest.param(part, id=f"part-{part}") for part in range(PARTS)])
@@ -34,6 +37,11 @@ def batches(share: float, part: int) -> Iterator[range]:
     begin, end = count * part // PARTS, count * (part + 1) // PARTS
     for start in range(begin, end, SCENES_LAST):
         yield range(start, min(start + SCENES_LAST, end))
+
+
+def shows_all(share: float) -> bool:
+    """Whether each part of a kind is so long that each way to end must occur in it."""
+    return SEED is None and round(SCHEDULES * share) // PARTS >= SHOWS_ALL
 
 
 W = TypeVar("W", bound=ScheduledWorld)

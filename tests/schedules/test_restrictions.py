@@ -5,7 +5,7 @@ from collections import Counter
 from tests.schedules.direct import Direct
 from tests.schedules.restrictions import Case, cases
 from tests.schedules.scene import ask, finish, finish_all, perform, studio
-from tests.schedules.sweep import SCHEDULES, SEED, batches, in_parts, run
+from tests.schedules.sweep import SCHEDULES, SEED, batches, in_parts, run, shows_all
 from tests.schedules.world import Gone, Outcome, Parked, ScheduledWorld
 from typing_extensions import override
 
@@ -141,29 +141,53 @@ async def test_no_join_is_committed_after_an_acknowledged_revocation(direct: Dir
                 met["acknowledged" if schedule.acknowledged_at else "unheard"] += 1
 
             await run(ScheduledWorld(direct, seed), scenario)
-    assert SEED or min(met[each] for each in ("committed", "not", "acknowledged", "unheard")) > 0, met
+    assert not shows_all(SHARE) or min(met[each] for each in ("committed", "not", "acknowledged", "unheard")) > 0, met
+
+
+Way = tuple[str, bool]
+"""What may happen next: a node's call is carried out, or (True) the node dies before it."""
 
 
 class Path(ScheduledWorld):
-    """A world that takes the turns it is told, and then always the first; `widths` are the ways there were at each."""
+    """A world that takes the turns it is told, and then always the first; `widths` are the ways there were at each.
+
+    Of two orders that differ only in neighbours that do not meet (`_meet`) one is enough. So a way that was tried at an
+    earlier turn is not taken again until something that it meets has happened (sleep sets, Godefroid 1996). Where all
+    ways sleep, the whole order was tried before: `tried_before`.
+    """
 
     def __init__(self, direct: Direct, turns: list[int], crashes: int) -> None:
         super().__init__(direct, 0, faults=crashes)
         self.turns = turns
         self.widths: list[int] = []
+        self.tried_before = False
+        self._asleep: dict[Way, Parked] = {}
 
     @override
     def step(self) -> None:
         # The calls that one node makes at once go in their order; which node goes next is what matters.
-        heads = list({call.node: call for call in reversed(self.parked)}.values())
-        ways = [(self.carry_out, call) for call in heads]
+        heads = {call.node: call for call in reversed(self.parked)}
+        ways = {(node, False): call for node, call in heads.items()}
         if self.faults > len(self.dead):
-            ways += [(self.die_here, call) for call in heads]
+            ways |= {(node, True): call for node, call in heads.items()}
+        awake = [way for way in ways if way not in self._asleep]
+        if awake:
+            self._take(ways, awake)
+            return
+        self.tried_before = True
+        for call in heads.values():
+            self.die_here(call)
+
+    def _take(self, ways: dict[Way, Parked], awake: list[Way]) -> None:
         if len(self.widths) == len(self.turns):
             self.turns.append(0)
-        go, call = ways[self.turns[len(self.widths)]]
-        self.widths.append(len(ways))
-        go(call)
+        turn = self.turns[len(self.widths)]
+        self.widths.append(len(awake))
+        way = awake[turn]
+        tried = self._asleep | {each: ways[each] for each in awake[:turn]}
+        self._asleep = {each: call for each, call in tried.items() if not _meet(each, call, way, ways[way])}
+        _, dies = way
+        (self.die_here if dies else self.carry_out)(ways[way])
 
     def die_here(self, call: Parked) -> None:
         """The node dies, and what it asked last never reached the store."""
@@ -178,6 +202,19 @@ class Path(ScheduledWorld):
         return [*turns[:-1], turns[-1] + 1] if turns else None
 
 
+def _meet(one: Way, call: Parked, other: Way, other_call: Parked) -> bool:
+    """Return whether it matters which of two ways is taken first.
+
+    It does for one node, for one bucket, and for a commit: it must not come after the other node acknowledged. Deaths
+    meet each other, since there is one at most.
+    """
+    if one[0] == other[0] or (one[1] and other[1]):
+        return True
+    if one[1] or other[1]:
+        return False
+    return call.place[1] == other_call.place[1] or "commit" in {call.script.name, other_call.script.name}
+
+
 async def test_in_every_order_of_one_join_and_one_restriction_no_join_comes_after(direct: Direct) -> None:
     async with studio(direct) as open_studio:
         made = await cases(open_studio)
@@ -188,14 +225,15 @@ async def test_in_every_order_of_one_join_and_one_restriction_no_join_comes_afte
         async def scenario(world: Path, case: Case = case) -> None:
             schedule = Schedule(case, world)
             await schedule.play_both()
-            await schedule.check()
+            if not world.tried_before:
+                await schedule.check()
 
         turns: list[int] | None = []
         while turns is not None:
             world = Path(direct, turns, crashes)
             await run(world, scenario)
             turns = world.next()
-            tried += 1
+            tried += not world.tried_before
     assert tried > 20 * len(made), "the turns are not taken"
 
 
