@@ -78,6 +78,21 @@ def hub(
             "N",
         ),
     ] = None,
+    units_per_address: Annotated[
+        str | None,
+        _option(
+            "Work that devices of one address may cause in a second, in signature checks. Default: 1000. 0: no limit.",
+            "N",
+        ),
+    ] = None,
+    store_mib_per_address: Annotated[
+        str | None,
+        _option(
+            "MiB that devices of one address may leave in the store at once, and a twelfth each day. Default: 32. 0: no"
+            " limit.",
+            "MIB",
+        ),
+    ] = None,
     log_format: Annotated[
         str | None, _option("Log format: auto (text on a terminal, else JSON), json or text.", "FORMAT")
     ] = None,
@@ -114,6 +129,8 @@ def hub(
         "stop_grace_s": stop_grace_s,
         "max_entering": max_entering,
         "max_per_address": max_per_address,
+        "units_per_address": units_per_address,
+        "store_mib_per_address": store_mib_per_address,
         "log_format": log_format,
         "log_level": log_level,
         "config": config,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from muster_hub.config.settings import Settings
-from muster_hub.rate_limits.costs import MAX_DEVICES, REQUEST_RATE
-from muster_hub.rate_limits.token_bucket import Allowances
+from muster_hub.rate_limits.costs import REQUEST_RATE
+from muster_hub.rate_limits.spending import Payer, Spending
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
-from muster_protocol.ids import ClientId, TimeMs
+from muster_protocol.ids import TimeMs
 from muster_protocol.keys import SigningKey
 
 
@@ -65,19 +65,15 @@ class NodeContext:
     clock: Clock
     settings: Settings
     key: SigningKey
-    allowances: Allowances[ClientId] = field(default_factory=lambda: Allowances(REQUEST_RATE, MAX_DEVICES))
+    spending: Spending = field(default_factory=lambda: Spending(REQUEST_RATE))
 
-    def charge(self, client: ClientId, units: float) -> None:
-        """Charge a device for work that it caused; its next requests wait until the units are paid."""
-        self.allowances.charge(client, units, time.monotonic())
+    def charge(self, payer: Payer, units: float) -> None:
+        """Charge a device and its address for work that it caused; its next requests wait until the units are paid."""
+        self.spending.charge(payer, units)
 
-    def overdraft_s(self, client: ClientId) -> float:
-        """Return in how many seconds a device owes no more than its rate allows it to owe; 0 where it does not."""
-        return self.allowances.overdraft_s(client, time.monotonic())
-
-    def wait_ms(self, client: ClientId, units: float, *, asking: float = 0.0) -> int:
-        """Take units from a device's allowance and return 0; or take nothing and return in how many ms to ask again.
+    def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0) -> int:
+        """Take units from both and return 0; or take nothing and return in how many ms to ask again.
 
         ``asking`` is what the same message will cost on arrival then.
         """
-        return self.allowances.wait_ms(client, units, time.monotonic(), asking=asking)
+        return self.spending.wait_ms(payer, units, asking=asking)

@@ -100,7 +100,7 @@ def come_in(context: NodeContext, who: Actor) -> Restriction:
 
     async def enter(context: NodeContext) -> object:
         try:
-            return await handshakes(context).admit(greeting, greeting.handshake.on_hello(hello))
+            return await handshakes(context).admit(greeting, greeting.handshake.on_hello(hello), None)
         except HandshakeRefused as away:
             if away.reason is Reason.STORE_UNAVAILABLE:
                 raise StoreUnavailable(StoreCause.LOST, outcome_unknown=True) from away

@@ -22,6 +22,11 @@ MAX_WORKERS = 64
 MAX_STOP_GRACE_S = 300.0
 MAX_ENTERING = 4_096
 MAX_PER_ADDRESS = 1_000_000
+UNITS_PER_ADDRESS = 1_000
+"""A fifth of a core, so that 25 devices of one address spend all that they may."""
+STORE_MIB_PER_ADDRESS = 32
+"""Some 38,000 statements. In the 90 days after which the first expire one address fills a third of the store."""
+MAX_UNITS_PER_ADDRESS = 1_000_000
 
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -64,6 +69,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Devices per node that are admitted at the same time; more wait, and beyond the queue's limit they are refused."""
     max_per_address: Annotated[int, Meta(ge=0, le=MAX_PER_ADDRESS)] = 2_000
     """Connected devices and command lines from one address; 0: no limits by address, for a hub behind a proxy."""
+    units_per_address: Annotated[int, Meta(ge=0, le=MAX_UNITS_PER_ADDRESS)] = UNITS_PER_ADDRESS
+    """Work that the devices of one address may cause in a second, in signature checks; 0: no limit."""
+    store_mib_per_address: Annotated[int, Meta(ge=0, le=MAX_STORE_MEMORY_MIB)] = STORE_MIB_PER_ADDRESS
+    """What the devices of one address may leave in the store at once, and a twelfth of it each day; 0: no limit."""
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
 
@@ -85,6 +94,8 @@ MAY_BE: dict[str, str] = {
     "stop_grace_s": f"seconds, from 0 to {MAX_STOP_GRACE_S:.0f}",
     "max_entering": f"a number from 1 to {MAX_ENTERING}",
     "max_per_address": f"a number from 0 (no limits by address) to {MAX_PER_ADDRESS}",
+    "units_per_address": f"a number from 0 (no limit) to {MAX_UNITS_PER_ADDRESS}",
+    "store_mib_per_address": f"MiB, from 0 (no limit) to {MAX_STORE_MEMORY_MIB}",
     "log_format": "auto, json or text",
     "log_level": "debug, info, warning or error",
 }

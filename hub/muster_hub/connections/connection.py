@@ -174,7 +174,7 @@ class DeviceConnection:
                 if self._peer.closing:
                     return  # the peer left before its turn
                 device = await handshakes.introduce(greeting, hello, self._peer, acting=acting)
-                welcomed = await handshakes.admit(greeting, device)
+                welcomed = await handshakes.admit(greeting, device, self._peer.near)
         except HandshakeRefused as away:
             self._refuse(greeting, hello, away)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
@@ -244,7 +244,7 @@ class DeviceConnection:
 
     async def _take_turn(self) -> None:
         """Let others be served before the next message is decoded, and for longer where the device owes too much."""
-        await asyncio.sleep(min(self._services.context.overdraft_s(self.client), MAX_PAUSE_S))
+        await asyncio.sleep(min(self._services.context.spending.overdraft_s(self.caller.payer), MAX_PAUSE_S))
 
     async def _answer(self, data: bytes, *, acting: bool) -> Reply:
         if acting:

@@ -7,7 +7,7 @@ import structlog
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.rate_limits.costs import arrival_cost, cost
+from muster_hub.rate_limits.costs import arrival_cost, cost, kept_bytes
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
@@ -70,7 +70,7 @@ class Dispatch:
 
     def _decode(self, caller: Caller, data: bytes) -> Frame:
         """Decode a message, which its device pays for first: also for one that cannot be read."""
-        self._context.charge(caller.client, arrival_cost(len(data)))
+        self._context.charge(caller.payer, arrival_cost(len(data)))
         return decode_frame(data)
 
     def _served(self, frame: Frame) -> Request:
@@ -79,7 +79,8 @@ class Dispatch:
         return frame
 
     async def _serve(self, caller: Caller, request: Request, size: int) -> Reply:
-        wait_ms = self._context.wait_ms(caller.client, cost(request), asking=arrival_cost(size))
+        wait_ms = self._context.wait_ms(caller.payer, cost(request), asking=arrival_cost(size))
+        wait_ms = wait_ms or self._context.spending.keep_ms(caller.near, kept_bytes(request, size))
         if wait_ms:
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
         if caller.role is not Role.AGENT and type(request) in AGENT_REQUESTS:

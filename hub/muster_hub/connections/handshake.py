@@ -11,7 +11,8 @@ from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefu
 from muster_hub.context import NodeContext
 from muster_hub.listener import SocketPeer
 from muster_hub.presence.departures import Departures
-from muster_hub.presence.registry import ConnectingDevice, Registered, connect
+from muster_hub.presence.registry import ConnectingDevice, Registered, connect, is_known
+from muster_hub.rate_limits.costs import KEPT_DEVICE
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause
@@ -117,8 +118,8 @@ class Handshakes:
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
 
-    async def admit(self, greeting: Greeting, device: Introduced) -> Welcomed:
-        """Admit a device that was introduced. Raises ``HandshakeRefused``.
+    async def admit(self, greeting: Greeting, device: Introduced, near: str | None) -> Welcomed:
+        """Admit a device that was introduced, from an address ``near``. Raises ``HandshakeRefused``.
 
         What the connection restricts, by a new key or as a suspected clone, is carried into the device's sessions
         first.
@@ -127,8 +128,9 @@ class Handshakes:
         self._departures.entering(client, +1)
         try:
             newcomer = await self._newcomer(greeting, device)
-            connected = await self._connect(newcomer)
-            return self._welcome(greeting, device, newcomer, connected)
+            connected = await self._connect(newcomer, near)
+            caller = _caller(device, newcomer, connected, near)
+            return Welcomed(caller, self._welcome(greeting, device, connected))
         except StoreUnavailable as error:
             if error.outcome_unknown:
                 self._departures.suspect(client)
@@ -173,14 +175,19 @@ class Handshakes:
             return 0
         return proof.counter
 
-    async def _connect(self, newcomer: ConnectingDevice) -> Registered:
+    async def _connect(self, newcomer: ConnectingDevice, near: str | None) -> Registered:
         context = self._context
+        wait_ms = context.spending.left_ms(near)
+        if wait_ms and not await is_known(context.store, newcomer.client):
+            raise overloaded(wait_ms)
         since = TimeMs(await context.store.now_ms())
         row = InstanceRow(newcomer.instance, newcomer.role, context.nodes.node, context.nodes.incarnation, since)
         try:
             outcome = await connect(context.store, newcomer, row)
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
+        if not outcome.changes or outcome.cuts:  # a new identity, or one more key of it
+            context.spending.keep(near, KEPT_DEVICE)
         try:
             await self._cut(newcomer.client, outcome)
         except BaseException:
@@ -197,13 +204,10 @@ class Handshakes:
             _log.warning("device_restricted", client=client[:8], why=cut.why, sessions=len(sessions))
             await cuts.apply(self._context, client, cut.ver, CutCause(cut.why), cut.about, sessions)
 
-    def _welcome(
-        self, greeting: Greeting, device: Introduced, newcomer: ConnectingDevice, connected: Registered
-    ) -> Welcomed:
-        card = device.card
-        client = card.card.client
+    def _welcome(self, greeting: Greeting, device: Introduced, connected: Registered) -> bytes:
+        client = device.card.card.client
         token = issue(self._key.token_secret, client, connected.issued) if connected.issued else None
-        welcome = greeting.handshake.welcome(
+        return greeting.handshake.welcome(
             device,
             connection=connected.number,
             keep_alive_ms=KEEP_ALIVE_MS,
@@ -214,17 +218,20 @@ class Handshakes:
             standing=connected.standing,
             now=self._context.clock.now_ms(),
         )
-        caller = Caller(
-            client=client,
-            fingerprint=card.fingerprint,
-            fingerprints=card.fingerprints,
-            connection=connected.number,
-            role=device.hello.role,
-            instance=device.hello.instance,
-            card=card,
-            token_counter=newcomer.token_counter,
-        )
-        return Welcomed(caller, welcome)
+
+
+def _caller(device: Introduced, newcomer: ConnectingDevice, connected: Registered, near: str | None) -> Caller:
+    return Caller(
+        client=newcomer.client,
+        fingerprint=device.card.fingerprint,
+        fingerprints=device.card.fingerprints,
+        connection=connected.number,
+        role=newcomer.role,
+        instance=newcomer.instance,
+        card=device.card,
+        token_counter=newcomer.token_counter,
+        near=near,
+    )
 
 
 def hello_cost(size: int) -> int:

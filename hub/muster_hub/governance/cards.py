@@ -62,7 +62,7 @@ async def put_card(context: NodeContext, caller: Caller, signed: Signed) -> None
     match await change(context.store, _PUT_CARD, where, *args):
         case [bytes(verdict), list(trusted)]:
             check_verdict(verdict.decode())
-            context.charge(caller.client, CARD_PUSH * len(trusted))
+            context.charge(caller.payer, CARD_PUSH * len(trusted))
             await push_card(context, caller, signed, [ClientId(peer) for peer in words(trusted)])
         case _:
             raise TypeError("unexpected reply of the script put_card")

@@ -60,7 +60,7 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
     put = _outcome(await change(context.store, _PUT[kind], _keys(caller.client), *args))
     if put.why:
         sessions = [SessionId(session) for session in put.sessions]
-        context.charge(caller.client, CUT * len(sessions))
+        context.charge(caller.payer, CUT * len(sessions))
         await cuts.apply(context, caller.client, put.ver, CutCause(put.why), body.peer, sessions)
         if sessions:
             digest = statement_hash(kind, signed.body)

@@ -60,7 +60,6 @@ class WebSocketConnection(asyncio.Protocol):
         "_heard",
         "_heartbeat",
         "_intake",
-        "_near",
         "_partial",
         "_pauses",
         "_phase",
@@ -70,13 +69,14 @@ class WebSocketConnection(asyncio.Protocol):
         "_transport",
         "address",
         "due_tick",
+        "near",
     )
 
     def __init__(self, state: ListenerState, transport: asyncio.Transport, address: str, near: str | None) -> None:
         settings = state.settings
         self._state = state
         self._transport = transport
-        self._near = near
+        self.near = near
         # The base of ServerProtocol, without its handshake, which would keep the request in memory.
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.max_message_bytes, logger=QUIET)
         self._intake = Intake(settings.stranger_frame_rate, settings.byte_rate, time.monotonic())
@@ -137,11 +137,11 @@ class WebSocketConnection(asyncio.Protocol):
 
     def charge(self, units: float) -> int:
         """Take units of the work that unauthenticated peers of this address may cause."""
-        return self._state.gate.charge(self._near, units, time.monotonic())
+        return self._state.gate.charge(self.near, units, time.monotonic())
 
     def take_place(self) -> bool:
         """Take a place among the authenticated peers of this address."""
-        self._placed = self._placed or self._state.gate.take_place(self._near)
+        self._placed = self._placed or self._state.gate.take_place(self.near)
         return self._placed
 
     def authenticated(self) -> None:
@@ -151,7 +151,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._phase = _SocketPhase.ESTABLISHED
         self._proven = True
         self._intake = Intake(self._state.settings.frame_rate, self._state.settings.byte_rate, time.monotonic())
-        self._state.gate.authenticated(self._near, self)
+        self._state.gate.authenticated(self.near, self)
         self._arm(self._interval_s())
 
     def pause(self) -> None:
@@ -196,9 +196,9 @@ class WebSocketConnection(asyncio.Protocol):
         if self._proven:
             self._state.gate.leave()
         else:
-            self._state.gate.leave_unauthenticated(self._near, self)
+            self._state.gate.leave_unauthenticated(self.near, self)
         if self._placed:
-            self._state.gate.give_back_place(self._near)
+            self._state.gate.give_back_place(self.near)
         # The parser, the protocol and a fault refer to each other, and the fault to the bytes that caused it. Cutting
         # these references frees all of it now.
         self._frames.parser.close()

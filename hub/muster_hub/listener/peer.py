@@ -29,6 +29,10 @@ class SocketPeer(Protocol):
         """Return the peer's IP address, or ``unix``; for people and for counting. It proves nothing."""
 
     @property
+    def near(self) -> str | None:
+        """Return the unit in which the address is counted, None for one that is not counted."""
+
+    @property
     def closing(self) -> bool:
         """Return whether the connection has begun to close: nothing more is sent or delivered."""
 

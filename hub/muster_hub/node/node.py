@@ -37,8 +37,9 @@ from muster_hub.presence.departures import Departures
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.reregistration import refresh
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.rate_limits.costs import MAX_DEVICES, REQUEST_RATE
-from muster_hub.rate_limits.token_bucket import Allowances, Rate
+from muster_hub.rate_limits.costs import REQUEST_RATE
+from muster_hub.rate_limits.spending import Spending
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.bus import Bus
@@ -96,7 +97,7 @@ class Node:
             clock=tuning.clock,
             settings=settings,
             key=key.signing,
-            allowances=Allowances(tuning.request_rate, MAX_DEVICES),
+            spending=_spending(settings, tuning.request_rate),
         )
         self._resync = Resync(self.context, self._bus_link)
         self._others = OtherNodes(self.context, self._nodes, self._watching, self._resync, self._tasks)
@@ -221,6 +222,14 @@ async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIt
         told = {"url": node.url, "fingerprint": node.fingerprint.hex(), "pid": node.pid}
         stack.enter_context(note(settings.data_dir, told))
         yield node
+
+
+def _spending(settings: Settings, request_rate: Rate) -> Spending:
+    if not settings.max_per_address:  # all devices have the proxy's address
+        return Spending(request_rate)
+    return Spending(
+        request_rate, units_per_address=settings.units_per_address, mib_per_address=settings.store_mib_per_address
+    )
 
 
 async def _open_store(settings: Settings, stack: AsyncExitStack) -> Store:

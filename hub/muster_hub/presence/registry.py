@@ -107,12 +107,13 @@ async def _run_connect(store: Store, client: ClientId, args: Sequence[Word]) -> 
         return await change(store, _CONNECT, _connect_keys(client), *args)
     except StoreUnavailable as error:
         # Only a device that is known may come in then: an unknown one would add rows, and has nothing to restrict.
-        if error.cause is not StoreCause.MEMORY_FULL or not await _is_known(store, client):
+        if error.cause is not StoreCause.MEMORY_FULL or not await is_known(store, client):
             raise
     return await change(store, _CONNECT_WHEN_FULL, _connect_keys(client), *args)
 
 
-async def _is_known(store: Store, client: ClientId) -> bool:
+async def is_known(store: Store, client: ClientId) -> bool:
+    """Return whether the hub holds statements of a device. Raises ``StoreUnavailable``."""
     match await attempt(store, _CARD, [keys.device(client), keys.peers(client)], client):
         case [_, bytes(card)]:
             return card != b""

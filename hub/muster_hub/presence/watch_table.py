@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from muster_hub.presence.lookup import Asker, Observation, unknown
+from muster_hub.rate_limits.spending import Payer
 from muster_protocol.frames import Presence, PresenceState
 from muster_protocol.ids import ClientId
 
@@ -61,16 +62,22 @@ class WatchedDevice:
 
 @dataclass(slots=True)
 class DeviceWatch:
-    """The devices that one connection watches."""
+    """The devices that one connection watches, from the address ``near``."""
 
     asker: Asker
     number: int
     devices: dict[ClientId, WatchedDevice] = field(default_factory=dict)
+    near: str | None = None
 
     @property
     def key(self) -> WatchKey:
         """The watching device and the number of its connection."""
         return self.asker.client, self.number
+
+    @property
+    def payer(self) -> Payer:
+        """Who pays for looking at the devices."""
+        return Payer(self.asker.client, self.near)
 
 
 class WatchTable:

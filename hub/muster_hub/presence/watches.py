@@ -3,11 +3,12 @@
 A watcher gets a push at most once a second. A disconnect is announced only once it has lasted ``SETTLE_S``; one caused
 by a planned stop of a node, only once the device should have been back.
 
-Renewing a watch looks every watched device up again, and the watching device pays for that as for its requests. While
-it cannot, its watch waits and is not renewed.
+Each look at a watched device, because something changed or to renew the watch, is paid by the watching device as its
+requests are. While it cannot, its watch waits.
 """
 
 import asyncio
+from collections.abc import Set as AbstractSet
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import Asker, Observation, observe_all, remove_lost, unknown
@@ -16,12 +17,14 @@ from muster_hub.presence.watch_table import DeviceWatch, WatchedDevice, WatchKey
 from muster_hub.rate_limits.costs import LOOKUP
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
-from muster_protocol.frames import Presence, PresencePush, PresenceReply, Watch, Who, encode_frame
+from muster_protocol.frames import MAX_WATCHED, Presence, PresencePush, PresenceReply, Watch, Who, encode_frame
 from muster_protocol.ids import ClientId
 
 PUSH_EVERY_S = 1.0
 RENEW_EVERY_S = 30.0
 """How often a node renews its watches in the store and observes all watched devices again."""
+RESERVED = MAX_WATCHED * LOOKUP
+"""What watches leave of an allowance, so that they do not take from a device what its own requests need."""
 
 
 class PresenceWatches:
@@ -32,8 +35,7 @@ class PresenceWatches:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._table = WatchTable()
-        self._dirty: set[tuple[WatchKey, ClientId]] = set()
-        self._unrenewed: set[WatchKey] = set()
+        self._dirty: dict[WatchKey, set[ClientId]] = {}
         self._wake = asyncio.Event()
         self._renewed_at_s = self._loop.time()
 
@@ -66,10 +68,8 @@ class PresenceWatches:
 
     def changed(self, client: ClientId) -> None:
         """Observe a device again, if a connection of this node watches it."""
-        watchers = self._table.watchers(client)
-        if watchers:
-            self._dirty.update((key, client) for key in watchers)
-            self._wake.set()
+        for key in self._table.watchers(client):
+            self._look_at(key, {client})
 
     def node_lost(self, node: str, incarnation: str) -> None:
         """Observe again all devices that were online on a lost node."""
@@ -79,14 +79,13 @@ class PresenceWatches:
     def look_at_all(self) -> None:
         """Observe all watched devices again: a bus message may have been missed."""
         for watch in self._table:
-            self._look_at(watch)
-        self._wake.set()
+            self._look_at(watch.key, watch.devices.keys())
 
     async def run(self, context: NodeContext) -> None:
         """Push changes to the watchers, until cancelled."""
         while True:
             await self._next_round(context)
-            self._renew(context)
+            self._renew()
             if context.nodes.acting():
                 await self._round(context)
             await asyncio.sleep(PUSH_EVERY_S)
@@ -102,21 +101,15 @@ class PresenceWatches:
                 self.look_at_all()
         self._wake.clear()
 
-    def _renew(self, context: NodeContext) -> None:
-        """Look up what each watch watches, once it is time and its device can pay for that."""
+    def _renew(self) -> None:
+        """Look up what all watches watch, once it is time."""
         if self._loop.time() - self._renewed_at_s >= RENEW_EVERY_S:
             self._renewed_at_s = self._loop.time()
-            self._unrenewed = {watch.key for watch in self._table}
-        for key in list(self._unrenewed):
-            watch = self._table.get(key)
-            if watch is None:
-                self._unrenewed.discard(key)
-            elif context.wait_ms(watch.asker.client, LOOKUP * len(watch.devices)) == 0:
-                self._unrenewed.discard(key)
-                self._look_at(watch)
+            self.look_at_all()
 
-    def _look_at(self, watch: DeviceWatch) -> None:
-        self._dirty.update((watch.key, target) for target in watch.devices)
+    def _look_at(self, key: WatchKey, targets: AbstractSet[ClientId]) -> None:
+        self._dirty.setdefault(key, set()).update(targets)
+        self._wake.set()
 
     async def _observe(
         self, context: NodeContext, caller: Caller, request: Who | Watch, *, watching: bool
@@ -138,18 +131,29 @@ class PresenceWatches:
     def _add(self, caller: Caller, seen: list[Observation]) -> None:
         asker = Asker(caller.client, caller.fingerprint)
         devices = {one.presence.client: WatchedDevice(one) for one in seen}
-        watch = DeviceWatch(asker, caller.connection, devices)
+        watch = DeviceWatch(asker, caller.connection, devices, caller.near)
         self._table.add(watch)
         # For this connection alone: others that watch the device have paid for their own look.
         unseen = [one.presence.client for one in seen if is_unknown(one.presence)]
         if unseen:
-            self._dirty.update((watch.key, client) for client in unseen)
-            self._wake.set()
+            self._look_at(watch.key, set(unseen))
+
+    def _paid(self, context: NodeContext) -> list[tuple[DeviceWatch, ClientId]]:
+        """Return what to observe now; a watch whose device cannot pay for it waits."""
+        pairs: list[tuple[DeviceWatch, ClientId]] = []
+        for key, dirty in list(self._dirty.items()):
+            watch = self._table.get(key)
+            targets = watch.devices.keys() & dirty if watch else set()
+            if watch and targets and context.spending.lacking_ms(watch.payer, LOOKUP * len(targets) + RESERVED):
+                continue
+            del self._dirty[key]
+            if watch and targets:
+                context.charge(watch.payer, LOOKUP * len(targets))
+                pairs += [(watch, target) for target in targets]
+        return pairs
 
     async def _round(self, context: NodeContext) -> None:
-        dirty, self._dirty = self._dirty, set()
-        watches = [(self._table.get(key), target) for key, target in dirty]
-        pairs = [(watch, target) for watch, target in watches if watch is not None and target in watch.devices]
+        pairs = self._paid(context)
         found = await observe_all(context, [(watch.asker, target) for watch, target in pairs], watching=True)
         await remove_lost(context, found)
         news: dict[WatchKey, list[Presence]] = {}
@@ -168,5 +172,5 @@ class PresenceWatches:
             return None  # replaced or removed since the round began
         push, again = watch.devices[target].update(seen, self._loop.time())
         if again:
-            self._dirty.add((watch.key, target))
+            self._look_at(watch.key, {target})
         return push

@@ -32,7 +32,8 @@ def check_platform(workers: int, platform: str) -> None:
 def plan(settings: Settings, workers: int) -> bytes:
     """Return a plan as one line."""
     values = msgspec.to_builtins(settings, enc_hook=str)
-    values["max_per_address"] = ceil(settings.max_per_address / workers)
+    for limit in ("max_per_address", "units_per_address", "store_mib_per_address"):
+        values[limit] = ceil(values[limit] / workers)
     return msgspec.json.encode(WorkerPlan(settings=values, workers=workers)) + b"\n"
 
 

@@ -30,9 +30,6 @@ REQUEST_RATE = Rate(per_s=40, burst=400, debt_limit=400)
 """In units. A device with 200 peers that starts watches all of them, asks about all of them (54 units each), publishes
 its card to all of them (103) and reads its statements and sessions. The burst lets it do all that without a wait.
 One that owes more than the debt limit goes on asking though it is refused; each message of it waits."""
-MAX_DEVICES = 20_000
-"""Devices whose allowance is remembered; the least recently used one is forgotten first."""
-
 REQUEST = 1.0
 """A message read, the check that its connection is current, and the reply."""
 KIB = 0.5
@@ -62,6 +59,23 @@ ADMISSION = SIGNATURE + 4 * WRITE + 2 * PUSH
 """Each admission: the hold and its end, the seat and an inbox, the push and the new epoch to a member."""
 KEPT = 2 * WRITE + PUSH
 """Each member that an admission keeps: the hold and its end, and the push of the new epoch."""
+
+KEPT_ROW = 512
+"""Bytes in the store beside those of the message that left them."""
+KEPT_DEVICE = 1_024
+"""Bytes of a device that has stated nothing yet."""
+KEPT_FOR_DAYS = 0.1
+"""The part that is charged of what is kept for days and not for months."""
+
+_KEPT: dict[type[Request], float] = {
+    PutStatement: 1.0,
+    CreateSession: KEPT_FOR_DAYS,
+    SendInvites: KEPT_FOR_DAYS,
+    SendAnswer: KEPT_FOR_DAYS,
+    Admit: KEPT_FOR_DAYS,
+    SendJoined: KEPT_FOR_DAYS,
+    SendLeave: KEPT_FOR_DAYS,
+}
 
 _COSTS: dict[type[Request], float] = {
     PutStatement: SIGNATURE + WRITE + CARD_PUSH,
@@ -94,3 +108,8 @@ def cost(request: Request) -> float:
             return SIGNATURE + ADMISSION * len(request.admissions) + KEPT * len(request.sealed)
         case _:
             return _COSTS.get(type(request), 0.0)
+
+
+def kept_bytes(request: Request, size: int) -> float:
+    """Return what a request in a message of ``size`` bytes leaves in the store, as bytes that are kept for months."""
+    return _KEPT.get(type(request), 0.0) * (size + KEPT_ROW)

@@ -92,10 +92,13 @@ class Allowances(Generic[K]):
 
         ``asking`` is what asking again costs by itself: without it, each try would spend what its wait brought.
         """
-        bucket = self._bucket(party, now_s)
-        if bucket.take(units, now_s):
+        if self._bucket(party, now_s).take(units, now_s):
             return 0
-        return max(1, math.ceil(bucket.wait_s(now_s, units + asking) * 1000))
+        return max(1, self.lacking_ms(party, units + asking, now_s))
+
+    def lacking_ms(self, party: K, units: float, now_s: float) -> int:
+        """Return in how many ms ``units`` will be available; 0 where they are."""
+        return math.ceil(self._bucket(party, now_s).wait_s(now_s, units) * 1000)
 
     def charge(self, party: K, units: float, now_s: float) -> None:
         """Take ``units`` that were spent already; what is not there is owed."""

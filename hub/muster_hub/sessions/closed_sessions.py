@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.rate_limits.costs import LISTED
+from muster_hub.rate_limits.spending import Payer
 from muster_hub.sessions.state import read_state
 from muster_hub.sessions.views import read_session_index
 from muster_hub.store import keys
@@ -18,7 +19,7 @@ from muster_protocol.ids import ClientId, SessionId
 _UNINDEX = script("unindex")
 
 
-async def drop_closed(context: NodeContext, payer: ClientId, clients: Sequence[ClientId]) -> bool:
+async def drop_closed(context: NodeContext, payer: Payer, clients: Sequence[ClientId]) -> bool:
     """Drop the closed sessions in the full indexes among these; return whether there were any.
 
     ``payer`` is charged for each session that is read. Raises ``StoreUnavailable``.
@@ -26,7 +27,7 @@ async def drop_closed(context: NodeContext, payer: ClientId, clients: Sequence[C
     return any([await _drop_closed(context, payer, client) for client in clients])
 
 
-async def _drop_closed(context: NodeContext, payer: ClientId, client: ClientId) -> bool:
+async def _drop_closed(context: NodeContext, payer: Payer, client: ClientId) -> bool:
     index = await read_session_index(context, client)
     if len(index) < keys.MAX_INDEXED_SESSIONS:
         return False

@@ -16,6 +16,7 @@ from msgspec.structs import astuple
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
+from muster_hub.rate_limits.spending import Payer
 from muster_hub.sessions.closed_sessions import drop_closed
 from muster_hub.sessions.facts import DeviceFacts, GrantUse, fact_keys, parse
 from muster_hub.store import keys
@@ -55,7 +56,9 @@ class HoldRequest(Struct, frozen=True):
     connection: int = 0
 
 
-async def hold(context: NodeContext, held_for: HeldFor, wanted: Sequence[HoldRequest]) -> dict[ClientId, DeviceFacts]:
+async def hold(
+    context: NodeContext, payer: Payer, held_for: HeldFor, wanted: Sequence[HoldRequest]
+) -> dict[ClientId, DeviceFacts]:
     """Hold every party for a join, in one round trip, and return the facts of each.
 
     Stale holds of other joins are settled first, and closed sessions dropped from a full index, which takes further
@@ -66,7 +69,7 @@ async def hold(context: NodeContext, held_for: HeldFor, wanted: Sequence[HoldReq
         held = await _hold_all(context, held_for, wanted)
     except Refused as refused:
         clients = [each.client for each in wanted]
-        if refused.reason is not Reason.OVERLOADED or not await drop_closed(context, held_for.creator, clients):
+        if refused.reason is not Reason.OVERLOADED or not await drop_closed(context, payer, clients):
             raise
         held = await _hold_all(context, held_for, wanted)
     grants = [(held[each.client], peer) for each in wanted for peer in each.invites]

@@ -80,7 +80,7 @@ class _Join(Struct, frozen=True):
         """Hold, decide, commit, settle; None when a party was restricted in between, or the epoch is committed."""
         began_ms = await self.context.store.now_ms()
         wanted = parties_of(self.caller, self.state, self.proposal, purposes)
-        held = await hold(self.context, self._held_for(), wanted)
+        held = await hold(self.context, self.caller.payer, self._held_for(), wanted)
         try:
             result = await self._decide(purposes, held, began_ms)
         except Refused:

@@ -41,7 +41,7 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
     ends_at = TimeMs(await context.store.now_ms() + request.lasts_ms)
     # The creator is held first, so that a restriction of it from now on cuts this session too.
     held_for = HeldFor(request.session, ends_at, caller.client, caller.fingerprint)
-    held = await hold(context, held_for, [HoldRequest(caller.client, (), {}, caller.connection)])
+    held = await hold(context, caller.payer, held_for, [HoldRequest(caller.client, (), {}, caller.connection)])
     if not held[caller.client].acquainted:
         raise Refused(Reason.NOT_TRUSTED, "this device has never trusted another, so it can call none")
     session, bucket = request.session, keys.bucket(request.session)
@@ -85,7 +85,7 @@ async def close_session(context: NodeContext, caller: Caller, request: CloseSess
     args = (state.session, caller.client, caller.fingerprint, row)
     ends = [_end(caller, state.session, *named) for named in pairs(await change(context.store, _CLOSE, touched, *args))]
     others = [client for client in state.present if client != caller.client]
-    context.charge(caller.client, PUSH * len(others) + (WRITE + PUSH) * len(ends))
+    context.charge(caller.payer, PUSH * len(others) + (WRITE + PUSH) * len(ends))
     closed = update(state.session, None, "closed", Reason.SESSION_CLOSED)
     await together(tell_ends(context, ends), tell(context, others, closed))
     return Ok(re=request.id)

@@ -61,7 +61,7 @@ async def send_joined(context: NodeContext, caller: Caller, request: SendJoined)
         row,
     )
     others = [row.client for row in read_members(reply).values() if row.present and row.client != caller.client]
-    context.charge(caller.client, PUSH * len(others))
+    context.charge(caller.payer, PUSH * len(others))
     await tell(context, others, JoinedPush(joined=request.joined))
     return Ok(re=request.id)
 
@@ -95,7 +95,7 @@ async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -
     removed, roster = items(reply)
     if removed:  # one who is out already wakes no member
         others = [row.client for row in read_members(roster).values() if row.present]
-        context.charge(caller.client, PUSH * len(others))
+        context.charge(caller.payer, PUSH * len(others))
         await tell(context, others, LeavePush(leave=request.leave))
     return Ok(re=request.id)
 
@@ -132,7 +132,7 @@ async def resume_session(context: NodeContext, caller: Caller, request: ResumeSe
     if not await context.store.run(_LEFT, [keys.invite_outcomes(state.session)], [caller.client]):
         raise Refused(Reason.TOO_MANY_TARGETS, "this device was invited to the session too often")
     if state.creator in state.present:
-        context.charge(caller.client, CALL_AGAIN)
+        context.charge(caller.payer, CALL_AGAIN)
         await tell(context, [state.creator], update(state.session, caller.client, "resume"))
     return Ok(re=request.id)
 

@@ -152,7 +152,7 @@ async def list_sessions(context: NodeContext, caller: Caller, request: ListSessi
 
 async def _read_present(context: NodeContext, caller: Caller, sessions: Sequence[SessionId]) -> list[SessionState]:
     """Return those sessions that the caller is a member of; it pays for all."""
-    context.charge(caller.client, LISTED * len(sessions))
+    context.charge(caller.payer, LISTED * len(sessions))
     states = await together(*(read_state(context, session) for session in sessions))
     return [state for state in states if state is not None and caller.client in state.present]
 

@@ -26,6 +26,7 @@ from muster_hub.rate_limits.costs import (
     WRITE,
     cost,
 )
+from muster_hub.rate_limits.spending import Payer
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.store.adapter import Store
@@ -221,13 +222,13 @@ def charged(monkeypatch: pytest.MonkeyPatch) -> Counter[ClientId]:
     counted: Counter[ClientId] = Counter()
     charge, wait_ms = NodeContext.charge, NodeContext.wait_ms
 
-    def charging(self: NodeContext, client: ClientId, units: float) -> None:
-        counted[client] += units  # type: ignore[assignment]
-        charge(self, client, units)
+    def charging(self: NodeContext, payer: Payer, units: float) -> None:
+        counted[payer.client] += units  # type: ignore[assignment]
+        charge(self, payer, units)
 
-    def taking(self: NodeContext, client: ClientId, units: float, *, asking: float = 0.0) -> int:
-        counted[client] += units  # type: ignore[assignment]
-        return wait_ms(self, client, units, asking=asking)
+    def taking(self: NodeContext, payer: Payer, units: float, *, asking: float = 0.0) -> int:
+        counted[payer.client] += units  # type: ignore[assignment]
+        return wait_ms(self, payer, units, asking=asking)
 
     monkeypatch.setattr(NodeContext, "charge", charging)
     monkeypatch.setattr(NodeContext, "wait_ms", taking)

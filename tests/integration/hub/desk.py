@@ -18,7 +18,8 @@ from muster_hub.delivery import inbox
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.registry import ConnectingDevice, connect, depart
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.rate_limits.token_bucket import Allowances, Rate
+from muster_hub.rate_limits.spending import Spending
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.bus_messages import decode_bus_message
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router
@@ -212,7 +213,7 @@ class Desk:
             clock=self.clock,
             settings=_SETTINGS,
             key=SigningKey.from_secret(os.urandom(32)),
-            allowances=Allowances(_UNLIMITED, 1_024),
+            spending=Spending(_UNLIMITED),
         )
         watches = PresenceWatches()
         self.dispatch = Dispatch(self.hub, use_cases(watches), watches)

@@ -1,23 +1,31 @@
 """The table of what a stranger may use, in hub/README.md: each of its limits is met by filling it."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
+import pytest
 from tests.unit.hub.silent_socket import SilentSocket
 
 from muster_hub.config.settings import Settings
 from muster_hub.connections.handshake_queue import SIGNATURES_PER_TURN, HandshakeQueue, HandshakeRefused
 from muster_hub.listener import ListenerSettings
 from muster_hub.listener.gate import AddressCount, Gate
+from muster_hub.rate_limits.spending import Payer, Spending
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol import cards
 from muster_protocol.checks import CheckResults
+from muster_protocol.ids import ClientId
 
 README = Path(__file__).parents[3] / "hub" / "README.md"
 HEAD = "| what a stranger may use | limit | bytes | CPU |"
 MANY = 100_000
+KIB = 1_024
+DAY_S = 86_400.0
+PAYER = Payer(ClientId("c" * 32), "one")
 PLACES = Settings(data_dir=Path()).max_entering
 
 
@@ -86,6 +94,41 @@ def tls_handshakes_a_second() -> int:
     return filled(lambda _: tls_handshake(full, 1.0))
 
 
+def spending() -> Spending:
+    settings = Settings(data_dir=Path())
+    return Spending(
+        Rate(1e9, 1e9), units_per_address=settings.units_per_address, mib_per_address=settings.store_mib_per_address
+    )
+
+
+def units_at_once(monkeypatch: pytest.MonkeyPatch) -> int:
+    full = spending()
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    return filled(lambda _: full.wait_ms(PAYER, 1) == 0)
+
+
+def units_a_second(monkeypatch: pytest.MonkeyPatch) -> int:
+    full = spending()
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    filled(lambda _: full.wait_ms(PAYER, 1) == 0)
+    monkeypatch.setattr(time, "monotonic", lambda: 1.0)
+    return filled(lambda _: full.wait_ms(PAYER, 1) == 0)
+
+
+def kib_at_once(monkeypatch: pytest.MonkeyPatch) -> int:
+    full = spending()
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    return filled(lambda _: full.keep_ms(PAYER.near, KIB) == 0)
+
+
+def kib_a_day(monkeypatch: pytest.MonkeyPatch) -> int:
+    full = spending()
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    filled(lambda _: full.keep_ms(PAYER.near, KIB) == 0)
+    monkeypatch.setattr(time, "monotonic", lambda: DAY_S)
+    return filled(lambda _: full.keep_ms(PAYER.near, KIB) == 0)
+
+
 def addresses() -> int:
     full = gate()
     assert full._work is not None
@@ -145,8 +188,9 @@ async def signatures_in_a_turn() -> int:
     return most
 
 
-async def test_each_limit_is_where_the_table_says() -> None:
+async def test_each_limit_is_where_the_table_says(monkeypatch: pytest.MonkeyPatch) -> None:
     under_way, waiting = await handshakes()
+    in_a_turn = await signatures_in_a_turn()
     assert table() == {
         "unauthenticated sockets": sockets(),
         "unauthenticated sockets of one address": sockets_of_one_address(),
@@ -155,7 +199,11 @@ async def test_each_limit_is_where_the_table_says() -> None:
         "signature checks a second for one address": signatures_a_second(),
         "TLS handshakes at once for one address": tls_handshakes_at_once(),
         "TLS handshakes a second for one address": tls_handshakes_a_second(),
-        "signature checks in one turn of the event loop": await signatures_in_a_turn(),
+        "signature checks in one turn of the event loop": in_a_turn,
+        "units at once of all devices of one address": units_at_once(monkeypatch),
+        "units a second of all devices of one address": units_a_second(monkeypatch),
+        "KiB left at once by all devices of one address": kib_at_once(monkeypatch),
+        "KiB left a day by all devices of one address": kib_a_day(monkeypatch),
         "addresses whose allowance is remembered": addresses(),
         "handshakes under way": under_way,
         "handshakes that wait for a place": waiting,

@@ -18,7 +18,8 @@ from muster_hub.node.bus_link import BusLink
 from muster_hub.presence.record import AgentSeats
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.rate_limits.costs import arrival_cost, cost
-from muster_hub.rate_limits.token_bucket import Allowances, Rate
+from muster_hub.rate_limits.spending import Spending
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
@@ -99,7 +100,7 @@ def serving(context: NodeContext, use_case: UseCase, rate: Rate | None = None) -
     """Return a dispatch that serves ``ListSessions`` alone."""
     table: dict[type[Request], UseCase] = {ListSessions: use_case, Who: use_case}
     if rate is not None:
-        context = replace(context, allowances=Allowances[ClientId](rate, 16))
+        context = replace(context, spending=Spending(rate))
     return Dispatch(context, table, PresenceWatches())
 
 

@@ -39,8 +39,14 @@ def test_a_worker_gets_the_settings_and_its_part_of_the_limit_by_address(tmp_pat
     )
     line = plan(settings, 5)
     assert line.count(b"\n") == 1
-    assert read_plan(line) == (msgspec.structs.replace(settings, max_per_address=400), 5)
-    plain = Settings(data_dir=tmp_path, max_per_address=0)
+    part = msgspec.structs.replace(
+        settings,
+        max_per_address=400,
+        units_per_address=200,
+        store_mib_per_address=-(-settings.store_mib_per_address // 5),
+    )
+    assert read_plan(line) == (part, 5)
+    plain = Settings(data_dir=tmp_path, max_per_address=0, units_per_address=0, store_mib_per_address=0)
     assert read_plan(plan(plain, 2)) == (plain, 2)
 
 

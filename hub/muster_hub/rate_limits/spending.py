@@ -1,0 +1,88 @@
+"""What devices may cause and leave on this node: each by itself, and all of one address together.
+
+Identities cost nothing, so a limit of each device alone limits nobody. Who shares an address shares its limits.
+"""
+
+import time
+from typing import NamedTuple
+
+from muster_hub.rate_limits.token_bucket import Allowances, Rate
+from muster_protocol.ids import ClientId
+
+MAX_DEVICES = 20_000
+"""Devices, and addresses, whose allowance is remembered; the least recently used one is forgotten first."""
+ADDRESS_BURST_S = 10
+"""An address may cause at once what it may in so many seconds: 200 devices begin to watch 200 peers each, together."""
+ADDRESS_DEBT_S = 1
+"""An address that owes more than it may cause in this time is served slowly, and owes no more than that."""
+KEPT_AGAIN_S = 12 * 86_400
+"""How long until an address that left all that it may at once may do so again. In the 90 days after which the first of
+it expires, it leaves nine times as much."""
+MIB = 1024 * 1024
+
+
+class Payer(NamedTuple):
+    """Who pays for work: a device, and its address as ``gate.neighbourhood`` counts it, or None."""
+
+    client: ClientId
+    near: str | None
+
+
+class Spending:
+    """The allowances of devices and addresses: units of work (see ``costs``), and bytes left in the store."""
+
+    __slots__ = ("_addresses", "_devices", "_kept")
+
+    def __init__(self, device: Rate, *, units_per_address: float = 0, mib_per_address: float = 0) -> None:
+        """Take the rate of a device, and what all devices of one address may cause and leave; 0: no limit."""
+        self._devices = Allowances[ClientId](device, MAX_DEVICES)
+        self._addresses = _allowances(units_per_address, ADDRESS_BURST_S * units_per_address, ADDRESS_DEBT_S)
+        self._kept = _allowances(mib_per_address * MIB / KEPT_AGAIN_S, mib_per_address * MIB)
+
+    def charge(self, payer: Payer, units: float) -> None:
+        """Charge work that was caused already; the next requests wait until it is paid."""
+        near, addresses, now_s = payer.near, self._addresses, time.monotonic()
+        self._devices.charge(payer.client, units, now_s)
+        # The debt of many devices that go on sending would outlast them, and lock out others at their address.
+        if addresses is not None and near is not None and not addresses.overdraft_s(near, now_s):
+            addresses.charge(near, units, now_s)
+
+    def overdraft_s(self, payer: Payer) -> float:
+        """Return in how many seconds neither device nor address owes more than it may; 0 where neither does."""
+        now_s = time.monotonic()
+        device_s = self._devices.overdraft_s(payer.client, now_s)
+        if self._addresses is None or payer.near is None:
+            return device_s
+        return max(device_s, self._addresses.overdraft_s(payer.near, now_s))
+
+    def lacking_ms(self, payer: Payer, units: float) -> int:
+        """Return in how many ms device and address both have so many units; 0 where they do."""
+        now_s = time.monotonic()
+        device_ms = self._devices.lacking_ms(payer.client, units, now_s)
+        if self._addresses is None or payer.near is None:
+            return device_ms
+        return max(device_ms, self._addresses.lacking_ms(payer.near, units, now_s))
+
+    def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0) -> int:
+        """Take units and return 0; or take nothing and return in how many ms to ask again, which costs ``asking``."""
+        if self.lacking_ms(payer, units):
+            return self.lacking_ms(payer, units + asking)
+        self.charge(payer, units)
+        return 0
+
+    def keep_ms(self, near: str | None, size: float) -> int:
+        """Take bytes that an address leaves in the store and return 0; or take nothing and return when to ask again."""
+        return 0 if self._kept is None or near is None else self._kept.wait_ms(near, size, time.monotonic())
+
+    def keep(self, near: str | None, size: float) -> None:
+        """Charge an address for bytes that it left in the store already."""
+        if self._kept is not None and near is not None:
+            self._kept.charge(near, size, time.monotonic())
+
+    def left_ms(self, near: str | None) -> int:
+        """Return in how many ms an address may leave something again; 0 where it may."""
+        return 0 if self._kept is None or near is None else self._kept.lacking_ms(near, 0, time.monotonic())
+
+
+def _allowances(per_s: float, burst: float, debt_s: float = 0) -> Allowances[str] | None:
+    return Allowances(Rate(per_s, burst, debt_s * per_s), MAX_DEVICES) if per_s else None
