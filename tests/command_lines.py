@@ -1,8 +1,11 @@
 """The command line of one device, as the tests use it: in this process, or as a process of its own."""
 
+import io
 import json
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from muster_client.cli.arguments.id_text import id_text
+from muster_client.cli.main import main
 from muster_client.device.device import Device
 
 NO_HUB = "ws://127.0.0.1:1"
@@ -66,6 +70,17 @@ class CommandLine(ABC):
             client, fingerprint = device.client, device.fingerprint
         with Device.open(self.folder) as device:
             device.peers.trust(client, fingerprint, nickname)
+
+
+def call(folder: Path, *arguments: str) -> CommandResult:
+    """Run a command of the device in one folder, in this process, through pipes."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "stdin", io.StringIO())
+        patch.setenv("MUSTER_DATA_DIR", str(folder))
+        patch.setenv("COLUMNS", "80")
+        code = main(arguments)
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
 NewCli = Callable[[str], CommandLine]

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: a process of its own, through pipes or on a terminal."""
+"""The command line as its users meet it: with agents and a hub that are processes, through pipes or on a terminal."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from pexpect.popen_spawn import PopenSpawn
-from tests.command_lines import CommandLine, CommandResult, NewCli, cli, laptop, nas, new_device
+from tests.command_lines import CommandLine, CommandResult, NewCli, call, cli, laptop, nas, new_device
 from typing_extensions import override
 
 from muster_client.device.device import Device
@@ -28,14 +28,23 @@ PATIENCE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Cli(CommandLine):
-    """``muster`` for the device in one folder, as a process."""
+    """``muster`` for the device in one folder; ``environment`` comes on top of this process's own."""
 
-    environment: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
     agents: "list[Background]" = field(default_factory=list)
 
+    @property
+    def whole_environment(self) -> dict[str, str]:
+        """The environment of a process."""
+        return {**os.environ, "MUSTER_DATA_DIR": str(self.folder), **self.environment}
+
     @override
-    def run(self, *arguments: str, **environment: str) -> CommandResult:
-        """Run a command through pipes."""
+    def run(self, *arguments: str) -> CommandResult:
+        """Run a command through pipes: as a process only if it is to be told something by its environment."""
+        return self.process(*arguments) if self.environment else call(self.folder, *arguments)
+
+    def process(self, *arguments: str, **environment: str) -> CommandResult:
+        """Run a command as a process, through pipes."""
         done = subprocess.run(
             [*PROGRAM, *arguments],
             check=False,
@@ -43,20 +52,20 @@ class Cli(CommandLine):
             text=True,
             timeout=PATIENCE_S,
             stdin=subprocess.DEVNULL,
-            env={**self.environment, **environment},
+            env={**self.whole_environment, **environment},
         )
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> "Background":
         """Start a command and leave it running."""
-        return Background([*PROGRAM, *arguments], self.environment)
+        return Background([*PROGRAM, *arguments], self.whole_environment)
 
     def terminal(self, *arguments: str, **environment: str) -> "pexpect.spawn[str]":
         """Run a command on a terminal."""
         return pexpect.spawn(
             PROGRAM[0],
             [*PROGRAM[1:], *arguments],
-            env={**self.environment, "TERM": "xterm-256color", **environment},
+            env={**self.whole_environment, "TERM": "xterm-256color", **environment},
             encoding="utf-8",
             timeout=PATIENCE_S,
             dimensions=(50, 120),
@@ -75,8 +84,7 @@ def new_cli() -> Iterator[NewCli]:
     with tempfile.TemporaryDirectory(prefix="mcli-") as root:
 
         def make(name: str) -> Cli:
-            folder = Path(root) / name
-            return Cli(folder, {**os.environ, "MUSTER_DATA_DIR": str(folder)})
+            return Cli(Path(root) / name)
 
         yield make
 
@@ -134,7 +142,7 @@ def house(hub_url: str) -> Iterator[dict[str, Cli]]:
         for name in ("laptop", "nas", "phone", "attic", "guest", "idle"):
             folder = Path(root) / name
             Device.create(folder, hub_url=hub_url).close()
-            made[name] = Cli(folder, {**os.environ, "MUSTER_DATA_DIR": str(folder)})
+            made[name] = Cli(folder)
         laptop = made["laptop"]
         for name in ("nas", "phone", "attic", "guest"):
             laptop.trust(name, made[name])

@@ -44,7 +44,7 @@ def test_a_brought_command_whose_parts_are_missing_hides_nothing_else(brought):
 
 def test_a_mistake_is_one_line_and_leaves_its_traceback_in_a_private_file(brought, tmp_path):
     state = tmp_path / "state"
-    done = brought.run("plants", "fail", XDG_STATE_HOME=str(state))
+    done = brought.process("plants", "fail", XDG_STATE_HOME=str(state))
     assert done.code == 255
     assert len(done.err.splitlines()) == 2
     assert "ZeroDivisionError" in done.err
@@ -56,10 +56,10 @@ def test_a_mistake_is_one_line_and_leaves_its_traceback_in_a_private_file(brough
 
 
 def test_with_debug_the_traceback_is_shown(brought, tmp_path):
-    done = brought.run("plants", "fail", MUSTER_DEBUG="1", XDG_STATE_HOME=str(tmp_path))
+    done = brought.process("plants", "fail", MUSTER_DEBUG="1", XDG_STATE_HOME=str(tmp_path))
     assert done.code == 255
     assert "Traceback" in done.err
 
 
 def test_without_a_place_for_the_traceback_the_line_says_how_to_see_it(brought):
-    assert "MUSTER_DEBUG=1" in brought.run("plants", "fail", XDG_STATE_HOME=str(Path("/dev/null"))).err
+    assert "MUSTER_DEBUG=1" in brought.process("plants", "fail", XDG_STATE_HOME=str(Path("/dev/null"))).err

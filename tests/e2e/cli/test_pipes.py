@@ -18,7 +18,7 @@ def test_a_reader_that_is_gone_is_no_error(laptop, arguments):
         stdin=subprocess.DEVNULL,
         stdout=writing,
         stderr=subprocess.PIPE,
-        env=laptop.environment,
+        env=laptop.whole_environment,
     )
     os.close(writing)
     assert done.returncode == 141

@@ -121,7 +121,8 @@ def test_an_agent_tells_calmly_on_a_terminal_and_ends_with_ctrl_c(house, hub_url
 
 
 def test_one_agent_per_device(house):
-    assert "agent_running" in house["nas"].fails(1, "agent").err
+    done = house["nas"].process("agent")
+    assert (done.code, "agent_running" in done.err) == (1, True)
 
 
 def test_who_watches_until_ctrl_c(house):

@@ -1,18 +1,13 @@
 """The command line in this process, through pipes: options, help, files and documents. No hub answers."""
 
-import io
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.command_lines import CommandLine, CommandResult, NewCli, cli, laptop, nas, new_device
+from tests.command_lines import CommandLine, CommandResult, NewCli, call, cli, laptop, nas, new_device
 from typing_extensions import override
-
-from muster_client.cli.main import main
 
 __all__ = ["cli", "laptop", "nas", "new_device"]
 
@@ -24,13 +19,7 @@ class InProcessCli(CommandLine):
     @override
     def run(self, *arguments: str) -> CommandResult:
         """Run a command."""
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.setattr(sys, "stdin", io.StringIO())
-            patch.setenv("MUSTER_DATA_DIR", str(self.folder))
-            patch.setenv("COLUMNS", "80")
-            code = main(arguments)
-        return CommandResult(code, out.getvalue(), err.getvalue())
+        return call(self.folder, *arguments)
 
 
 @pytest.fixture
