@@ -23,6 +23,7 @@ from muster_client.control.messages import (
     AskInbox,
     AskSessions,
     AskStatus,
+    Blocking,
     Cancel,
     Decline,
     Done,
@@ -83,7 +84,7 @@ class ControlClient:
         """
         with self._lines(StartRequest(session=request)) as (lines, connection):
             for line in lines:
-                if not isinstance(line, Started | TargetUpdate | Settled):
+                if not isinstance(line, Started | TargetUpdate | Blocking | Settled):
                     raise as_error(line)
                 # From here on a person may take days to answer.
                 connection.settimeout(None)

@@ -121,6 +121,12 @@ class TargetUpdate(ControlLine, frozen=True, kw_only=True, tag="target"):
     target: Target
 
 
+class Blocking(ControlLine, frozen=True, kw_only=True, tag="blocking"):
+    """The members for which the hub commits no epoch, so that no called device is admitted; none: it goes on."""
+
+    members: tuple[ClientId, ...]
+
+
 class Settled(ControlLine, frozen=True, kw_only=True, tag="settled"):
     """The last line of a start: every target joined or refused, or the session ended."""
 
@@ -181,7 +187,7 @@ class FailedLine(ControlLine, frozen=True, kw_only=True, tag="failed"):
     sentence: str
 
 
-StartUpdate = Started | TargetUpdate | Settled
+StartUpdate = Started | TargetUpdate | Blocking | Settled
 """One line in the answer to ``ControlClient.start``."""
 
 AnyLine = (
@@ -191,6 +197,7 @@ AnyLine = (
     | InboxIs
     | Started
     | TargetUpdate
+    | Blocking
     | Settled
     | NotTrustedLine
     | InvalidLine

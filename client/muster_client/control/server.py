@@ -23,6 +23,7 @@ from muster_client.control.messages import (
     AskInbox,
     AskSessions,
     AskStatus,
+    Blocking,
     Cancel,
     Decline,
     Done,
@@ -42,12 +43,12 @@ from muster_client.control.same_user import same_user
 from muster_client.device.private_files import PRIVATE_FILE, in_words, make_own_folder
 from muster_client.device.session_request import SessionRequest
 from muster_client.errors import ControlFailed, HubRefused, NoReply, UnusableData
-from muster_client.events import InboxEntry, TargetChanged
+from muster_client.events import InboxEntry, MembersChanged, TargetChanged
 from muster_client.paths import SOCKET_FILE
 from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
 from muster_protocol.errors import MusterError
-from muster_protocol.ids import SessionId
+from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Sayer
 
 MAX_CONTROL_CLIENTS = 16
@@ -59,6 +60,10 @@ MAX_SOCKET_PATH_BYTES = 100
 """A Unix socket's address holds 104 bytes on macOS, 108 on Linux."""
 
 _log = structlog.get_logger("muster.control")
+
+
+def _blocking(update: MembersChanged) -> tuple[ClientId, ...]:
+    return tuple(member.client for member in update.members if member.blocks)
 
 
 def socket_path(device: Path) -> Path:
@@ -175,12 +180,15 @@ class ControlServer:
                 self._beside.start(_drop(session))
         # From here on the calls go on without the command line; only `cancel` withdraws them.
         self._beside.start(session.invite(request.targets, purpose=request.purpose))
-        waiting = set(request.targets)
+        waiting, blocking = set(request.targets), tuple[ClientId, ...]()
         async for update in updates:
             if isinstance(update, TargetChanged):
                 yield TargetUpdate(target=update.target)
                 if update.target.state.final:
                     waiting.discard(update.target.client)
+            if isinstance(update, MembersChanged) and _blocking(update) != blocking:
+                blocking = _blocking(update)
+                yield Blocking(members=blocking)
             if not waiting:
                 break
         yield Settled(session=session.view())

@@ -4,16 +4,19 @@ The hub is a real node that refuses epochs and reports members as out; the devic
 """
 
 import asyncio
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from tests.integration.client.conftest import WAIT_S, all_joined, befriend, open_agent, settled
+from tests.attacks.dishonest_hub.test_terminal import begin
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, open_agent, settled, until
 
 from muster_client import Agent, Device, SessionRequest
-from muster_client.events import Progress, SessionUpdate, Stream
+from muster_client.events import Invited, Progress, SessionUpdate, Stream
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.session import Session
 from muster_hub.node.node import Node
@@ -108,3 +111,30 @@ async def test_a_member_that_the_hub_reports_as_out_is_in_the_next_epoch(devices
     assert (await settled(session))[phone.client].state is Progress.JOINED
     await all_joined(at_member, laptop.client, nas.client, phone.client)
     assert at_member.epoch == session.epoch == 3
+
+
+async def test_a_start_that_waits_says_which_member_blocks_and_what_to_do(devices, open_agent, denied) -> None:
+    laptop, nas, phone = devices("laptop"), devices("nas"), devices("phone")
+    befriend(laptop, nas, phone)
+    caller = await open_agent(laptop)
+    members = [await open_agent(each) for each in (nas, phone)]
+    streams = [each.events() for each in members]
+    command = await begin(laptop.path, "session", "start", "nas", "phone", "--ask", "--wait", "--json")
+    invites = [(await until(stream, Invited)).invite for stream in streams]
+    (session,) = caller.sessions()
+    updates = session.updates()
+    await members[0].accept(invites[0].id)
+    await all_joined(session, laptop.client, nas.client)
+    denied.append(nas.client)
+    await members[1].accept(invites[1].id)
+    await blocked_by(session, updates, nas)
+    assert command.stderr is not None
+    async with asyncio.timeout(WAIT_S):
+        said = (await command.stderr.readline()) + (await command.stderr.readline())
+        command.send_signal(signal.SIGINT)
+        out, _ = await command.communicate()
+    assert b"the hub says that nas is no member" in said
+    assert b"muster trust remove nas" in said
+    (blocking,) = msgspec.json.decode(out)["blocking"]
+    assert (blocking["nickname"], blocking["client"]) == ("nas", nas.client)
+    assert "muster trust remove nas" in blocking["next_step"]

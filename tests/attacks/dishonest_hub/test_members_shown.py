@@ -8,6 +8,8 @@ from tests.unit.client.sessions.conftest import ann, bob, cat
 from tests.unit.client.sessions.parts import DeviceParts, host, join
 from tests.unit.client.sessions.test_membership import push_of, reply_of, row, update
 
+from muster_client.cli.output.nicknames import Nicknames
+from muster_client.cli.output.session_views import from_agent
 from muster_client.events import MemberView
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.joined import AttendedSession
@@ -126,3 +128,12 @@ async def test_a_member_that_came_back_is_shown_as_joined_again(room: Room) -> N
     await room.come_back()
     await room.at_cats(room.joined())
     assert room.states() == (JOINED, JOINED)
+
+
+async def test_no_reason_that_a_member_alone_may_give_is_shown_for_it(room: Room) -> None:
+    out = update(room.at_ann.id, "out", room.bob.device.client, Reason.DECLINED)
+    await room.cat.pushes.handle(room.cat.connection, out)
+    device = room.cat.device
+    shown = from_agent(room.at_cat.view(), Nicknames(device), device.client, None)
+    (bob,) = (one for one in shown.members if one.client == room.bob.device.client)
+    assert (bob.state, bob.said_by, bob.denied, bob.reason) == ("joined", "peer", True, None)

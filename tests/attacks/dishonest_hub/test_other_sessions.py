@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.attacks.dishonest_hub.test_terminal import OTHER, run
 from tests.integration.client.conftest import free_port
@@ -16,6 +17,8 @@ from muster_protocol.cards import Mode
 from muster_protocol.frames import (
     GetSession,
     ListSessions,
+    Member,
+    MemberState,
     Ok,
     Reply,
     Request,
@@ -27,9 +30,10 @@ from muster_protocol.frames import (
     encode_frame,
 )
 from muster_protocol.ids import ClientId, SessionId, TimeMs
+from muster_protocol.reasons import Reason
 
 CREATOR = ClientId(OTHER)
-ASKED, SHOWN = SessionId("a" * 32), SessionId("b" * 32)
+ASKED, SHOWN, OWN = SessionId("a" * 32), SessionId("b" * 32), SessionId("c" * 32)
 LIFE_MS = 3_600_000
 
 
@@ -37,12 +41,14 @@ def reply_to(request: Request) -> Reply:
     now = now_ms()
     ends = TimeMs(now + LIFE_MS)
     if isinstance(request, ListSessions):
-        listed = SessionSummary(ASKED, CREATOR, Mode.SYNCHRONIZE, None, True, now, ends, (CREATOR,))
-        return SessionsReply(re=request.id, sessions=(listed,), more=False)
+        listed = [
+            SessionSummary(name, CREATOR, Mode.SYNCHRONIZE, None, True, now, ends, (CREATOR,)) for name in (ASKED, OWN)
+        ]
+        return SessionsReply(re=request.id, sessions=tuple(listed), more=False)
     if isinstance(request, GetSession):
         return SessionReply(
             re=request.id,
-            session=SHOWN,
+            session=request.session if request.session == OWN else SHOWN,
             creator=CREATOR,
             mode=Mode.SYNCHRONIZE,
             profile=None,
@@ -51,7 +57,7 @@ def reply_to(request: Request) -> Reply:
             created_at=now,
             ends_at=ends,
             epoch=1,
-            members=(),
+            members=(Member(CREATOR, MemberState.OUT, now, Reason.DECLINED),),
             epochs=(),
             joined=(),
             departures=(),
@@ -88,3 +94,11 @@ async def test_no_other_session_is_shown_for_the_one_that_a_person_asks_for(devi
     shown = await run(device.path, "session", "show", ASKED)
     assert Trouble.REPLY_UNREADABLE in await run(device.path, "session", "show", ASKED, "--json")
     assert SHOWN[:8] not in shown
+
+
+async def test_what_the_hub_alone_says_of_a_session_is_shown_as_its_word(device: Device) -> None:
+    shown = await run(device.path, "session", "show", OWN)
+    (row,) = (line for line in shown.splitlines() if line.startswith(CREATOR[:8]))
+    assert row.endswith("(the hub says)"), "a reason that only a member itself may give"
+    (member,) = msgspec.json.decode(await run(device.path, "session", "show", OWN, "--json"))["session"]["members"]
+    assert (member["said_by"], member["state"], member["reason"]) == ("hub", "out", None)

@@ -42,15 +42,20 @@ async def run(folder: Path, *arguments: str) -> str:
 
 async def run_to_end(folder: Path, *arguments: str) -> tuple[int | None, str]:
     """Run the real command line, and return its exit code and all that it wrote."""
-    process = await asyncio.create_subprocess_exec(
+    process = await begin(folder, *arguments, errors=asyncio.subprocess.STDOUT)
+    written, _ = await process.communicate()
+    return process.returncode, written.decode()
+
+
+async def begin(folder: Path, *arguments: str, errors: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
+    """Start the real command line."""
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "muster_client.cli", *arguments),
         env={**os.environ, "MUSTER_DATA_DIR": str(folder)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=errors,
     )
-    written, _ = await process.communicate()
-    return process.returncode, written.decode()
 
 
 @asynccontextmanager

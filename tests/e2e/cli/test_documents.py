@@ -47,6 +47,13 @@ class TargetSchema(Schema):
     after_ms: int
 
 
+class BlockingSchema(Schema):
+    nickname: str | None
+    client: str
+    sentence: str
+    next_step: str
+
+
 class StartSchema(Schema):
     session: str | None
     closed: bool
@@ -56,13 +63,16 @@ class StartSchema(Schema):
     purpose: Literal["auto", "ask"]
     exit_code: int
     targets: list[TargetSchema]
+    blocking: list[BlockingSchema]
 
 
 class MemberSchema(Schema):
     nickname: str | None
     client: str
     state: Literal["seated", "joined", "out"] | None
+    said_by: Literal["device", "peer", "hub"]
     reason: str | None
+    denied: bool
     blocks: bool
 
 
@@ -76,8 +86,8 @@ class SessionSchema(Schema):
     open: bool
     held: bool
     epoch: int | None
-    created_at_ms: int
-    ends_at_ms: int
+    created_at_ms: int | None
+    ends_at_ms: int | None
     members: list[MemberSchema]
 
 
@@ -162,7 +172,10 @@ def test_a_session_from_its_start_to_its_end(house):
     assert started.session in [one.session for one in listed.sessions]
     shown = read(laptop.ok("session", "show", started.session[:10], "--json"), OneSessionSchema).session
     assert shown.held
-    assert {(one.nickname, one.state) for one in shown.members} == {(None, "joined"), ("nas", "joined")}
+    assert {(one.nickname, one.state, one.said_by) for one in shown.members} == {
+        (None, "joined", "device"),
+        ("nas", "joined", "peer"),
+    }
     assert read(house["nas"].ok("session", "leave", started.session, "--json"), SessionEndSchema).state == "left"
     assert read(laptop.ok("session", "close", started.session, "--json"), SessionEndSchema).state == "closed"
 

@@ -14,7 +14,7 @@ from muster_client import Device, events
 from muster_client.cli.agent.on_session import MAX_PROGRAMS
 from muster_client.cli.output.blocked import blocked
 from muster_client.cli.output.display import Output
-from muster_client.cli.output.failures import for_people
+from muster_client.cli.output.failures import for_people, said_by
 from muster_client.cli.output.nicknames import Nicknames, short
 from muster_client.visible import visible
 from muster_protocol.frames import Purpose
@@ -132,7 +132,7 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.InviteEnded) -> str:
-        return f"the invite {short(event.id)} from {self._call(event.creator)} has ended: {event.reason}"
+        return f"the invite {short(event.id)} from {self._call(event.creator)} has ended (the hub says: {event.reason})"
 
     @_say.register
     def _(self, event: events.SessionJoined) -> str:
@@ -140,17 +140,18 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.TargetChanged) -> str:
-        why = "" if event.target.reason is None else f" ({event.target.reason})"
-        return f"session {short(event.session)}: {self._call(event.target.client)} {event.target.state}{why}"
+        target, name = event.target, self._call(event.target.client)
+        why = "" if target.reason is None else f" ({said_by(target.sayer, name)} says: {target.reason})"
+        return f"session {short(event.session)}: {name} {target.state}{why}"
 
     @_say.register
     def _(self, event: events.MembersChanged) -> str:
         blocking = [blocked(self._call(member.client)) for member in event.members if member.blocks]
-        return f"session {short(event.session)} admits no device: {' '.join(blocking)}" if blocking else ""
+        return f"session {short(event.session)}: {' '.join(blocking)}" if blocking else ""
 
     @_say.register
     def _(self, event: events.SessionEnded) -> str:
-        why = "" if event.reason is None else f": {_sentence(event.reason)}"
+        why = "" if event.reason is None else f" ({said_by(event.sayer)} says: {_sentence(event.reason)})"
         return f"session {short(event.session)} has ended for this device{why}"
 
     @_say.register

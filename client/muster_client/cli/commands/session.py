@@ -18,13 +18,14 @@ from muster_client.cli.output.documents import (
     SessionFields,
     SessionsDocument,
 )
-from muster_client.cli.output.failures import Failure, invalid
+from muster_client.cli.output.failures import Failure, invalid, said_by
 from muster_client.cli.output.help_pages import examples
 from muster_client.cli.output.nicknames import Nicknames, short
+from muster_client.cli.output.session_views import from_agent, listed_by_hub, shown_by_hub
 from muster_client.errors import NoAgent, UnknownSession
 from muster_client.views import SessionView
-from muster_protocol.frames import SessionReply, SessionSummary
 from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.reasons import Sayer
 
 if TYPE_CHECKING:
     from muster_client import Hub
@@ -38,27 +39,27 @@ SessionName = Annotated[
 
 @commands.command(name="list", epilog=examples("muster session list", "muster session list --json"))
 def list_sessions(context: typer.Context, *, as_json: Json = False) -> None:
-    """List the sessions of this device, as the hub knows them."""
+    """List the sessions of this device, as its agent knows them, or else as the hub says."""
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device() as device:
         names = Nicknames(device)
         held = _held(found)
-        listed = ask_hub(device, lambda hub: hub.sessions())
-    sessions = tuple(_summary_fields(one, names, held) for one in listed)
+        listed = {one.session: one for one in ask_hub(device, lambda hub: hub.sessions())}
+        known = [from_agent(view, names, device.client, listed.get(view.id)) for view in held.values()]
+    sessions = (*known, *(listed_by_hub(one, names) for one in listed.values() if one.session not in held))
     output.show(SessionsDocument(sessions=sessions), lambda: _show_all(sessions, names, output))
 
 
 @commands.command(epilog=examples("muster session show 4kq7", "muster session show 4kq7 --json"))
 def show(context: typer.Context, session: SessionName, *, as_json: Json = False) -> None:
-    """Show one session and its members, as the hub knows them."""
+    """Show one session and its members, as this device's agent knows them, or else as the hub says."""
     output = Output(as_json=as_json)
     found = invocation(context)
     with found.device() as device:
         names = Nicknames(device)
         held = _held(found)
-        reply = ask_hub(device, lambda hub: _one(hub, session))
-    fields = _reply_fields(reply, names, held)
+        fields = ask_hub(device, lambda hub: _one(hub, session, names, device.client, held))
     output.show(SessionDocument(session=fields), lambda: _show_session(fields, names, output))
 
 
@@ -93,8 +94,14 @@ def _held(found: Invocation) -> dict[SessionId, SessionView]:
         return {}
 
 
-async def _one(hub: "Hub", beginning: str) -> SessionReply:
-    return await hub.session(_find(beginning, (one.session for one in await hub.sessions())))
+async def _one(
+    hub: "Hub", beginning: str, names: Nicknames, own: ClientId, held: dict[SessionId, SessionView]
+) -> SessionFields:
+    listed = {one.session: one for one in await hub.sessions()}
+    name = _find(beginning, held.keys() | listed.keys())
+    if name in held:
+        return from_agent(held[name], names, own, listed.get(name))
+    return shown_by_hub(await hub.session(name), names)
 
 
 def _find(beginning: str, sessions: Iterable[SessionId]) -> SessionId:
@@ -112,60 +119,6 @@ def _ambiguous(beginning: str, found: list[SessionId]) -> Failure:
     return invalid(f"{len(found)} sessions begin with {beginning}.", "Type more of the id.")
 
 
-def _summary_fields(one: SessionSummary, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:
-    view, blocking = held.get(one.session), _blocking(held.get(one.session))
-    members = (
-        MemberFields(nickname=names.get(client), client=client, state=None, reason=None, blocks=client in blocking)
-        for client in one.members
-    )
-    return SessionFields(
-        session=one.session,
-        nickname=names.get(one.creator),
-        creator=one.creator,
-        mode=one.mode.value,
-        profile=one.profile,
-        kind=None if view is None else view.kind.value,
-        open=one.open,
-        held=view is not None,
-        epoch=None if view is None else view.epoch,
-        created_at_ms=one.created_at,
-        ends_at_ms=one.ends_at,
-        members=tuple(members),
-    )
-
-
-def _blocking(view: SessionView | None) -> frozenset[ClientId]:
-    return frozenset() if view is None else frozenset(member.client for member in view.members if member.blocks)
-
-
-def _reply_fields(reply: SessionReply, names: Nicknames, held: dict[SessionId, SessionView]) -> SessionFields:
-    blocking = _blocking(held.get(reply.session))
-    members = (
-        MemberFields(
-            nickname=names.get(member.client),
-            client=member.client,
-            state=member.state.value,
-            reason=None if member.reason is None else member.reason.value,
-            blocks=member.client in blocking,
-        )
-        for member in reply.members
-    )
-    return SessionFields(
-        session=reply.session,
-        nickname=names.get(reply.creator),
-        creator=reply.creator,
-        mode=reply.mode.value,
-        profile=reply.profile,
-        kind=reply.kind.value,
-        open=reply.open,
-        held=reply.session in held,
-        epoch=reply.epoch,
-        created_at_ms=reply.created_at,
-        ends_at_ms=reply.ends_at,
-        members=tuple(members),
-    )
-
-
 def _show_all(sessions: tuple[SessionFields, ...], names: Nicknames, output: Output) -> None:
     if not sessions:
         output.line("This device is in no session. Next: muster session start TARGET")
@@ -177,11 +130,12 @@ def _show_all(sessions: tuple[SessionFields, ...], names: Nicknames, output: Out
             one.mode,
             one.profile or "-",
             ", ".join(names.call(ClientId(member.client)) for member in one.members),
+            _whose(one),
             _left(one),
         )
         for one in sessions
     ]
-    output.table(("session", "by", "mode", "profile", "members", "time left"), rows)
+    output.table(("session", "by", "mode", "profile", "members", "says", "time left"), rows)
 
 
 def _show_session(one: SessionFields, names: Nicknames, output: Output) -> None:
@@ -193,18 +147,32 @@ def _show_session(one: SessionFields, names: Nicknames, output: Output) -> None:
             ("kind", one.kind or "-"),
             ("epoch", str(one.epoch)),
             ("key", "held by this device's agent" if one.held else "not held here"),
+            ("who says", _whose(one)),
             ("time left", _left(one)),
         ]
     )
     output.line()
-    rows = [(names.call(ClientId(member.client)), member.state or "", member.reason or "") for member in one.members]
-    output.table(("member", "state", ""), rows)
+    output.table(("member", "state", ""), [_row(member, names) for member in one.members])
     for member in one.members:
         if member.blocks:
-            output.line(f"No device is admitted: {blocked(names.call(ClientId(member.client)))}")
+            output.line(blocked(names.call(ClientId(member.client))))
+
+
+def _whose(one: SessionFields) -> str:
+    return "this device" if one.held else "the hub"
+
+
+def _row(member: MemberFields, names: Nicknames) -> tuple[str, str, str]:
+    name = names.call(ClientId(member.client))
+    reason = "" if member.reason is None else f": {member.reason}"
+    if member.denied:
+        return name, member.state or "", f"(the hub says that it is out{reason})"
+    return name, member.state or "", f"({said_by(Sayer(member.said_by), name)} says{reason})"
 
 
 def _left(one: SessionFields) -> str:
     if not one.open:
         return "closed"
+    if one.ends_at_ms is None:
+        return "-"
     return say_ms(max(0, one.ends_at_ms - time.time_ns() // 1_000_000))

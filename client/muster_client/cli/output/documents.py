@@ -177,6 +177,15 @@ class TargetFields(Struct, frozen=True, kw_only=True):
     after_ms: int
 
 
+class BlockingFields(Struct, frozen=True, kw_only=True):
+    """A member for which the hub admits no device: it says that it is none, and has no statement of it."""
+
+    nickname: str | None
+    client: str
+    sentence: str
+    next_step: str
+
+
 class StartDocument(Struct, frozen=True, kw_only=True):
     """``session start``. ``session`` None: none was created. ``exit_code`` is the command's own.
 
@@ -191,25 +200,30 @@ class StartDocument(Struct, frozen=True, kw_only=True):
     purpose: str
     exit_code: int
     targets: tuple[TargetFields, ...]
+    blocking: tuple[BlockingFields, ...]
 
 
 class MemberFields(Struct, frozen=True, kw_only=True):
-    """A member of a session: seated, joined or out. ``state`` is None in a list.
+    """A member of a session: seated, joined or out. ``state`` is None in a list of what the hub alone says.
 
-    ``blocks``: no device is admitted, since the hub says without proof that this member is none.
+    ``said_by``: whose word that is: device, peer (it signed it) or hub. ``denied``: the hub says that it is none, and
+    has not shown its word; ``reason`` is then the hub's. ``blocks``: no device is admitted because of that.
     """
 
     nickname: str | None
     client: str
     state: str | None
+    said_by: str
     reason: str | None
+    denied: bool
     blocks: bool
 
 
 class SessionFields(Struct, frozen=True, kw_only=True):
-    """A session. ``held``: this device's agent has its key.
+    """A session. ``held``: this device's agent has its key, and all is said by it; else all is the hub's word.
 
-    ``epoch`` and ``kind`` are None in a list of sessions that the agent does not hold.
+    ``epoch`` and ``kind`` are None in a list of sessions that the agent does not hold. ``created_at_ms`` and
+    ``ends_at_ms`` are the hub's word in the sessions of another device.
     """
 
     session: str
@@ -221,8 +235,8 @@ class SessionFields(Struct, frozen=True, kw_only=True):
     open: bool
     held: bool
     epoch: int | None
-    created_at_ms: int
-    ends_at_ms: int
+    created_at_ms: int | None
+    ends_at_ms: int | None
     members: tuple[MemberFields, ...]
 
 

@@ -79,8 +79,19 @@ def said_by(sayer: Sayer | None, peer: str = NAMELESS) -> str:
 def from_reason(
     reason: Reason, sayer: Sayer, peer: str = NAMELESS, *, exit_code: ExitCode = ExitCode.NOT_DONE
 ) -> Failure:
-    """Return the failure for a reason of the protocol; ``peer`` is the other device's name."""
+    """Return the failure for a reason of the protocol; ``peer`` is the other device's name.
+
+    A reason that only a peer may give is shown as no fact where the hub gives it: the peer would have to sign it.
+    """
     info = REASONS[reason]
+    if sayer is Sayer.HUB and Sayer.HUB not in info.sayers:
+        return Failure(
+            reason,
+            f"The hub says what only {peer} may say, and shows no signed word of it.",
+            f"Ask the user of {peer}; if it persists, tell the hub's operator.",
+            said_by=said_by(sayer, peer),
+            exit_code=exit_code,
+        )
     return Failure(
         reason,
         for_people(info.sentence, peer),

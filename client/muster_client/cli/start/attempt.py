@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from muster_client.cli.output.exit_codes import ExitCode
-from muster_client.control import Settled, StartUpdate, TargetUpdate
+from muster_client.control import Blocking, Settled, StartUpdate, TargetUpdate
 from muster_client.events import Progress, Target
 from muster_protocol.ids import ClientId, SessionId
 
@@ -17,12 +17,16 @@ class Attempt:
     wait: bool
     session: SessionId | None = None
     settled: bool = False
+    blocking: tuple[ClientId, ...] = ()
+    """Members for which the hub admits no device."""
     closed: bool = False
 
     def take(self, update: StartUpdate) -> Iterator[Target]:
         """Apply an update from the agent; yield the targets that changed."""
         if isinstance(update, TargetUpdate):
             news: tuple[Target, ...] = (update.target,)
+        elif isinstance(update, Blocking):
+            self.blocking, news = update.members, ()
         else:
             self.session = update.session.id
             self.settled = isinstance(update, Settled)

@@ -4,8 +4,9 @@ import signal
 from collections.abc import Sequence
 
 from muster_client import ControlClient, SessionRequest
+from muster_client.cli.output.blocked import how_unblocked, why_blocked
 from muster_client.cli.output.display import Output
-from muster_client.cli.output.documents import StartDocument, TargetFields
+from muster_client.cli.output.documents import BlockingFields, StartDocument, TargetFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, from_reason
 from muster_client.cli.output.from_errors import from_error
@@ -14,10 +15,11 @@ from muster_client.cli.output.report_failure import tell
 from muster_client.cli.start.attempt import Attempt
 from muster_client.cli.start.interrupts import CutShort, cut_short_after
 from muster_client.cli.start.progress import view_for, whose
+from muster_client.control import Blocking
 from muster_client.errors import HubError, NoAgent, Obstacle, UnknownSession
 from muster_client.events import Progress, Target
 from muster_protocol.errors import MusterError
-from muster_protocol.ids import SessionId
+from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import REASONS, Category, Reason
 
 _TIME_IS_UP = Failure(
@@ -52,6 +54,8 @@ class Run:
                 for update in updates:
                     for target in self._attempt.take(update):
                         view.show(target)
+                    if isinstance(update, Blocking):
+                        self._tell_blocking()
                     if self._attempt.over:
                         break
         except CutShort as cut:
@@ -145,6 +149,12 @@ class Run:
             if target.reason is not None:
                 tell(from_reason(target.reason, whose(target), self._names.call(target.client)), as_json=False)
 
+    def _tell_blocking(self) -> None:
+        for client in self._attempt.blocking:
+            name = self._names.call(client)
+            self._output.note(f"note:  {why_blocked(name)}")
+            self._output.note(f"next:  {how_unblocked(name)}")
+
     def _document(self, code: ExitCode) -> StartDocument:
         return StartDocument(
             session=self._attempt.session,
@@ -155,6 +165,16 @@ class Run:
             purpose=self._request.purpose.value,
             exit_code=code,
             targets=tuple(self._fields(target) for target in self._attempt.targets.values()),
+            blocking=tuple(self._blocking(client) for client in self._attempt.blocking),
+        )
+
+    def _blocking(self, client: ClientId) -> BlockingFields:
+        name = self._names.call(client)
+        return BlockingFields(
+            nickname=self._names.get(client),
+            client=client,
+            sentence=why_blocked(name),
+            next_step=how_unblocked(name),
         )
 
     def _fields(self, target: Target) -> TargetFields:

@@ -100,8 +100,8 @@ SENTENCES = [
             ),
         ),
         (
-            "session ssssssss admits no device: the hub says that nas is no member, and has no statement of it that "
-            "says so. Let nas leave the session, or end your trust: muster trust remove nas"
+            "session ssssssss: No device is admitted: the hub says that nas is no member, and has no statement of it "
+            "that says so. Let nas leave the session, or end your trust: muster trust remove nas"
         ),
     ),
     (events.KeepAliveShortened(interval_s=7.0), "pinging the hub every 7s from now on"),
@@ -120,7 +120,7 @@ SENTENCES = [
     ),
     (
         events.InviteEnded(id=ENTRY.id, creator=NAS, reason=Reason.CANCELLED),
-        "the invite 01234567 from nas has ended: cancelled",
+        "the invite 01234567 from nas has ended (the hub says: cancelled)",
     ),
     (
         events.SessionJoined(session=SESSION, creator=NAS, mode=Mode.JOIN, profile=None),
@@ -132,7 +132,7 @@ SENTENCES = [
     ),
     (
         changed(Progress.REFUSED, Reason.OFFLINE),
-        "session ssssssss: nas refused (offline)\n",
+        "session ssssssss: nas refused (this device says: offline)\n",
     ),
     (
         ended(None, Sayer.DEVICE),
@@ -140,7 +140,7 @@ SENTENCES = [
     ),
     (
         ended(Reason.SESSION_CLOSED, Sayer.HUB),
-        f"has ended for this device: {REASONS[Reason.SESSION_CLOSED].sentence}",
+        f"has ended for this device (the hub says: {REASONS[Reason.SESSION_CLOSED].sentence})",
     ),
     (events.Missed(count=3), "3 events were skipped here"),
 ]
