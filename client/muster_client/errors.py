@@ -21,6 +21,7 @@ __all__ = [
     "DataNotWritten",
     "DeviceError",
     "DeviceExists",
+    "HubBusy",
     "HubError",
     "HubKeyChanged",
     "HubRefused",
@@ -195,6 +196,19 @@ class HubRefused(HubError):
         self.retry_after_ms = retry_after_ms
         self.next_try = next_try
         super().__init__(f"the hub refused: {reason}{f' ({detail})' if detail else ''}")
+
+
+class HubBusy(NoReply):
+    """The hub turned a request away for now, or had no store for it: then it may have carried out the request.
+
+    ``reason``, ``detail`` and ``retry_after_ms`` are those that it gave.
+    """
+
+    def __init__(self, refused: HubRefused) -> None:
+        self.reason = refused.reason
+        self.detail = refused.detail
+        self.retry_after_ms = refused.retry_after_ms
+        super().__init__(f"the hub turned the request away for now: {refused.reason}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from msgspec import structs
 
 from muster_client.connection.replies import is_about
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
-from muster_client.errors import HubError, HubKeyChanged, HubRefused, HubUnreachable, ReplyUnreadable
+from muster_client.connection.tries import Tries
+from muster_client.errors import HubBusy, HubError, HubKeyChanged, HubRefused, HubUnreachable, ReplyUnreadable
 from muster_protocol.closes import after_refusal
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
 from muster_protocol.continuity import Token, prove
@@ -41,12 +42,6 @@ REPLY_TIMEOUT_S = 15.0
 MAX_OPEN_REQUESTS = 256
 PONG_TIMEOUT_S = 20.0
 """How long the hub may take to answer a ping that keeps the connection alive."""
-
-MAX_TRIES = 5
-"""How often a request is sent for a reason that passes."""
-MIN_PAUSE_MS, MAX_PAUSE_MS = 200, 5_000
-PASSING = frozenset({Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.RATE_LIMITED})
-"""Reasons that pass by themselves within seconds. A peer may be offline, or a store full, for days."""
 
 R = TypeVar("R", bound=Reply)
 
@@ -90,20 +85,27 @@ class HubConnection:
         self.hub = hub
 
     async def ask(self, request: Request, reply: type[R]) -> R:
-        """Send a request and return its reply; after a passing reason it is sent again, ``MAX_TRIES`` times in all.
+        """Send a request and return its reply; one that the hub turns away for a while is sent again (``Tries``).
 
-        Not if the hub asks for a longer pause than ``MAX_PAUSE_MS``: a try before that would be in vain.
         Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, ``ReplyUnreadable`` if one
-        came that this version cannot read, or that is not about what was asked.
+        came that this version cannot read, or that is not about what was asked. ``HubBusy`` if the hub turned the
+        request away each time, or may have carried it out: where it did the first for long, the connection ends, and
+        the next one begins with all that is due.
         """
-        for _ in range(MAX_TRIES - 1):
+        tries = Tries()
+        while True:
             try:
                 return await self._ask_once(request, reply)
             except HubRefused as refused:
-                if refused.reason not in PASSING or (refused.retry_after_ms or 0) > MAX_PAUSE_MS:
-                    raise
-                await asyncio.sleep(_pause_s(refused))
-        return await self._ask_once(request, reply)
+                await asyncio.sleep(await self._pause_s(tries, refused))
+
+    async def _pause_s(self, tries: Tries, refused: HubRefused) -> float:
+        try:
+            return tries.pause_s(refused)
+        except HubBusy:
+            if tries.in_vain:
+                await self.drop()
+            raise
 
     async def _ask_once(self, request: Request, reply: type[R]) -> R:
         if len(self._open) >= MAX_OPEN_REQUESTS:
@@ -270,7 +272,3 @@ def read_challenge(challenge: bytes) -> Challenge:
         raise Refused(Reason.MALFORMED, "expected a challenge")
     frame.hub_key.check()
     return frame
-
-
-def _pause_s(refused: HubRefused) -> float:
-    return max(MIN_PAUSE_MS, refused.retry_after_ms or 0) / 1000

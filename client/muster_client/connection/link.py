@@ -15,7 +15,15 @@ from muster_client.connection.push_queue import PushQueue
 from muster_client.connection.retries import Retries
 from muster_client.connection.tls import tls_context
 from muster_client.device.device import Device
-from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, NoReply, ReplyUnreadable
+from muster_client.errors import (
+    DataNotWritten,
+    HubBusy,
+    HubKeyChanged,
+    HubRefused,
+    HubUnreachable,
+    NoReply,
+    ReplyUnreadable,
+)
 from muster_client.events import Connected, DataUnwritable, Event, HubPinned, KeepAliveShortened, Stopped
 from muster_client.views import Drop
 from muster_protocol.closes import NextTry
@@ -57,7 +65,7 @@ class Link:
         self._machine = MachineWatch(device.clock, self._check_connection)
         self._ready = asyncio.Event()
         self._connection: HubConnection | None = None
-        self._fault: DataNotWritten | ReplyUnreadable | None = None
+        self._fault: DataNotWritten | ReplyUnreadable | HubBusy | None = None
         self.keep_alive = KeepAlive()
         """What was learnt of the way to the hub."""
         self.since: TimeMs | None = None
@@ -180,7 +188,7 @@ class Link:
             await self._on_welcome(connection)
             self._ready.set()
             await pushes.handle()
-        except (DataNotWritten, ReplyUnreadable) as error:
+        except (DataNotWritten, ReplyUnreadable, HubBusy) as error:
             self._fault = error
             await connection.drop()
         except HubUnreachable:

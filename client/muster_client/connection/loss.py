@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from muster_client.connection.backoff import CAP_S, RARE_S
 from muster_client.connection.connection import ConnectionLost
-from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, NoReply, Trouble
+from muster_client.errors import DataNotWritten, HubBusy, HubKeyChanged, HubRefused, NoReply, Trouble
 from muster_protocol.closes import CloseCode, NextTry, after_close
 from muster_protocol.reasons import Reason
 
@@ -48,6 +48,8 @@ def loss_from(error: LinkError) -> Loss:
             return Loss("data_unwritable", sentence=str(error))
         case ConnectionLost():
             return _from_lost(error)
+        case HubBusy():
+            return Loss("refused", _seconds(error.retry_after_ms), error.reason)
         case NoReply():
             plain = error.trouble is Trouble.HUB_UNREACHABLE
             return Loss("unreachable" if plain else error.trouble.value, sentence=str(error))

@@ -17,6 +17,7 @@ from muster_client.control.messages import (
 )
 from muster_client.errors import (
     ControlFailed,
+    HubBusy,
     HubRefused,
     InvalidRequest,
     NoReply,
@@ -33,6 +34,7 @@ _TO_LINE: dict[type[MusterError], Callable[[Any], AnyLine]] = {
     InvalidRequest: lambda error: InvalidLine(reason=error.reason, detail=error.detail, peer=error.peer),
     SessionRefused: lambda error: NotCreated(reason=error.reason, sayer=error.sayer, detail=error.detail),
     HubRefused: lambda error: RefusedLine(reason=error.reason, detail=error.detail),
+    HubBusy: lambda error: RefusedLine(reason=error.reason, detail=error.detail),
     NoReply: lambda error: UnreachableLine(sentence=str(error), trouble=error.trouble),
     UnknownSession: lambda error: UnknownSessionLine(session=error.session),
     UnknownInvite: lambda error: UnknownInviteLine(sentence=str(error)),

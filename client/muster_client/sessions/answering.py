@@ -190,6 +190,9 @@ class Answering:
                 return
             except HubRefused as refused:
                 _log.info("answer_refused", reason=refused.reason)
+                if refused.reason is Reason.OVERLOADED:
+                    # The creator's inbox is full for now.
+                    continue
             if self._unsent.get(invite) is answer:
                 del self._unsent[invite]
 

@@ -3,7 +3,7 @@
 import os
 
 from muster_client.device.session_request import SessionRequest
-from muster_client.errors import HubRefused, SessionRefused
+from muster_client.errors import HubBusy, HubRefused, SessionRefused
 from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_client.sessions.hosted import HostedSession
 from muster_protocol.calls import Plan
@@ -44,7 +44,7 @@ async def create_session(
     )
     try:
         await context.link.ask(request, Ok)
-    except HubRefused as refused:
+    except (HubRefused, HubBusy) as refused:
         raise SessionRefused(refused.reason, Sayer.HUB, refused.detail) from None
     machine.committed(now)
     return HostedSession(context, machine, created_at=now, lasts_ms=wanted.lasts_ms)

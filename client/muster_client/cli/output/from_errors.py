@@ -154,8 +154,9 @@ def _(error: errors.HubKeyChanged) -> Failure:
     return from_reason(Reason.HUB_KEY_CHANGED, Sayer.DEVICE)
 
 
-@from_error.register
-def _(error: errors.HubRefused) -> Failure:
+@from_error.register(errors.HubRefused)
+@from_error.register(errors.HubBusy)
+def _(error: errors.HubRefused | errors.HubBusy) -> Failure:
     return from_reason(error.reason, Sayer.HUB)
 
 

@@ -9,10 +9,11 @@ from typing import cast
 import pytest
 
 from muster_client import Device
-from muster_client.connection.connection import MAX_PAUSE_MS, MAX_TRIES, HubConnection
+from muster_client.connection.connection import HubConnection
 from muster_client.connection.statement_sync import publish
 from muster_client.connection.transport import Socket
-from muster_client.errors import HubRefused
+from muster_client.connection.tries import MAX_WAIT_S
+from muster_client.errors import HubBusy, HubRefused
 from muster_protocol.connect import Welcome
 from muster_protocol.frames import Error, PutStatement, Request, decode_frame, encode_frame
 from muster_protocol.hub_keys import HubKey
@@ -26,6 +27,7 @@ class RefusingHub:
 
     def __init__(self, reason: Reason, retry_after_ms: int | None) -> None:
         self.asked: list[Request] = []
+        self.closed = False
         self._replies = asyncio.Queue[bytes]()
         self._reason, self._retry_after_ms = reason, retry_after_ms
 
@@ -39,6 +41,9 @@ class RefusingHub:
     async def receive(self) -> bytes:
         return await self._replies.get()
 
+    async def close(self) -> None:
+        self.closed = True
+
 
 @pytest.fixture
 def device(tmp_path: Path) -> Iterator[Device]:
@@ -50,13 +55,14 @@ async def published(device: Device, hub: RefusingHub) -> Reason:
     connection = HubConnection(cast("Socket", hub), cast("Welcome", None), cast("HubKey", None))
     reading = asyncio.create_task(connection.read(lambda _: None))
     try:
-        with pytest.raises(HubRefused) as caught:
-            await publish(connection, device)
+        await publish(connection, device)
+    except (HubRefused, HubBusy) as error:
+        return error.reason
     finally:
         reading.cancel()
         with suppress(asyncio.CancelledError):
             await reading
-    return caught.value.reason
+    raise AssertionError("the hub refuses everything")
 
 
 async def test_a_full_store_is_asked_once_after_what_ends_trust(device: Device) -> None:
@@ -71,9 +77,18 @@ async def test_a_full_store_is_asked_once_after_what_ends_trust(device: Device) 
     assert asked.kind is Kind.UNTRUST
 
 
-@pytest.mark.parametrize(("retry_after_ms", "tries"), [(0, MAX_TRIES), (MAX_PAUSE_MS + 1, 1)])
-async def test_a_pause_longer_than_is_waited_ends_the_tries(device: Device, retry_after_ms: int, tries: int) -> None:
+async def test_a_hub_that_is_busy_for_long_is_asked_once(device: Device) -> None:
     device.peers.trust(ClientId("a" * 32), Fingerprint(bytes(32)), "friend")
-    hub = RefusingHub(Reason.RATE_LIMITED, retry_after_ms)
+    hub = RefusingHub(Reason.RATE_LIMITED, int(MAX_WAIT_S * 1000) + 1)
     assert await published(device, hub) is Reason.RATE_LIMITED
-    assert len(hub.asked) == tries
+    assert (len(hub.asked), hub.closed) == (1, False)
+
+
+async def test_a_hub_that_stays_busy_is_left_so_that_the_next_connect_sends_all_that_is_due(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muster_client.connection.tries.MAX_WAIT_S", 0.5)
+    device.peers.trust(ClientId("a" * 32), Fingerprint(bytes(32)), "friend")
+    hub = RefusingHub(Reason.RATE_LIMITED, 0)
+    assert await published(device, hub) is Reason.RATE_LIMITED
+    assert (len(hub.asked), hub.closed) == (3, True)

@@ -5,7 +5,7 @@ import pytest
 from muster_client.connection.backoff import CAP_S
 from muster_client.connection.connection import ConnectionLost
 from muster_client.connection.loss import Loss, loss_from
-from muster_client.errors import DataNotWritten, HubKeyChanged, HubRefused, HubUnreachable, Trouble
+from muster_client.errors import DataNotWritten, HubBusy, HubKeyChanged, HubRefused, HubUnreachable, Trouble
 from muster_protocol.closes import CloseCode, NextTry
 from muster_protocol.ids import Fingerprint
 from muster_protocol.reasons import Reason
@@ -13,7 +13,7 @@ from muster_protocol.reasons import Reason
 
 def test_a_hub_that_refuses_names_the_reason_and_the_shortest_wait() -> None:
     refused = HubRefused(Reason.OVERLOADED, retry_after_ms=2_500)
-    assert loss_from(refused) == Loss("refused", 2.5, Reason.OVERLOADED)
+    assert loss_from(refused) == loss_from(HubBusy(refused)) == Loss("refused", 2.5, Reason.OVERLOADED)
 
 
 def test_only_a_proven_revocation_ends_the_retries() -> None:

@@ -7,6 +7,7 @@ from muster_client.control.errors import as_error, as_line
 from muster_client.control.messages import AnyLine, Done
 from muster_client.errors import (
     ControlFailed,
+    HubBusy,
     HubRefused,
     HubUnreachable,
     InvalidRequest,
@@ -42,6 +43,12 @@ def test_an_error_comes_out_as_it_went_in(error: MusterError, fields: tuple[str,
     assert type(raised) is type(error)
     assert str(raised) == str(error)
     assert [getattr(raised, name) for name in fields] == [getattr(error, name) for name in fields]
+
+
+def test_a_busy_hub_is_shown_with_the_reason_that_it_gave() -> None:
+    raised = as_error(as_line(HubBusy(HubRefused(Reason.RATE_LIMITED, "slowly", 84_000))))
+    assert isinstance(raised, HubRefused)
+    assert (raised.reason, raised.detail) == (Reason.RATE_LIMITED, "slowly")
 
 
 def test_an_error_without_a_line_of_its_own_keeps_its_words() -> None:
