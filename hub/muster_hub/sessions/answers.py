@@ -76,7 +76,7 @@ async def _take(context: NodeContext, answer: Answer, answer_hash: Hash) -> str:
     ]
     row = b"" if answer.reason is None else _refusal(answer, answer.reason, answer_hash)
     verdict = answer.reason or "accept"
-    named = (answer.sender, answer.invite, verdict, answer_hash, row, session, answer.recipient)
+    named = (answer.sender, answer.invite, verdict, answer_hash, row, session, answer.recipient, answer.at)
     return text(await change(context.store, _ANSWER, touched, *named))
 
 

@@ -69,8 +69,9 @@ async def send_joined(context: NodeContext, caller: Caller, request: SendJoined)
 async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -> Ok:
     """Remove a member by its own statement and push that to the other members, once.
 
-    The creator leaves out no member whose ``leave`` does not verify, and could then make no epoch without it. Raises
-    ``Refused``: ``bad_signature``, ``not_a_member``, ``mismatch``, ``superseded``; ``StoreUnavailable``.
+    The creator takes no ``leave`` that does not verify or is of an earlier membership: it could make no epoch. Raises
+    ``Refused``: ``bad_signature``, ``not_a_member``, ``mismatch``, ``replayed`` (it is older than the answer for which
+    the member was admitted), ``superseded``; ``StoreUnavailable``.
     """
     body = verify(request.leave, caller.card.card.current, Leave)
     if (body.member, body.member_key) != (caller.client, caller.fingerprint):
@@ -90,6 +91,7 @@ async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -
         "",
         b"",
         encode(request.leave),
+        body.at,
         row,
     )
     removed, roster = items(reply)
@@ -108,7 +110,7 @@ async def remove_unjoined(context: NodeContext, session: SessionId, client: Clie
     reason = Reason.JOIN_FAILED
     row = record(RecordKind.MEMBER_OUT, actor=client, subject=client, session=session, reason=reason)
     try:
-        reply = await change(context.store, _OUT, _out_keys(session), session, client, b"", reason, invite, b"", row)
+        reply = await change(context.store, _OUT, _out_keys(session), session, client, b"", reason, invite, b"", 0, row)
     except Refused:
         return  # the session has expired, and the deadline with it
     removed, roster = items(reply)

@@ -141,6 +141,8 @@ class MemberRow(Row, frozen=True, array_like=True):
     """The instance that joined; empty while the seat waits for its ``joined``."""
     last_epoch: int
     """The session's newest epoch when it went out, the last that it is shown; 0 for a member."""
+    answered_at: TimeMs
+    """The `at` of the answer for which it was admitted, by its own clock; 0 for the creator."""
 
 
 class LiveInviteRow(Row, frozen=True, array_like=True):
@@ -158,6 +160,8 @@ class LiveInviteRow(Row, frozen=True, array_like=True):
     hash: Hash
     """Of the invite; other bytes under the same id are not live."""
     purpose: Purpose
+    answered_at: TimeMs
+    """The `at` of the answer that accepts it; 0 without one."""
 
 
 class EndedInviteRow(Row, frozen=True, array_like=True):

@@ -8,6 +8,7 @@ from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
 from muster_protocol.frames import LeavePush, Ok, SendLeave
 from muster_protocol.ids import Signature
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 
@@ -35,3 +36,22 @@ async def test_no_old_leave_that_does_not_verify_counts_as_said_again(desk: Desk
     await call_in(ann, bob)
     await bob.ask(leave(bob, ann.session), Ok)
     assert (await bob.refused(unsigned(bob, ann))).reason is Reason.BAD_SIGNATURE
+
+
+async def test_no_leave_of_an_earlier_membership_takes_a_member_out(desk: Desk) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    await ann.create()
+    first = leave(bob, ann.session)
+    await call_in(ann, bob)
+    before = await stored(desk)
+    assert (await bob.refused(first)).reason is Reason.REPLAYED
+    assert changed(before, await stored(desk)) == set()
+    assert ann.line.waiting(LeavePush) == []
+    await call_in(ann, dan)
+    second = leave(bob, ann.session)
+    await bob.ask(second, Ok)
+    await bob.ask(second, Ok)
+    ann.inviting.on_departure(Kind.LEAVE, second.leave, bob.client)
+    await call_in(ann, bob)
+    assert (await bob.refused(second)).reason is Reason.REPLAYED

@@ -113,7 +113,8 @@ end
 for _, newcomer in ipairs(newcomers) do
   local client, fingerprint, invite, admission, admission_hash, record = unpack(newcomer)
   redis.call('HSET', roster, client, pack_row(MEMBER, {state = 'seated', fingerprint = fingerprint, since_ms = now_ms,
-    reason = '', invite = invite, instance = '', last_epoch = 0}))
+    reason = '', invite = invite, instance = '', last_epoch = 0,
+    answered_at = row_in(invite_outcomes, 'live:' .. client)[LIVE_INVITE.answered_at]}))
   redis.call('HDEL', sealed, 'key:' .. client, 'joined:' .. client, 'jn:' .. client, 'left:' .. client)
   redis.call('HSET', sealed, 'adm:' .. client, admission, 'admh:' .. client, admission_hash)
   end_invite(invite_outcomes, client, invite, 'seated', '')

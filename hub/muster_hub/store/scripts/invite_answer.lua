@@ -2,7 +2,7 @@
 -- Takes a device's answer to an invite.
 -- KEYS: 1 session, 2 invite_outcomes, 3 roster, 4 sealed, 5 due of the bucket, 6 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 client, 3 invite, 4 'accept' or the reason of a refusal, 5 hash of the answer,
---   6 record of a refusal or empty, 7 session id, 8 the device that the answer is for
+--   6 record of a refusal or empty, 7 session id, 8 the device that the answer is for, 9 the `at` of the answer
 -- Effect: an accepted invite waits for its seat; a refused one is over. A refusal after the seat, and before `joined`,
 --   takes the member out with its reason.
 -- Returns: 'ok', 'refused' (this answer ended the invite now), 'seated' (this invite led to a seat before), 'out' (a
@@ -12,7 +12,7 @@
 -- Again: the same answer finds itself and gets the same reply; nothing is recorded twice.
 -- Memory full: runs, a refusal must be taken.
 local session, invite_outcomes, roster, sealed, due, outbox = unpack(KEYS)
-local _, client, invite, answer, hash, record, sid, recipient = unpack(ARGV)
+local _, client, invite, answer, hash, record, sid, recipient, at = unpack(ARGV)
 
 local open, ends_ms, creator, epoch = unpack(redis.call('HMGET', session, 'open', 'ends', 'creator', 'epoch'))
 
@@ -32,7 +32,7 @@ local function answer_live(live)
   if live[LIVE_INVITE.state] == 'answered' then
     return live[LIVE_INVITE.answer_hash] == hash and 'ok' or refuse('replayed')
   end
-  live[LIVE_INVITE.state], live[LIVE_INVITE.answer_hash] = 'answered', hash
+  live[LIVE_INVITE.state], live[LIVE_INVITE.answer_hash], live[LIVE_INVITE.answered_at] = 'answered', hash, tonumber(at)
   redis.call('HSET', invite_outcomes, 'live:' .. client, cmsgpack.pack(live))
   return 'ok'
 end

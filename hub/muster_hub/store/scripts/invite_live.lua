@@ -47,7 +47,7 @@ local function enter(client, invite, expires_ms, hash, purpose)
   end
   redis.call('HSET', invite_outcomes, 'live:' .. client, pack_row(LIVE_INVITE, {invite = invite, state = 'sent',
     expires_ms = tonumber(expires_ms), answer_hash = '', refused_epoch = '', refused_reason = '', hash = hash,
-    purpose = purpose}))
+    purpose = purpose, answered_at = 0}))
   return 'ok'
 end
 

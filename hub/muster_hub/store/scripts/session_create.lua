@@ -20,7 +20,7 @@ end
 redis.call('HSET', session, 'creator', creator, 'seed', seed, 'mode', mode, 'profile', profile, 'kind', kind,
   'open', 1, 'created', text(now_ms), 'lasts', lasts_ms, 'ends', ends_ms, 'epoch', 1, 'epoch_hash', epoch_hash)
 redis.call('HSET', roster, creator, pack_row(MEMBER, {state = 'joined', fingerprint = fingerprint, since_ms = now_ms,
-  reason = '', invite = '', instance = instance, last_epoch = 0}))
+  reason = '', invite = '', instance = instance, last_epoch = 0, answered_at = 0}))
 redis.call('HSET', epochs, '1', epoch, 'h:' .. epoch_hash, 1, 'n:1', epoch_hash)
 for _, key in ipairs({session, roster, epochs}) do
   keep_until(key, ends_ms)

@@ -17,7 +17,7 @@ def fields(*, creator: ClientId = ANN, is_open: bytes = b"1", profile: bytes = b
 
 def row(client: ClientId, state: MemberState, reason: str = "") -> list[bytes]:
     invite = b"" if client == DAN else bytes(16)
-    packed = MemberRow(state, Fingerprint(key_of(client)), TimeMs(1), reason, invite, b"", 0)
+    packed = MemberRow(state, Fingerprint(key_of(client)), TimeMs(1), reason, invite, b"", 0, TimeMs(0))
     return [client.encode(), pack(packed)]
 
 

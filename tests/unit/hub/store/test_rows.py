@@ -8,7 +8,7 @@ from muster_hub.store.rows import MemberRow, PeerRow, PushRow, Row
 from muster_protocol.frames import MemberState
 from muster_protocol.ids import Fingerprint, Hash, Serial, TimeMs
 
-MEMBER = MemberRow(MemberState.SEATED, Fingerprint(bytes(32)), TimeMs(7), "", bytes(16), b"", 0)
+MEMBER = MemberRow(MemberState.SEATED, Fingerprint(bytes(32)), TimeMs(7), "", bytes(16), b"", 0, TimeMs(0))
 PEER = PeerRow("trust", Serial(3), Hash(bytes(32)), bytes(32), b"signed")
 PUSH = PushRow(1, TimeMs(2), b"frame", "sender")
 
