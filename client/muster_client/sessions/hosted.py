@@ -18,9 +18,7 @@ from muster_protocol.calls import TargetState
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Answer, Joined
 from muster_protocol.frames import (
-    CardReply,
     CloseSession,
-    GetCard,
     GetSession,
     InviteUpdatePush,
     MemberState,
@@ -227,9 +225,6 @@ class HostedSession(Session):
         """Ask the hub why it denies members that the next epoch keeps: only their own statements take them out."""
         for client in self._machine.blocked:
             _log.info("epoch_waits", session=self.id[:8], peer=client[:8], reason=self._machine.blocked[client])
-            with suppress(HubRefused, NoReply, Refused):
-                card = await self._context.link.ask(GetCard(id=0, client=client), CardReply)
-                self.on_departure(Kind.CARD, card.card, client)
         if self._machine.blocked:
             with suppress(HubRefused, NoReply):
                 self.on_reply(

@@ -98,7 +98,7 @@ async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
         case "cut":
             pending = read(row, CutRow)
             restriction = Cut(pending.device, pending.ver, CutCause(pending.why), pending.about)
-            await cut(context, pending.session, restriction)
+            await cut(context, [pending.session], restriction)
         case "admission":
             admission = read(row, AdmissionRow)
             await _put_admission(context, admission.session, admission.client)

@@ -15,13 +15,15 @@ from muster_hub.context import NodeContext
 from muster_hub.sessions.state import read_members
 from muster_hub.sessions.updates import push_member_out
 from muster_hub.store import keys
-from muster_hub.store.cells import items, pairs, text
+from muster_hub.store.cells import data, items, pack, pairs, text
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 _CUT = script("cut")
+_OWN_WORD = script("own_word")
 
 
 class CutCause(StrEnum):
@@ -33,6 +35,10 @@ class CutCause(StrEnum):
     REVOCATION = "revocation"
     ROTATION = "rotation"
     CLONE_SUSPECTED = "clone_suspected"
+
+
+_GO_BY = {CutCause.UNTRUST: Kind.UNTRUST, CutCause.ROTATION: Kind.CARD}
+"""The statements by which a member goes, by what restricts it; a `leave` restricts nothing."""
 
 
 class Cut(NamedTuple):
@@ -57,11 +63,26 @@ async def apply(  # noqa: PLR0917 - what a script that restricts returns, in its
     ``about`` is the peer of a statement, or the device's new fingerprint after a rotation. Raises ``StoreUnavailable``
     when a cut could not be made: the restriction stands all the same and must not be acknowledged yet.
     """
-    await together(*(cut(context, session, Cut(device, ver, why, about or b"")) for session in sessions))
+    await cut(context, sessions, Cut(device, ver, why, about or b""))
 
 
-async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> None:
-    """Make one cut; harmless to repeat. Raises ``StoreUnavailable``."""
+async def cut(context: NodeContext, sessions: Sequence[SessionId], restriction: Cut) -> None:
+    """Make the cuts of one restriction; harmless to repeat. Raises ``StoreUnavailable``."""
+    own_word = await _own_word(context, restriction) if sessions and restriction.why in _GO_BY else b""
+    await together(*(_cut(context, session, restriction, own_word) for session in sessions))
+
+
+async def _own_word(context: NodeContext, restriction: Cut) -> bytes:
+    """Return the statement by which the device goes out of sessions, with its kind, for their creators.
+
+    They are shown what it was then, and nothing that the device says later.
+    """
+    device, why = restriction.device, restriction.why
+    said = await context.store.run(_OWN_WORD, [keys.device(device), keys.peers(device)], [why, restriction.about])
+    return pack(_GO_BY[why], data(said)) if said else b""
+
+
+async def _cut(context: NodeContext, session: SessionId, restriction: Cut, own_word: bytes) -> None:
     bucket = keys.bucket(session)
     touched = [
         keys.session(session),
@@ -73,7 +94,7 @@ async def cut(context: NodeContext, session: SessionId, restriction: Cut) -> Non
         keys.outbox(bucket),
     ]
     row = record(RecordKind.MEMBER_OUT, actor=restriction.device, session=session)
-    out, rows = items(await change(context.store, _CUT, touched, session, *restriction, row))
+    out, rows = items(await change(context.store, _CUT, touched, session, *restriction, own_word, row))
     members = read_members(rows)
     for client, reason in pairs(out):
         await push_member_out(context, session, ClientId(text(client)), Reason(text(reason)), members)

@@ -9,7 +9,7 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.state import read_members, read_state
 from muster_hub.sessions.updates import push_member_out, update
 from muster_hub.store import keys
-from muster_hub.store.cells import items
+from muster_hub.store.cells import items, pack
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.codec import encode
@@ -90,7 +90,7 @@ async def send_leave(context: NodeContext, caller: Caller, request: SendLeave) -
         caller.fingerprint,
         "",
         b"",
-        encode(request.leave),
+        pack(Kind.LEAVE, encode(request.leave)),
         body.at,
         row,
     )

@@ -1,5 +1,6 @@
 """What a device reads of sessions: one session, a list of them, and its session index (SPEC.md section 8)."""
 
+import random
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -9,15 +10,15 @@ from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.rate_limits.costs import LISTED
 from muster_hub.routing.caller import Caller
-from muster_hub.sessions.departures import read_departures
 from muster_hub.sessions.state import RosterMember, SessionState, parse_state, read_state
 from muster_hub.store import keys
-from muster_hub.store.cells import data, items, pairs, signed, text
+from muster_hub.store.cells import data, items, pairs, signed, text, unpack
 from muster_hub.store.scripts import script
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     MAX_EPOCHS_SHOWN,
     MAX_SESSIONS_LISTED,
+    Departure,
     GetSession,
     ListSessions,
     SessionReply,
@@ -25,12 +26,15 @@ from muster_protocol.frames import (
     SessionSummary,
 )
 from muster_protocol.ids import ClientId, SessionId
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 EPOCHS_BYTES = 8 * 1024
 """Bytes of epochs in one reply, unless the first alone has more, so that the whole reply fits one message. The device
 asks for the rest."""
+DEPARTURES_BYTES = 8 * 1024
+"""Bytes of departures in one reply, unless the first alone has more: a card with a long chain of keys."""
 READ_TOGETHER = MAX_SESSIONS_LISTED + 1
 """Sessions that are read at once for a list: a page, and one that shows that there are more."""
 
@@ -41,7 +45,8 @@ _SESSION_INDEX = script("session_index")
 class HeldForMember(Struct, frozen=True):
     """What the hub holds of a session for one current or former member, as the store had it at one moment.
 
-    ``epochs`` are those behind the number ``after``, without a gap and lowest first.
+    ``epochs`` are those behind the number ``after``, without a gap and lowest first. ``left`` are the statements by
+    which members went, with their kinds.
     """
 
     state: SessionState
@@ -50,7 +55,7 @@ class HeldForMember(Struct, frozen=True):
     sealed: bytes | None
     admission: Signed | None
     joined: Mapping[ClientId, Signed]
-    left: Mapping[ClientId, Signed]
+    left: Mapping[ClientId, bytes]
 
 
 async def get_session(context: NodeContext, caller: Caller, request: GetSession) -> SessionReply:
@@ -65,7 +70,26 @@ async def get_session(context: NodeContext, caller: Caller, request: GetSession)
     reply = shown_to(caller.client, held, request.id)
     if caller.client != held.state.creator or not reply.open:
         return reply
-    return msgspec.structs.replace(reply, departures=await read_departures(context, held.state, held.left))
+    return msgspec.structs.replace(reply, departures=_departures(held))
+
+
+def _departures(held: HeldForMember) -> tuple[Departure, ...]:
+    """Return by which statements of their own the members of the newest epoch went that are out.
+
+    Chance decides which come first, so that long ones keep no other from being shown.
+    """
+    state = held.state
+    out = [row.client for row in state.members.values() if not row.present and row.last_epoch == state.epoch]
+    said = [client for client in out if client in held.left]
+    shown: list[Departure] = []
+    room = DEPARTURES_BYTES
+    for client in random.sample(said, len(said)):
+        room -= len(held.left[client])
+        if shown and room < 0:
+            break
+        kind, statement = unpack(held.left[client])
+        shown.append(Departure(client, Kind(text(kind)), signed(statement)))
+    return tuple(shown)
 
 
 def shown_to(client: ClientId, held: HeldForMember, re: int) -> SessionReply:
@@ -126,7 +150,7 @@ async def _read_held(
         sealed=data(sealed) or None,
         admission=signed(admission) if admission else None,
         joined=_statements(joined),
-        left=_statements(left),
+        left={ClientId(text(client)): data(said) for client, said in pairs(left)},
     )
 
 

@@ -20,7 +20,7 @@ it is a day.
 | `{b:xx}:sr:<session>` | hash | roster: all devices that were ever members | MAX_INVITES_PER_SESSION (256) + 1 |
 | `{b:xx}:sv:<session>` | hash | minimum versions: least `ver` to join, cuts | a device: MAX_CUTS_REMEMBERED (64) |
 | `{b:xx}:se:<session>` | hash | epochs: number to signed statement, and hashes | MAX_EPOCHS_KEPT (256) |
-| `{b:xx}:sx:<session>` | hash | sealed: keys, admissions, newest `joined` | members, 8 KiB each; with the session |
+| `{b:xx}:sx:<session>` | hash | sealed: keys, admissions, what members said | members, 8 KiB each; with the session |
 | `{b:xx}:si:<session>` | hash | invite outcomes | MAX_INVITES_PER_SESSION (256), MAX_INVITES_PER_TARGET (16) |
 | `{b:xx}:out` | stream | outbox: effects until they are drained, and records | MAX_RECORDS_KEPT (1,000) records |
 | `{b:xx}:due` | sorted set | seats that wait for their `joined`, by deadline | as many as seats, seconds each |

@@ -96,7 +96,10 @@ class Member(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Departure(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The statement by which a member went: its ``leave``, or its ``untrust`` of one whom a member must trust."""
+    """The statement by which a member went: its ``leave``, its ``untrust`` of one whom it must trust, or its card.
+
+    The card has a longer chain of keys than the one under which it was a member.
+    """
 
     client: ClientId
     kind: Kind

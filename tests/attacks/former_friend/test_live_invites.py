@@ -59,7 +59,8 @@ async def test_an_invite_ends_with_the_trust_and_nobody_is_told(desk: Desk, late
     assert [each.reason for each in replies] == [Reason.CANCELLED] * len(requests)
     assert changed(before, await stored(desk)) == set()
     await ann.line.ask_any(later(ann, bob, called))
-    await outbox.run_once(desk.hub, min_age_ms=0)
+    for node in desk.all:
+        await outbox.run_once(node.hub, min_age_ms=0)
     assert keys.inbox(bob.client) not in changed(before, await stored(desk))
     assert [await bob.refused(each) for each in requests] == replies
     assert not bob.line.waiting(InviteUpdatePush)
@@ -74,7 +75,8 @@ async def test_a_cut_that_is_made_again_ends_no_later_invite(desk: Desk) -> None
     await ann.say(ann.device.untrust(bob.device))
     await befriend(ann, bob)
     await ann.call(bob)
-    await outbox.run_once(desk.hub, min_age_ms=0)
+    for node in desk.all:
+        await outbox.run_once(node.hub, min_age_ms=0)
     await bob.accept()
 
 

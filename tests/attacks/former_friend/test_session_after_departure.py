@@ -23,10 +23,12 @@ from muster_protocol.frames import (
     SendAnswer,
     SendInvites,
     SendJoined,
+    SessionKind,
     SessionReply,
     SessionUpdatePush,
 )
 from muster_protocol.ids import SessionId
+from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
 LIVE_PUSHES = (EpochPush, JoinedPush, LeavePush, SessionUpdatePush)
@@ -156,3 +158,19 @@ async def test_a_creator_that_is_out_hears_of_no_member_and_calls_none(desk: Des
     request = SendInvites(id=1, session=session, invites=(ann.invite(dan),))
     assert (await ann.refused(request)).reason is Reason.NOT_A_MEMBER
     assert not dan.line.waiting(InvitePush)
+
+
+async def test_a_creator_is_shown_nothing_that_a_former_member_says_later(desk: Desk) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    session = await ann.create(kind=SessionKind.MESH)
+    await call_in(ann, bob, dan)
+    await bob.say(bob.device.untrust(ann.device))
+    at_its_end = (await ann.show(session)).departures
+    assert [(each.client, each.kind) for each in at_its_end] == [(bob.client, Kind.UNTRUST)]
+    await bob.say(bob.device.untrust(dan.device))
+    assert (await ann.show(session)).departures == at_its_end
+    bob.device.rotate()
+    bob.line = await desk.seat(bob.device)
+    await finish(desk)
+    assert (await ann.show(session)).departures == at_its_end

@@ -6,8 +6,10 @@ from tests.integration.hub.desk import Desk
 from tests.integration.hub.sessions.test_sessions import leave
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
-from muster_protocol.frames import LeavePush, Ok, SendLeave
-from muster_protocol.ids import Signature
+from muster_hub.node import outbox
+from muster_protocol.cards import MAX_ROTATIONS
+from muster_protocol.frames import GetCard, LeavePush, Ok, SendLeave
+from muster_protocol.ids import ClientId, Signature
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 
@@ -55,3 +57,24 @@ async def test_no_leave_of_an_earlier_membership_takes_a_member_out(desk: Desk) 
     ann.inviting.on_departure(Kind.LEAVE, second.leave, bob.client)
     await call_in(ann, bob)
     assert (await bob.refused(second)).reason is Reason.REPLAYED
+
+
+async def test_a_member_whose_key_changed_keeps_no_creator_from_the_next_epoch(desk: Desk) -> None:
+    """The hub deleted all trust of the earlier key, and the member states none again: it shows no card of it."""
+    ann, bob, cat, dan = [await actor(desk) for _ in range(4)]
+    await befriend(ann, bob, cat, dan)
+    await ann.create()
+    await call_in(ann, bob, cat)
+    for each, keys in ((bob, MAX_ROTATIONS), (cat, 1)):
+        for _ in range(keys):
+            each.device.rotate()
+        each.line = await desk.seat(each.device)
+        assert (await ann.refused(GetCard(id=1, client=each.client))).reason is Reason.NOT_MUTUALLY_TRUSTED
+    for node in desk.all:
+        await outbox.run_once(node.hub, min_age_ms=0)
+    gone: set[ClientId] = set()
+    while gone != {bob.client, cat.client}:  # a long chain leaves no place for both in one reply
+        for shown in (await ann.show(ann.session)).departures:
+            ann.inviting.on_departure(shown.kind, shown.statement, shown.client)
+            gone.add(shown.client)
+    await call_in(ann, dan)

@@ -11,7 +11,7 @@
 --   13 record of a member removed, without its subject
 -- Effect: newcomers are seated, members that are neither kept nor newcomers are out, the epoch is the session's newest,
 --   its keys and admissions are held for the members, and the records and the admission of each newcomer stand in the
---   outbox. Epochs older than MAX_EPOCHS_KEPT go.
+--   outbox. What those said who went before is deleted: the creator has left them out. Epochs older than MAX_EPOCHS_KEPT go.
 -- Returns: ['ok', members removed]; ['again'] for an epoch that is committed already; ['stale', clients who must be held
 --   again]; ['rejected', client, word, ... for each newcomer whose invite prevents the commit, and for each member kept
 --   that is none].
@@ -102,6 +102,9 @@ for _, member in ipairs(kept) do
 end
 local done = {'ok'}
 for client, row in pairs(members) do
+  if row[MEMBER.last_epoch] == tonumber(newest) then
+    redis.call('HDEL', sealed, 'left:' .. client)
+  end
   if is_member(client) and not named[client] then
     take_member_out(roster, sealed, due, sid, client, row, '', newest)
     local record = cmsgpack.unpack(removal)

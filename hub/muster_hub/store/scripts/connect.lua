@@ -127,8 +127,8 @@ if role == 'agent' then
 end
 redis.call('HSET', device, 'ver', text(ver), 'standing', standing)
 
--- The card of a device that trusts no device is not kept.
-if redis.call('HLEN', peers) > 0 then
+-- The card of a device that trusts no device is not kept, unless it takes the device out of sessions.
+if redis.call('HLEN', peers) > 0 or (rotated and #sessions > 0) then
   local serial, kept_serial = tonumber(card_serial), tonumber(held_serial or 0)
   local newer = serial > kept_serial or (serial == kept_serial and above(card_hash, held_hash or ''))
   if newer and serial <= now_ms + DAY_MS then

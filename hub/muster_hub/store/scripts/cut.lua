@@ -3,17 +3,19 @@
 -- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 sealed, 5 invite_outcomes, 6 due of the bucket, 7 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its ver after the restriction, 5 why: trust, untrust, grant,
 --   revocation, rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
---   7 record of a member taken out, without its subject and reason
+--   7 packed [kind, statement] by which the device goes, or '', 8 record of a member taken out, without its subject and
+--   reason
 -- Effect: no join commits over an older ver of the device. After `untrust`: a statement of the creator takes the peer
 --   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. Of the two,
 --   the creator calls the other no more: a live invite ends, and neither is told. After `rotation`: the device is out if
---   it sits under another key. No other restriction takes a member out.
+--   it sits under another key. No other restriction takes a member out. By what the device itself said, the creator is
+--   shown that statement.
 -- Returns: [client, reason of each member out by this call], [client, row of every member in turn].
 -- Again: the minimum version is the highest seen, and each ver takes members out and ends invites once, so that a cut
 --   repeated from the outbox does not touch a member who was trusted, called and seated again since.
 -- Memory full: runs, it restricts.
 local session, roster, minimum_versions, sealed, invite_outcomes, due, outbox = unpack(KEYS)
-local _, sid, client, ver_text, why, about, record_text = unpack(ARGV)
+local _, sid, client, ver_text, why, about, own_word, record_text = unpack(ARGV)
 local ver = tonumber(ver_text)
 
 local creator, kind, ends_ms, epoch = unpack(redis.call('HMGET', session, 'creator', 'kind', 'ends', 'epoch'))
@@ -50,6 +52,10 @@ local function take_out(name, reason)
   local row = member(name)
   if row then
     take_member_out(roster, sealed, due, sid, name, row, reason, epoch)
+    if name == client and own_word ~= '' then
+      redis.call('HSET', sealed, 'left:' .. name, own_word)
+      keep_until(sealed, ends_ms)
+    end
     local record = cmsgpack.unpack(record_text)
     record[RECORD.subject], record[RECORD.reason] = name, reason
     add_entry(outbox, 'record', cmsgpack.pack(record))

@@ -2,7 +2,7 @@
 -- Takes a member out of a session.
 -- KEYS: 1 session, 2 roster, 3 sealed, 4 due of the bucket, 5 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its fingerprint or '' for any, 5 reason or '',
---   6 '' or the invite whose seat, never joined, is taken back, 7 the member's `leave` or '', 8 the `at` of that, 9 record
+--   6 '' or the invite whose seat, never joined, is taken back, 7 its packed [kind, `leave`] or '', 8 the `at` of that, 9 record
 -- Effect: the member is out, and nothing is held for it any more but its `leave`, also where it was out before. A
 --   session without members is closed.
 -- Returns: [1 when it is out by this call, else 0], [client, row of every member in turn].

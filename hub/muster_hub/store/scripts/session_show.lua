@@ -5,7 +5,8 @@
 -- Effect: none.
 -- Returns: nil unless the client is in the roster of such a session; else what the script `session_state` returns,
 --   [epochs, lowest first], its sealed key of the newest epoch or '', its admission or '', [client, newest `joined` of
---   every one that said it, in turn], [client, `leave` of every one that said it, in turn].
+--   every one that said it, in turn], [client, packed
+--   [kind, statement] by which it went, of every one that said it, in turn].
 -- Again: it only reads.
 local session, roster, epochs, sealed = unpack(KEYS)
 local client, after, max_epochs, max_bytes = unpack(ARGV)

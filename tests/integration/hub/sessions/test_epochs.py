@@ -3,11 +3,12 @@
 import os
 
 import pytest
-from tests.integration.hub.desk import Desk
+from tests.integration.hub.desk import Desk, DeskSeat
 from tests.integration.hub.device import now_ms
 from tests.integration.hub.sessions.test_sessions import leave
 from tests.integration.hub.stage import Actor, actor, befriend, call_in
 
+from muster_hub.node import outbox
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
 from muster_protocol.frames import (
     Admit,
@@ -169,7 +170,16 @@ async def by_untrusting_a_member(bob: Actor, _: Actor, dan: Actor) -> tuple[Kind
     return Kind.UNTRUST, signed
 
 
-@pytest.mark.parametrize("goes", [by_leaving, by_untrusting_the_creator, by_untrusting_a_member])
+async def by_changing_its_key(bob: Actor, _: Actor, __: Actor) -> tuple[Kind, Signed]:
+    bob.device.rotate()
+    assert isinstance(bob.line, DeskSeat)
+    bob.line = await bob.line.desk.seat(bob.device)
+    for each in bob.line.desk.all:
+        await outbox.run_once(each.hub, min_age_ms=0)
+    return Kind.CARD, bob.line.caller.card.signed
+
+
+@pytest.mark.parametrize("goes", [by_leaving, by_untrusting_the_creator, by_untrusting_a_member, by_changing_its_key])
 async def test_the_creator_is_shown_the_statement_by_which_a_member_went(desk: Desk, goes) -> None:
     ann, bob, dan = [await actor(desk) for _ in range(3)]
     await befriend(ann, bob, dan)
