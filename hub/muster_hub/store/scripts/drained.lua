@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- Records how far a bucket's outbox was drained, and makes room: effects go once they were carried out, of records the
--- newest MAX_RECORDS_KEPT stay, and up to RECORDS_TRIMMED_AT_ONCE more.
+-- Records how far a bucket's outbox was drained, and makes room: effects go once they were carried out, of records
+-- MAX_RECORDS_KEPT stay, and up to RECORDS_TRIMMED_AT_ONCE more. Actors with fewer records than an equal share keep all of
+-- them; of the others the oldest go.
 -- KEYS: 1 outbox, 2 drained
 -- ARGV: 1 not_after (ms), 2 consumer, 3 id of the last entry drained, then the ids of the effects among them
 -- Effect: the consumer continues behind that entry. Entries that are not drained are never trimmed.
@@ -18,6 +19,37 @@ local function is_later(one, other)
   ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
   return ms > other_ms or (ms == other_ms and n > other_n)
 end
+-- Returns how many records each of these actors may keep, so that all together have no more than MAX_RECORDS_KEPT.
+local function equal_share(counts)
+  local sorted, left = {}, MAX_RECORDS_KEPT
+  for _, count in pairs(counts) do
+    sorted[#sorted + 1] = count
+  end
+  table.sort(sorted)
+  for i, count in ipairs(sorted) do
+    local share = math.floor(left / (#sorted - i + 1))
+    if count > share then
+      return share
+    end
+    left = left - count
+  end
+  return MAX_RECORDS_KEPT
+end
+
+-- Returns the actor of each record, and how many records each actor has.
+local function actors_of(records)
+  local actors, counts = {}, {}
+  for i, entry in ipairs(records) do
+    for j = 1, #entry[2], 2 do
+      if entry[2][j] == 'data' then
+        actors[i] = cmsgpack.unpack(entry[2][j + 1])[RECORD.actor]
+      end
+    end
+    counts[actors[i]] = (counts[actors[i]] or 0) + 1
+  end
+  return actors, counts
+end
+
 local cursor = redis.call('HGET', drained, consumer)
 if not cursor or is_later(last, cursor) then
   cursor = last
@@ -31,8 +63,15 @@ end
 local trimmed, at_most = 0, MAX_RECORDS_KEPT + RECORDS_TRIMMED_AT_ONCE
 if redis.call('XLEN', outbox) >= at_most then
   local kept = redis.call('XRANGE', outbox, '-', cursor, 'COUNT', at_most)
-  for i = 1, #kept - MAX_RECORDS_KEPT do
-    trimmed = trimmed + redis.call('XDEL', outbox, kept[i][1])
+  if #kept > MAX_RECORDS_KEPT then
+    local actors, counts = actors_of(kept)
+    local share = equal_share(counts)
+    for i, entry in ipairs(kept) do
+      if #kept - trimmed > MAX_RECORDS_KEPT and counts[actors[i]] > share then
+        trimmed = trimmed + redis.call('XDEL', outbox, entry[1])
+        counts[actors[i]] = counts[actors[i]] - 1
+      end
+    end
   end
 end
 return trimmed
