@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from tests.fault.nodes import Cluster, cluster
 from tests.fault.server import StoreServer, server
@@ -18,6 +19,13 @@ async def store_server() -> AsyncIterator[StoreServer]:
 @pytest_asyncio.fixture
 async def hub_nodes(tmp_path: Path, store_server: StoreServer) -> AsyncIterator[Cluster]:
     async with cluster(tmp_path, store_server) as nodes:
+        yield nodes
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting_nodes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    """Nodes for all tests of a module, which run in its loop: what one test does to the store is over with the test."""
+    async with server() as one, cluster(tmp_path_factory.mktemp("nodes"), one) as nodes:
         yield nodes
 
 

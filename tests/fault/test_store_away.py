@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 from tests.fault.absences import Away, dead, frozen, full, loading, read_only
-from tests.fault.nodes import Cluster
+from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.waiting import until
 from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningDevice
 from tests.integration.hub.stage import Actor, befriend
@@ -35,6 +36,21 @@ LIMIT_S = 1.5
 """A second, and what it takes to carry a refusal. The quickest of some tries counts: the machine has more to do."""
 FIRST_LIMIT_S = 2.5
 """The first refusal alone has to wait for the store; it gets more time, since there is one try at it."""
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(lasting_nodes: Cluster) -> NodeProcess:
+    return await lasting_nodes.node("one")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """Connections that end with the test, in the loop of the module."""
+    async with AsyncExitStack() as opened:
+        yield opened
 
 
 async def quickest(ask: Callable[[], object]) -> float:
@@ -84,8 +100,9 @@ async def until_taken(link: DeviceLink, device: SigningDevice) -> None:
 
 
 @pytest.mark.parametrize("away", [dead, frozen, loading, read_only, full])
-async def test_store_away_is_refused_within_a_second(hub_nodes: Cluster, stack: AsyncExitStack, away: Away) -> None:
-    node = await hub_nodes.node("one")
+async def test_store_away_is_refused_within_a_second(
+    lasting_nodes: Cluster, node: NodeProcess, stack: AsyncExitStack, away: Away
+) -> None:
     device, peer = SigningDevice(), SigningDevice()
     link = await stack.enter_async_context(device.connect(node.url))
     creator = Actor(device, link)
@@ -93,7 +110,7 @@ async def test_store_away_is_refused_within_a_second(hub_nodes: Cluster, stack: 
     await befriend(creator, friend, grants=False)
     await creator.create()
     reason = Reason.STORE_FULL if away is full else Reason.STORE_UNAVAILABLE
-    async with away(hub_nodes.store):
+    async with away(lasting_nodes.store):
         assert await quickest(lambda: not_taken(link, device, reason)) < LIMIT_S
         assert await quickest(lambda: not_invited(creator, peer, reason)) < LIMIT_S
         assert await quickest(lambda: not_let_in(node.url, reason)) < LIMIT_S
@@ -107,15 +124,16 @@ async def test_store_away_is_refused_within_a_second(hub_nodes: Cluster, stack: 
     await friend.take_invite()
 
 
-async def test_a_revocation_is_taken_when_memory_is_full(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
-    node = await hub_nodes.node("one")
+async def test_a_revocation_is_taken_when_memory_is_full(
+    lasting_nodes: Cluster, node: NodeProcess, stack: AsyncExitStack
+) -> None:
     device, peer = SigningDevice(), SigningDevice()
     link = await stack.enter_async_context(device.connect(node.url))
     asker = await stack.enter_async_context(peer.connect(node.url))
     await link.put(device.trust(peer))
     grant = device.grant(peer)
     await link.put(grant)
-    async with full(hub_nodes.store):
+    async with full(lasting_nodes.store):
         revoked: Reply = await link.put(device.revocation(peer, read(grant[1], Grant).grant))
         assert isinstance(revoked, Ok)
         assert isinstance(await link.put(device.untrust(peer)), Ok)
