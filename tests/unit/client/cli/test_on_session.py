@@ -19,6 +19,8 @@ from muster_protocol.frames import MemberState, SessionKind
 from muster_protocol.ids import ClientId, SessionId, TimeMs
 
 WAIT_S = 30
+LOOP_TURNS = 20
+"""A program may run before the loop has told its runner so; that takes the loop fewer turns than these."""
 ANN, BOB, CAT = (ClientId(letter * 32) for letter in "abc")
 
 
@@ -97,7 +99,10 @@ async def started(script: str, folder: Path, session: Session) -> tuple["asyncio
     program.write_text(f"{script}\necho $$ > {pipe}\nwhile :; do sleep 0.01; done\n")
     task = asyncio.ensure_future(runner(f"exec sh {program}", RecordedPrograms())(session))
     async with asyncio.timeout(WAIT_S):
-        return task, int(await asyncio.to_thread(pipe.read_text))
+        process = int(await asyncio.to_thread(pipe.read_text))
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    return task, process
 
 
 async def ended(task: "asyncio.Task[None]") -> None:
