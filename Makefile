@@ -9,9 +9,9 @@ SCHEDULES := 200000
 REPEATS := 5
 JOBS := 3
 
-# Measuring coverage takes about half as much processor time again. So it is measured in these folders only. The others
-# repeat the same code thousands of times, or kill the processes whose coverage would have to be saved.
-MEASURED := tests/unit tests/vectors tests/integration
+# Measuring coverage takes about half as much processor time again. So it is measured in these folders only, and not in
+# the processes that their tests start. The others repeat the same code thousands of times, or are such processes.
+MEASURED := tests/unit tests/vectors tests/integration tests/e2e
 COVERAGE := build/coverage
 
 VENV := .venv
@@ -109,6 +109,6 @@ $(STAMP): pyproject.toml
 	"$$found" -m venv $$clear $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@echo 'installing musterhub[hub] and the development tools'
-	@$(PIP) install --editable '.[hub]' --group dev
+	@$(PIP) install --no-compile --editable '.[hub]' --group dev
 	@pwd -P > $(STAMP)
 	@echo '$(VENV) is ready'
