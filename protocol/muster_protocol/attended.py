@@ -38,11 +38,9 @@ class Attended:
         """Check that an admission's epoch is newer; epochs between the two may be unknown here.
 
         Raises ``Refused``: ``epoch_forked`` for another epoch of the same number, ``replayed`` for an older or the same
-        one, ``mismatch`` for the next one that follows another.
+        one.
         """
         number = new.epoch.number
         if number <= self.number:
             forked = number == self.number and new.hash != self.epoch
             raise Refused(Reason.EPOCH_FORKED if forked else Reason.REPLAYED)
-        if number == self.number + 1 and new.epoch.previous != self.epoch:
-            raise Refused(Reason.MISMATCH, "does not follow the epoch before it")

@@ -111,8 +111,10 @@ def check_pins(
 def check_follows(new: KnownEpoch, known: KnownEpoch) -> None:
     """Check that ``new`` may come after ``known``; the creator's signature on both was verified before.
 
-    Raises ``Refused``: ``mismatch`` for one of another session, ``epoch_forked`` for another epoch of the same number,
-    ``replayed`` for an older or the same one, ``mismatch`` for one that does not follow.
+    It follows ``known``, or takes its place: then both have the same ``previous``, and the hub had told the creator
+    that it did not commit ``known``. Raises ``Refused``: ``mismatch`` for one of another session, ``epoch_forked`` for
+    another epoch of the same number, ``replayed`` for an older or the same one, ``mismatch`` for one that does not
+    follow.
     """
     # First: numbers of two sessions say nothing about each other, and a creator has one epoch of a number in each.
     if new.epoch.session != known.epoch.session:
@@ -120,5 +122,5 @@ def check_follows(new: KnownEpoch, known: KnownEpoch) -> None:
     if new.epoch.number <= known.epoch.number:
         same_number = new.epoch.number == known.epoch.number
         raise Refused(Reason.EPOCH_FORKED if same_number and new.hash != known.hash else Reason.REPLAYED)
-    if new.epoch.previous != known.hash:
+    if new.epoch.previous not in {known.hash, known.epoch.previous}:
         raise Refused(Reason.MISMATCH, "does not follow the epoch before it")

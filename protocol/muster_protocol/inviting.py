@@ -2,7 +2,8 @@
 
 Each call returns what to send. Time, nonces and fresh keys are arguments. The device's own store is asked at each act:
 what it trusts and granted now decides which devices are invited, admitted and kept. An epoch that ``admit`` made counts
-only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new. Where
+only once ``committed`` says that the hub has it: until then the old one stands, and ``rejected`` forgets the new, whose
+number is never used again. Where
 the reply is lost, ``again`` gives the same once more, for as long as this device would still make it; then ``shown``
 takes what the hub shows of the session instead.
 
@@ -63,6 +64,9 @@ class Inviting:
     _retry_at: int = 0
     _retry_ms: int = FIRST_RETRY_MS
     _numbers: dict[Hash, int] = field(default_factory=dict)
+    # Of the newest epoch that was signed. One that the hub refused may be at members all the same, so no other has its
+    # number.
+    _newest_number: int = 0
     _known: KnownEpoch | None = None
     _epoch_key: EpochKey | None = None
     _pending: Pending | None = None
@@ -376,8 +380,9 @@ class Inviting:
         return self._targets[client].state is TargetState.ACCEPTED
 
     def _next_epoch(self, others: Sequence[EpochMember], key: EpochKey, now: TimeMs) -> KnownEpoch:
+        self._newest_number += 1
         members = (EpochMember(self.plan.creator, self.key.fingerprint), *others)
-        return make_epoch(self.key, self.plan.session, self._known, members, key, now)
+        return make_epoch(self.key, self.plan.session, self._newest_number, self._known, members, key, now)
 
     def committed(self, now: TimeMs) -> None:
         """Take the pending epoch as the newest: the hub has it. A device that it admits has 30 s to join."""

@@ -50,13 +50,13 @@ def make_invite(  # noqa: PLR0917 - both sides, and what is offered
 def make_epoch(  # noqa: PLR0917 - the fields of an epoch
     signer: SigningKey,
     session: SessionId,
+    number: int,
     known: KnownEpoch | None,
     members: Iterable[EpochMember],
     key: EpochKey,
     now: TimeMs,
 ) -> KnownEpoch:
-    """Return the epoch of these members that follows ``known``, or the first of the session."""
-    number = 1 if known is None else known.epoch.number + 1
+    """Return the epoch of this number and these members that follows ``known``, or the first of the session."""
     epoch = Epoch(
         session=session,
         number=number,

@@ -7,6 +7,7 @@ from muster_client.errors import HubRefused, NoReply, Obstacle, UnknownSession
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.session import Session
 from muster_protocol.attended import Attended
+from muster_protocol.epochs import Epoch
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave
 from muster_protocol.frames import (
@@ -24,7 +25,7 @@ from muster_protocol.ids import ClientId
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.roster import Roster
-from muster_protocol.signed import Signed, verify
+from muster_protocol.signed import Signed, read, verify
 
 _log = structlog.get_logger("muster.session")
 
@@ -115,7 +116,7 @@ class AttendedSession(Session):
         if not reply.epochs:
             return
         # The key in the reply is that of the newest epoch, which a later page may bring.
-        newest = self.epoch + len(reply.epochs) >= reply.epoch
+        newest = read(reply.epochs[-1], Epoch).number >= reply.epoch
         for skipped in reply.epochs[:-1] if newest else reply.epochs:
             self._machine.on_skipped(skipped)
         if not newest:

@@ -45,12 +45,11 @@ _SESSION_INDEX = script("session_index")
 class HeldForMember(Struct, frozen=True):
     """What the hub holds of a session for one current or former member, as the store had it at one moment.
 
-    ``epochs`` are those behind the number ``after``, without a gap and lowest first. ``left`` are the statements by
-    which members went, with their kinds.
+    ``epochs`` are those behind the number asked, each the next, lowest first; for one who is out none after its end.
+    ``left`` are the statements by which members went, with their kinds.
     """
 
     state: SessionState
-    after: int
     epochs: tuple[Signed, ...]
     sealed: bytes | None
     admission: Signed | None
@@ -105,7 +104,7 @@ def shown_to(client: ClientId, held: HeldForMember, re: int) -> SessionReply:
             reply, epochs=held.epochs, joined=joined, sealed=held.sealed, admission=held.admission
         )
     reply = _reply(state, re, open_=False, epoch=mine.last_epoch, members=(mine,))
-    return msgspec.structs.replace(reply, epochs=held.epochs[: max(0, mine.last_epoch - held.after)])
+    return msgspec.structs.replace(reply, epochs=held.epochs)
 
 
 def _reply(state: SessionState, re: int, *, open_: bool, epoch: int, members: tuple[RosterMember, ...]) -> SessionReply:
@@ -145,7 +144,6 @@ async def _read_held(
     fields, roster, epochs, sealed, admission, joined, left = items(reply)
     return HeldForMember(
         state=parse_state(session, fields, roster, await context.store.now_ms()),
-        after=after,
         epochs=tuple(signed(epoch) for epoch in items(epochs)),
         sealed=data(sealed) or None,
         admission=signed(admission) if admission else None,

@@ -186,6 +186,19 @@ local function ended_invites(invite_outcomes)
   return ended
 end
 
+-- Returns the numbers of a session's epochs that are higher than this one, lowest first. They may have gaps.
+local function numbers_after(epochs, after)
+  local found = {}
+  for _, field in ipairs(redis.call('HKEYS', epochs)) do
+    local number = tonumber(field)
+    if number and number > after then
+      found[#found + 1] = number
+    end
+  end
+  table.sort(found)
+  return found
+end
+
 -- Takes a member out of a session; `row` is its row in the roster, `epoch` the number of the newest epoch that has it.
 -- What was sealed for it is deleted.
 local function take_member_out(roster, sealed, due, session, client, row, reason, epoch)

@@ -160,9 +160,11 @@ def was_refused(reason: Reason, sayer: Sayer) -> State:
     return ("refused", reason.value, sayer.value)
 
 
-def epoch(number: int, *others: CastDevice, previous: Signed | None = None, at: int = AT) -> Signed:
-    """Return an epoch that follows another, or else the one of the story."""
-    previous = previous or story.epochs()[number - 2]
+def epoch(
+    number: int, *others: CastDevice, previous: Signed | None = None, after: int | None = None, at: int = AT
+) -> Signed:
+    """Return an epoch that follows another, or else the one of the story of the number ``after``, the one before it."""
+    previous = previous or story.epochs()[(after or number - 1) - 1]
     members = tuple(EpochMember(device.client, device.key.fingerprint) for device in (LAPTOP, *others))
     body = story.epoch_body(number, epoch_hash(previous), members)
     return sign(replace(body, at=TimeMs(at)), LAPTOP.key)

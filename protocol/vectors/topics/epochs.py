@@ -41,6 +41,7 @@ def _good(told: story.Story) -> list[Vector]:
         "a member with a new key": (second, _after(second, LAPTOP_MEMBER, nas_rotated), 3),
         "one leaves and another comes": (second, _after(second, LAPTOP_MEMBER, DESK_MEMBER), 3),
         "numbers may be left out only where the hash fits": (second, _after(second, number=9), 9),
+        "one in the place of another, with a higher number": (second, _after(told.epochs[0], number=9), 9),
     }
     return [
         accepted(name, _following(known, new), {"hash": _hash(new), "number": number})
@@ -76,6 +77,12 @@ def _bad(told: story.Story) -> list[Vector]:
         "an older epoch": (third, second, Reason.REPLAYED, "rule"),
         "another epoch of the same number": (third, forked, Reason.EPOCH_FORKED, "rule"),
         "an epoch that follows another": (first, third, Reason.MISMATCH, "rule"),
+        "an epoch in the place of one before the newest": (
+            third,
+            _after(told.epochs[0], number=9),
+            Reason.MISMATCH,
+            "rule",
+        ),
         "an epoch of another session": (second, elsewhere, Reason.MISMATCH, "rule"),
         "the epoch of the same number of another session": (second, same_number, Reason.MISMATCH, "rule"),
         "an older epoch of another session": (third, same_number, Reason.MISMATCH, "rule"),

@@ -44,21 +44,22 @@ def _reply_lost(told: story.Story) -> Vector:
     steps = CreatorScript()
     steps.begin()
     refused = was_refused(Reason.NOT_TRUSTED, Sayer.DEVICE)
-    for committed in (False, True):
+    lost, later = epoch(2, NAS), epoch(3, NAS, after=1)
+    for number, new, committed in ((2, lost, False), (3, later, True)):
         steps.call(told.nas, NAS)
-        steps.admit(2, made(told.epochs[1], [NAS], []))
-        steps.add("again", {"epoch": signed(told.epochs[1])}, now=AT)
+        steps.admit(number, made(new, [NAS], []))
+        steps.add("again", {"epoch": signed(new)}, now=AT)
         steps.add("own", {}, trusts={DESK.client: TRUSTED[DESK.client]})
         steps.add("again", NO_EPOCH, now=AT)
-        epochs = [epoch_hash(told.epochs[1]).hex()] if committed else []
-        shown = look(2, nas=refused) if committed else look(1, nas=ACCEPTED)
+        epochs = [epoch_hash(new).hex()] if committed else []
+        shown = look(3, nas=refused) if committed else look(1, nas=ACCEPTED)
         steps.add("shown", shown, epochs=epochs, now=AT)
         steps.add("again", NO_EPOCH, now=AT)
-        steps.admit(3, NO_EPOCH)
-        steps.add("look", look(2 if committed else 1, nas=refused))
+        steps.admit(4, NO_EPOCH)
+        steps.add("look", look(3 if committed else 1, nas=refused))
         steps.add("own", {}, trusts=TRUSTED)
     steps.call(told.desk, DESK)
-    steps.admit(3, made(epoch(3, DESK), [DESK], []))
+    steps.admit(4, made(epoch(4, DESK, previous=later), [DESK], []))
     return steps.vector("the reply to an epoch is lost, and the creator trusts its newcomer no more")
 
 
@@ -108,7 +109,7 @@ def _member_leaves(told: story.Story) -> Vector:
     steps.leave(told.nas_leave, NAS, {})
     steps.add("again", NO_EPOCH, now=AT)
     steps.add("shown", look(2, nas=JOINED, desk=ACCEPTED), epochs=[epoch_hash(told.epochs[1]).hex()], now=AT)
-    steps.admit(3, made(epoch(3, DESK), [DESK], []))
+    steps.admit(4, made(epoch(4, DESK, after=2), [DESK], []))
     return steps.vector("the reply to an epoch is lost, and a member of it leaves")
 
 
@@ -119,7 +120,7 @@ def _newcomer_changes(told: story.Story) -> Vector:
     steps.call(again(DESK, "desk again"), DESK)
     steps.add("again", NO_EPOCH, now=AT)
     steps.add("shown", look(2, nas=JOINED, desk=ACCEPTED), epochs=[], now=AT)
-    steps.admit(3, made(told.epochs[2], [DESK], [NAS]))
+    steps.admit(4, made(epoch(4, NAS, DESK, after=2), [DESK], [NAS]))
     return steps.vector("the reply to an epoch is lost, and its newcomer is called again")
 
 

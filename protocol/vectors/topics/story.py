@@ -38,7 +38,7 @@ from vectors.topics.sealed import Sealer
 SEED = seed("story")
 SESSION: SessionId = session_id(LAPTOP.client, SEED)
 PROFILE = "photos"
-KEYS = {number: epoch_key(f"epoch {number}") for number in range(1, 6)}
+KEYS = {number: epoch_key(f"epoch {number}") for number in range(1, 12)}
 MEMBERS = {device.client: EpochMember(device.client, device.key.fingerprint) for device in (LAPTOP, NAS, DESK)}
 
 

@@ -196,12 +196,15 @@ async def test_no_new_process_takes_an_epoch_of_which_the_one_before_had_another
 
 
 async def test_no_admission_brings_a_device_back_behind_the_epoch_that_it_has(room: DishonestCreator) -> None:
-    invite = room.invite()
-    answer = await room.answered(invite)
+    first, invite = room.invite(), room.invite()
+    first_answer, answer = await room.answered(first), await room.answered(invite)
+    before = room.at_bob._known
+    number = before.epoch.number + 2
+    await room.bob.membership.on_admission(room.admission(first, first_answer, number, before.hash))
     known = room.at_bob._known
-    for number, previous in ((known.epoch.number - 1, known.hash), (known.epoch.number + 1, known.epoch.previous)):
-        if number > 1 and previous is not None:
-            await room.bob.membership.on_admission(room.admission(invite, answer, number, previous))
+    assert known.epoch.number == number
+    for older in (number - 2, number - 1):
+        await room.bob.membership.on_admission(room.admission(invite, answer, older, before.hash))
     assert room.at_bob._known == known
-    await room.bob.membership.on_admission(room.admission(invite, answer, known.epoch.number + 1, known.hash))
-    assert room.at_bob.epoch == known.epoch.number + 1, "none of these ended the invite"
+    await room.bob.membership.on_admission(room.admission(invite, answer, number + 1, known.hash))
+    assert room.at_bob.epoch == number + 1, "none of these ended the invite"

@@ -82,7 +82,8 @@ def test_an_epoch_follows_one_before_it_only() -> None:
     assert _follow(known.signed, known) is Reason.REPLAYED
     assert _follow(_epoch(A, 1, None, _A), known) is Reason.REPLAYED
     assert _follow(_epoch(A, 2, known.epoch.previous, *same, at=TimeMs(NOW + 1)), known) is Reason.EPOCH_FORKED
-    assert _follow(_epoch(A, 3, known.epoch.previous, *same), known) is Reason.MISMATCH
+    assert _follow(_epoch(A, 3, Hash(bytes([1]) * 32), *same), known) is Reason.MISMATCH
+    assert _follow(_epoch(A, 3, known.epoch.previous, *same), known) is None, "in its place"
     assert _follow(_epoch(A, 9, known.hash, *same), known) is None
 
 

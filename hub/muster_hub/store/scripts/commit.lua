@@ -11,16 +11,19 @@
 --   13 record of a member removed, without its subject
 -- Effect: newcomers are seated, members that are neither kept nor newcomers are out, the epoch is the session's newest,
 --   its keys and admissions are held for the members, and the records and the admission of each newcomer stand in the
---   outbox. What those said who went before is deleted: the creator has left them out. Epochs older than MAX_EPOCHS_KEPT go.
+--   outbox. What those said who went before is deleted: the creator has left them out. Of more than MAX_EPOCHS_KEPT
+--   epochs the oldest goes.
 -- Returns: ['ok', members removed]; ['again'] for an epoch that is committed already; ['stale', clients who must be held
 --   again]; ['rejected', client, word, ... for each newcomer whose invite prevents the commit, and for each member kept
 --   that is none].
--- Errors: closed, not_a_member (the caller is not the creator, or out), mismatch (not the next epoch).
+-- Errors: closed, not_a_member (the caller is not the creator, or out), mismatch (not one that follows the
+--   newest epoch).
 -- Again: an epoch that is committed already is answered `again` and nothing changes.
 local session, roster, minimum_versions, epochs, sealed, invite_outcomes, due, outbox = unpack(KEYS)
 local _, sid, caller, caller_fp, number, previous, hash, epoch, join_ms = unpack(ARGV)
 local parties, kept = cmsgpack.unpack(ARGV[10]), cmsgpack.unpack(ARGV[11])
 local newcomers, removal = cmsgpack.unpack(ARGV[12]), ARGV[13]
+local FIELDS_PER_EPOCH = 3
 number = tonumber(number)
 
 local members = {}
@@ -44,7 +47,7 @@ end
 if caller ~= creator or not is_member(caller, caller_fp) then
   return refuse('not_a_member')
 end
-if number ~= newest + 1 or previous ~= newest_hash then
+if number <= tonumber(newest) or previous ~= newest_hash then
   return refuse('mismatch')
 end
 
@@ -88,8 +91,8 @@ end
 
 redis.call('HSET', session, 'epoch', number, 'epoch_hash', hash)
 redis.call('HSET', epochs, number, epoch, 'h:' .. hash, number, 'n:' .. number, hash)
-local old = number - MAX_EPOCHS_KEPT
-if old > 0 then
+if redis.call('HLEN', epochs) > MAX_EPOCHS_KEPT * FIELDS_PER_EPOCH then
+  local old = numbers_after(epochs, 0)[1]
   redis.call('HDEL', epochs, old, 'n:' .. old, 'h:' .. (redis.call('HGET', epochs, 'n:' .. old) or ''))
 end
 for _, member in ipairs(kept) do

@@ -11,7 +11,7 @@
 --   purpose of its invite in turn of each newcomer].
 --   The hash of an epoch covers neither admissions nor sealed keys, so `again` has only those members whose own is the
 --   stored one, byte for byte.
--- Errors: closed (or no such session), mismatch (not the next epoch).
+-- Errors: closed (or no such session), mismatch (not one that follows the newest epoch).
 -- Again: it only reads.
 local session, roster, epochs, sealed, invite_outcomes = unpack(KEYS)
 local number, previous, hash, packed_kept, packed_newcomers = unpack(ARGV)
@@ -63,7 +63,7 @@ end
 if redis.call('HEXISTS', epochs, 'h:' .. hash) == 1 then
   return reached_again()
 end
-if tonumber(number) ~= newest + 1 or previous ~= newest_hash then
+if tonumber(number) <= tonumber(newest) or previous ~= newest_hash then
   return refuse('mismatch')
 end
 local rejected, next_epoch = {'rejected'}, {'next'}

@@ -4,21 +4,22 @@
 -- ARGV: 1 client, 2 number of the last epoch that it has, 3 epochs at most, 4 bytes of epochs at most
 -- Effect: none.
 -- Returns: nil unless the client is in the roster of such a session; else what the script `session_state` returns,
---   [epochs, lowest first], its sealed key of the newest epoch or '', its admission or '', [client, newest `joined` of
---   every one that said it, in turn], [client, packed
---   [kind, statement] by which it went, of every one that said it, in turn].
+--   [epochs, lowest first, to one who is out none after its end], its sealed key of the newest epoch or '', its admission
+--   or '', [client, newest `joined` of every one that said it, in turn], [client, packed [kind, statement] by which it
+--   went, of every one that said it, in turn].
 -- Again: it only reads.
 local session, roster, epochs, sealed = unpack(KEYS)
 local client, after, max_epochs, max_bytes = unpack(ARGV)
 
-if redis.call('HEXISTS', roster, client) == 0 then
+local mine = row_in(roster, client)
+if not mine then
   return nil
 end
-local found, bytes, number = {}, 0, tonumber(after)
-while #found < tonumber(max_epochs) do
-  number = number + 1
-  local epoch = redis.call('HGET', epochs, text(number))
-  if not epoch or (#found > 0 and bytes + #epoch > tonumber(max_bytes)) then
+local found, bytes = {}, 0
+for _, number in ipairs(numbers_after(epochs, tonumber(after))) do
+  local epoch = redis.call('HGET', epochs, number)
+  local later = mine[MEMBER.state] == 'out' and number > mine[MEMBER.last_epoch]
+  if later or #found == tonumber(max_epochs) or (#found > 0 and bytes + #epoch > tonumber(max_bytes)) then
     break
   end
   found[#found + 1] = epoch

@@ -97,7 +97,7 @@ async def test_a_member_who_is_out_stands_in_the_way_of_an_epoch(desk: Desk) -> 
 @pytest.mark.parametrize(
     ("reason", "changes"),
     [
-        (Reason.MISMATCH, {"number": 9}),
+        (Reason.MISMATCH, {"number": 2}),
         (Reason.MISMATCH, {"previous": Hash(bytes(32))}),
         (Reason.MISMATCH, {"session": "a" * 32}),
         (Reason.MISMATCH, {"sealed": ()}),
@@ -143,6 +143,19 @@ async def test_epochs_come_in_pages(desk: Desk) -> None:
     assert (first.epoch, len(first.epochs)) == (22, 16)
     rest = await bob.show(ann.session, after=16)
     assert len(rest.epochs) == 6
+
+
+async def test_numbers_of_epochs_may_be_left_out(desk: Desk) -> None:
+    """They are those of epochs that the hub refused, and its members may ask behind such a number."""
+    ann, bob, dan = await three(desk)
+    made = (await bob.show(ann.session)).epochs
+    for number in (5, 9):
+        request = await next_epoch(ann, ann, ann, *((bob, dan) if number == 5 else (dan,)), number=number)
+        assert not (await ann.ask(request, Admitted)).rejected
+        made += (request.epoch,)
+    for after, shown in ((0, made), (1, made[1:]), (2, made[2:]), (4, made[2:]), (5, made[3:]), (8, made[3:]), (9, ())):
+        assert (await dan.show(ann.session, after=after)).epochs == shown
+    assert [(await bob.show(ann.session, after=after)).epochs for after in (2, 4, 5)] == [made[2:3], made[2:3], ()]
 
 
 async def next_epoch_after(maker: Actor, *members: Actor) -> Admit:

@@ -14,7 +14,7 @@ def signed(body: bytes) -> Signed:
 
 EPOCHS = tuple(signed(b"epoch %d" % number) for number in (3, 4, 5))
 STATE = session_of(member(BOB), member(CAT, MemberState.OUT, last=4), epoch=5)
-HELD = HeldForMember(STATE, 2, EPOCHS, b"sealed", signed(b"admission"), {BOB: signed(b"b"), CAT: signed(b"c")}, {})
+HELD = HeldForMember(STATE, EPOCHS, b"sealed", signed(b"admission"), {BOB: signed(b"b"), CAT: signed(b"c")}, {})
 
 
 def test_a_member_is_shown_all_but_the_joined_of_those_who_are_out() -> None:
@@ -25,14 +25,8 @@ def test_a_member_is_shown_all_but_the_joined_of_those_who_are_out() -> None:
     assert reply.open
 
 
-def test_a_former_member_is_shown_nothing_behind_its_last_epoch() -> None:
+def test_a_former_member_is_shown_nothing_behind_its_end() -> None:
     reply = shown_to(CAT, HELD, 1)
-    assert (reply.epoch, reply.epochs) == (4, EPOCHS[:2])
+    assert (reply.epoch, reply.epochs) == (4, EPOCHS)
     assert [row.client for row in reply.members] == [CAT]
     assert (reply.open, reply.sealed, reply.admission, reply.joined) == (False, None, None, ())
-
-
-def test_a_former_member_that_asks_behind_its_last_epoch_is_shown_none() -> None:
-    for after in (4, 5, 9):
-        held = HeldForMember(STATE, after, EPOCHS, b"sealed", None, {}, {})
-        assert shown_to(CAT, held, 1).epochs == ()
