@@ -142,8 +142,8 @@ class Joining:
         """The answer that this device gave, to be sent again if the invite comes again."""
         return self._answer
 
-    def accept(self, receive_key: ReceiveKey, now: TimeMs) -> Signed:
-        """Answer yes with a fresh receive key.
+    def accept(self, receive_key: ReceiveKey, now: TimeMs, at: TimeMs | None = None) -> Signed:
+        """Answer yes with a fresh receive key. ``at`` dates the answer where the device's counter is not its clock.
 
         Raises ``Refused``: ``replayed``, ``incompatible_protocol``, what ``Received.check`` raises, or the reason for
         which this device may not accept.
@@ -155,16 +155,16 @@ class Joining:
             raise Refused(Reason.INCOMPATIBLE_PROTOCOL)
         self._check_allowed(self.own.facts(), now)
         self._receive_keys = [receive_key]
-        return self._reply(receive_key, None, now)
+        return self._reply(receive_key, None, now if at is None else at)
 
-    def refuse(self, reason: Reason, now: TimeMs) -> Signed:
+    def refuse(self, reason: Reason, at: TimeMs) -> Signed:
         """Answer no; raises ``Refused(malformed)`` for a reason that is not a device's to give."""
         if Sayer.PEER not in REASONS[reason].sayers:
             raise Refused(Reason.MALFORMED, "not a reason that a device gives")
         self._receive_keys = []
-        return self._reply(None, reason, now)
+        return self._reply(None, reason, at)
 
-    def _reply(self, receive_key: ReceiveKey | None, reason: Reason | None, now: TimeMs) -> Signed:
+    def _reply(self, receive_key: ReceiveKey | None, reason: Reason | None, at: TimeMs) -> Signed:
         invite = self.received.invite
         body = Answer(
             session=invite.session,
@@ -178,12 +178,12 @@ class Joining:
             mode=invite.mode,
             profile=invite.profile,
             protocol=self.protocol,
-            at=now,
+            at=at,
             invite_hash=self.received.hash,
             receive_key=None if receive_key is None else receive_key.public,
             reason=reason,
         )
-        self._answered_at = now
+        self._answered_at = at
         self._answer = sign(body, self.key)
         self._answer_hash = hash_of(Kind.ANSWER, self._answer)
         return self._answer

@@ -25,8 +25,9 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT NULL, synced INTEGER NOT NULL,
     hub_at INTEGER,  -- the newest time of a verified `welcome`
     left_at_hub INTEGER NOT NULL,  -- whether a statement found no room in `unconfirmed`, and is asked for again
-    reached INTEGER NOT NULL);  -- the latest time that both this clock and a verified `welcome` had reached
-INSERT INTO serials VALUES (1, 0, 0, NULL, 0, 0);
+    reached INTEGER NOT NULL,  -- the latest time that both this clock and a verified `welcome` had reached
+    dated INTEGER NOT NULL);  -- the newest date of a word in a session, below which no serial may fall
+INSERT INTO serials VALUES (1, 0, 0, NULL, 0, 0, 0);
 
 -- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer).
 CREATE TABLE statements (

@@ -324,11 +324,9 @@ class Device:
         """Return a number that changes when another process of the device wrote something."""
         return changes_by_others(self._db)
 
-    def remember_answer(self, signed: Signed, invite: Invite, outcome: str) -> None:
-        """Store how an invite was answered; every later serial is above the time of the answer (SPEC.md 8.5)."""
-        with transaction(self._db):
-            self._statements.allocate()
-            self.invites.remember(signed, invite, outcome)
+    def date(self) -> TimeMs:
+        """Return the time for an answer, ``joined`` or ``leave``: every later serial is above it (SPEC.md 2.4)."""
+        return self._statements.date()
 
     # -- decisions ----------------------------------------------------------------------------------------------------
 

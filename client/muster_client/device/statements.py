@@ -82,11 +82,23 @@ class StatementStore:
         No two processes ever get the same one about one peer. One that a copy of the key dated ahead moves no counter.
         """
         with transaction(self._db):
-            last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
-            serial = next_serial(last, self._clock(), hub_at)
-            self._db.execute("UPDATE serials SET last = ?", (serial,))
+            serial, hub_at = self._count()
             about = "SELECT serial FROM statements WHERE peer = ?1 UNION SELECT serial FROM unconfirmed WHERE peer = ?1"
             return next_about(serial, [known for (known,) in self._db.execute(about, (peer,))], hub_at)
+
+    def date(self) -> TimeMs:
+        """Return a date for a word in a session: every later serial is above it, whatever the clocks say."""
+        with transaction(self._db):
+            serial, _ = self._count()
+            self._db.execute("UPDATE serials SET dated = ?", (serial,))
+        return TimeMs(serial)
+
+    def _count(self) -> tuple[Serial, TimeMs | None]:
+        """Return the next number of the counter, and the newest time of a verified ``welcome``."""
+        last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
+        serial = next_serial(last, self._clock(), hub_at)
+        self._db.execute("UPDATE serials SET last = ?", (serial,))
+        return serial, hub_at
 
     def synced(self) -> int:
         """Return the hub's number of changes at which this device last took in all that the hub holds of it."""
@@ -109,8 +121,8 @@ class StatementStore:
     def note_hub_time(self, at: TimeMs, key: SigningKey) -> None:
         """Record the time of a verified ``welcome``; only the newest counts. Record too what both clocks had reached.
 
-        Where the counter is more than a day ahead of it, since the clock was, set it back, and sign again with new
-        serials what the hub has not acknowledged.
+        Where the counter is more than a day ahead of it, since the clock was, set it back, but not below a date that
+        was given, and sign again with new serials what the hub has not acknowledged.
         """
         with transaction(self._db):
             self._db.execute("UPDATE serials SET hub_at = max(coalesce(hub_at, 0), ?)", (at,))
@@ -120,7 +132,7 @@ class StatementStore:
                 return
             statements = self.all()
             known = [held.serial for held in statements if not is_ahead(held.serial, hub_at)]
-            self._db.execute("UPDATE serials SET last = ?", (max(known, default=0),))
+            self._db.execute("UPDATE serials SET last = max(dated, ?)", (max(known, default=0),))
             unknown = [held for held in statements if is_ahead(held.serial, hub_at) and not held.acknowledged]
             self._say_again(unknown, key)
 

@@ -158,8 +158,8 @@ class Answering:
         """Answer an invite. The answer is stored first, so that another process of this device gives no other one."""
         invite = received.invite
         joining = self._joining(received)
-        answer, said = _reply(joining, reason, self._context.now())
-        self._context.device.remember_answer(signed, invite, ACCEPTED if said is None else said)
+        answer, said = self._reply(joining, reason)
+        self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
         unused_until = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
         dropped = self._joinings.keep(invite.invite, joining, accepted=said is None, unused_until=unused_until)
         if dropped is not None:
@@ -284,18 +284,18 @@ class Answering:
             return
         # This process is new, or this device's own data speak against the session now: its creator learns why.
         self._joinings.drop(invite)
-        answer, said = _reply(joining, reason, self._context.now())
+        answer, said = self._reply(joining, reason)
         await self._send(invite, answer)
         # Only now: a process that ends before it has answered gets the admission again, and answers then.
         self._context.device.invites.end(invite, said or reason)
 
-
-def _reply(joining: Joining, reason: Reason | None, now: TimeMs) -> tuple[Signed, Reason | None]:
-    """Answer yes, or no with the reason given or that of this device's own decision; return the reason said too."""
-    if reason is None:
-        try:
-            return joining.accept(fresh_receive_key(), now), None
-        except Refused as refused:
-            reason = refused.reason
-    said = reason if Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
-    return joining.refuse(said, now), said
+    def _reply(self, joining: Joining, reason: Reason | None) -> tuple[Signed, Reason | None]:
+        """Answer yes, or no with the reason given or that of this device's own decision; return the reason said too."""
+        now, at = self._context.now(), self._context.device.date()
+        if reason is None:
+            try:
+                return joining.accept(fresh_receive_key(), now, at), None
+            except Refused as refused:
+                reason = refused.reason
+        said = reason if Sayer.PEER in REASONS[reason].sayers else Reason.DECLINED
+        return joining.refuse(said, at), said

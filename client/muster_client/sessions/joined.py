@@ -69,7 +69,7 @@ class AttendedSession(Session):
         self._machine = machine
         # The hub took the epoch, and so each member in it.
         self._denied.clear()
-        self._unsaid = machine.joined_statement(fresh_receive_key(), self._context.now())
+        self._unsaid = machine.joined_statement(fresh_receive_key(), self._context.device.date())
         await self.say_joined()
         self._tell_joined()
         self._tell_members()
@@ -93,7 +93,7 @@ class AttendedSession(Session):
         self._machine.on_epoch(push.epoch, push.sealed)
         # The hub took the epoch, and so each member in it.
         self._denied.clear()
-        self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.now())
+        self._unsaid = self._machine.joined_statement(fresh_receive_key(), self._context.device.date())
         self._context.attend(self.id, Attended.at(self._machine.received.invite, self._known))
         await self.say_joined()
         self._tell_members()
@@ -185,7 +185,7 @@ class AttendedSession(Session):
         await self._context.link.ask(self._leaving(), Ok)
 
     def _leaving(self) -> SendLeave:
-        return SendLeave(id=0, leave=self._machine.leave(self._context.now()))
+        return SendLeave(id=0, leave=self._machine.leave(self._context.device.date()))
 
     @override
     async def close(self) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
-from tests.unit.client.conftest import START
 from tests.unit.client.sessions.parts import DeviceParts, admit, call, host
 
 from muster_client.errors import HubRefused
@@ -97,9 +96,10 @@ async def test_nothing_of_an_unverified_message_reaches_state(
     # An epoch that another key signed may be one that was missed: the device reads the session again.
     bob.hub.answers(GetSession, HubRefused(Reason.STORE_UNAVAILABLE))
     await changes_nothing(bob, epoch.epoch, Kind.EPOCH, lambda one: _epoch(epoch, one))
+    member, at = bob.device, bob.device.date()
     leave = sign(
-        Leave(session=session.id, member=bob.device.client, member_key=bob.device.fingerprint, at=START),
-        bob.device.key,
+        Leave(session=session.id, member=member.client, member_key=member.fingerprint, at=at),
+        member.key,
     )
     await changes_nothing(ann, leave, Kind.LEAVE, lambda one: LeavePush(leave=one))
     # And the true ones do reach it.
