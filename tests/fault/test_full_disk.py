@@ -1,6 +1,8 @@
 """A device whose disk is full: it says so in words, loses nothing, keeps running, and recovers."""
 
+import ctypes
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,11 +21,21 @@ from muster_client.events import Connected, DataUnwritable, Disconnected, Publis
 from muster_protocol.labels import Kind
 
 SIZE_KIB = 768
+CLONE_NEWNS = 0x00020000
+"""The namespace of mounts, as the system's `sched.h` names it."""
 MOUNT, UMOUNT = (shutil.which(name) or f"/usr/bin/{name}" for name in ("mount", "umount"))
 
 
+@pytest.fixture(scope="module")
+def own_mounts() -> None:
+    """Keep what this process mounts to itself, so that it goes with the process however that ends."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+    subprocess.run([MOUNT, "--make-rprivate", "/"], check=True)
+
+
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(own_mounts: None, tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of its own, small enough to be filled."""
     place = tmp_path / "disk"
     place.mkdir()

@@ -72,11 +72,16 @@ async def test_workers_share_a_port_and_are_one_hub(start_hub: StartHub, stack: 
     asker = SigningDevice()
     link = await stack.enter_async_context(asker.connect(hub.url))
     devices = [SigningDevice() for _ in range(12)]
-    for device in devices:
-        connection = await stack.enter_async_context(device.connect(hub.url))
-        assert isinstance(await connection.put(device.trust(asker)), Ok)
-    shown = await link.ask(Watch(id=0, clients=tuple(device.client for device in devices)), PresenceReply)
-    assert {one.state for one in shown.devices} == {PresenceState.ONLINE}
+    async with AsyncExitStack() as leaving:
+        for device in devices:
+            connection = await leaving.enter_async_context(device.connect(hub.url))
+            assert isinstance(await connection.put(device.trust(asker)), Ok)
+        shown = await link.ask(Watch(id=0, clients=tuple(device.client for device in devices)), PresenceReply)
+        assert {one.state for one in shown.devices} == {PresenceState.ONLINE}
+    gone: set[str] = set()
+    while len(gone) < len(devices):
+        push = await link.next_push(PresencePush)
+        gone |= {one.client for one in push.devices if one.state is PresenceState.OFFLINE}
 
 
 async def kill_under_load(hub: NodeProcess, pid: int, stack: AsyncExitStack) -> DeviceLink:
@@ -144,24 +149,6 @@ async def test_workers_end_with_a_killed_parent_and_the_next_hub_waits_for_them(
     assert len(hub.said("supervisor_gone")) == 2
     async with device.connect(again.url) as new:
         assert new.welcome.newest_serial == device.serial
-
-
-async def test_a_watcher_on_one_worker_is_notified_of_the_other_ones_devices(
-    start_hub: StartHub, stack: AsyncExitStack
-) -> None:
-    hub = await start_hub()
-    asker = SigningDevice()
-    link = await stack.enter_async_context(asker.connect(hub.url))
-    async with AsyncExitStack() as leaving:
-        devices = [SigningDevice() for _ in range(8)]
-        for device in devices:
-            connection = await leaving.enter_async_context(device.connect(hub.url))
-            await connection.put(device.trust(asker))
-        await link.ask(Watch(id=0, clients=tuple(device.client for device in devices)), PresenceReply)
-    gone: set[str] = set()
-    while len(gone) < len(devices):
-        push = await link.next_push(PresencePush)
-        gone |= {one.client for one in push.devices if one.state is PresenceState.OFFLINE}
 
 
 async def test_sighup_renews_the_certificate_in_all_workers(start_hub: StartHub, tmp_path: Path) -> None:
