@@ -1,4 +1,4 @@
-"""Closed sessions leave the session index of a device once the index is full, and at their hard end otherwise.
+"""Closed sessions leave the session index of a device once a place is missing, and at their hard end otherwise.
 
 Until then they are listed, so that a device which missed the end of one reads it.
 """
@@ -20,7 +20,7 @@ _UNINDEX = script("unindex")
 
 
 async def drop_closed(context: NodeContext, payer: Payer, clients: Sequence[ClientId]) -> bool:
-    """Drop the closed sessions in the full indexes among these; return whether there were any.
+    """Drop the closed sessions in those indexes that may lack a place, for a creator; return whether there were any.
 
     ``payer`` is charged for each session that is read. Raises ``StoreUnavailable``.
     """
@@ -29,14 +29,14 @@ async def drop_closed(context: NodeContext, payer: Payer, clients: Sequence[Clie
 
 async def _drop_closed(context: NodeContext, payer: Payer, client: ClientId) -> bool:
     index = await read_session_index(context, client)
-    if len(index) < keys.MAX_INDEXED_SESSIONS:
+    if len(index) < keys.MAX_INDEXED_PER_CREATOR:
         return False
     context.charge(payer, LISTED * len(index))
     closed = await _closed(context, index)
     return bool(closed) and await change(context.store, _UNINDEX, [keys.session_index(client)], *closed) != 0
 
 
-async def _closed(context: NodeContext, index: Sequence[SessionId]) -> list[SessionId]:
-    """Return those that are closed for good; one that the store does not know may be about to be made."""
+async def _closed(context: NodeContext, index: Sequence[SessionId]) -> list[str]:
+    """Return the entries of those that are closed for good; what the store does not know may be about to be made."""
     states = await together(*(read_state(context, session) for session in index))
-    return [state.session for state in states if state is not None and not state.open]
+    return [f"{state.session} {state.creator}" for state in states if state is not None and not state.open]

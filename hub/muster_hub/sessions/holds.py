@@ -62,7 +62,8 @@ async def hold(
     """Hold every party for a join, in one round trip, and return the facts of each.
 
     Stale holds of other joins are settled first, and closed sessions dropped from a full index, which takes further
-    round trips. Raises ``Refused``: ``superseded``, ``overloaded`` (MAX_INDEXED_SESSIONS of a device are open);
+    round trips. Raises ``Refused``: ``superseded``, ``overloaded`` (a device has no place for another
+    session, or for another one of this creator);
     ``StoreUnavailable``.
     """
     try:

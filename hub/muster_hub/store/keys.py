@@ -14,7 +14,7 @@ it is a day.
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
 | `{b:xx}:dx:<client>` | hash | inbox: a day each | MAX_INBOX (64), MAX_INBOX_PER_SENDER (16), MAX_ACKNOWLEDGED (32) |
-| `{b:xx}:ds:<client>` | sorted set | session index: sessions it is held for, by end | MAX_INDEXED_SESSIONS (256) open |
+| `{b:xx}:ds:<client>` | sorted set | session index, by end | MAX_INDEXED_SESSIONS (256), MAX_INDEXED_PER_CREATOR (64) |
 | `{b:xx}:dw:<client>` | hash | watchers: nodes that are told of presence, and until when | nodes; a minute each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
 | `{b:xx}:sr:<session>` | hash | roster: all devices that were ever members | MAX_INVITES_PER_SESSION (256) + 1 |
@@ -49,6 +49,8 @@ MAX_ACKNOWLEDGED = 32
 ACKNOWLEDGED_KEPT_MS = 600_000
 """How long an acknowledged push is known, so that it does not come again: the outbox repeats effects within seconds."""
 MAX_INDEXED_SESSIONS = 256
+MAX_INDEXED_PER_CREATOR = MAX_INDEXED_SESSIONS // 4
+"""Sessions of one other device in a device's index, those that it left included, so that others find a place in it."""
 SESSIONS_A_DAY = 1_024
 """Sessions that a device may make at once, each kept for a day after its end; then one every SESSION_EVERY_MS."""
 SESSION_EVERY_MS = DAY_MS // SESSIONS_A_DAY
@@ -125,7 +127,7 @@ def inbox(client: str) -> bytes:
 
 
 def session_index(client: str) -> bytes:
-    """Return the key of the sessions that a device was held for, by their hard end."""
+    """Return the key of the sessions that a device was held for, each with its creator, by their hard end."""
     return _key(client, b"ds")
 
 

@@ -108,10 +108,19 @@ local function keep_device(device, instances, peers, grants, uses, stated)
   end
 end
 
+-- Returns the sessions in entries of a session index, each of which names a session and its creator.
+local function session_names(entries)
+  local names = {}
+  for i, entry in ipairs(entries) do
+    names[i] = entry:match('^%S+')
+  end
+  return names
+end
+
 -- Returns the sessions that a device was held for and that have not ended.
 local function indexed_sessions(session_index)
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', text(now_ms))
-  return redis.call('ZRANGE', session_index, 0, -1)
+  return session_names(redis.call('ZRANGE', session_index, 0, -1))
 end
 
 local function add_cuts(outbox, client, sessions, ver, why, about)

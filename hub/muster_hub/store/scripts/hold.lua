@@ -8,7 +8,8 @@
 --   grant that is asked for is held. All only where the device's own row trusts the creator under that key. The creator
 --   is held if it has a statement about any peer. All others are held for nothing, and nothing is written for them.
 -- Returns: what the script `facts` returns, as it is after the hold.
--- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index),
+-- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index, or
+--   MAX_INDEXED_PER_CREATOR of this creator, which is another device),
 --   too_many_sessions (the device made SESSIONS_A_DAY; the next is allowed after SESSION_EVERY_MS at most).
 -- Again: the session is in the index already, and a grant held for this session and invite stays held for it, from now
 --   on; but now two requests rely on the hold, and neither of them may end it by itself unless the seat was given.
@@ -29,8 +30,14 @@ if client == creator then
 end
 if holds then
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', '(' .. text(now_ms))
-  local is_new = not redis.call('ZSCORE', session_index, sid)
-  if is_new and redis.call('ZCARD', session_index) >= MAX_INDEXED_SESSIONS then
+  local entry = sid .. ' ' .. creator
+  local is_new = not redis.call('ZSCORE', session_index, entry)
+  local held = is_new and redis.call('ZRANGE', session_index, 0, -1) or {}
+  local of_creator = 0
+  for _, other in ipairs(held) do
+    of_creator = of_creator + (other:sub(-#creator) == creator and 1 or 0)
+  end
+  if #held >= MAX_INDEXED_SESSIONS or (client ~= creator and of_creator >= MAX_INDEXED_PER_CREATOR) then
     return refuse('overloaded')
   end
   -- One session in SESSION_EVERY_MS, a day of them at once, by GCRA: `sessions_tat_ms` is its theoretical arrival time.
@@ -42,7 +49,7 @@ if holds then
     end
     redis.call('HSET', device, 'sessions_tat_ms', text(tat_ms))
   end
-  redis.call('ZADD', session_index, 'GT', ends_ms, sid)
+  redis.call('ZADD', session_index, 'GT', ends_ms, entry)
   redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])
 end
 

@@ -6,4 +6,4 @@
 -- Returns: those whose hard end is not past, the one that ends last first.
 -- Again: it only reads.
 local session_index = unpack(KEYS)
-return redis.call('ZREVRANGEBYSCORE', session_index, '+inf', '(' .. text(clock_ms()))
+return session_names(redis.call('ZREVRANGEBYSCORE', session_index, '+inf', '(' .. text(clock_ms())))
