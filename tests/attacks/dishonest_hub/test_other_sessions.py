@@ -15,6 +15,7 @@ from muster_client.device.device import now_ms
 from muster_client.errors import ReplyUnreadable, Trouble
 from muster_protocol.cards import Mode
 from muster_protocol.frames import (
+    DecisionReply,
     GetSession,
     ListSessions,
     Member,
@@ -26,10 +27,11 @@ from muster_protocol.frames import (
     SessionReply,
     SessionsReply,
     SessionSummary,
+    Why,
     decode_frame,
     encode_frame,
 )
-from muster_protocol.ids import ClientId, SessionId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 
 CREATOR = ClientId(OTHER)
@@ -64,6 +66,8 @@ def reply_to(request: Request) -> Reply:
             sealed=None,
             admission=None,
         )
+    if isinstance(request, Why):
+        return DecisionReply(re=request.id, reason=None, trace=())
     return Ok(re=request.id)
 
 
@@ -102,3 +106,9 @@ async def test_what_the_hub_alone_says_of_a_session_is_shown_as_its_word(device:
     assert row.endswith("(the hub says)"), "a reason that only a member itself may give"
     (member,) = msgspec.json.decode(await run(device.path, "session", "show", OWN, "--json"))["session"]["members"]
     assert (member["said_by"], member["state"], member["reason"]) == ("hub", "out", None)
+
+
+async def test_a_yes_that_the_hub_alone_says_is_shown_as_its_word(device: Device) -> None:
+    device.peers.trust(CREATOR, Fingerprint(bytes(32)), "nas")
+    said = await run(device.path, "why", "nas", "me")
+    assert "yes, the hub says: nas can call this device now." in said.splitlines()

@@ -76,7 +76,7 @@ async def _show(hub: "Hub", asked: tuple[ClientId, ...], names: Nicknames, outpu
 def _print(states: tuple[Presence, ...], names: Nicknames, output: Output) -> None:
     document = PresenceDocument(devices=tuple(_fields(state, names) for state in states))
     rows = [(names.call(state.client), state.state.value, _since(state), _remark(state)) for state in states]
-    output.show(document, lambda: output.table(("device", "state", "since", ""), rows))
+    output.show(document, lambda: output.table(("device", "the hub says", "since", ""), rows))
 
 
 def _fields(state: Presence, names: Nicknames) -> PresenceFields:

@@ -94,7 +94,8 @@ def why(
         names = Nicknames(device)
     output.show(_document(question, verdict, failure), lambda: _show(question, verdict, names, output))
     if failure is None:
-        output.line(f"yes: {names.call(creator)} can call {names.call(target)} now.")
+        who = "the hub says" if verdict.device is None else "this device and the hub say"
+        output.line(f"yes, {who}: {names.call(creator)} can call {names.call(target)} now.")
         return
     if not as_json:
         tell(failure, as_json=False)
