@@ -24,6 +24,7 @@ from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
+from muster_protocol.codec import MAX_MESSAGE_BYTES
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, Reply, encode_frame
 from muster_protocol.ids import ClientId
@@ -32,6 +33,11 @@ from muster_protocol.reasons import Reason
 MAX_QUEUED_REQUESTS = 32
 """Queued requests of one connection at which reading pauses."""
 RESUME_AT = MAX_QUEUED_REQUESTS // 2
+MAX_QUEUED_BYTES = MAX_MESSAGE_BYTES
+"""Bytes of them at which it pauses too."""
+UNREAD_LIMIT_S = 60.0
+"""How long a device may leave its replies unread before it is closed as a slow reader; its requests wait meanwhile."""
+UNREAD_POLL_S = 0.5
 MAX_PAUSE_S = 1.0
 """How long a device that owes too much waits for each message at most: one that does not stop to ask is hardly served,
 and a node that stops does not wait for its debt."""
@@ -221,7 +227,7 @@ class DeviceConnection:
         if self._queue is None:
             self._queue = deque()
         self._queue.append(data)
-        if len(self._queue) >= MAX_QUEUED_REQUESTS:
+        if len(self._queue) >= MAX_QUEUED_REQUESTS or sum(map(len, self._queue)) >= MAX_QUEUED_BYTES:
             self._peer.pause()
         if not self._working:
             self._working = True
@@ -235,7 +241,7 @@ class DeviceConnection:
                 if not self._queue:  # closed meanwhile
                     return
                 data = self._queue.popleft()
-                if len(self._queue) == RESUME_AT:
+                if len(self._queue) <= RESUME_AT and sum(map(len, self._queue)) < MAX_QUEUED_BYTES:
                     self._peer.resume()
                 self._peer.send(encode_frame(await self._answer(data, acting=acting)))
         finally:
@@ -243,8 +249,18 @@ class DeviceConnection:
             self._queue = None
 
     async def _take_turn(self) -> None:
-        """Let others be served before the next message is decoded, and for longer where the device owes too much."""
+        """Let others be served before the next message is decoded, and for longer where the device owes too much.
+
+        And until it has read: else its replies would fill the memory of the node.
+        """
         await asyncio.sleep(min(self._services.context.spending.overdraft_s(self.caller.payer), MAX_PAUSE_S))
+        waited_s = 0.0
+        while self._queue and self._peer.behind:
+            if waited_s >= UNREAD_LIMIT_S:
+                self.close(CloseCode.SLOW_READER)
+                return
+            await asyncio.sleep(UNREAD_POLL_S)
+            waited_s += UNREAD_POLL_S
 
     async def _answer(self, data: bytes, *, acting: bool) -> Reply:
         if acting:

@@ -16,6 +16,7 @@ from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
 from muster_hub.listener.intake import Intake, IntakeVerdict
 from muster_hub.listener.peer import Handler, SocketDropCause
+from muster_hub.listener.settings import UNREAD_BYTES
 from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
@@ -113,6 +114,11 @@ class WebSocketConnection(asyncio.Protocol):
     def closing(self) -> bool:
         """Return whether the connection has begun to close."""
         return self._phase is _SocketPhase.CLOSING or self._frames.state is not State.OPEN
+
+    @property
+    def behind(self) -> bool:
+        """Return whether more than UNREAD_BYTES wait for the peer."""
+        return self._transport.get_write_buffer_size() > UNREAD_BYTES
 
     @property
     def ping_rtt_ms(self) -> float | None:

@@ -37,6 +37,10 @@ class SocketPeer(Protocol):
         """Return whether the connection has begun to close: nothing more is sent or delivered."""
 
     @property
+    def behind(self) -> bool:
+        """Return whether more than UNREAD_BYTES wait for the peer, so that it should be answered later."""
+
+    @property
     def ping_rtt_ms(self) -> float | None:
         """Return the round trip of the last answered keep-alive ping; None before the first."""
 

@@ -36,6 +36,9 @@ MAX_HEAD_BYTES = 32 * 1024
 OUTBOX_LIMIT_BYTES = 1024 * 1024
 """Limit of the bytes that wait in memory for one peer that does not read."""
 
+UNREAD_BYTES = 64 * 1024
+"""Bytes that wait for a peer above which its handler should cause no more of them."""
+
 MAX_CONNECTIONS = 20_000
 MAX_UNAUTHENTICATED = 2_000
 MAX_UNAUTHENTICATED_PER_ADDRESS = 200
