@@ -10,6 +10,7 @@ from tests.integration.hub.desk import Desk, WatchedStore
 from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, age_seats, befriend, call_in, invite_and_answer
 
+from muster_hub.audit.records import RecordKind, record
 from muster_hub.node import outbox
 from muster_hub.sessions import views
 from muster_hub.store import keys
@@ -39,7 +40,7 @@ from muster_protocol.frames import (
     SessionsReply,
     SessionUpdatePush,
 )
-from muster_protocol.ids import SessionId
+from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import ReceiveKey
 from muster_protocol.signed import read
@@ -370,8 +371,9 @@ async def test_the_outbox_is_trimmed_behind_its_cursor_only(desks: dict[str, Des
     outbox_key, drained_key = keys.outbox(7), keys.drained(7)
 
     async def add(count: int) -> None:
+        row = record(RecordKind.SESSION_CREATED, actor=ClientId("a device"))
         for _ in range(count):
-            await desk.store.run(script("record"), [outbox_key], [b"\x90"])
+            await desk.store.run(script("record"), [outbox_key], [row])
 
     async with AsyncExitStack() as stack:
         wire = Wire(parse(store_url))
