@@ -21,10 +21,10 @@ FREE = Tuning(request_rate=Rate(per_s=1e9, burst=1e9))
 SMALL_BUFFER = 4_096
 ALL = Who(id=0, clients=tuple(SigningDevice().client for _ in range(MAX_WATCHED)))
 """What is answered in some 20 KiB."""
-REQUESTS = 10
+REQUESTS = 20
 TURNS = 50
 """Requests of another device, in whose time the hub would go on with those of the stranger."""
-REPLY = 32 * 1024
+REPLY = 16 * 1024
 """More than one answer."""
 LARGE = bytes(60 * 1024)
 ONE_READ = 256 * 1024
