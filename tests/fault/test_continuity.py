@@ -13,6 +13,7 @@ from tests.integration.hub.device import WAIT_S, DeviceLink, RefusedByHubError, 
 import muster_client
 from muster_client import Agent
 from muster_client.events import Connected
+from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.frames import ConfirmToken, Ok
 from muster_protocol.reasons import Reason
@@ -22,7 +23,10 @@ AGAIN_AFTER_S = 0.05
 
 
 async def patiently(connect: Callable[[], Awaitable[Reason | None]]) -> Reason | None:
-    """Connect, and again while the hub is busy or its store is away; return what it holds against the device."""
+    """Connect, and again while the hub is busy, its store is away, or a later command line takes the place.
+
+    Return what the hub holds against the device.
+    """
     async with asyncio.timeout(WAIT_S):
         while True:
             try:
@@ -30,7 +34,10 @@ async def patiently(connect: Callable[[], Awaitable[Reason | None]]) -> Reason |
             except RefusedByHubError as error:
                 if error.refused.reason not in {Reason.OVERLOADED, Reason.STORE_UNAVAILABLE}:
                     raise
-                await asyncio.sleep(AGAIN_AFTER_S)
+            except ConnectionError as error:
+                if str(CloseCode.SUPERSEDED.value) not in f"{error} {error.__cause__}":
+                    raise
+            await asyncio.sleep(AGAIN_AFTER_S)
 
 
 async def ask(device: SigningDevice, node: NodeProcess) -> Reason | None:
