@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -63,6 +64,21 @@ class WatchedStore(Store):
         self.slots: list[bytes] = []
         """The slot tag that each call touches: where a cluster would send it."""
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._wire: Wire | None = None
+
+    @classmethod
+    @asynccontextmanager
+    @override
+    async def open(
+        cls, url: str, *, store_replicas: int = 0, scripts: Sequence[Script] | None = None
+    ) -> AsyncIterator["WatchedStore"]:
+        async with super().open(url, store_replicas=store_replicas, scripts=scripts) as store:
+            assert isinstance(store, WatchedStore)
+            try:
+                yield store
+            finally:
+                if store._wire is not None:
+                    await store._wire.close()
 
     @override
     def begin(
@@ -89,13 +105,11 @@ class WatchedStore(Store):
         return await super().begin(script, keys, args, not_after_ms=not_after_ms)
 
     async def ask(self, *words: Word) -> StoreReply:
-        """Ask the store a plain command over a connection of its own."""
-        wire = Wire(self.address)
-        try:
-            await wire.connect()
-            return await wire.ask(*words)
-        finally:
-            await wire.close()
+        """Ask the store a plain command over a connection of its own, one for all."""
+        if self._wire is None:
+            self._wire = Wire(self.address)
+            await self._wire.connect()
+        return await self._wire.ask(*words)
 
 
 class AllLive:
