@@ -20,6 +20,7 @@ from muster_protocol.epochs import (
 )
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import (
+    CLOCK_SKEW_MS,
     MAX_INVITE_MS,
     Admission,
     Answer,
@@ -66,6 +67,11 @@ class Received:
             attended.check_invite(invite)
         if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
             raise Refused(Reason.MALFORMED, "an invite lives a day at most")
+
+    def check_time(self, now: TimeMs) -> None:
+        """Raise ``Refused(expired)`` for an invite that is over also if its creator's clock is a day behind."""
+        if now >= self.invite.expires_at + CLOCK_SKEW_MS:
+            raise Refused(Reason.EXPIRED)
 
 
 def verify_invite(signed: Signed, creator_key: PublicKey, me: ClientId) -> Received:
@@ -145,10 +151,11 @@ class Joining:
     def accept(self, receive_key: ReceiveKey, now: TimeMs, at: TimeMs | None = None) -> Signed:
         """Answer yes with a fresh receive key. ``at`` dates the answer where the device's counter is not its clock.
 
-        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, what ``Received.check`` raises, or the reason for
-        which this device may not accept.
+        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, ``expired``, what ``Received.check`` raises, or the
+        reason for which this device may not accept.
         """
         self.received.check(self.key.fingerprint, self.own.attended(self.received.invite.session))
+        self.received.check_time(now)
         if self._answer is not None:
             raise Refused(Reason.REPLAYED, "answered already")
         if self.version is None:

@@ -13,14 +13,14 @@ from msgspec.structs import replace
 from muster_protocol.attended import Attended
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
-from muster_protocol.exchange import Invite
+from muster_protocol.exchange import CLOCK_SKEW_MS, Invite
 from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, InviteId, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 from muster_protocol.serials import is_behind
 
 NEVER = TimeMs(0)
-"""Stands for the time of a device that never met a hub."""
+"""Stands for the time of a device that never met a hub, and for the end of a grant that does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def decide_outgoing(
 def decide_incoming(own: OwnFacts, invite: Invite, now: TimeMs) -> Decision:
     """Decide whether this device may accept a verified invite, or join by it, as far as it can know.
 
-    A grant whose one use was spent on this invite covers it.
+    A grant whose one use was spent on this invite covers it; one that began long after it does not.
     """
     call = Call(
         creator=invite.sender,
@@ -121,9 +121,13 @@ def why_not_kept(own: OwnFacts, member: ClientId, key: Fingerprint) -> Reason | 
 
 def _grants_for(own: OwnFacts, invite: Invite) -> Mapping[ClientId, GrantFacts]:
     grant = own.grants.get(invite.sender)
-    if grant is None or own.spent_on.get(invite.sender) != invite.invite:
+    if grant is None:
         return own.grants
-    return {**own.grants, invite.sender: replace(grant, used=False)}
+    if own.spent_on.get(invite.sender) == invite.invite:
+        grant = replace(grant, used=False)
+    if invite.at < grant.not_before - CLOCK_SKEW_MS:
+        grant = replace(grant, expires_at=NEVER)
+    return {**own.grants, invite.sender: grant}
 
 
 def _myself(own: OwnFacts, grants: Mapping[ClientId, GrantFacts], now: TimeMs) -> Party:

@@ -367,6 +367,8 @@ class Device:
             reason = self.decide_incoming(invite, standing).reason
             if reason is not None:
                 return reason
+            if not self.invites.has_room(invite):
+                return Reason.OVERLOADED
             grant = self.peers.newest_grant(invite.sender)
             if grant.uses is not None and not self.invites.spend(grant.grant, invite.invite):
                 return Reason.GRANT_USED

@@ -2,12 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry
-from muster_protocol.exchange import Invite, hash_of
+from muster_protocol.exchange import CLOCK_SKEW_MS, Invite, hash_of
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, Hash, InviteId, Signature, TimeMs
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -17,8 +17,10 @@ MAX_INBOX = 64
 """Invites that may wait for the person; further ones are declined."""
 MAX_INBOX_PER_SENDER = 8
 """Invites of one device among them, so that its other peers reach the person too."""
+MAX_INVITES = 8192
+"""Invites remembered. One sender has no more of them than are left free for the others; further ones are declined."""
 KEPT_AFTER_MS = 60 * 60 * 1000
-"""How long an invite is remembered after it expired, for a peer whose clock is behind."""
+"""How long an answer to an invite counts after the invite expired, for a peer whose clock is behind."""
 ACCEPTED = "accepted"
 JOINED = "joined"
 """Outcome of an invite whose admission was opened. It is over: a yes, or a use of a grant, joins once."""
@@ -77,36 +79,47 @@ class Invites:
         self._clock = clock
 
     def remember(self, signed: Signed, invite: Invite, outcome: str | None) -> bool:
-        """Store an invite once, and return False if the inbox is full, or the sender's share of it.
+        """Store an invite once, and return False if there is no room for it, or none in the inbox.
 
-        It is kept for its own lifetime, a day at most, counted from now by this device's clock.
+        It lives for its own lifetime, a day at most, counted from now by this device's clock. It is remembered until
+        it would be refused as expired.
         """
         now = self._clock()
         expires_ms = now + invite.lifetime_ms
+        kept_until_ms = max(expires_ms + KEPT_AFTER_MS, invite.at + invite.lifetime_ms + CLOCK_SKEW_MS)
         row = (invite.invite, signed.body, signed.signer, signed.signature, now, expires_ms, outcome)
         with transaction(self._db):
-            self._forget(now)
-            if outcome is None and not self._has_room(invite.sender):
+            if not self.has_room(invite) or (outcome is None and not self._inbox_has_room(invite.sender)):
                 return False
             self._db.execute(
-                f"INSERT INTO invites (invite, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                f"INSERT INTO invites (invite, {_COLUMNS}, sender, kept_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
                 " ON CONFLICT (invite) DO UPDATE SET outcome = excluded.outcome",
-                row,
+                (*row, invite.sender, kept_until_ms),
             )
         return True
 
-    def _has_room(self, sender: ClientId) -> bool:
+    def has_room(self, invite: Invite) -> bool:
+        """Return whether an invite is remembered, or can be."""
+        self._db.execute("DELETE FROM invites WHERE kept_until_ms < ?", (self._clock(),))
+        if self.get(invite.invite) is not None:
+            return True
+        query = "SELECT count(*), count(*) FILTER (WHERE sender = ?) FROM invites"
+        total, senders = self._db.execute(query, (invite.sender,)).fetchone()
+        return bool(senders < MAX_INVITES - total)
+
+    def _inbox_has_room(self, sender: ClientId) -> bool:
         senders = [remembered.invite.sender for remembered in self.waiting()]
         return len(senders) < MAX_INBOX and senders.count(sender) < MAX_INBOX_PER_SENDER
 
-    def _forget(self, now: TimeMs) -> None:
-        self._db.execute("DELETE FROM invites WHERE expires_ms < ?", (now - KEPT_AFTER_MS,))
-
     def get(self, invite: InviteId) -> Remembered | None:
-        """Return an invite, or None if it is unknown."""
+        """Return an invite, or None if it is unknown. One that was not joined in time is over, also if accepted."""
         query = f"SELECT {_COLUMNS} FROM invites WHERE invite = ?"  # noqa: S608
         row = self._db.execute(query, (invite,)).fetchone()
-        return None if row is None else _remembered(row)
+        if row is None:
+            return None
+        found = _remembered(row)
+        late = self._clock() >= found.expires_ms + KEPT_AFTER_MS
+        return replace(found, outcome=Reason.EXPIRED) if late and found.outcome in {None, ACCEPTED} else found
 
     def waiting(self) -> list[Remembered]:
         """Return the invites that wait for the person and have not expired by this device's clock, oldest first."""

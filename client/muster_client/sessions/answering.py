@@ -129,7 +129,9 @@ class Answering:
     def _fault(self, received: Received) -> Reason | None:
         """Return what is wrong with an invite that its sender signed, or None: its sender is told at once."""
         try:
-            received.check(self._context.device.fingerprint, self._context.own.attended(received.invite.session))
+            context, session = self._context, received.invite.session
+            received.check(context.device.fingerprint, context.own.attended(session))
+            received.check_time(context.now())
         except Refused as refused:
             _log.info("invite_faulty", peer=received.invite.sender[:8], reason=refused.reason)
             return refused.reason

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
-from muster_protocol.exchange import Admission, epoch_info
+from muster_protocol.exchange import CLOCK_SKEW_MS, Admission, epoch_info
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import Hash, Signature, session_id
 from muster_protocol.reasons import Reason
@@ -46,10 +46,10 @@ class MemberScript:
         self.steps.append({"do": do, **given})
         self.outcomes.append(outcome)
 
-    def accept(self, outcome: Json | None = None) -> None:
+    def accept(self, outcome: Json | None = None, now: int = AT) -> None:
         """Answer yes."""
         said = {"answer": signed(self.told.nas.answer)} if outcome is None else outcome
-        self.add("accept", said, receive_seed=receive_seed("nas 1").hex(), now=AT)
+        self.add("accept", said, receive_seed=receive_seed("nas 1").hex(), now=now)
 
     def admission(self, admission: Signed, outcome: Json) -> None:
         """Take an admission."""
@@ -153,6 +153,7 @@ def _too_early(told: story.Story) -> Vector:
     steps.epoch(told.epochs[2], told.sealed_to_nas, refusal(Reason.NOT_A_MEMBER))
     steps.admission(told.nas_admission, refusal(Reason.CANNOT_OPEN))
     steps.add("refuse", refusal(Reason.MALFORMED), reason="offline", now=AT)
+    steps.accept(refusal(Reason.EXPIRED), now=told.nas.invite_body.expires_at + CLOCK_SKEW_MS)
     steps.accept()
     steps.accept(refusal(Reason.REPLAYED))
     steps.admission(told.nas_admission, known(told.epochs[1], 2))

@@ -1,6 +1,7 @@
 """A device's own decision, before it calls and before it answers."""
 
 import pytest
+from tests.unit.client.conftest import START
 
 from muster_client import Device, SessionRequest
 from muster_protocol.cards import Mode, ProtocolRange
@@ -36,10 +37,10 @@ def invite(
         mode=mode,
         profile=profile,
         protocol=ProtocolRange(1, 1),
-        at=TimeMs(1),
+        at=START,
         kind=SessionKind.MESH,
         seed=SEED,
-        expires_at=TimeMs(300_001),
+        expires_at=TimeMs(START + 300_000),
     )
 
 
