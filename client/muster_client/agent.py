@@ -11,10 +11,9 @@ import structlog
 from msgspec import structs
 
 from muster_client.concurrency import Companions, companions
-from muster_client.connection.connection import HubConnection
 from muster_client.connection.link import Link
 from muster_client.connection.republishing import Republishing
-from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
+from muster_client.connection.statement_sync import PublishResult
 from muster_client.control.lock import agent_lock
 from muster_client.control.server import ControlServer, socket_path
 from muster_client.device.device import Device
@@ -22,28 +21,22 @@ from muster_client.device.session_request import SessionRequest
 from muster_client.errors import DataNotWritten, HubRefused, HubUnreachable, NoReply, UnknownSession
 from muster_client.events import (
     Broadcast,
-    ClockBehind,
-    CloneSuspected,
     Event,
     InboxEntry,
-    NotPublished,
-    PresenceChanged,
-    Published,
     Stream,
-    TrustUnconfirmed,
 )
 from muster_client.paths import LOCK_FILE
 from muster_client.sessions.answering import Answering, Policy
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.create import create_session
+from muster_client.sessions.from_hub import FromHub
 from muster_client.sessions.membership import Membership
 from muster_client.sessions.pushes import Pushes
 from muster_client.sessions.session import Session
 from muster_client.views import AgentStatus
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.frames import ConfirmToken, Ok, Presence, PresenceReply, Push, Watch, Who
+from muster_protocol.frames import Presence, PresenceReply, Watch, Who
 from muster_protocol.ids import ClientId, SessionId
-from muster_protocol.reasons import Reason
 
 LOOK_EVERY_S = 1.0
 """How often the agent looks for statements that a command line made."""
@@ -64,13 +57,13 @@ class Agent:
         self._events: Broadcast[Event] = Broadcast()
         self._changed = asyncio.Event()
         self._republishing = Republishing(device)
-        self._link = Link(device, on_welcome=self._on_welcome, on_push=self._on_push, tell=self._tell, ssl=ssl)
-        self._context = SessionContext(device, self._link, device.clock, self._tell)
+        self._link = Link(device, self._events, ssl=ssl)
+        self._context = SessionContext(device, self._link, device.clock, self._events.tell)
         self._answering = Answering(self._context, policy)
         self._membership = Membership(self._context, self._answering, self._on_session)
         self._pushes = Pushes(self._context, self._answering, self._membership)
+        self._from_hub = FromHub(self._context, self._answering, self._membership, self._pushes)
         self._callback: OnSession | None = None
-        self._watched: tuple[ClientId, ...] = ()
 
     @classmethod
     @asynccontextmanager
@@ -107,7 +100,7 @@ class Agent:
             stack.callback(agent._end)
             if socket is not None:
                 await stack.enter_async_context(ControlServer(agent, beside).listening(socket))
-            beside.start(agent._link.run())
+            beside.start(agent._link.run(agent._from_hub))
             beside.start(agent._publish_changes())
             beside.start(agent._end_in_time())
             yield agent
@@ -122,33 +115,6 @@ class Agent:
         """Wait until the hub has said welcome and both hold the same statements."""
         await self._link.ready()
 
-    async def _on_welcome(self, connection: HubConnection) -> None:
-        if connection.welcome.token is not None:
-            # Stored before it is confirmed: the hub never expects a token that could be lost with this process.
-            self.device.keep_token(connection.hub.fingerprint, connection.welcome.token)
-            await connection.ask(ConfirmToken(id=0, counter=connection.welcome.token.counter), Ok)
-        if connection.welcome.standing is Reason.CLONE_SUSPECTED:
-            self._tell(CloneSuspected())
-        await fetch_own(connection, self.device)
-        if self.device.peers.clock_behind:
-            self._tell(ClockBehind())
-        self._tell_unconfirmed()
-        self._tell_published(await publish(connection, self.device))
-        await self._answering.flush()
-        await self._membership.on_welcome(connection)
-        if self._watched:
-            reply = await connection.ask(Watch(id=0, clients=self._watched), PresenceReply)
-            self._tell(PresenceChanged(devices=reply.devices))
-
-    def _tell_unconfirmed(self) -> None:
-        peers = tuple(sorted({one.peer for one in self.device.peers.unconfirmed()}))
-        if peers:
-            _log.warning("trust_unconfirmed", peers=[peer[:8] for peer in peers])
-            self._tell(TrustUnconfirmed(peers=peers))
-
-    async def _on_push(self, connection: HubConnection, push: Push) -> None:
-        await self._pushes.handle(connection, push)
-
     def notify(self) -> None:
         """Check at once for changes by another process of the device: publish its statements, and try the hub again."""
         # The link at once: a caller of ``publish`` may wait for it.
@@ -156,14 +122,12 @@ class Agent:
         self._changed.set()
 
     async def publish(self) -> tuple[PublishResult, ...]:
-        """Offer the hub every statement that it has not acknowledged; raises ``HubUnreachable``, ``HubRefused``."""
+        """Offer the hub every statement that it has not acknowledged; raises ``NoReply``, ``HubRefused``."""
         await self._link.ready()
         connection = self._link.connection
         if connection is None:
             raise HubUnreachable("no connection to the hub")
-        results = await publish(connection, self.device)
-        self._tell_published(results)
-        return results
+        return await self._from_hub.publish(connection)
 
     async def _publish_changes(self) -> None:
         seen = self.device.changes_by_others()
@@ -197,13 +161,6 @@ class Agent:
             self._answering.forget_unused()
             self._membership.end_in_time()
 
-    def _tell_published(self, results: Sequence[PublishResult]) -> None:
-        for one in results:
-            if one.reason is None:
-                self._tell(Published(kind=one.kind, serial=one.serial))
-            else:
-                self._tell(NotPublished(kind=one.kind, serial=one.serial, reason=one.reason))
-
     # -- events -------------------------------------------------------------------------------------------------------
 
     def events(self) -> Stream[Event]:
@@ -212,9 +169,6 @@ class Agent:
         Each reader has its own queue of at most ``MAX_UNREAD_EVENTS``.
         """
         return self._events.listen()
-
-    def _tell(self, event: Event) -> None:
-        self._events.tell(event)
 
     def _on_session(self, session: Session) -> None:
         if self._callback is not None:
@@ -270,7 +224,7 @@ class Agent:
     async def watch(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:
         """Return the presence of peers, and report changes in ``events``; replaces the peers watched before."""
         reply = await self._link.ask(Watch(id=0, clients=tuple(peers)), PresenceReply)
-        self._watched = tuple(peers)
+        self._from_hub.watched = tuple(peers)
         return reply.devices
 
     # -- the person ---------------------------------------------------------------------------------------------------

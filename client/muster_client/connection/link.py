@@ -1,9 +1,8 @@
 """The agent's link to the hub: one connection, opened again whenever it is lost (SPEC.md section 3.4)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from ssl import SSLContext
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from muster_client.concurrency import companions
 from muster_client.connection.connection import ConnectionLost, Dial, HubConnection, open_connection
@@ -11,7 +10,7 @@ from muster_client.connection.dialling import dialled, new_instance, pin
 from muster_client.connection.keep_alive import KeepAlive
 from muster_client.connection.loss import LinkError, Loss, loss_from
 from muster_client.connection.machine_watch import MachineWatch
-from muster_client.connection.push_queue import PushQueue
+from muster_client.connection.push_queue import PushHandler, PushQueue
 from muster_client.connection.retries import Retries
 from muster_client.connection.tls import tls_context
 from muster_client.device.device import Device
@@ -24,11 +23,11 @@ from muster_client.errors import (
     NoReply,
     ReplyUnreadable,
 )
-from muster_client.events import Connected, DataUnwritable, Event, HubPinned, KeepAliveShortened, Stopped
+from muster_client.events import Broadcast, Connected, DataUnwritable, Event, HubPinned, KeepAliveShortened, Stopped
 from muster_client.views import Drop
 from muster_protocol.closes import NextTry
 from muster_protocol.connect import Role
-from muster_protocol.frames import Push, Reply, Request
+from muster_protocol.frames import Reply, Request
 from muster_protocol.ids import TimeMs
 from muster_protocol.reasons import Reason
 
@@ -39,29 +38,22 @@ WAIT_FOR_HUB_S = 10.0
 R = TypeVar("R", bound=Reply)
 
 
+class LinkHandler(PushHandler, Protocol):
+    """What an agent does with each new connection, and then with its pushes."""
+
+    async def begin(self, connection: HubConnection) -> None:
+        """Bring the device and the hub in step; no push is handled before that is done."""
+
+
 class Link:
-    """Keeps the agent connected while ``run`` runs.
+    """Keeps the agent connected while ``run`` runs, and tells ``events`` how that goes."""
 
-    ``on_welcome`` is awaited at each connect before any push is handled; ``on_push`` handles pushes in order, one at a
-    time.
-    """
-
-    def __init__(
-        self,
-        device: Device,
-        *,
-        on_welcome: Callable[[HubConnection], Awaitable[None]],
-        on_push: Callable[[HubConnection, Push], Awaitable[None]],
-        tell: Callable[[Event], None],
-        ssl: SSLContext | None = None,
-    ) -> None:
+    def __init__(self, device: Device, events: Broadcast[Event], *, ssl: SSLContext | None = None) -> None:
         self._device = device
-        self._on_welcome = on_welcome
-        self._on_push = on_push
-        self._tell = tell
+        self._events = events
         self._ssl = ssl
         self._instance = new_instance()
-        self._retries = Retries(device.clock, tell)
+        self._retries = Retries(device.clock, events)
         self._machine = MachineWatch(device.clock, self._check_connection)
         self._ready = asyncio.Event()
         self._connection: HubConnection | None = None
@@ -87,7 +79,7 @@ class Link:
         return self._retries.last_drop
 
     async def ready(self) -> None:
-        """Wait until there is a connection and ``on_welcome`` is done with it."""
+        """Wait until there is a connection and the handler is done with its begin."""
         await self._ready.wait()
 
     async def in_step(self) -> None:
@@ -122,17 +114,17 @@ class Link:
 
     # -- keeping connected --------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
+    async def run(self, handler: LinkHandler) -> None:
         """Connect again and again; raises ``HubRefused`` where the hub proved that it revoked this device."""
         async with companions() as beside:
             beside.start(self._machine.run())
             while True:
-                await self._retries.wait(await self._connect_once())
+                await self._retries.wait(await self._connect_once(handler))
 
-    async def _connect_once(self) -> Loss:
+    async def _connect_once(self, handler: LinkHandler) -> Loss:
         """Stay connected for as long as it lasts, and return why it ended."""
         try:
-            await self._stay_connected()
+            await self._stay_connected(handler)
         except ConnectionLost as lost:
             return self._lost(self._fault or lost)
         except (HubRefused, HubKeyChanged, NoReply, DataNotWritten) as error:
@@ -144,24 +136,24 @@ class Link:
         loss = loss_from(error)
         if isinstance(error, DataNotWritten):
             # What the hub pushed could not be kept; it comes again at the next connect.
-            self._tell(DataUnwritable(sentence=loss.sentence))
+            self._events.tell(DataUnwritable(sentence=loss.sentence))
         if loss.next_try is NextTry.NEVER:
             reason = loss.reason or Reason.DEVICE_REVOKED
-            self._tell(Stopped(reason=reason))
+            self._events.tell(Stopped(reason=reason))
             raise HubRefused(reason, next_try=NextTry.NEVER) from None
         if loss.next_try is NextTry.NEW_INSTANCE:
             self._instance = new_instance()
         return loss
 
-    async def _stay_connected(self) -> None:
+    async def _stay_connected(self, handler: LinkHandler) -> None:
         device = self._device
         introduction = dialled(device, Role.AGENT, self._instance)
         dial = Dial(device.address.url, introduction, device.token, ssl=self._ssl or tls_context(device))
         async with open_connection(dial) as connection, companions() as beside:
             self._begin(connection)
-            pushes = PushQueue(connection, self._on_push)
+            pushes = PushQueue(connection, handler)
             try:
-                beside.start(self._handle(connection, pushes))
+                beside.start(self._handle(connection, handler, pushes))
                 beside.start(pushes.acknowledge())
                 beside.start(connection.keep_alive(self.keep_alive.interval_s))
                 await connection.read(pushes.put)
@@ -180,12 +172,12 @@ class Link:
         self.keep_alive.connected(connection.local)
         hub, welcome = connection.hub, connection.welcome
         if pin(self._device, hub):
-            self._tell(HubPinned(hub=hub.fingerprint, followed=hub.followed))
-        self._tell(Connected(hub=hub.fingerprint, connection=welcome.connection, standing=welcome.standing))
+            self._events.tell(HubPinned(hub=hub.fingerprint, followed=hub.followed))
+        self._events.tell(Connected(hub=hub.fingerprint, connection=welcome.connection, standing=welcome.standing))
 
-    async def _handle(self, connection: HubConnection, pushes: PushQueue) -> None:
+    async def _handle(self, connection: HubConnection, handler: LinkHandler, pushes: PushQueue) -> None:
         try:
-            await self._on_welcome(connection)
+            await handler.begin(connection)
             self._ready.set()
             await pushes.handle()
         except (DataNotWritten, ReplyUnreadable, HubBusy) as error:
@@ -197,7 +189,7 @@ class Link:
 
     def _learn(self, connection: HubConnection, lost: ConnectionLost) -> None:
         if lost.died_idle_s is not None and self.keep_alive.died(lost.died_idle_s, connection.outlived_s):
-            self._tell(KeepAliveShortened(interval_s=self.keep_alive.interval_s))
+            self._events.tell(KeepAliveShortened(interval_s=self.keep_alive.interval_s))
 
     async def _check_connection(self) -> None:
         """Find out at once whether the connection survived; without a connection, try at once."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from muster_protocol.ids import TimeMs
+from muster_client.clock import DeviceClock
 
 CHECK_EVERY_S = 5.0
 JUMP_S = 10.0
@@ -32,7 +32,7 @@ class SleepWatch:
 class MachineWatch:
     """Calls ``on_change`` when the machine has slept, or reaches the hub from another local address."""
 
-    def __init__(self, clock: Callable[[], TimeMs], on_change: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, clock: DeviceClock, on_change: Callable[[], Awaitable[None]]) -> None:
         self._clock = clock
         self._on_change = on_change
         self._peer: str | None = None

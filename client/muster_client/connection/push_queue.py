@@ -1,7 +1,7 @@
 """The pushes of one connection: handled in order, then acknowledged in batches (SPEC.md section 3.3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
 
@@ -22,12 +22,19 @@ ACKNOWLEDGE_AFTER_S = 0.1
 _log = structlog.get_logger("muster.link")
 
 
+class PushHandler(Protocol):
+    """What a device does with the pushes of a connection."""
+
+    async def handle(self, connection: HubConnection, push: Push) -> None:
+        """Handle one push. The next one waits for that; one for which this raises is not acknowledged."""
+
+
 class PushQueue:
     """Both queues of one connection: pushes to handle, and ids to acknowledge."""
 
-    def __init__(self, connection: HubConnection, on_push: Callable[[HubConnection, Push], Awaitable[None]]) -> None:
+    def __init__(self, connection: HubConnection, handler: PushHandler) -> None:
         self._connection = connection
-        self._on_push = on_push
+        self._handler = handler
         self._waiting: asyncio.Queue[Push] = asyncio.Queue(MAX_QUEUED_PUSHES)
         self._handled: asyncio.Queue[str] = asyncio.Queue(MAX_UNACKNOWLEDGED)
 
@@ -38,10 +45,10 @@ class PushQueue:
         self._waiting.put_nowait(push)
 
     async def handle(self) -> None:
-        """Handle pushes one at a time, for as long as the connection lasts; raises what ``on_push`` raises."""
+        """Handle pushes one at a time, for as long as the connection lasts; raises what the handler raises."""
         while True:
             push = await self._waiting.get()
-            await self._on_push(self._connection, push)
+            await self._handler.handle(self._connection, push)
             if push.push is not None:
                 await self._handled.put(push.push)
 

@@ -3,23 +3,22 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
 
+from muster_client.clock import DeviceClock
 from muster_client.connection.backoff import Backoff
 from muster_client.connection.loss import Loss
 from muster_client.errors import HubUnreachable, NoReply, Trouble, no_reply
-from muster_client.events import Disconnected, Event
+from muster_client.events import Broadcast, Disconnected, Event
 from muster_client.views import Drop
 from muster_protocol.closes import NextTry
-from muster_protocol.ids import TimeMs
 
 
 class Retries:
     """Waits before each new try. A wake-up ends the wait, but not that of a process whose place another one took."""
 
-    def __init__(self, clock: Callable[[], TimeMs], tell: Callable[[Event], None]) -> None:
+    def __init__(self, clock: DeviceClock, events: Broadcast[Event]) -> None:
         self._clock = clock
-        self._tell = tell
+        self._events = events
         self._backoff = Backoff()
         self._random = random.SystemRandom()
         self._awake = asyncio.Event()
@@ -42,7 +41,9 @@ class Retries:
         self._backoff.lost(time.monotonic())
         delay_s = self._backoff.delay_s(self._random.random(), at_least_s=loss.at_least_s)
         self.last_drop = Drop(at=self._clock(), cause=loss.cause, reason=loss.reason, sentence=loss.sentence)
-        self._tell(Disconnected(cause=loss.cause, retry_in_s=delay_s, reason=loss.reason, sentence=loss.sentence))
+        self._events.tell(
+            Disconnected(cause=loss.cause, retry_in_s=delay_s, reason=loss.reason, sentence=loss.sentence)
+        )
         if loss.next_try is NextTry.NEW_INSTANCE:
             # Not even a wake-up makes it come back earlier: another copy of the device may be woken up just as often.
             await sleep_out(delay_s)

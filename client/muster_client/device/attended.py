@@ -1,13 +1,13 @@
 """The device's durable memory of the sessions that it joined: what each is, and the newest epoch accepted of it."""
 
 import sqlite3
-from collections.abc import Callable
 
+from muster_client.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_protocol.attended import Attended
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_SESSION_MS, SessionKind
-from muster_protocol.ids import Fingerprint, Hash, SessionId, TimeMs
+from muster_protocol.ids import Fingerprint, Hash, SessionId
 
 MAX_ATTENDED = 1024
 """Sessions remembered. Beyond that the creator with the most gives way, with the one that moved on longest ago."""
@@ -22,7 +22,7 @@ SELECT session FROM sessions WHERE creator_key = (
 class AttendedSessions:
     """The sessions in the device's database, each for as long as one can last. A session in memory needs no row."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: DeviceClock) -> None:
         self._db = connection
         self._clock = clock
 

@@ -5,8 +5,7 @@ follows it share one transaction. Nothing here uses the network.
 """
 
 import sqlite3
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from muster_client.clock import DeviceClock, now_ms
 from muster_client.device.attended import AttendedSessions
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.facts import grants_of, pins_of, spent_on
@@ -46,11 +46,6 @@ PROTOCOL = ProtocolRange(1, 1)
 """The protocol versions that this library speaks."""
 
 
-def now_ms() -> TimeMs:
-    """Return the time of the wall clock in ms since 1970."""
-    return TimeMs(time.time_ns() // 1_000_000)
-
-
 class DeviceSettings(Struct, frozen=True, kw_only=True):
     """The settings of a device. ``name`` is shown only to its own person."""
 
@@ -66,9 +61,7 @@ class DeviceSettings(Struct, frozen=True, kw_only=True):
 class Device:
     """A device's opened data folder. Close it, or use it as a context manager."""
 
-    def __init__(
-        self, path: Path, identity: Identity, database: sqlite3.Connection, clock: Callable[[], TimeMs]
-    ) -> None:
+    def __init__(self, path: Path, identity: Identity, database: sqlite3.Connection, clock: DeviceClock) -> None:
         self._identity = identity
         self._db = database
         self.path = path
@@ -94,7 +87,7 @@ class Device:
         app: str = DEFAULT_APP,
         app_version: str = "",
         insecure: bool = False,
-        clock: Callable[[], TimeMs] = now_ms,
+        clock: DeviceClock = now_ms,
     ) -> Self:
         """Create a device with a new identity in a folder of its own, 0700.
 
@@ -114,7 +107,7 @@ class Device:
         return cls.open(path, clock=clock)
 
     @classmethod
-    def open(cls, path: Path, *, clock: Callable[[], TimeMs] = now_ms) -> Self:
+    def open(cls, path: Path, *, clock: DeviceClock = now_ms) -> Self:
         """Open a device; raises ``NoDevice``, ``UnsafeKeyFile``, ``NewerData``, ``UnusableData``."""
         with in_words(path):
             try:
@@ -392,7 +385,7 @@ class Device:
         )
 
 
-def _check_unused(path: Path, database: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+def _check_unused(path: Path, database: sqlite3.Connection, clock: DeviceClock) -> None:
     """Check that no statements of an earlier key, whose file is lost, are here; raises ``UnusableData``."""
     if StatementStore(database, clock).all():
         raise UnusableData(

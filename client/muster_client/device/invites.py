@@ -1,9 +1,9 @@
 """The device's durable memory of invites: waiting ones, answered ones, and uses of one-time grants."""
 
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from muster_client.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry
@@ -74,7 +74,7 @@ def _remembered(row: _Row) -> Remembered:
 class Invites:
     """The invites and uses in the device's database."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: DeviceClock) -> None:
         self._db = connection
         self._clock = clock
 

@@ -1,12 +1,13 @@
 """The device's own statements: serials, the newest about each topic, and which ones the hub has (SPEC.md 2.4)."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from msgspec import structs
 
+from muster_client.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_protocol.cards import Card
 from muster_protocol.errors import Refused
@@ -72,7 +73,7 @@ def _held(row: _Row) -> Held:
 class StatementStore:
     """The own statements in the device's database. Every method is one transaction at most."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], TimeMs]) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: DeviceClock) -> None:
         self._db = connection
         self._clock = clock
 

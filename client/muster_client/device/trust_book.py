@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
+from muster_client.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_client.device.facts import pins_of
 from muster_client.device.identity import Identity
@@ -41,7 +42,7 @@ class TrustBook:
         database: sqlite3.Connection,
         statements: StatementStore,
         invites: Invites,
-        clock: Callable[[], TimeMs],
+        clock: DeviceClock,
     ) -> None:
         self._identity = identity
         self._db = database

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from muster_client.clock import DeviceClock
 from muster_client.connection.link import Link
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, NoReply, Obstacle
@@ -12,7 +13,7 @@ from muster_client.events import DataUnwritable, Event
 from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
-from muster_protocol.ids import ClientId, SessionId, TimeMs
+from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.keys import PublicKey
 from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason, Sayer
@@ -46,7 +47,7 @@ class SessionContext:
 
     device: Device
     link: Link
-    now: Callable[[], TimeMs]
+    now: DeviceClock
     tell: Callable[[Event], None]
     _held: dict[SessionId, Attended] = field(default_factory=dict)
 

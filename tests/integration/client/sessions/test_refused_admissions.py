@@ -5,7 +5,7 @@ import asyncio
 from tests.integration.client.conftest import befriend, settled, until
 
 from muster_client import Device, SessionRequest
-from muster_client.device.device import now_ms
+from muster_client.clock import now_ms
 from muster_client.events import Event, InviteAnswered, Progress, Stream
 from muster_protocol.frames import MemberState
 from muster_protocol.ids import TimeMs

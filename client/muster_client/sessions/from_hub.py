@@ -1,0 +1,68 @@
+"""What reaches an agent from its hub: the welcome of each connection, and then pushes."""
+
+import structlog
+
+from muster_client.connection.connection import HubConnection
+from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
+from muster_client.events import ClockBehind, CloneSuspected, NotPublished, PresenceChanged, Published, TrustUnconfirmed
+from muster_client.sessions.answering import Answering
+from muster_client.sessions.context import SessionContext
+from muster_client.sessions.membership import Membership
+from muster_client.sessions.pushes import Pushes
+from muster_protocol.frames import ConfirmToken, Ok, PresenceReply, Push, Watch
+from muster_protocol.ids import ClientId
+from muster_protocol.reasons import Reason
+
+_log = structlog.get_logger("muster.agent")
+
+
+class FromHub:
+    """Implements ``link.LinkHandler`` for one agent."""
+
+    def __init__(self, context: SessionContext, answering: Answering, membership: Membership, pushes: Pushes) -> None:
+        self._context = context
+        self._answering = answering
+        self._membership = membership
+        self._pushes = pushes
+        self.watched: tuple[ClientId, ...] = ()
+        """The peers that each new connection watches."""
+
+    async def begin(self, connection: HubConnection) -> None:
+        """Bring the device and the hub in step: what both hold of it, its answers, its sessions and its watch."""
+        device = self._context.device
+        if connection.welcome.token is not None:
+            # Stored before it is confirmed: the hub never expects a token that could be lost with this process.
+            device.keep_token(connection.hub.fingerprint, connection.welcome.token)
+            await connection.ask(ConfirmToken(id=0, counter=connection.welcome.token.counter), Ok)
+        if connection.welcome.standing is Reason.CLONE_SUSPECTED:
+            self._context.tell(CloneSuspected())
+        await fetch_own(connection, device)
+        if device.peers.clock_behind:
+            self._context.tell(ClockBehind())
+        self._tell_unconfirmed()
+        await self.publish(connection)
+        await self._answering.flush()
+        await self._membership.on_welcome(connection)
+        if self.watched:
+            reply = await connection.ask(Watch(id=0, clients=self.watched), PresenceReply)
+            self._context.tell(PresenceChanged(devices=reply.devices))
+
+    async def handle(self, connection: HubConnection, push: Push) -> None:
+        """Handle one push."""
+        await self._pushes.handle(connection, push)
+
+    async def publish(self, connection: HubConnection) -> tuple[PublishResult, ...]:
+        """Offer the hub every statement that it has not acknowledged; raises ``NoReply``, ``HubRefused``."""
+        results = await publish(connection, self._context.device)
+        for one in results:
+            if one.reason is None:
+                self._context.tell(Published(kind=one.kind, serial=one.serial))
+            else:
+                self._context.tell(NotPublished(kind=one.kind, serial=one.serial, reason=one.reason))
+        return results
+
+    def _tell_unconfirmed(self) -> None:
+        peers = tuple(sorted({one.peer for one in self._context.device.peers.unconfirmed()}))
+        if peers:
+            _log.warning("trust_unconfirmed", peers=[peer[:8] for peer in peers])
+            self._context.tell(TrustUnconfirmed(peers=peers))
