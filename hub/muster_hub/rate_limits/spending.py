@@ -1,6 +1,7 @@
 """What devices may cause and leave on this node: each by itself, and all of one address together.
 
-Identities cost nothing, so a limit of each device alone limits nobody. Who shares an address shares its limits.
+Identities cost nothing, so a limit for each device alone would limit no stranger. Devices that share an address share
+its limits.
 """
 
 import time
@@ -64,14 +65,17 @@ class Spending:
         return max(device_ms, self._addresses.lacking_ms(payer.near, units, now_s))
 
     def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0) -> int:
-        """Take units and return 0; or take nothing and return in how many ms to ask again, which costs ``asking``."""
+        """Take units and return 0; or take nothing and return in how many ms to ask again.
+
+        ``asking`` is what asking again costs by itself: without it, each try would spend what its wait brought.
+        """
         if self.lacking_ms(payer, units):
             return self.lacking_ms(payer, units + asking)
         self.charge(payer, units)
         return 0
 
     def keep_ms(self, near: str | None, size: float) -> int:
-        """Take bytes that an address leaves in the store and return 0; or take nothing and return when to ask again."""
+        """Take bytes that an address leaves in the store and return 0; or take nothing and return the wait in ms."""
         return 0 if self._kept is None or near is None else self._kept.wait_ms(near, size, time.monotonic())
 
     def keep(self, near: str | None, size: float) -> None:
@@ -80,7 +84,7 @@ class Spending:
             self._kept.charge(near, size, time.monotonic())
 
     def left_ms(self, near: str | None) -> int:
-        """Return in how many ms an address may leave something again; 0 where it may."""
+        """Return in how many ms the address may leave more in the store; 0 where it may now."""
         return 0 if self._kept is None or near is None else self._kept.lacking_ms(near, 0, time.monotonic())
 
 

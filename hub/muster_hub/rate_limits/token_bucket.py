@@ -87,14 +87,11 @@ class Allowances(Generic[K]):
         self._most = most
         self._buckets: OrderedDict[K, TokenBucket] = OrderedDict()
 
-    def wait_ms(self, party: K, units: float, now_s: float, *, asking: float = 0.0) -> int:
-        """Take ``units`` and return 0; or take nothing and return in how many ms they will be available.
-
-        ``asking`` is what asking again costs by itself: without it, each try would spend what its wait brought.
-        """
+    def wait_ms(self, party: K, units: float, now_s: float) -> int:
+        """Take ``units`` and return 0; or take nothing and return in how many ms they will be available."""
         if self._bucket(party, now_s).take(units, now_s):
             return 0
-        return max(1, self.lacking_ms(party, units + asking, now_s))
+        return self.lacking_ms(party, units, now_s)
 
     def lacking_ms(self, party: K, units: float, now_s: float) -> int:
         """Return in how many ms ``units`` will be available; 0 where they are."""

@@ -37,24 +37,6 @@ def test_a_party_is_told_a_time_to_come_back_however_much_it_asks_for():
     assert allowances.wait_ms("one", 1_000_000, 0.5) == 0
 
 
-def test_one_that_comes_back_at_its_time_is_not_refused_for_what_asking_costs():
-    allowances = Allowances[str](Rate(per_s=3, burst=12), most=1)
-    allowances.charge("one", 12, 0)
-    wait_ms = allowances.wait_ms("one", 4, 0, asking=5)
-    assert wait_ms == 3_000
-    allowances.charge("one", 5, wait_ms / 1000)
-    assert allowances.wait_ms("one", 4, wait_ms / 1000) == 0
-
-
-@given(st.floats(0.1, 1_000), st.floats(0.1, 100), st.floats(0, 100))
-def test_the_time_to_come_back_is_never_too_early(per_s, units, asking):
-    allowances = Allowances[str](Rate(per_s, burst=200), most=1)
-    allowances.charge("one", 200, 0)
-    back_s = allowances.wait_ms("one", units, 0, asking=asking) / 1000
-    allowances.charge("one", asking, back_s)
-    assert allowances.wait_ms("one", units, back_s + 1e-6) == 0
-
-
 def test_no_more_than_the_burst_is_saved_up():
     bucket = TokenBucket(Rate(per_s=10, burst=5), now_s=0)
     assert bucket.take(5, 1_000_000)
