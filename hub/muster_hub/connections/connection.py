@@ -251,7 +251,7 @@ class DeviceConnection:
     async def _take_turn(self) -> None:
         """Let others be served before the next message is decoded, and for longer where the device owes too much.
 
-        And until it has read: else its replies would fill the memory of the node.
+        A device that does not read its replies waits until it does, since they would fill the memory of the node.
         """
         await asyncio.sleep(min(self._services.context.spending.overdraft_s(self.caller.payer), MAX_PAUSE_S))
         waited_s = 0.0

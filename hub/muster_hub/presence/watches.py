@@ -24,7 +24,7 @@ PUSH_EVERY_S = 1.0
 RENEW_EVERY_S = 30.0
 """How often a node renews its watches in the store and observes all watched devices again."""
 RESERVED = MAX_WATCHED * LOOKUP
-"""What watches leave of an allowance, so that they do not take from a device what its own requests need."""
+"""Units that watches leave in an allowance, so that the requests of the device itself are still served."""
 
 
 class PresenceWatches:

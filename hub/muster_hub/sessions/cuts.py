@@ -38,7 +38,7 @@ class CutCause(StrEnum):
 
 
 _GO_BY = {CutCause.UNTRUST: Kind.UNTRUST, CutCause.ROTATION: Kind.CARD}
-"""The statements by which a member goes, by what restricts it; a `leave` restricts nothing."""
+"""The statement by which a member goes, for each cause that is one. A `leave` is no restriction, and makes no cut."""
 
 
 class Cut(NamedTuple):
@@ -73,9 +73,9 @@ async def cut(context: NodeContext, sessions: Sequence[SessionId], restriction: 
 
 
 async def _own_word(context: NodeContext, restriction: Cut) -> bytes:
-    """Return the statement by which the device goes out of sessions, with its kind, for their creators.
+    """Return the statement by which the device goes out of sessions, packed with its kind; else nothing.
 
-    They are shown what it was then, and nothing that the device says later.
+    It is stored in each session, so that the creator is shown nothing that the device says later.
     """
     device, why = restriction.device, restriction.why
     said = await context.store.run(_OWN_WORD, [keys.device(device), keys.peers(device)], [why, restriction.about])

@@ -45,7 +45,7 @@ _SESSION_INDEX = script("session_index")
 class HeldForMember(Struct, frozen=True):
     """What the hub holds of a session for one current or former member, as the store had it at one moment.
 
-    ``epochs`` are those behind the number asked, each the next, lowest first; for one who is out none after its end.
+    ``epochs`` are those behind the number asked, lowest first; for one who is out none after its end.
     ``left`` are the statements by which members went, with their kinds.
     """
 
@@ -73,9 +73,9 @@ async def get_session(context: NodeContext, caller: Caller, request: GetSession)
 
 
 def _departures(held: HeldForMember) -> tuple[Departure, ...]:
-    """Return by which statements of their own the members of the newest epoch went that are out.
+    """Return the statements by which members of the newest epoch went, as many as fit.
 
-    Chance decides which come first, so that long ones keep no other from being shown.
+    They come in random order, so that long ones do not always keep the same others out.
     """
     state = held.state
     out = [row.client for row in state.members.values() if not row.present and row.last_epoch == state.epoch]

@@ -7,8 +7,7 @@ locals; a key has the name of its function in `keys.py`.
 - Refusals. A script that does not do what it was asked for returns the error `MUSTER <word>`; `steps.py` turns words
   into exceptions. What a script found while it did its work is a result and is returned: which of two statements won
   (`taken`, `known`, `older`, `mismatch`), how each of several invites went, who has to be held again. A refusal that
-  carries data (the rows of a full device, the devices that an epoch cannot have) is a result too: its first cell is a
-  word.
+  carries data (the devices that an epoch cannot have) is a result too: its first cell is a word.
 - Time. A script judges what is over by the store's clock, which it reads itself; a call never mixes two clocks. A
   script that may write is timed: ARGV[1] is `not_after`, which the shard adds, and a call that reaches the store after
   it is refused with the word `late`. A script under the flag `no-writes` is not timed, and neither is `publish`, which

@@ -16,8 +16,7 @@
 -- Returns: ['ok', members removed]; ['again'] for an epoch that is committed already; ['stale', clients who must be held
 --   again]; ['rejected', client, word, ... for each newcomer whose invite prevents the commit, and for each member kept
 --   that is none].
--- Errors: closed, not_a_member (the caller is not the creator, or out), mismatch (not one that follows the
---   newest epoch).
+-- Errors: closed, not_a_member (the caller is not the creator, or out), mismatch (it does not follow the newest epoch).
 -- Again: an epoch that is committed already is answered `again` and nothing changes.
 local session, roster, minimum_versions, epochs, sealed, invite_outcomes, due, outbox = unpack(KEYS)
 local _, sid, caller, caller_fp, number, previous, hash, epoch, join_ms = unpack(ARGV)

@@ -6,12 +6,12 @@
 --   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent
 -- Effect: a new connection number, larger than any before. An agent takes the seat, a command line the place of the
 --   oldest where MAX_CLI_INSTANCES are connected. The row of the same process is replaced; after a rotation every other
---   row is. A longer chain is a rotation, and a token older
---   than the last confirmed a suspected clone: both raise `ver` and leave a cut in the outbox for every session in the
---   index. A rotation deletes what the retired keys signed: trust, grants, the card, and the serial of the newest. An
---   agent gets the counter of its next token. What the hub has of the device is kept from now on (keep_device).
--- Returns: {number, issued (0: no token), standing, newest serial, number of its statements' newest change
---   (0: none), {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}.
+--   row is. A longer chain is a rotation, and a token older than the last confirmed a suspected clone: both raise `ver`
+--   and leave a cut in the outbox for every session in the index. A rotation deletes what the retired keys signed: trust,
+--   grants, the card, and the serial of the newest. An agent gets the counter of its next token. What the hub has of the
+--   device is kept from now on (keep_device).
+-- Returns: {number, issued (0: no token), standing, newest serial, number of its statements' newest change (0: none),
+--   {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}.
 -- Errors: key_mismatch (an older chain than the hub's, or another one, which is recorded), device_revoked.
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
 local device, instances, peers, session_index, watchers, outbox, grants, uses, stated = unpack(KEYS)

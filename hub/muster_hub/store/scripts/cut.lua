@@ -1,15 +1,16 @@
 #!lua flags=allow-oom
 -- Carries a restriction of one device into one session that it was held for.
--- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 sealed, 5 invite_outcomes, 6 due of the bucket, 7 outbox of the bucket
+-- KEYS: 1 session, 2 roster, 3 minimum_versions, 4 sealed, 5 invite_outcomes, 6 due of the bucket, 7 outbox of the
+--   bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its ver after the restriction, 5 why: trust, untrust, grant,
 --   revocation, rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
 --   7 packed [kind, statement] by which the device goes, or '', 8 record of a member taken out, without its subject and
 --   reason
 -- Effect: no join commits over an older ver of the device. After `untrust`: a statement of the creator takes the peer
---   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. Of the two,
---   the creator calls the other no more: a live invite ends, and neither is told. After `rotation`: the device is out if
---   it sits under another key. No other restriction takes a member out. By what the device itself said, the creator is
---   shown that statement.
+--   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. A live
+--   invite of the creator to the peer, or to the device that said it of the creator, ends, and neither is told. After
+--   `rotation`: the device is out if it sits under another key. No other restriction takes a member out. A device that
+--   goes by its own statement leaves it here: the creator is shown it.
 -- Returns: [client, reason of each member out by this call], [client, row of every member in turn].
 -- Again: the minimum version is the highest seen, and each ver takes members out and ends invites once, so that a cut
 --   repeated from the outbox does not touch a member who was trusted, called and seated again since.

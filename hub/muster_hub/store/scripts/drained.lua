@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Records how far a bucket's outbox was drained, and makes room: effects go once they were carried out, of records
--- MAX_RECORDS_KEPT stay, and up to RECORDS_TRIMMED_AT_ONCE more. Actors with fewer records than an equal share keep all of
--- them; of the others the oldest go.
+-- MAX_RECORDS_KEPT stay, and up to RECORDS_TRIMMED_AT_ONCE more. Actors with fewer records than an equal share keep all
+-- of them; of the others the oldest go.
 -- KEYS: 1 outbox, 2 drained
 -- ARGV: 1 not_after (ms), 2 consumer, 3 id of the last entry drained, then the ids of the effects among them
 -- Effect: the consumer continues behind that entry. Entries that are not drained are never trimmed.
@@ -19,6 +19,7 @@ local function is_later(one, other)
   ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
   return ms > other_ms or (ms == other_ms and n > other_n)
 end
+
 -- Returns how many records each of these actors may keep, so that all together have no more than MAX_RECORDS_KEPT.
 local function equal_share(counts)
   local sorted, left = {}, MAX_RECORDS_KEPT

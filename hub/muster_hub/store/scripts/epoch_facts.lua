@@ -11,7 +11,7 @@
 --   purpose of its invite in turn of each newcomer].
 --   The hash of an epoch covers neither admissions nor sealed keys, so `again` has only those members whose own is the
 --   stored one, byte for byte.
--- Errors: closed (or no such session), mismatch (not one that follows the newest epoch).
+-- Errors: closed (or no such session), mismatch (it does not follow the newest epoch).
 -- Again: it only reads.
 local session, roster, epochs, sealed, invite_outcomes = unpack(KEYS)
 local number, previous, hash, packed_kept, packed_newcomers = unpack(ARGV)

@@ -1,13 +1,13 @@
 #!lua
 -- Makes invites live: one per session and device.
 -- KEYS: 1 session, 2 invite_outcomes, 3 minimum_versions
--- ARGV: 1 not_after (ms), 2 creator, 3 its ver when the invites were decided, then for each invite: client, invite, when
---   it expires (ms), its hash, its purpose
+-- ARGV: 1 not_after (ms), 2 creator, 3 its ver when the invites were decided, then for each invite: client, invite,
+--   when it expires (ms), its hash, its purpose
 -- Effect: each invite waits for its answer; one that was live for the same device ends as `cancelled`.
 -- Returns: for each invite 'ok', 'replayed' (it has ended before, or is live with other bytes) or 'too_many'
 --   (MAX_INVITES_PER_SESSION in this session, or MAX_INVITES_PER_TARGET to this device).
--- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it), stale (the creator
---   took something back since it was decided).
+-- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it), stale (the
+--   creator took something back since the invites were decided).
 -- Again: an invite that is live already stays as it is.
 local session, invite_outcomes, minimum_versions = unpack(KEYS)
 local _, caller, ver = unpack(ARGV, 1, 3)

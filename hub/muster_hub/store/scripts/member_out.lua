@@ -2,12 +2,13 @@
 -- Takes a member out of a session.
 -- KEYS: 1 session, 2 roster, 3 sealed, 4 due of the bucket, 5 outbox of the bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its fingerprint or '' for any, 5 reason or '',
---   6 '' or the invite whose seat, never joined, is taken back, 7 its packed [kind, `leave`] or '', 8 the `at` of that, 9 record
+--   6 '' or the invite whose seat, never joined, is taken back, 7 its packed [kind, `leave`] or '', 8 the `at` of that
+--   `leave`, 9 record
 -- Effect: the member is out, and nothing is held for it any more but its `leave`, also where it was out before. A
 --   session without members is closed.
 -- Returns: [1 when it is out by this call, else 0], [client, row of every member in turn].
--- Errors: not_a_member (it never was one, under that key), replayed (the `leave` is older than the answer for which it was
---   admitted: the creator would not take it, and could make no epoch without the member).
+-- Errors: not_a_member (it never was one, under that key), replayed (the `leave` is older than the answer for which it
+--   was admitted: the creator would not take it, and could make no epoch without the member).
 -- Again: the member is out already and nothing changes. One that another invite seated again stays.
 -- Memory full: runs, a member can always leave.
 local session, roster, sealed, due, outbox = unpack(KEYS)

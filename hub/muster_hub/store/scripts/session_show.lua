@@ -4,9 +4,9 @@
 -- ARGV: 1 client, 2 number of the last epoch that it has, 3 epochs at most, 4 bytes of epochs at most
 -- Effect: none.
 -- Returns: nil unless the client is in the roster of such a session; else what the script `session_state` returns,
---   [epochs, lowest first, to one who is out none after its end], its sealed key of the newest epoch or '', its admission
---   or '', [client, newest `joined` of every one that said it, in turn], [client, packed [kind, statement] by which it
---   went, of every one that said it, in turn].
+--   [epochs, lowest first, for one who is out none after its end], its sealed key of the newest epoch or '', its
+--   admission or '', [client, newest `joined` of every one that said it, in turn], [client, packed [kind, statement] by
+--   which it went, of every one that said it, in turn].
 -- Again: it only reads.
 local session, roster, epochs, sealed = unpack(KEYS)
 local client, after, max_epochs, max_bytes = unpack(ARGV)

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Drops sessions from the index of a device.
 -- KEYS: 1 session_index
--- ARGV: 1 not_after (ms), then the session and its creator, with a space between, of each. Nothing is committed in them any more, so no restriction has to reach them.
+-- ARGV: 1 not_after (ms), then the entry of each: session and creator, with a space between. Nothing is committed in
+--   these sessions any more, so no restriction has to reach them.
 -- Effect: they are not in the index.
 -- Returns: how many of them were.
 -- Again: they are not in the index any more.
