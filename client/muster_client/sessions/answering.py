@@ -269,9 +269,12 @@ class Answering:
         return joining
 
     async def _lost(self, invite: InviteId) -> Joining | None:
-        """Return the machine for an invite that an earlier process accepted; that process's receive key is lost."""
+        """Return the machine for an invite whose receive key is lost with an earlier process, or by its time.
+
+        It opens nothing, and tells the creator that.
+        """
         remembered = self._context.device.invites.get(invite)
-        if remembered is None or remembered.outcome != ACCEPTED:
+        if remembered is None or remembered.outcome not in {ACCEPTED, Reason.EXPIRED}:
             return None
         received = await self._verify(remembered.signed)
         return None if received is None else self._joining(received)

@@ -1,10 +1,11 @@
 """A device that finds, when its admission comes, that it may not join any more: it says why itself."""
 
 import asyncio
+from contextlib import AsyncExitStack
 
 from tests.integration.client.conftest import befriend, settled, until
 
-from muster_client import Device, SessionRequest
+from muster_client import Agent, Device, SessionRequest
 from muster_client.clock import now_ms
 from muster_client.events import Event, InviteAnswered, Progress, Stream
 from muster_protocol.frames import MemberState
@@ -16,15 +17,17 @@ async def test_a_device_that_may_not_join_any_more_at_its_admission_says_so_itse
     """Its own grant runs out by its own clock between its answer and the admission; the hub does not know that."""
     laptop, nas = make_device("laptop"), make_device("nas")
     befriend(laptop, nas)
+    nas.peers.grant(laptop.client, lasts_ms=10 * 60 * 1000)
     ahead_ms = 0
 
     async def run_out(answers: Stream[Event]) -> None:
         nonlocal ahead_ms
         await until(answers, InviteAnswered, reason=None)
-        ahead_ms = 100 * 24 * 3600 * 1000
+        ahead_ms = 20 * 60 * 1000
 
-    with Device.open(nas.path, clock=lambda: TimeMs(now_ms() + ahead_ms)) as called:
-        answers = (await open_agent(called)).events()
+    async with AsyncExitStack() as stack:
+        called = stack.enter_context(Device.open(nas.path, clock=lambda: TimeMs(now_ms() + ahead_ms)))
+        answers = (await stack.enter_async_context(Agent.open(called, control=False))).events()
         caller = await open_agent(laptop)
         async with asyncio.TaskGroup() as group:
             group.create_task(run_out(answers))
