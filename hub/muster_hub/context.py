@@ -71,9 +71,9 @@ class NodeContext:
         """Charge a device and its address for work that it caused; its next requests wait until the units are paid."""
         self.spending.charge(payer, units)
 
-    def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0) -> int:
-        """Take units from both and return 0; or take nothing and return in how many ms to ask again.
+    def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0, kept: float = 0.0) -> int:
+        """Take units from both, and ``kept`` bytes of the address; or take nothing and return when to ask again.
 
         ``asking`` is what the same message will cost on arrival then.
         """
-        return self.spending.wait_ms(payer, units, asking=asking)
+        return self.spending.wait_ms(payer, units, asking=asking, kept=kept)

@@ -79,8 +79,8 @@ class Dispatch:
         return frame
 
     async def _serve(self, caller: Caller, request: Request, size: int) -> Reply:
-        wait_ms = self._context.wait_ms(caller.payer, cost(request), asking=arrival_cost(size))
-        wait_ms = wait_ms or self._context.spending.keep_ms(caller.near, kept_bytes(request, size))
+        asking, kept = arrival_cost(size), kept_bytes(request, size)
+        wait_ms = self._context.wait_ms(caller.payer, cost(request), asking=asking, kept=kept)
         if wait_ms:
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
         if caller.role is not Role.AGENT and type(request) in AGENT_REQUESTS:

@@ -64,19 +64,23 @@ class Spending:
             return device_ms
         return max(device_ms, self._addresses.lacking_ms(payer.near, units, now_s))
 
-    def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0) -> int:
-        """Take units and return 0; or take nothing and return in how many ms to ask again.
+    def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0, kept: float = 0.0) -> int:
+        """Take units, and bytes that the address leaves in the store, and return 0; or take nothing of either.
 
-        ``asking`` is what asking again costs by itself: without it, each try would spend what its wait brought.
+        Then return in how many ms to ask again. ``asking`` is what that costs by itself: without it, each try would
+        spend what its wait brought.
         """
         if self.lacking_ms(payer, units):
             return self.lacking_ms(payer, units + asking)
-        self.charge(payer, units)
-        return 0
+        wait_ms = self._keep_ms(payer.near, kept)
+        if not wait_ms:
+            self.charge(payer, units)
+        return wait_ms
 
-    def keep_ms(self, near: str | None, size: float) -> int:
-        """Take bytes that an address leaves in the store and return 0; or take nothing and return the wait in ms."""
-        return 0 if self._kept is None or near is None else self._kept.wait_ms(near, size, time.monotonic())
+    def _keep_ms(self, near: str | None, size: float) -> int:
+        if self._kept is None or near is None or not size:
+            return 0
+        return self._kept.wait_ms(near, size, time.monotonic())
 
     def keep(self, near: str | None, size: float) -> None:
         """Charge an address for bytes that it left in the store already."""

@@ -118,15 +118,15 @@ def units_a_second(monkeypatch: pytest.MonkeyPatch) -> int:
 def kib_at_once(monkeypatch: pytest.MonkeyPatch) -> int:
     full = spending()
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
-    return filled(lambda _: full.keep_ms(PAYER.near, KIB) == 0)
+    return filled(lambda _: full.wait_ms(PAYER, 0, kept=KIB) == 0)
 
 
 def kib_a_day(monkeypatch: pytest.MonkeyPatch) -> int:
     full = spending()
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
-    filled(lambda _: full.keep_ms(PAYER.near, KIB) == 0)
+    filled(lambda _: full.wait_ms(PAYER, 0, kept=KIB) == 0)
     monkeypatch.setattr(time, "monotonic", lambda: DAY_S)
-    return filled(lambda _: full.keep_ms(PAYER.near, KIB) == 0)
+    return filled(lambda _: full.wait_ms(PAYER, 0, kept=KIB) == 0)
 
 
 def addresses() -> int:

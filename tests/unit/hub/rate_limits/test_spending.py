@@ -1,4 +1,4 @@
-"""The allowances of devices and addresses: when one that was refused is served."""
+"""The allowances of devices and addresses: when one that was refused is served, and what it pays."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster_hub.rate_limits import spending
-from muster_hub.rate_limits.spending import Payer, Spending
+from muster_hub.rate_limits.spending import MIB, Payer, Spending
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol.ids import ClientId
 
@@ -48,3 +48,32 @@ def test_the_time_to_come_back_is_never_too_early(
         now.s = wait_ms / 1000 + 1e-6
         allowances.charge(ONE, asking)
         assert allowances.wait_ms(ONE, units) == 0
+
+
+def of_one_address() -> Spending:
+    """Return the allowances of devices with 10 units, at an address with one MiB."""
+    return Spending(Rate(per_s=1, burst=10), units_per_address=1, mib_per_address=1)
+
+
+def test_a_request_that_may_leave_nothing_more_in_the_store_takes_no_units() -> None:
+    with clock():
+        allowances = of_one_address()
+        assert allowances.wait_ms(ONE, 0, kept=MIB) == 0
+        assert allowances.wait_ms(ONE, 10, kept=1) > 0
+        assert allowances.wait_ms(ONE, 10) == 0
+
+
+def test_a_request_without_units_leaves_nothing_in_the_store() -> None:
+    with clock():
+        allowances = of_one_address()
+        assert allowances.wait_ms(ONE, 10) == 0
+        assert allowances.wait_ms(ONE, 1, kept=MIB) > 0
+        assert allowances.wait_ms(ONE, 0, kept=MIB) == 0
+
+
+def test_a_request_that_leaves_nothing_is_served_at_an_address_that_left_too_much() -> None:
+    with clock():
+        allowances = of_one_address()
+        assert allowances.wait_ms(ONE, 0, kept=MIB) == 0
+        allowances.keep(ONE.near, 1)
+        assert allowances.wait_ms(ONE, 1) == 0
