@@ -35,7 +35,9 @@ from muster_protocol.reasons import Reason
 PEER = ClientId(OTHER)
 
 
-def refusing(times: int) -> Callable[[ServerConnection], Awaitable[None]]:
+def refusing(
+    times: int, reason: Reason = Reason.MALFORMED, retry_after_ms: int | None = None
+) -> Callable[[ServerConnection], Awaitable[None]]:
     """Return a hub that refuses an ``untrust`` so often."""
     left = iter(range(times))
 
@@ -46,7 +48,7 @@ def refusing(times: int) -> Callable[[ServerConnection], Awaitable[None]]:
             return SessionsReply(re=request.id, sessions=(), more=False)
         untrust = isinstance(request, PutStatement) and request.kind is Kind.UNTRUST
         if untrust and next(left, None) is not None:
-            return Error(re=request.id, reason=Reason.MALFORMED)
+            return Error(re=request.id, reason=reason, retry_after_ms=retry_after_ms)
         return Ok(re=request.id)
 
     async def play(connection: ServerConnection) -> None:
@@ -89,3 +91,12 @@ async def test_a_hub_with_another_key_is_not_passed_over(tmp_path: Path) -> None
         assert code == 1
         assert "muster hub trust" in said
         assert "Nothing to do" not in said
+
+
+@pytest.mark.parametrize(("reason", "code"), [(Reason.RATE_LIMITED, 0), (Reason.MALFORMED, 1)])
+async def test_a_person_has_to_act_only_where_the_agent_cannot_send_it_later(
+    tmp_path: Path, reason: Reason, code: int
+) -> None:
+    port = free_port()
+    async with device_at(tmp_path / "laptop", port) as folder, scripted_hub(port, refusing(1, reason, 3_600_000)):
+        assert (await run_to_end(folder, "trust", "remove", "nas", "--json"))[0] == code

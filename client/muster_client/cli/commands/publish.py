@@ -13,7 +13,7 @@ from muster_client.cli.output.documents import PublicationFields
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, from_reason
 from muster_client.cli.output.from_errors import from_error
-from muster_client.errors import HubError, HubRefused, HubUnreachable, Trouble
+from muster_client.errors import HubBusy, HubError, HubRefused, HubUnreachable, Trouble
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5
 """How long a command waits for the hub; the change applies on this device at once."""
-
-
 NOTHING_TO_DO = "Nothing to do: `muster agent` sends it when the hub can be reached."
 
 
@@ -30,7 +28,7 @@ NOTHING_TO_DO = "Nothing to do: `muster agent` sends it when the hub can be reac
 class Publication:
     """Whether the hub acknowledged a change; if not, the reason, its sentence for people, and what they do about it.
 
-    ``passes``: nobody has to act. The agent sends the change later.
+    ``passes``: the agent sends the change later, without any act of a person.
     """
 
     reason: str | None = None
@@ -69,9 +67,14 @@ def _failed(error: HubError) -> Publication:
     failure = from_error(error)
     if failure is None or failure.word is Trouble.HUB_UNREACHABLE:
         return Publication(Trouble.HUB_UNREACHABLE, "" if failure is None else failure.sentence)
+    return _of(failure, passes=_passes(error))
+
+
+def _passes(error: HubError) -> bool:
+    """Return whether a later try can succeed without any act of a person."""
     if isinstance(error, HubRefused):
-        return _of(failure, passes=REASONS[error.reason].retry)
-    return _of(failure, passes=isinstance(error, HubUnreachable))
+        return REASONS[error.reason].retry
+    return isinstance(error, HubUnreachable | HubBusy)
 
 
 def _of(failure: Failure, *, passes: bool) -> Publication:
