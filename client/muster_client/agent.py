@@ -186,7 +186,7 @@ class Agent:
         """Create a session and call its targets; return once the hub has answered for each call.
 
         All targets are checked over this device's own store before anything is created. Raises ``InvalidRequest``,
-        ``NotTrusted``, ``SessionRefused``, ``HubUnreachable``.
+        ``NotTrusted``, ``SessionRefused``, ``NoReply``.
         """
         session = await self.create_session(request)
         await session.invite(request.targets, purpose=request.purpose)
@@ -218,7 +218,7 @@ class Agent:
     # -- presence -----------------------------------------------------------------------------------------------------
 
     async def who(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:
-        """Ask who is online, in the order asked; raises ``HubUnreachable``, ``HubRefused``."""
+        """Ask who is online, in the order asked; raises ``NoReply``, ``HubRefused``."""
         return (await self._link.ask(Who(id=0, clients=tuple(peers)), PresenceReply)).devices
 
     async def watch(self, peers: Sequence[ClientId]) -> tuple[Presence, ...]:

@@ -143,7 +143,10 @@ class Trouble(StrEnum):
 
 
 class NoReply(HubError):
-    """No reply came that this device can use: the hub may have carried out the request. ``trouble`` says why."""
+    """No reply came that this device can use: ``HubUnreachable``, ``ReplyUnreadable`` or ``HubBusy``.
+
+    The hub may have carried out the request. ``trouble`` says why there is none.
+    """
 
     def __init__(self, sentence: str, trouble: Trouble = Trouble.HUB_UNREACHABLE) -> None:
         self.trouble = trouble
@@ -155,17 +158,14 @@ class HubUnreachable(NoReply):
 
 
 class ReplyUnreadable(NoReply):
-    """The hub can be reached, and its reply cannot be read, or is not about what was asked: it is newer, or broken.
-
-    Raised wherever ``HubUnreachable`` is.
-    """
+    """The hub can be reached, and its reply cannot be read, or is not about what was asked: it is newer, or broken."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, Trouble.REPLY_UNREADABLE)
 
 
 def no_reply(sentence: str, trouble: Trouble) -> NoReply:
-    """Return the error for a trouble."""
+    """Return the error with this sentence for a trouble."""
     return ReplyUnreadable(sentence) if trouble is Trouble.REPLY_UNREADABLE else HubUnreachable(sentence, trouble)
 
 

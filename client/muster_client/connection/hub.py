@@ -43,7 +43,7 @@ MAX_CHANGES = 64
 
 
 class Hub:
-    """One short connection to the hub. Every method raises ``HubUnreachable`` if it is lost, and ``HubRefused``."""
+    """One short connection to the hub. Every method raises ``NoReply`` if no usable reply comes, and ``HubRefused``."""
 
     def __init__(self, device: Device, connection: HubConnection, *, newly_pinned: bool) -> None:
         self._device = device
@@ -61,8 +61,7 @@ class Hub:
     ) -> AsyncIterator["Hub"]:
         """Connect once, without retries, and synchronize the statements of device and hub.
 
-        ``ssl`` None trusts what the device was set up to trust. Raises ``HubUnreachable``, ``HubKeyChanged``,
-        ``HubRefused``.
+        ``ssl`` None trusts what the device was set up to trust. Raises ``NoReply``, ``HubKeyChanged``, ``HubRefused``.
         """
         trusted = ssl or tls_context(device)
         dial = Dial(device.address.url, dialled(device, Role.CLI, new_instance()), device.token, timeout_s, trusted)

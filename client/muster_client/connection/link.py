@@ -83,7 +83,7 @@ class Link:
         await self._ready.wait()
 
     async def in_step(self) -> None:
-        """Wait up to ``WAIT_FOR_HUB_S`` for a connection that is in step with the hub; raises ``HubUnreachable``."""
+        """Wait up to ``WAIT_FOR_HUB_S`` for a connection that is in step with the hub; raises ``NoReply``."""
         try:
             async with asyncio.timeout(WAIT_FOR_HUB_S):
                 await self._ready.wait()
@@ -93,7 +93,7 @@ class Link:
     async def ask(self, request: Request, reply: type[R]) -> R:
         """Send a request over the connection that is up, or the next one if it comes soon.
 
-        Raises ``HubRefused``, ``HubUnreachable``.
+        Raises ``HubRefused``, ``NoReply``.
         """
         if self._connection is None:
             await self.in_step()

@@ -1,4 +1,4 @@
-"""When the hub is offered again what restricts and what it has not taken, while the connection stays (SPEC.md 2.4)."""
+"""When to offer the hub again the restrictions that it has not taken, while the connection stays (SPEC.md 2.4)."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from muster_client.device.device import Device
 
 
 class Republishing:
-    """The waits between two tries. They begin anew once the hub has taken every restriction."""
+    """The waits between two tries. Once the hub has taken every restriction, the next wait is short again."""
 
     def __init__(self, device: Device) -> None:
         self._device = device

@@ -8,7 +8,7 @@ from muster_protocol.frames import ListSessions, SessionsReply, SessionSummary
 
 
 async def list_sessions(connection: HubConnection) -> tuple[SessionSummary, ...]:
-    """Return every session of this device, as the hub knows them; raises ``HubRefused``, ``HubUnreachable``."""
+    """Return every session of this device, as the hub knows them; raises ``HubRefused``, ``NoReply``."""
 
     async def ask(known: Sequence[SessionSummary]) -> tuple[Sequence[SessionSummary], bool]:
         after = known[-1].session if known else None

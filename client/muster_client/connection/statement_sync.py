@@ -89,7 +89,7 @@ def _apply(device: Device, entry: KindAndStatement) -> _Applied:
 async def publish(connection: HubConnection, device: Device) -> tuple[PublishResult, ...]:
     """Send the hub every statement that it has not acknowledged, in order.
 
-    The refusal of one does not hold up the others. Raises ``HubRefused`` for a reason that passes, ``HubUnreachable``.
+    The refusal of one does not hold up the others. Raises ``HubRefused`` for a reason that passes, ``NoReply``.
     A hub whose store is full still takes restrictions; they are sent first.
     """
     results = {held.version: await _put(connection, device, held) for held in device.unpublished()}

@@ -78,9 +78,8 @@ class ControlClient:
 
         Ends after ``Settled``. If the reader stops (closes the iterator, or ends) at ``Started``, the first line, no
         device is called and the session is closed again; if it stops later, the invites stay open. It waits for the
-        next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or ``HubUnreachable``
-        at the first step; no session then exists. Raises ``ControlFailed`` if the reader does not go on after
-        ``Started``.
+        next line without a limit. Raises ``NotTrusted``, ``InvalidRequest``, ``SessionRefused`` or ``NoReply`` at the
+        first step; no session then exists. Raises ``ControlFailed`` if the reader does not go on after ``Started``.
         """
         with self._lines(StartRequest(session=request)) as (lines, connection):
             for line in lines:
@@ -104,11 +103,11 @@ class ControlClient:
         return self._ask(AskSessions(), SessionsAre).sessions
 
     def leave(self, session: SessionId) -> None:
-        """Leave a session; raises ``UnknownSession``, ``HubUnreachable``."""
+        """Leave a session; raises ``UnknownSession``, ``NoReply``."""
         self._ask(LeaveSession(session=session), Done)
 
     def close_session(self, session: SessionId) -> None:
-        """End a session that this device created; raises ``UnknownSession``, ``HubRefused``, ``HubUnreachable``."""
+        """End a session that this device created; raises ``UnknownSession``, ``HubRefused``, ``NoReply``."""
         self._ask(EndSession(session=session), Done)
 
     def inbox(self) -> tuple[InboxEntry, ...]:

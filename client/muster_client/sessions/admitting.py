@@ -57,7 +57,7 @@ class Admitting:
     async def _rejected(self, new: Admissions, unknown: Collection[Reason]) -> Mapping[ClientId, Reason]:
         """Return the reasons for which the hub rejected the epoch, by device; none where it committed it.
 
-        Raises ``HubUnreachable``, also for an error after which the outcome is ``unknown``.
+        Raises ``NoReply``, also for an error after which the outcome is ``unknown``.
         """
         request = Admit(
             id=0,

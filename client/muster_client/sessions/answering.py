@@ -64,7 +64,7 @@ class Answering:
     # -- invites ------------------------------------------------------------------------------------------------------
 
     async def on_invite(self, signed: Signed) -> None:
-        """Handle an invite, new or repeated; raises ``HubUnreachable``. One that does not verify is ignored."""
+        """Handle an invite, new or repeated; raises ``NoReply``. One that does not verify is ignored."""
         self.forget_unused()
         received = await self._verify(signed)
         if received is None:
@@ -243,8 +243,8 @@ class Answering:
     async def on_admission(self, signed: Signed) -> Joining | None:
         """Open an admission and return the membership that it opened, or None.
 
-        If it cannot be opened, an answer tells its creator. Raises ``HubUnreachable``, and ``Refused(epoch_forked)``
-        where its creator signed another epoch in place of one that this device opened.
+        If it cannot be opened, an answer tells its creator. Raises ``NoReply``, and ``Refused(epoch_forked)`` where
+        its creator signed another epoch in place of one that this device opened.
         """
         self.forget_unused()
         try:

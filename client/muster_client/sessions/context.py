@@ -66,7 +66,7 @@ class SessionContext:
         self._held.pop(session, None)
 
     async def key_of(self, peer: ClientId) -> PublicKey | Obstacle:
-        """Return the public key behind a peer's pin; its card is fetched once. Raises ``HubUnreachable``."""
+        """Return the public key behind a peer's pin; its card is fetched once. Raises ``NoReply``."""
         known = self.device.peers.peer_key(peer)
         if known is not None:
             return known
@@ -86,7 +86,7 @@ class SessionContext:
         return decide()
 
     async def _learn_card(self, peer: ClientId) -> Obstacle | None:
-        """Ask for a peer's card and store it, or return what stands in the way. Raises ``HubUnreachable``."""
+        """Ask for a peer's card and store it, or return what stands in the way. Raises ``NoReply``."""
         try:
             card = await self.link.ask(GetCard(id=0, client=peer), CardReply)
             self.device.peers.learn_card(card.card, peer)

@@ -22,7 +22,7 @@ async def create_session(
     """Create a session with its creator as the only member.
 
     Raises ``InvalidRequest``; ``NotTrusted`` where a target is not trusted; ``SessionRefused`` with the hub's reason;
-    ``HubUnreachable``. After the first two the hub knows nothing of the request.
+    ``NoReply``. After the first two the hub knows nothing of the request.
     """
     context.device.check_request(wanted)
     await context.link.in_step()

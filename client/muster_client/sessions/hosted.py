@@ -239,7 +239,7 @@ class HostedSession(Session):
 
     @override
     async def close(self) -> None:
-        """End the session for all; raises ``HubRefused``, ``HubUnreachable``."""
+        """End the session for all; raises ``HubRefused``, ``NoReply``."""
         await self._context.link.ask(CloseSession(id=0, session=self.id), Ok)
         self.end(None, Sayer.DEVICE)
 

@@ -172,7 +172,7 @@ class AttendedSession(Session):
 
     @override
     async def leave(self) -> None:
-        """Leave; raises ``HubUnreachable`` if the hub did not answer, and then this device may still be a member."""
+        """Leave; raises ``NoReply`` if the hub did not answer, and then this device may still be a member."""
         try:
             await self._context.link.ask(self._leaving(), Ok)
         except HubRefused as refused:
@@ -181,7 +181,7 @@ class AttendedSession(Session):
         self.end(None, Sayer.DEVICE)
 
     async def tell_leave(self) -> None:
-        """Send this member's ``leave``, and leave the session as it is; raises ``HubRefused``, ``HubUnreachable``."""
+        """Send this member's ``leave``, and leave the session as it is; raises ``HubRefused``, ``NoReply``."""
         await self._context.link.ask(self._leaving(), Ok)
 
     def _leaving(self) -> SendLeave:

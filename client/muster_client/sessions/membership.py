@@ -149,7 +149,7 @@ class Membership:
             session.on_answer(signed)
 
     async def on_admission(self, signed: Signed) -> None:
-        """Join a session, or join it again; raises ``HubUnreachable``."""
+        """Join a session, or join it again; raises ``NoReply``."""
         try:
             machine = await self._answering.on_admission(signed)
         except Refused as refused:
@@ -236,7 +236,7 @@ class Membership:
         return None if isinstance(key, Obstacle) else key
 
     async def on_update(self, connection: HubConnection, push: SessionUpdatePush) -> None:
-        """Apply the hub's word on a session; after a lost push it is read again. Raises ``HubUnreachable``."""
+        """Apply the hub's word on a session; after a lost push it is read again. Raises ``NoReply``."""
         if push.state == CHANGED:
             held = self.hosted(push.session) or self.attended(push.session)
             if held is not None:

@@ -37,7 +37,7 @@ class Pushes:
         self._membership = membership
 
     async def handle(self, connection: HubConnection, push: Push) -> None:
-        """Handle one push; raises ``HubUnreachable``, and then it comes again.
+        """Handle one push; raises ``NoReply``, and then it comes again.
 
         A push that does not verify is logged and dropped: it would not verify the next time either.
         """

@@ -23,7 +23,7 @@ def ask_hub(
     timeout_s: float = CONNECT_TIMEOUT_S,
     confirms: bool = False,
 ) -> Answer:
-    """Connect, ask, and close. Raises ``HubUnreachable``, ``HubKeyChanged``, ``HubRefused``.
+    """Connect, ask, and close. Raises ``NoReply``, ``HubKeyChanged``, ``HubRefused``.
 
     Show what the person should know, but not the suspicion that the question itself ``confirms`` away.
     """
