@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch, EpochMember, epoch_hash, in_order
-from muster_protocol.exchange import CLOCK_SKEW_MS, Admission, epoch_info
+from muster_protocol.exchange import CLOCK_SKEW_MS, Admission, Answer, epoch_info
 from muster_protocol.frames import Purpose
-from muster_protocol.ids import Hash, Signature, session_id
+from muster_protocol.ids import Hash, Signature, TimeMs, session_id
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read, sign
 from vectors.topics import story
@@ -97,6 +97,7 @@ def member_stories(told: story.Story, sealer: Sealer) -> list[Vector]:
         _unfit(told),
         _refusing(told),
         _spent(told),
+        _granted_later(told),
         _taken_back(told),
         _after_a_restart(told),
         _other_admissions(told),
@@ -209,6 +210,18 @@ def _spent(told: story.Story) -> Vector:
         steps.add("own", {}, trusts=TRUSTED, spent_on={LAPTOP.client: invite.hex()})
         steps.accept(outcome)
     return steps.vector("a grant that was spent on this invite, or on another")
+
+
+def _granted_later(told: story.Story) -> Vector:
+    """Let the device's own grant begin long after the invite was made."""
+    steps = MemberScript(told)
+    day_later = told.nas.invite_body.at + CLOCK_SKEW_MS
+    steps.add("own", {}, trusts=TRUSTED, granted_from=day_later + 1)
+    steps.accept(refusal(Reason.GRANT_EXPIRED), now=day_later + 1)
+    steps.add("own", {}, trusts=TRUSTED, granted_from=day_later)
+    answer = replace(read(told.nas.answer, Answer), at=TimeMs(day_later))
+    steps.accept({"answer": signed(sign(answer, NAS.key))}, now=day_later)
+    return steps.vector("a grant that began a day after the invite, and one that began later")
 
 
 def _taken_back(told: story.Story) -> Vector:

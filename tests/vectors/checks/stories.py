@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
 from tests.own_store import StoredData, full_grant
 from tests.vectors.checks.forms import Json, compatibility, pins, public_key, shown, signed, versions
 from tests.vectors.checks.layers import layer_of
@@ -49,7 +50,9 @@ def _set_own(own: StoredData, form: Json) -> Json:
     }
     own.peers = {ClientId(peer): compatibility(form) for peer, form in form.get("peers", {}).items()}
     own.sessions = {SessionId(session): _attended(form) for session, form in form.get("sessions", {}).items()}
-    own.grants = {peer: full_grant(key, used=peer in own.spent_on) for peer, key in own.pins.items()}
+    began = TimeMs(form.get("granted_from", 0))
+    grants = {peer: full_grant(key, used=peer in own.spent_on) for peer, key in own.pins.items()}
+    own.grants = {peer: replace(grant, not_before=began) for peer, grant in grants.items()}
     return {}
 
 
