@@ -1,4 +1,4 @@
-"""What a session's creator keeps of the devices that it calls: plain facts, which ``inviting`` moves along.
+"""What a session's creator keeps of the devices that it calls: plain facts, which ``target_calls`` moves along.
 
 called ---> accepted ---> admitted ---> joined
 |            |             |
@@ -84,8 +84,8 @@ class Live:
     answered_at: TimeMs | None = None
     """By the called device's clock."""
     receive_key: PublicReceiveKey | None = None
-    admission_hash: Hash | None = None
-    epoch_hash: Hash | None = None
+    admitted: tuple[Hash, Hash] | None = None
+    """Its committed admission, and the epoch of that."""
 
 
 @dataclass(frozen=True, slots=True)

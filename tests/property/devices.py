@@ -112,7 +112,7 @@ class Creator:
     def on_answer(self, signed: Signed, sender: ClientId) -> None:
         target = self.machine.on_answer(signed, sender, self.now)
         if target.state is TargetState.ACCEPTED:
-            self.accepted.append((self.machine._live[sender].invite.invite, hash_of(Kind.ANSWER, signed)))
+            self.accepted.append((self.machine._calls.live[sender].invite.invite, hash_of(Kind.ANSWER, signed)))
 
     def admit(self) -> list[Message]:
         """Make the next epoch: an admission for each newcomer, the epoch with its sealed key for each member.
@@ -136,7 +136,7 @@ class Creator:
         self._hear()
 
     def on_joined(self, signed: Signed, sender: ClientId) -> None:
-        live, joined = self.machine._live.get(sender), read(signed, Joined)
+        live, joined = self.machine._calls.live.get(sender), read(signed, Joined)
         self.machine.on_joined(signed, sender)
         version = None if joined.admission is None or live is None else live.version
         self._said[sender] = Heard(sender, joined, version)
@@ -145,7 +145,8 @@ class Creator:
     def _hear(self) -> None:
         """Count what the machine took: at once, or once the epoch that it was said of is committed."""
         for sender, said in tuple(self._said.items()):
-            member, number = self.machine._members.get(sender), self.machine._numbers.get(said.joined.epoch)
+            known = self.machine._members
+            member, number = known.members.get(sender), known.numbers.get(said.joined.epoch)
             if member is not None and number == member.joined:
                 self.heard.append(self._said.pop(sender))
 

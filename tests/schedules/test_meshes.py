@@ -20,7 +20,9 @@ from muster_hub.sessions.state import read_state
 from muster_protocol.frames import Admit, Admitted, Purpose, SessionKind
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
 from muster_protocol.inviting import Inviting
+from muster_protocol.memberships import Memberships
 from muster_protocol.reasons import Reason
+from muster_protocol.target_calls import TargetCalls
 
 SHARE = 0.03
 INVITED = 15
@@ -121,11 +123,11 @@ def _admission(
     asked = asked or inviting
     machine = replace(
         inviting,
-        _live={client: asked._live[client] for client in chosen},
-        _targets={client: asked._targets[client] for client in chosen},
-        _members=dict(inviting._members),
-        _out=set(),
-        _numbers=dict(inviting._numbers),
+        _calls=TargetCalls(
+            live={client: asked._calls.live[client] for client in chosen},
+            targets={client: asked._calls.targets[client] for client in chosen},
+        ),
+        _members=Memberships(dict(inviting._members.members), dict(inviting._members.numbers)),
     )
     before, ann.inviting = ann.inviting, machine
     request = ann.admission()

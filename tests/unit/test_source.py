@@ -16,7 +16,6 @@ NAMELESS_CODE = frozenset({"Makefile", "run"})
 
 MAX_LINES = 400
 LONG_FILES: dict[str, str] = {
-    "protocol/muster_protocol/inviting.py": "one machine: each step changes the same calls, members and epoch",
     "protocol/muster_protocol/reasons.py": "one closed table: every reason with its sentence and its next step",
 }
 """The files of more than MAX_LINES lines, by path from the root, each with the reason why it is one file."""

@@ -66,7 +66,7 @@ def _answer(given: Json) -> Json:
     creator = _creator(given)
     sender = ClientId(given["sender"])
     target = creator.on_answer(signed(given["answer"]), sender, TimeMs(given["now"]))
-    live = creator._live.get(sender)
+    live = creator._calls.live.get(sender)
     key = None if live is None else live.receive_key
     return {
         "state": target.state.value,

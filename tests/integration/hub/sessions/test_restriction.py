@@ -193,7 +193,7 @@ async def test_a_cut_drained_late_spares_a_member_that_is_trusted_again(desks: d
     assert not (await ann.admit()).rejected
     await untrust(bob, ann)
     await bob.say(bob.device.trust(ann.device), bob.device.grant(ann.device))
-    ann.inviting._members.pop(bob.client)
+    ann.inviting._members.members.pop(bob.client)
     await _call_in_again(ann, bob)
     other.nodes.lost.add("one")
     await outbox.run_once(other.hub, min_age_ms=0)

@@ -41,7 +41,7 @@ def state(parts: DeviceParts) -> tuple[object, ...]:
     """Return all that a message could change: the database, the sessions, the answers, and what was said and shown."""
     said = [request for request in parts.hub.asked if isinstance(request, SendAnswer | SendJoined | SendLeave)]
     sessions = [(one.id, one.epoch, dict(one.targets), one.members, one.ended) for one in parts.membership.sessions()]
-    machines = [repr((one._machine._live, one._machine._members, one._machine._out)) for one in _hosted(parts)]
+    machines = [repr((one._machine._calls, one._machine._members)) for one in _hosted(parts)]
     answered = parts.answering._joinings
     joinings = [(name, joining.joined) for name in answered if (joining := answered.get(name)) is not None]
     return list(parts.device._db.iterdump()), said, list(parts.told), sessions, machines, joinings
