@@ -243,6 +243,13 @@ class Joining:
             raise Refused(Reason.MISMATCH, "an epoch without its creator")
         check_pins(epoch, invite.kind, invite.sender, invite.recipient, pins)
 
+    def check_members(self) -> None:
+        """Raise ``Refused`` where this device's own pins speak, now, against the newest epoch that it accepted.
+
+        ``not_trusted``, ``key_mismatch``; ``not_a_member`` before the admission.
+        """
+        self._check_epoch(self.epoch.epoch, self.own.facts().pins)
+
     def on_epoch(self, signed: Signed, sealed: bytes) -> KnownEpoch:
         """Move on to the next epoch, made by the creator; raises ``Refused`` and stays where it was.
 

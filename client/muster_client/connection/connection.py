@@ -13,7 +13,7 @@ from msgspec import structs
 
 from muster_client.connection.replies import is_about
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
-from muster_client.connection.tries import Tries
+from muster_client.connection.tries import Check, Tries, unchecked
 from muster_client.errors import HubBusy, HubError, HubKeyChanged, HubRefused, HubUnreachable, ReplyUnreadable
 from muster_protocol.closes import after_refusal
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
@@ -84,8 +84,11 @@ class HubConnection:
         self.welcome = welcome
         self.hub = hub
 
-    async def ask(self, request: Request, reply: type[R]) -> R:
+    async def ask(self, request: Request, reply: type[R], check: Check = unchecked) -> R:
         """Send a request and return its reply; one that the hub turns away for a while is sent again (``Tries``).
+
+        ``check`` runs before each sending, and what it raises is raised here: meanwhile the person may have taken back
+        what the request rests on.
 
         Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, ``ReplyUnreadable`` if one
         came that this version cannot read, or that is not about what was asked. ``HubBusy`` if the hub turned the
@@ -94,6 +97,7 @@ class HubConnection:
         """
         tries = Tries()
         while True:
+            check()
             try:
                 return await self._ask_once(request, reply)
             except HubRefused as refused:

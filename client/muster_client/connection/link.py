@@ -13,6 +13,7 @@ from muster_client.connection.machine_watch import MachineWatch
 from muster_client.connection.push_queue import PushHandler, PushQueue
 from muster_client.connection.retries import Retries
 from muster_client.connection.tls import tls_context
+from muster_client.connection.tries import Check, unchecked
 from muster_client.device.device import Device
 from muster_client.errors import (
     DataNotWritten,
@@ -90,16 +91,16 @@ class Link:
         except TimeoutError:
             raise self._retries.error() from None
 
-    async def ask(self, request: Request, reply: type[R]) -> R:
+    async def ask(self, request: Request, reply: type[R], check: Check = unchecked) -> R:
         """Send a request over the connection that is up, or the next one if it comes soon.
 
-        Raises ``HubRefused``, ``NoReply``.
+        ``check`` is that of ``HubConnection.ask``. Raises ``HubRefused``, ``NoReply``.
         """
         if self._connection is None:
             await self.in_step()
         if self._connection is None:
             raise HubUnreachable("the connection to the hub was lost just now")
-        return await self._connection.ask(request, reply)
+        return await self._connection.ask(request, reply, check)
 
     def wake(self) -> None:
         """Try again now, if the link waits for its next try."""

@@ -1,6 +1,8 @@
 """How often one request is sent, and what its last refusal means (SPEC.md section 3.3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from muster_client.errors import HubBusy, HubRefused
 from muster_protocol.reasons import Reason
@@ -17,6 +19,13 @@ PASSING = TURNED_AWAY | {Reason.STORE_UNAVAILABLE}
 """Reasons that pass by themselves within seconds. A peer may be offline, or a store full, for days."""
 SAYS_NOTHING = PASSING | {Reason.STORE_FULL}
 """Reasons for which an earlier try of the same request may have had its effect all the same."""
+
+Check: TypeAlias = Callable[[], None]
+"""Decides over the device's own store, before each sending of a request; what it raises ends the request, unsent."""
+
+
+def unchecked() -> None:
+    """Decide nothing, for a request that rests on no decision of this device about another one."""
 
 
 @dataclass(slots=True)

@@ -67,12 +67,17 @@ class Admitting:
             admissions=tuple(admission for _, admission in new.admissions),
         )
         try:
-            reply = await self._context.link.ask(request, Admitted)
+            reply = await self._context.link.ask(request, Admitted, self._check)
         except HubRefused as refused:
             if refused.reason in unknown:
                 raise HubUnreachable(f"the hub may have committed the epoch: {refused.reason}") from None
             return dict.fromkeys((client for client, _ in new.admissions), refused.reason)
         return {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}
+
+    def _check(self) -> None:
+        """Raise ``NoReply`` where this device would not make the epoch any more; then it asks what became of it."""
+        if self._machine.again(self._context.now()) is None:
+            raise NoReply("this device would not make the epoch any more")
 
     async def _ask_what_was_committed(self) -> None:
         known = self._machine.epoch.epoch.number

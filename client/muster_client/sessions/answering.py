@@ -185,18 +185,40 @@ class Answering:
     async def flush(self) -> None:
         """Send the answers that the hub is not known to have; without a connection they wait for the next one."""
         self.forget_unused()
-        for invite, answer in list(self._unsent.items()):
+        for invite in list(self._unsent):
             try:
-                await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok)
+                await self._deliver(invite)
             except NoReply:
                 return
-            except HubRefused as refused:
-                _log.info("answer_refused", reason=refused.reason)
-                if refused.reason is Reason.OVERLOADED:
-                    # The creator's inbox is full for now.
-                    continue
-            if self._unsent.get(invite) is answer:
-                del self._unsent[invite]
+            except Refused as refused:
+                await self._take_back(invite, refused.reason)
+
+    async def _deliver(self, invite: InviteId) -> None:
+        """Send one answer; raises ``NoReply``, and ``Refused`` for a yes that this device would not give now."""
+        answer = self._unsent.get(invite)
+        if answer is None:
+            return
+        try:
+            await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok, lambda: self._check(invite))
+        except HubRefused as refused:
+            _log.info("answer_refused", reason=refused.reason)
+            if refused.reason is Reason.OVERLOADED:
+                # The creator's inbox is full for now.
+                return
+        if self._unsent.get(invite) is answer:
+            del self._unsent[invite]
+
+    def _check(self, invite: InviteId) -> None:
+        joining = self._joinings.waiting(invite)
+        reason = None if joining is None else self._allowed(joining.received)
+        if reason is not None:
+            raise Refused(reason)
+
+    async def _take_back(self, invite: InviteId, reason: Reason) -> None:
+        """Refuse an invite that was accepted."""
+        joining = self._joinings.get(invite)
+        if joining is not None:
+            await self._refuse(invite, joining, reason)
 
     # -- the person ---------------------------------------------------------------------------------------------------
 
@@ -288,6 +310,9 @@ class Answering:
         if reason in _UNANSWERED:
             return
         # This process is new, or this device's own data speak against the session now: its creator learns why.
+        await self._refuse(invite, joining, reason)
+
+    async def _refuse(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
         self._joinings.drop(invite)
         answer, said = self._reply(joining, reason)
         await self._send(invite, answer)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -14,7 +14,7 @@ from muster_client.sessions.context import SessionContext
 from muster_protocol.calls import TargetState
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import DEFAULT_INVITE_MS
-from muster_protocol.frames import CancelInvite, InviteResults, InviteUpdatePush, Ok, Purpose, SendInvites
+from muster_protocol.frames import CancelInvite, InviteResult, InviteResults, InviteUpdatePush, Ok, Purpose, SendInvites
 from muster_protocol.ids import ClientId, InviteId, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Reason, Sayer
@@ -78,18 +78,14 @@ class Calls:
             self._called_s[client] = time.monotonic()
         plan = self._machine.plan
         request = SessionRequest(tuple(targets), plan.mode, plan.profile, plan.kind, purpose)
-        members = tuple(client for client in self._machine.epoch.epoch.clients if client != plan.creator)
         async with asyncio.TaskGroup() as group:
             for client in targets:
-                group.create_task(self._prepare(client, request, members))
+                group.create_task(self._prepare(client, request))
         await self.send()
 
-    async def _prepare(self, client: ClientId, request: SessionRequest, members: Sequence[ClientId]) -> None:
+    async def _prepare(self, client: ClientId, request: SessionRequest) -> None:
         """Make the invite for one device, or refuse the call with the reason why there is none."""
-        device, standing = self._context.device, self._context.link.standing
-        reason = await self._context.decided(
-            client, lambda: device.decide_outgoing(request, client, standing, members).reason
-        )
+        reason = await self._context.decided(client, lambda: self._decide(request, client))
         if reason is not None:
             self.refuse(client, reason, Sayer.DEVICE)
             return
@@ -118,19 +114,36 @@ class Calls:
         self.show()
 
     async def send(self) -> None:
-        """Send the invites that the hub is not known to have; after a lost connection ``run`` sends them again."""
+        """Send the invites that the hub is not known to have; after a lost connection ``run`` sends them again.
+
+        The call of a device that this one may not call any more is refused instead.
+        """
         sending = dict(self._unsent)
         if not sending:
             return
+        request = SendInvites(id=0, session=self._machine.plan.session, invites=tuple(sending.values()))
         try:
-            request = SendInvites(id=0, session=self._machine.plan.session, invites=tuple(sending.values()))
-            results = (await self._context.link.ask(request, InviteResults)).results
+            reply = await self._context.link.ask(request, InviteResults, lambda: self._check(sending))
         except NoReply:
             return
+        except Refused:
+            await self.send()
+            return
         except HubRefused as refused:
-            results = ()
-            for client in sending:
-                self.refuse(client, refused.reason, Sayer.HUB)
+            results = tuple(InviteResult(client, refused.reason) for client in sending)
+        else:
+            results = reply.results
+        self._sent(sending, results)
+
+    def _check(self, sending: Iterable[ClientId]) -> None:
+        """Refuse the calls that this device may not make any more, and raise ``Refused`` if there is one."""
+        against = {client: reason for client in sending if (reason := self._against(client)) is not None}
+        for client, reason in against.items():
+            self.refuse(client, reason, Sayer.DEVICE)
+        if against:
+            raise Refused(next(iter(against.values())))
+
+    def _sent(self, sending: Mapping[ClientId, Signed], results: Iterable[InviteResult]) -> None:
         for client, signed in sending.items():
             if self._unsent.get(client) is signed:
                 del self._unsent[client]
@@ -143,6 +156,17 @@ class Calls:
                 self.refuse(result.client, result.reason, Sayer.HUB)
         self.show()
         self._wake()
+
+    def _against(self, client: ClientId) -> Reason | None:
+        """Return why this device may not call another one now, by its own store, or None."""
+        plan = self._machine.plan
+        request = SessionRequest((client,), plan.mode, plan.profile, plan.kind, self._purposes[client])
+        return self._decide(request, client)
+
+    def _decide(self, request: SessionRequest, client: ClientId) -> Reason | None:
+        members = tuple(one for one in self._machine.epoch.epoch.clients if one != self._machine.plan.creator)
+        device, standing = self._context.device, self._context.link.standing
+        return device.decide_outgoing(request, client, standing, members).reason
 
     # -- ending a call ------------------------------------------------------------------------------------------------
 

@@ -65,7 +65,10 @@ class AttendedSession(Session):
     # -- joining and staying a member ----------------------------------------------------------------------------------
 
     async def enter(self, machine: Joining) -> None:
-        """Send ``joined`` for the admission that ``machine`` opened; also after this member was admitted again."""
+        """Send ``joined`` for the admission that ``machine`` opened; also after this member was admitted again.
+
+        Raises what ``say_joined`` raises.
+        """
         self._machine = machine
         # The hub took the epoch, and so each member in it.
         self._denied.clear()
@@ -75,12 +78,15 @@ class AttendedSession(Session):
         self._tell_members()
 
     async def say_joined(self) -> None:
-        """Send the newest ``joined`` if the hub is not known to have it; the next connect sends it again."""
+        """Send the newest ``joined`` if the hub is not known to have it; the next connect sends it again.
+
+        Raises ``Refused`` where this device's own pins speak against a member now; then it is not sent.
+        """
         saying = self._unsaid
         if saying is None:
             return
         try:
-            await self._context.link.ask(SendJoined(id=0, joined=saying), Ok)
+            await self._context.link.ask(SendJoined(id=0, joined=saying), Ok, self._machine.check_members)
         except NoReply:
             return
         except HubRefused as refused:

@@ -41,6 +41,11 @@ class Joinings:
         held = self._held.get(invite)
         return None if held is None else held.joining
 
+    def waiting(self, invite: InviteId) -> Joining | None:
+        """Return the membership of an invite that was accepted and that no admission opened yet, or None."""
+        held = self._held.get(invite)
+        return held.joining if held is not None and held.waits else None
+
     def keep(self, invite: InviteId, joining: Joining, *, accepted: bool, unused_until: TimeMs) -> InviteId | None:
         """Add an answer, and return the invite whose entry had to go, if the table was full."""
         self._held[invite] = _Held(joining, accepted, unused_until)

@@ -160,7 +160,11 @@ class Membership:
         held = self.attended(machine.received.invite.session)
         session = held or AttendedSession(self._context, machine)
         self.add(session)
-        await session.enter(machine)
+        try:
+            await session.enter(machine)
+        except Refused as refused:
+            await self._on_bad_epoch(session, refused.reason)
+            return
         if held is None:
             self._on_session(session)
 

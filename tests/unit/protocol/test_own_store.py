@@ -112,3 +112,4 @@ def test_a_member_takes_no_epoch_with_a_device_that_it_does_not_trust_any_more(t
     machine, _ = table.joined(B)
     del _own(machine).pins[NAMES[A]]
     assert _reason(machine.on_epoch, *_next(machine, _epoch_key(99))) is Reason.NOT_TRUSTED
+    assert _reason(machine.check_members) is Reason.NOT_TRUSTED
