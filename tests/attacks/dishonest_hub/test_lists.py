@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.client.conftest import free_port
-from tests.integration.client.scripted_hub import scripted_hub
-from websockets.asyncio.server import ServerConnection
+from tests.integration.client.scripted_hub import replying, scripted_hub
 
 from muster_client import Device, Hub
 from muster_client.clock import now_ms
@@ -32,8 +31,6 @@ from muster_protocol.frames import (
     Statements,
     Watch,
     Who,
-    decode_frame,
-    encode_frame,
 )
 from muster_protocol.governance import Trust
 from muster_protocol.ids import ClientId, Fingerprint, Serial, SessionId, TimeMs
@@ -65,17 +62,8 @@ def page() -> tuple[KindAndStatement, ...]:
 async def answering(path: Path, answer: Answer, then: Sequence[PresencePush] = ()) -> AsyncIterator[Device]:
     """Give a device whose hub answers so; it sends ``then`` after the reply to ``watch``."""
     port = free_port()
-
-    async def play(connection: ServerConnection) -> None:
-        async for message in connection:
-            request = decode_frame(bytes(message) if isinstance(message, bytes) else b"")
-            assert isinstance(request, Request)
-            await connection.send(encode_frame(answer(request)))
-            for push in then if isinstance(request, Watch) else ():
-                await connection.send(encode_frame(push))
-
     with Device.create(path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as device:
-        async with scripted_hub(port, play, changes=7):
+        async with scripted_hub(port, replying(answer, after_watch=then), changes=7):
             yield device
 
 

@@ -7,8 +7,7 @@ import msgspec
 import pytest
 from tests.attacks.dishonest_hub.test_terminal import OTHER, run
 from tests.integration.client.conftest import free_port
-from tests.integration.client.scripted_hub import scripted_hub
-from websockets.asyncio.server import ServerConnection
+from tests.integration.client.scripted_hub import replying, scripted_hub
 
 from muster_client import Device, Hub
 from muster_client.clock import now_ms
@@ -28,8 +27,6 @@ from muster_protocol.frames import (
     SessionsReply,
     SessionSummary,
     Why,
-    decode_frame,
-    encode_frame,
 )
 from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
 from muster_protocol.reasons import Reason
@@ -71,19 +68,11 @@ def reply_to(request: Request) -> Reply:
     return Ok(re=request.id)
 
 
-async def show_another(connection: ServerConnection) -> None:
-    async for message in connection:
-        assert isinstance(message, bytes)
-        request = decode_frame(message)
-        if isinstance(request, Request):
-            await connection.send(encode_frame(reply_to(request)))
-
-
 @pytest.fixture
 async def device(tmp_path: Path) -> AsyncIterator[Device]:
     port = free_port()
     with Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as device:
-        async with scripted_hub(port, show_another):
+        async with scripted_hub(port, replying(reply_to)):
             yield device
 
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from tests.attacks.dishonest_hub.test_terminal import OTHER, device_at, run_to_end
 from tests.integration.client.conftest import WAIT_S, free_port
-from tests.integration.client.scripted_hub import scripted_hub
-from websockets.asyncio.server import ServerConnection
+from tests.integration.client.scripted_hub import Play, replying, scripted_hub
 
 from muster_client import Agent, Device
 from muster_client.connection import backoff
@@ -24,8 +22,6 @@ from muster_protocol.frames import (
     Request,
     SessionsReply,
     Statements,
-    decode_frame,
-    encode_frame,
 )
 from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.keys import SigningKey
@@ -35,9 +31,7 @@ from muster_protocol.reasons import Reason
 PEER = ClientId(OTHER)
 
 
-def refusing(
-    times: int, reason: Reason = Reason.MALFORMED, retry_after_ms: int | None = None
-) -> Callable[[ServerConnection], Awaitable[None]]:
+def refusing(times: int, reason: Reason = Reason.MALFORMED, retry_after_ms: int | None = None) -> Play:
     """Return a hub that refuses an ``untrust`` so often."""
     left = iter(range(times))
 
@@ -51,13 +45,7 @@ def refusing(
             return Error(re=request.id, reason=reason, retry_after_ms=retry_after_ms)
         return Ok(re=request.id)
 
-    async def play(connection: ServerConnection) -> None:
-        async for message in connection:
-            request = decode_frame(message if isinstance(message, bytes) else b"")
-            assert isinstance(request, Request)
-            await connection.send(encode_frame(reply_to(request)))
-
-    return play
+    return replying(reply_to)
 
 
 async def test_no_untrust_waits_for_the_next_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

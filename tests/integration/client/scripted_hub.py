@@ -1,7 +1,7 @@
 """A hub that proves who it is, and then does what a test says: what no honest hub does can be seen by it alone."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -10,15 +10,32 @@ from websockets.typing import Subprotocol
 from muster_client.clock import now_ms
 from muster_client.device.device import PROTOCOL
 from muster_protocol.connect import HubHandshake, Limits
-from muster_protocol.frames import Challenge
+from muster_protocol.frames import Challenge, Push, Reply, Request, Watch, decode_frame, encode_frame
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey
+
+Play = Callable[[ServerConnection], Awaitable[None]]
+"""What a hub does with a connection after its `welcome`."""
+
+
+def replying(reply_to: Callable[[Request], Reply], *, after_watch: Sequence[Push] = ()) -> Play:
+    """Return a hub that replies so to each request, and sends these pushes after the reply to ``watch``."""
+
+    async def play(connection: ServerConnection) -> None:
+        async for message in connection:
+            request = decode_frame(message if isinstance(message, bytes) else b"")
+            assert isinstance(request, Request)
+            await connection.send(encode_frame(reply_to(request)))
+            for push in after_watch if isinstance(request, Watch) else ():
+                await connection.send(encode_frame(push))
+
+    return play
 
 
 @asynccontextmanager
 async def scripted_hub(
     port: int,
-    play: Callable[[ServerConnection], Awaitable[None]],
+    play: Play,
     *,
     newest_serial: int = 0,
     changes: int = 0,
