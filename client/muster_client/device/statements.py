@@ -284,10 +284,14 @@ class StatementStore:
         """Sign again, with the current key, every current statement that a retired key signed.
 
         What a retired key signed counts nowhere, and what waited for the person under it has lapsed. The card is made
-        again when it is next needed.
+        again when it is next needed. Each keeps its serial unless it is ahead: where this database is older than the
+        key file, a new one would put back what the device took back since.
         """
         with transaction(self._db):
-            self._say_again([held for held in self.all() if held.signed.signer != key.fingerprint], key)
+            now = max(self._clock(), self.reached(), self._hub_at())
+            for held in self.all():
+                if held.signed.signer != key.fingerprint:
+                    self._say_again([held], key, None if is_ahead(held.serial, now) else held.serial)
             self._db.execute("DELETE FROM unconfirmed WHERE signer != ?", (key.fingerprint,))
 
     def sign_newer(self, held: Held, key: SigningKey) -> Held | None:
@@ -300,13 +304,14 @@ class StatementStore:
             self._say_again([current], key)
             return self.get(topic, held.peer)
 
-    def _say_again(self, statements: Sequence[Held], key: SigningKey) -> None:
+    def _say_again(self, statements: Sequence[Held], key: SigningKey, serial: Serial | None = None) -> None:
+        """Sign these again with this serial, or each with a new one."""
         for held in statements:
             if held.topic is Topic.CARD:
                 self._db.execute("DELETE FROM statements WHERE topic = ?", (Topic.CARD,))
             else:
                 body = read(held.signed, GOVERNANCE[held.kind])
-                self.say(structs.replace(body, serial=self.allocate(held.peer)), key)
+                self.say(structs.replace(body, serial=serial or self.allocate(held.peer)), key)
 
 
 def _row(held: Held) -> _Row:
