@@ -24,13 +24,15 @@ KEPT_AFTER_MS = 60 * 60 * 1000
 ACCEPTED = "accepted"
 JOINED = "joined"
 """Outcome of an invite whose admission was opened. It is over: a yes, or a use of a grant, joins once."""
+ENDED = "ended"
+"""Outcome of an invite that the hub ended. Its reason is the hub's word, which this device does not sign as its own."""
 
 _COLUMNS = "body, signer, signature, received_ms, expires_ms, outcome"
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An invite and its outcome: None (it waits), ``accepted``, ``joined``, or a reason."""
+    """An invite and its outcome: None (it waits), ``accepted``, ``joined``, ``ended``, or this device's reason."""
 
     signed: Signed
     invite: Invite
@@ -45,8 +47,8 @@ class Remembered:
 
     @property
     def refused(self) -> Reason | None:
-        """The reason with which it was refused, or None."""
-        return None if self.outcome in {None, ACCEPTED, JOINED} else Reason(self.outcome)
+        """The reason with which this device refused it, or None."""
+        return None if self.outcome in {None, ACCEPTED, JOINED, ENDED} else Reason(self.outcome)
 
     @property
     def entry(self) -> InboxEntry:
@@ -139,12 +141,12 @@ class Invites:
         query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome IS NULL"
         return self._db.execute(query, (outcome, invite)).rowcount == 1
 
-    def end(self, invite: InviteId, reason: Reason) -> bool:
+    def end(self, invite: InviteId, outcome: str) -> bool:
         """End an invite for good, an accepted one too, and return whether it waited for the person until now."""
         with transaction(self._db):
-            waited = self.settle(invite, reason)
+            waited = self.settle(invite, outcome)
             query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome = ?"
-            self._db.execute(query, (reason, invite, ACCEPTED))
+            self._db.execute(query, (outcome, invite, ACCEPTED))
         return waited
 
     def join(self, invite: InviteId) -> None:

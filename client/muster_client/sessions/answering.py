@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import structlog
 
-from muster_client.device.invites import ACCEPTED, JOINED, KEPT_AFTER_MS, Remembered
+from muster_client.device.invites import ACCEPTED, ENDED, JOINED, KEPT_AFTER_MS, Remembered
 from muster_client.errors import HubRefused, NoReply, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
 from muster_client.sessions.context import SessionContext, fresh_receive_key
@@ -79,8 +79,8 @@ class Answering:
         if given is not None and given.answer is not None:
             await self._send(invite.invite, given.answer)
             return
-        if remembered is not None and remembered.outcome == JOINED:
-            # It joined once. A device that lost the session comes back by a new invite (session.resume).
+        if remembered is not None and remembered.outcome in {JOINED, ENDED}:
+            # It joined once, or the hub said that it is over. A device that lost the session comes back by a new one.
             _log.info("invite_ignored", peer=invite.sender[:8], reason=Reason.REPLAYED)
             return
         await self._decide(signed, received, remembered)
@@ -256,7 +256,7 @@ class Answering:
         self._joinings.drop(invite)
         self._unsent.pop(invite, None)
         remembered = self._context.device.invites.get(invite)
-        if remembered is not None and self._context.device.invites.end(invite, reason):
+        if remembered is not None and self._context.device.invites.end(invite, ENDED):
             entry = remembered.entry
             self._context.tell(InviteEnded(id=entry.id, creator=entry.creator, reason=reason))
 

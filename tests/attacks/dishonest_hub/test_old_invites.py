@@ -11,7 +11,7 @@ from tests.unit.client.sessions.parts import DeviceParts, call, host
 from muster_client.device import invites
 from muster_client.device.invites import ACCEPTED, KEPT_AFTER_MS
 from muster_protocol.exchange import CLOCK_SKEW_MS, DEFAULT_INVITE_MS, Answer, Invite
-from muster_protocol.frames import Purpose, SendAnswer
+from muster_protocol.frames import InviteUpdatePush, Purpose, SendAnswer
 from muster_protocol.ids import InviteId, TimeMs
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read, sign
@@ -57,6 +57,24 @@ async def test_an_invite_that_was_not_joined_in_time_is_over(
     await bob.answering.on_invite(invite)
     clock.go_on(DEFAULT_INVITE_MS + KEPT_AFTER_MS)
     assert await answered(bob, invite) is Reason.EXPIRED
+    assert bob.answering.inbox() == ()
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+@pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.DECLINED, Reason.KEY_MISMATCH, Reason.CANNOT_OPEN])
+async def test_no_reason_of_the_hub_is_signed_for_an_invite_that_it_ended(
+    ann: DeviceParts, bob: DeviceParts, purpose: Purpose, reason: Reason
+) -> None:
+    invite = await call(ann, await host(ann, bob), bob, purpose)
+    body = read(invite, Invite)
+    await bob.answering.on_invite(invite)
+    said = bob.hub.count(SendAnswer)
+    ended = InviteUpdatePush(session=body.session, client=bob.device.client, invite=body.invite, reason=reason)
+    await bob.pushes.handle(bob.connection, ended)
+    await bob.answering.on_invite(invite)
+    bob.restart()
+    await bob.answering.on_invite(invite)
+    assert bob.hub.count(SendAnswer) == said
     assert bob.answering.inbox() == ()
 
 

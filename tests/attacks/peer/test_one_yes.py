@@ -13,7 +13,7 @@ import pytest
 from tests.integration.client.conftest import befriend, open_agent, until
 
 from muster_client import Device, SessionRequest
-from muster_client.device.invites import ACCEPTED
+from muster_client.device.invites import ACCEPTED, ENDED
 from muster_client.events import InviteAnswered, Invited
 from muster_client.sessions import calls
 from muster_hub.node.node import Node
@@ -21,7 +21,6 @@ from muster_protocol.cards import Mode
 from muster_protocol.frames import CancelInvite, Ok, Purpose
 from muster_protocol.ids import InviteId
 from muster_protocol.inviting import Inviting
-from muster_protocol.reasons import Reason
 
 __all__ = ["open_agent"]
 
@@ -60,7 +59,7 @@ async def test_one_yes_is_good_for_one_invite_only(
     assert shown.session == third.id
     assert [entry.session for entry in agent.inbox()] == [third.id]
     assert agent.sessions() == ()
-    assert victim.invites.get(CHOSEN).outcome == Reason.CANCELLED
+    assert victim.invites.get(CHOSEN).outcome == ENDED
     answered = await until(answers, InviteAnswered)
     assert answered.session == first.id
     await agent.decline(shown.id)
