@@ -11,8 +11,9 @@ from muster_client.connection.transport import PeerCertificate
 from muster_client.device.device import PROTOCOL, Device
 from muster_client.device.hub_address import DEFAULT_PORTS
 from muster_client.doctor.findings import Finding, Health, fail, ok, warn
-from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, cut
+from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, claimed, cut
 from muster_client.errors import DataNotWritten, HubError, HubRefused, NoReply, Trouble
+from muster_protocol.closes import NextTry
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Challenge
 from muster_protocol.hub_keys import follow_hub_key
@@ -28,6 +29,7 @@ CLOCK_WARN_MS, CLOCK_FAIL_MS = 10_000, 300_000
 """How far this device's clock may be off: grants are dated by it, and checked by the hub's."""
 EXPIRES_SOON_S = 14 * 24 * 3600
 _MS_PER_DAY = 24 * 3600 * 1000
+_PEER = "the other device"
 _SET_CLOCK = "Set this machine's clock, best by a time service (NTP)."
 
 _CHECK_OF = {
@@ -169,16 +171,23 @@ async def _proven(device: Device) -> AsyncIterator[Finding]:
             if standing is None:
                 yield ok("welcome", "the hub and this device proved who they are")
             else:
-                yield warn("welcome", REASONS[standing].sentence, REASONS[standing].next_step)
+                yield warn("welcome", *claimed(standing, _PEER))
             yield _round_trip(min([await hub.round_trip_s(STEP_TIMEOUT_S) for _ in range(ROUND_TRIPS)]))
             yield ok("keep_alive", f"the hub pings after {hub.welcome.keep_alive_ms / 1000:.0f} s of silence")
     except HubRefused as refused:
-        yield fail("welcome", REASONS[refused.reason].sentence, REASONS[refused.reason].next_step)
+        yield fail("welcome", *_refusal(refused))
     except DataNotWritten as error:
         sentence, step = cut(error)
         yield fail("welcome", f"What the hub said could not be kept. {sentence}", step or MAKE_ROOM)
     except HubError as error:
         yield fail("welcome", f"The hub did not finish: {error}.", "Try again; if it persists, see the hub's log.")
+
+
+def _refusal(refused: HubRefused) -> tuple[str, str]:
+    """Return what the hub says; it is a fact where the pinned hub's signature stops this device for good."""
+    if refused.next_try is NextTry.NEVER:
+        return REASONS[refused.reason].sentence, REASONS[refused.reason].next_step
+    return claimed(refused.reason, _PEER)
 
 
 def _round_trip(took_s: float) -> Finding:

@@ -1,6 +1,7 @@
 """The next step for each reason why there is no connection to the hub."""
 
 from muster_client.errors import DeviceError, Trouble
+from muster_protocol.reasons import REASONS, Reason
 
 NEXT_STEPS: dict[Trouble, str] = {
     Trouble.HUB_UNREACHABLE: (
@@ -33,6 +34,20 @@ NEXT_STEPS: dict[Trouble, str] = {
 
 MAKE_ROOM = "Make room on that disk."
 """The next step for data that could not be written, where the error names none."""
+
+
+def gives_up(reason: Reason) -> bool:
+    """Return whether the next step gives up an identity or a pin: no person takes it on an unsigned word."""
+    return reason in {Reason.DEVICE_REVOKED, Reason.HUB_KEY_CHANGED}
+
+
+def claimed(reason: Reason, peer: str) -> tuple[str, str]:
+    """Return a reason that the hub gives without a signature, as its claim, and the next step."""
+    info = REASONS[reason]
+    said = info.sentence.replace("{peer}", peer)
+    if gives_up(reason):
+        return f"The hub says, and does not prove: {said}", "Ask the hub's operator; give up nothing for it."
+    return f"The hub says: {said}", info.next_step.replace("{peer}", peer)
 
 
 def cut(error: DeviceError) -> tuple[str, str]:

@@ -14,8 +14,9 @@ from muster_client import Device, events
 from muster_client.cli.agent.on_session import MAX_PROGRAMS
 from muster_client.cli.output.blocked import blocked
 from muster_client.cli.output.display import Output
-from muster_client.cli.output.failures import for_people, said_by
+from muster_client.cli.output.failures import NAMELESS, for_people, said_by
 from muster_client.cli.output.nicknames import Nicknames, short
+from muster_client.doctor import claimed
 from muster_client.visible import visible
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId
@@ -88,7 +89,11 @@ class AgentLog:
     def _(self, event: events.Disconnected) -> str:
         why = event.sentence or event.cause
         said = f"not connected ({why}); next try in {event.retry_in_s:.0f}s"
-        return said if event.reason is None else f"{said}. {_next_step(event.reason)}"
+        if event.reason is None:
+            return said
+        # That the key changed this device found itself; all else is the hub's word.
+        own = event.cause == "hub_key_changed"
+        return f"{said}. {REASONS[event.reason].next_step if own else claimed(event.reason, NAMELESS)[1]}"
 
     @_say.register
     def _(self, event: events.KeepAliveShortened) -> str:
@@ -206,9 +211,5 @@ def _needs_a_person(event: events.Event) -> bool:
     )
 
 
-def _next_step(reason: Reason) -> str:
-    return for_people(REASONS[reason].next_step, "the other device")
-
-
 def _sentence(reason: Reason) -> str:
-    return for_people(REASONS[reason].sentence, "the other device")
+    return for_people(REASONS[reason].sentence, NAMELESS)

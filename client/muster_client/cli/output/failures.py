@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from muster_client.cli.output.exit_codes import ExitCode
+from muster_client.doctor import claimed, gives_up
 from muster_client.errors import Trouble
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
@@ -77,11 +78,17 @@ def said_by(sayer: Sayer | None, peer: str = NAMELESS) -> str:
 
 
 def from_reason(
-    reason: Reason, sayer: Sayer, peer: str = NAMELESS, *, exit_code: ExitCode = ExitCode.NOT_DONE
+    reason: Reason,
+    sayer: Sayer,
+    peer: str = NAMELESS,
+    *,
+    exit_code: ExitCode = ExitCode.NOT_DONE,
+    signed: bool = False,
 ) -> Failure:
     """Return the failure for a reason of the protocol; ``peer`` is the other device's name.
 
-    A reason that only a peer may give is shown as no fact where the hub gives it: the peer would have to sign it.
+    A reason that only a peer may give is shown as no fact where the hub gives it: the peer would have to sign it. Nor
+    does a word of the hub have a person give up anything, unless it is ``signed``.
     """
     info = REASONS[reason]
     if sayer is Sayer.HUB and Sayer.HUB not in info.sayers:
@@ -92,10 +99,13 @@ def from_reason(
             said_by=said_by(sayer, peer),
             exit_code=exit_code,
         )
+    sentence, next_step = info.sentence, info.next_step
+    if sayer is Sayer.HUB and not signed and gives_up(reason):
+        sentence, next_step = claimed(reason, peer)
     return Failure(
         reason,
-        for_people(info.sentence, peer),
-        for_people(info.next_step, peer),
+        for_people(sentence, peer),
+        for_people(next_step, peer),
         said_by=said_by(sayer, peer),
         exit_code=exit_code,
     )

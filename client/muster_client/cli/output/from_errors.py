@@ -9,6 +9,7 @@ from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.output.nicknames import short
 from muster_client.doctor import NEXT_STEPS, as_sentence, cut
+from muster_protocol.closes import NextTry
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
@@ -154,9 +155,13 @@ def _(error: errors.HubKeyChanged) -> Failure:
     return from_reason(Reason.HUB_KEY_CHANGED, Sayer.DEVICE)
 
 
-@from_error.register(errors.HubRefused)
-@from_error.register(errors.HubBusy)
-def _(error: errors.HubRefused | errors.HubBusy) -> Failure:
+@from_error.register
+def _(error: errors.HubRefused) -> Failure:
+    return from_reason(error.reason, Sayer.HUB, signed=error.next_try is NextTry.NEVER)
+
+
+@from_error.register
+def _(error: errors.HubBusy) -> Failure:
     return from_reason(error.reason, Sayer.HUB)
 
 

@@ -213,3 +213,10 @@ def test_on_a_terminal_the_librarys_warnings_are_shown_and_can_command_nothing(
     (line,) = err.splitlines()
     assert out == ""
     assert r"a\x1b[2Jb" in line
+
+
+def test_no_close_of_a_hub_has_a_person_give_up_an_identity(on_terminal: AgentLog, capsys):
+    on_terminal.tell(events.Disconnected(cause="closed_4501", retry_in_s=1, reason=Reason.DEVICE_REVOKED))
+    said = capsys.readouterr().out
+    assert "not connected (closed_4501)" in said
+    assert "muster init" not in said
