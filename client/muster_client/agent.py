@@ -138,13 +138,14 @@ class Agent:
             except TimeoutError:
                 pass
             now = self.device.changes_by_others()
+            changed = self._changed.is_set() or now != seen
             again = self._link.connection is not None and self._republishing.due()
-            if not self._changed.is_set() and now == seen and not again:
+            if not changed and not again:
                 continue
             self._changed.clear()
             seen = now
             self._link.wake()
-            if self._link.standing is not None:
+            if changed and self._link.standing is not None:
                 # The person may have confirmed that these data are the only copy; the next welcome says so.
                 await self._link.refresh()
                 continue

@@ -48,13 +48,17 @@ def refusing(times: int, reason: Reason = Reason.MALFORMED, retry_after_ms: int 
     return replying(reply_to)
 
 
-async def test_no_untrust_waits_for_the_next_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("standing", [None, Reason.CLONE_SUSPECTED])
+async def test_no_untrust_waits_for_the_next_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, standing: Reason | None
+) -> None:
     monkeypatch.setattr(backoff, "BASE_S", 0.01)
     monkeypatch.setattr("muster_client.agent.LOOK_EVERY_S", 0.02)
     port = free_port()
     with Device.create(tmp_path / "laptop", hub_url=f"ws://127.0.0.1:{port}") as device:
         device.peers.trust(PEER, Fingerprint(bytes(32)), "nas")
-        async with scripted_hub(port, refusing(3)), Agent.open(device) as agent, asyncio.timeout(WAIT_S):
+        hub = scripted_hub(port, refusing(3), standing=standing)
+        async with hub, Agent.open(device) as agent, asyncio.timeout(WAIT_S):
             await agent.connected()
             since = agent.status().connected_since
             device.peers.untrust(PEER)

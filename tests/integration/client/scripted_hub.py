@@ -13,6 +13,7 @@ from muster_protocol.connect import HubHandshake, Limits
 from muster_protocol.frames import Challenge, Push, Reply, Request, Watch, decode_frame, encode_frame
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey
+from muster_protocol.reasons import Reason
 
 Play = Callable[[ServerConnection], Awaitable[None]]
 """What a hub does with a connection after its `welcome`."""
@@ -41,6 +42,7 @@ async def scripted_hub(
     changes: int = 0,
     at: TimeMs | None = None,
     key: SigningKey | None = None,
+    standing: Reason | None = None,
 ) -> AsyncIterator[None]:
     """Welcome every device on this port, and leave the rest to ``play``.
 
@@ -64,7 +66,7 @@ async def scripted_hub(
                 token=None,
                 newest_serial=newest_serial,
                 changes=changes,
-                standing=None,
+                standing=standing,
                 now=now_ms() if at is None else at,
             )
         )
