@@ -30,6 +30,7 @@ from muster_client.sessions.answering import Answering, Policy
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.create import create_session
 from muster_client.sessions.from_hub import FromHub
+from muster_client.sessions.leaves import Leaves
 from muster_client.sessions.membership import Membership
 from muster_client.sessions.pushes import Pushes
 from muster_client.sessions.session import Session
@@ -58,7 +59,7 @@ class Agent:
         self._changed = asyncio.Event()
         self._republishing = Republishing(device)
         self._link = Link(device, self._events, ssl=ssl)
-        self._context = SessionContext(device, self._link, device.clock, self._events.tell)
+        self._context = SessionContext(device, self._link, device.clock, self._events.tell, Leaves(self._link))
         self._answering = Answering(self._context, policy)
         self._membership = Membership(self._context, self._answering, self._on_session)
         self._pushes = Pushes(self._context, self._answering, self._membership)
@@ -161,6 +162,7 @@ class Agent:
             await asyncio.sleep(END_EVERY_S)
             self._answering.forget_unused()
             self._membership.end_in_time()
+            await self._membership.say_leaves()
 
     # -- events -------------------------------------------------------------------------------------------------------
 

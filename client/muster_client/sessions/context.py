@@ -10,6 +10,7 @@ from muster_client.connection.link import Link
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, NoReply, Obstacle
 from muster_client.events import DataUnwritable, Event
+from muster_client.sessions.leaves import Leaves
 from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
 from muster_protocol.frames import CardReply, GetCard
@@ -43,12 +44,13 @@ class DeviceStore:
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """The device, link, clock and event sink of one agent."""
+    """The device, link, clock and event sink of one agent, and what it said as it left sessions."""
 
     device: Device
     link: Link
     now: DeviceClock
     tell: Callable[[Event], None]
+    leaves: Leaves
     _held: dict[SessionId, Attended] = field(default_factory=dict)
 
     @property

@@ -17,7 +17,6 @@ from muster_protocol.frames import (
     Ok,
     ResumeSession,
     SendJoined,
-    SendLeave,
     SessionReply,
     SessionUpdatePush,
 )
@@ -178,20 +177,16 @@ class AttendedSession(Session):
 
     @override
     async def leave(self) -> None:
-        """Leave; raises ``NoReply`` if the hub did not answer, and then this device may still be a member."""
-        try:
-            await self._context.link.ask(self._leaving(), Ok)
-        except HubRefused as refused:
-            # For the hub this device is not a member any more.
-            _log.info("leave_refused", session=self.id[:8], reason=refused.reason)
+        """Leave; raises ``HubRefused``, ``NoReply`` where the hub may not have taken it.
+
+        Then this device may still be a member, and its agent says it again until the hub has it.
+        """
+        await self.tell_leave()
         self.end(None, Sayer.DEVICE)
 
     async def tell_leave(self) -> None:
-        """Send this member's ``leave``, and leave the session as it is; raises ``HubRefused``, ``NoReply``."""
-        await self._context.link.ask(self._leaving(), Ok)
-
-    def _leaving(self) -> SendLeave:
-        return SendLeave(id=0, leave=self._machine.leave(self._context.device.date()))
+        """Say that this member leaves, and change nothing here; raises what ``leave`` raises."""
+        await self._context.leaves.say(self.id, self._machine.leave(self._context.device.date()))
 
     @override
     async def close(self) -> None:

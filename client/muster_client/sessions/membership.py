@@ -87,7 +87,9 @@ class Membership:
     # -- resync ------------------------------------------------------------------------------------------------------
 
     async def on_welcome(self, connection: HubConnection) -> None:
-        """Resync every session that this process or the hub knows."""
+        """Say each leave that is due, then resync every session that this process or the hub knows."""
+        await self.say_leaves()
+        self._forget_ended()
         try:
             listed = {one.session: one for one in await list_sessions(connection)}
         except HubRefused as refused:
@@ -97,7 +99,7 @@ class Membership:
         for session in list(self._sessions.values()):
             await self._catch_up(connection, session)
         for name, summary in listed.items():
-            if name not in self._sessions and summary.open:
+            if name not in self._sessions and name not in set(self._context.leaves) and summary.open:
                 await self._on_unheld(connection, summary)
         self._forget_ended()
 
@@ -160,6 +162,7 @@ class Membership:
         held = self.attended(machine.received.invite.session)
         session = held or AttendedSession(self._context, machine)
         self.add(session)
+        self._context.leaves.drop(session.id)
         try:
             await session.enter(machine)
         except Refused as refused:
@@ -196,6 +199,18 @@ class Membership:
         elif reason in DISHONEST:
             await self._leave(session)
             session.end(reason, Sayer.DEVICE)
+
+    async def say_leaves(self) -> None:
+        """Say again each leave that the hub may not have taken."""
+        for name in self._context.leaves:
+            try:
+                await self._context.leaves.say_again(name)
+            except (NoReply, HubRefused) as error:
+                _log.info("leave_not_told", session=name[:8], cause=str(error))
+                return
+            session = self.attended(name)
+            if session is not None:
+                session.end(None, Sayer.DEVICE)
 
     async def _leave(self, session: AttendedSession) -> None:
         try:

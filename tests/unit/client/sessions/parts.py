@@ -15,6 +15,7 @@ from muster_client.sessions.context import SessionContext
 from muster_client.sessions.create import create_session
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.joined import AttendedSession
+from muster_client.sessions.leaves import Leaves
 from muster_client.sessions.membership import Membership
 from muster_client.sessions.pushes import Pushes
 from muster_client.sessions.session import Session
@@ -100,7 +101,8 @@ class DeviceParts:
 
     def restart(self) -> None:
         """Begin again as a new process of the device does: all that was in memory is gone."""
-        self.context = SessionContext(self.device, cast("Link", self.hub), self.device.clock, self.told.append)
+        link = cast("Link", self.hub)
+        self.context = SessionContext(self.device, link, self.device.clock, self.told.append, Leaves(link))
         self.answering = Answering(self.context, self.policy)
         self.membership = Membership(self.context, self.answering, self.entered.append)
         self.pushes = Pushes(self.context, self.answering, self.membership)
