@@ -237,14 +237,14 @@ class Agent:
         return self._answering.inbox()
 
     async def accept(self, invite: str) -> InboxEntry:
-        """Accept an invite by its id or a unique beginning. Without a connection the answer is sent at the next one.
+        """Accept an invite by its number or id. Without a connection the answer is sent at the next one.
 
         Raises ``UnknownInvite``; ``NotTrusted`` where the peer is trusted no longer.
         """
         return await self._answering.accept(invite)
 
     async def decline(self, invite: str) -> InboxEntry:
-        """Decline an invite by its id or a unique beginning; raises ``UnknownInvite``."""
+        """Decline an invite by its number or id; raises ``UnknownInvite``."""
         return await self._answering.decline(invite)
 
     def status(self) -> AgentStatus:

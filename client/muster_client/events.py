@@ -99,9 +99,13 @@ class MemberView(Struct, frozen=True, kw_only=True):
 
 
 class InboxEntry(Struct, frozen=True, kw_only=True):
-    """An invite that waits for this device's person. ``id`` is 32 hex characters."""
+    """An invite that waits for this device's person.
+
+    ``id`` is 32 hex characters that its creator chose; ``number`` is this device's own, and never given again.
+    """
 
     id: str
+    number: int
     creator: ClientId
     session: SessionId
     mode: Mode
@@ -221,6 +225,7 @@ class InviteEnded(Event, frozen=True, kw_only=True, tag="invite_ended"):
     """An invite that waited for the person is over: the hub ended it, or it expired."""
 
     id: str
+    number: int
     creator: ClientId
     reason: Reason
 

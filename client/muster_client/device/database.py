@@ -57,10 +57,11 @@ CREATE TABLE uses (grant_id BLOB PRIMARY KEY, invite BLOB NOT NULL, at_ms INTEGE
 
 -- Invites: those that wait for the person (outcome NULL), and those answered, until no peer can ask again.
 CREATE TABLE invites (
-    invite BLOB PRIMARY KEY, body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, invite BLOB NOT NULL UNIQUE,
+    body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL,
     received_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, outcome TEXT,
     sender TEXT NOT NULL, kept_until_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX invites_by_sender ON invites (sender);
 
 -- Sessions of others that this device joined, as the invite named each by which it joined first, and the newest epoch

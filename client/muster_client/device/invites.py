@@ -27,13 +27,14 @@ JOINED = "joined"
 ENDED = "ended"
 """Outcome of an invite that the hub ended. Its reason is the hub's word, which this device does not sign as its own."""
 
-_COLUMNS = "body, signer, signature, received_ms, expires_ms, outcome"
+_COLUMNS = "number, body, signer, signature, received_ms, expires_ms, outcome"
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
     """An invite and its outcome: None (it waits), ``accepted``, ``joined``, ``ended``, or this device's reason."""
 
+    number: int
     signed: Signed
     invite: Invite
     received_ms: TimeMs
@@ -55,6 +56,7 @@ class Remembered:
         """The invite as an entry of the inbox."""
         return InboxEntry(
             id=self.invite.invite.hex(),
+            number=self.number,
             creator=self.invite.sender,
             session=self.invite.session,
             mode=self.invite.mode,
@@ -64,13 +66,13 @@ class Remembered:
         )
 
 
-_Row = tuple[bytes, bytes, bytes, int, int, str | None]
+_Row = tuple[int, bytes, bytes, bytes, int, int, str | None]
 
 
 def _remembered(row: _Row) -> Remembered:
-    body, signer, signature, received_ms, expires_ms, outcome = row
+    number, body, signer, signature, received_ms, expires_ms, outcome = row
     signed = Signed(body, Fingerprint(signer), Signature(signature))
-    return Remembered(signed, read(signed, Invite), TimeMs(received_ms), TimeMs(expires_ms), outcome)
+    return Remembered(number, signed, read(signed, Invite), TimeMs(received_ms), TimeMs(expires_ms), outcome)
 
 
 class Invites:
@@ -94,7 +96,8 @@ class Invites:
             if not self.has_room(invite) or (outcome is None and not self._inbox_has_room(invite.sender)):
                 return False
             self._db.execute(
-                f"INSERT INTO invites (invite, {_COLUMNS}, sender, kept_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+                "INSERT INTO invites (invite, body, signer, signature, received_ms, expires_ms, outcome, sender,"
+                " kept_until_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (invite) DO UPDATE SET outcome = excluded.outcome",
                 (*row, invite.sender, kept_until_ms),
             )
@@ -128,13 +131,17 @@ class Invites:
         query = f"SELECT {_COLUMNS} FROM invites WHERE outcome IS NULL AND expires_ms > ? ORDER BY received_ms"  # noqa: S608
         return [_remembered(row) for row in self._db.execute(query, (self._clock(),))]
 
-    def find(self, beginning: str) -> Remembered:
-        """Return the waiting invite whose id in hex begins like this; raises ``UnknownInvite``."""
-        typed = beginning.strip().lower()
-        found = [one for one in self.waiting() if typed and one.entry.id.startswith(typed)]
-        if len(found) != 1:
-            raise UnknownInvite("no open invite has this id" if not found else "more than one invite starts like this")
-        return found[0]
+    def find(self, named: str) -> Remembered:
+        """Return the waiting invite of this number or whole id; raises ``UnknownInvite``.
+
+        A part of the id does not name it: its creator chose the id, and could take the invite back and send another
+        one that begins alike.
+        """
+        typed = named.strip().lower()
+        for one in self.waiting():
+            if typed in {str(one.number), one.entry.id}:
+                return one
+        raise UnknownInvite("no open invite has this number or id")
 
     def settle(self, invite: InviteId, outcome: str) -> bool:
         """Store the outcome of a waiting invite, and return False if it already has one."""

@@ -226,9 +226,9 @@ class Answering:
         """Return the invites that wait for the person."""
         return tuple(remembered.entry for remembered in self._context.device.invites.waiting())
 
-    async def accept(self, beginning: str) -> InboxEntry:
+    async def accept(self, named: str) -> InboxEntry:
         """Accept for the person; raises ``UnknownInvite``, and ``NotTrusted`` if it is no longer allowed."""
-        remembered = self._context.device.invites.find(beginning)
+        remembered = self._context.device.invites.find(named)
         received = await self._verify(remembered.signed)
         # Trust may have ended while the invite waited.
         reason = Reason.NOT_TRUSTED if received is None else self._fault(received) or self._allowed(received)
@@ -237,9 +237,9 @@ class Answering:
         await self._say(remembered, received, None)
         return remembered.entry
 
-    async def decline(self, beginning: str) -> InboxEntry:
+    async def decline(self, named: str) -> InboxEntry:
         """Decline for the person; raises ``UnknownInvite``."""
-        remembered = self._context.device.invites.find(beginning)
+        remembered = self._context.device.invites.find(named)
         received = await self._verify(remembered.signed)
         if received is None:
             self._context.device.invites.settle(remembered.invite.invite, Reason.DECLINED)
@@ -258,7 +258,7 @@ class Answering:
         remembered = self._context.device.invites.get(invite)
         if remembered is not None and self._context.device.invites.end(invite, ENDED):
             entry = remembered.entry
-            self._context.tell(InviteEnded(id=entry.id, creator=entry.creator, reason=reason))
+            self._context.tell(InviteEnded(id=entry.id, number=entry.number, creator=entry.creator, reason=reason))
 
     # -- admissions ---------------------------------------------------------------------------------------------------
 

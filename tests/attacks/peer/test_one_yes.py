@@ -14,7 +14,8 @@ from tests.integration.client.conftest import befriend, open_agent, until
 
 from muster_client import Device, SessionRequest
 from muster_client.device.invites import ACCEPTED, ENDED
-from muster_client.events import InviteAnswered, Invited
+from muster_client.errors import UnknownInvite
+from muster_client.events import InviteAnswered, Invited, InviteEnded
 from muster_client.sessions import calls
 from muster_hub.node.node import Node
 from muster_protocol.cards import Mode
@@ -64,3 +65,27 @@ async def test_one_yes_is_good_for_one_invite_only(
     assert answered.session == first.id
     await agent.decline(shown.id)
     assert (await until(answers, InviteAnswered)).session == third.id
+
+
+async def test_a_yes_is_not_for_another_invite_than_the_person_was_shown(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The peer takes back the invite that is shown, and sends one for more whose id differs in its last byte only."""
+    peer, victim = devices("peer"), devices("victim")
+    befriend(peer, victim, granted=False)
+    attacker, agent = await open_agent(peer), await open_agent(victim)
+    events = agent.events()
+    monkeypatch.setattr(calls, "os", SimpleNamespace(urandom=lambda _: CHOSEN))
+    first = await attacker.start_session(SessionRequest((victim.client,), purpose=Purpose.ASK))
+    shown = (await until(events, Invited)).invite
+    await attacker._context.link.ask(CancelInvite(id=0, session=first.id, client=victim.client, invite=CHOSEN), Ok)
+    await until(events, InviteEnded)
+    monkeypatch.setattr(calls, "os", SimpleNamespace(urandom=lambda _: InviteId(CHOSEN[:-1] + b"!")))
+    request = SessionRequest((victim.client,), mode=Mode.SYNCHRONIZE, profile="more", purpose=Purpose.ASK)
+    await attacker.start_session(request)
+    other = (await until(events, Invited)).invite
+    assert other.number != shown.number
+    for typed in (str(shown.number), shown.id, shown.id[:8], shown.id[:-1]):
+        with pytest.raises(UnknownInvite):
+            await agent.accept(typed)
+    assert agent.inbox() == (other,)

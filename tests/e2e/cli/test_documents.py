@@ -106,6 +106,7 @@ class SessionEndSchema(Schema):
 
 class InviteSchema(Schema):
     id: str
+    number: int
     nickname: str | None
     creator: str
     session: str
@@ -187,7 +188,7 @@ def test_an_invite_that_a_person_answers(house):
     phone.agents[0].hear('"event": "invited"')
     (waiting,) = read(phone.ok("inbox", "--json"), InboxSchema).invites
     assert (waiting.session, waiting.nickname, waiting.profile) == (started.session, "laptop", "photos")
-    answered = read(phone.ok("accept", waiting.id[:6], "--json"), AnsweredSchema)
+    answered = read(phone.ok("accept", str(waiting.number), "--json"), AnsweredSchema)
     assert answered.accepted
     assert answered.invite == waiting
     assert read(phone.ok("inbox", "--json"), InboxSchema).invites == []

@@ -125,7 +125,7 @@ class AgentLog:
     def _(self, event: events.Invited) -> str:
         return (
             f"{self._call(event.invite.creator)} asks you into a session ({event.invite.mode}): "
-            f"muster accept {short(event.invite.id)}, or muster decline {short(event.invite.id)}"
+            f"muster accept {event.invite.number}, or muster decline {event.invite.number}"
         )
 
     @_say.register
@@ -137,7 +137,7 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.InviteEnded) -> str:
-        return f"the invite {short(event.id)} from {self._call(event.creator)} has ended (the hub says: {event.reason})"
+        return f"invite {event.number} from {self._call(event.creator)} has ended (the hub says: {event.reason})"
 
     @_say.register
     def _(self, event: events.SessionJoined) -> str:

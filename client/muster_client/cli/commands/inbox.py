@@ -15,9 +15,7 @@ from muster_client.events import InboxEntry
 
 commands = typer.Typer()
 
-InviteName = Annotated[
-    str, typer.Argument(metavar="ID", help="The invite's id, or its first characters if they are unique.")
-]
+InviteName = Annotated[str, typer.Argument(metavar="NUMBER", help="The invite's number, or its whole id.")]
 
 
 @commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster inbox", "muster inbox --json"))
@@ -32,13 +30,13 @@ def inbox(context: typer.Context, *, as_json: Json = False) -> None:
     output.show(document, lambda: _show(waiting, names, output))
 
 
-@commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster accept 4f1c"))
+@commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster accept 7"))
 def accept(context: typer.Context, invite: InviteName, *, as_json: Json = False) -> None:
     """Accept an invite and join its session."""
     _answer(context, invite, accepted=True, as_json=as_json)
 
 
-@commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster decline 4f1c"))
+@commands.command(rich_help_panel=Group.DAILY, epilog=examples("muster decline 7"))
 def decline(context: typer.Context, invite: InviteName, *, as_json: Json = False) -> None:
     """Decline an invite.
 
@@ -64,6 +62,7 @@ def _answer(context: typer.Context, invite: str, *, accepted: bool, as_json: boo
 def _fields(entry: InboxEntry, names: Nicknames) -> InviteFields:
     return InviteFields(
         id=entry.id,
+        number=entry.number,
         nickname=names.get(entry.creator),
         creator=entry.creator,
         session=entry.session,
@@ -81,7 +80,7 @@ def _show(waiting: tuple[InboxEntry, ...], names: Nicknames, output: Output) -> 
     now = time.time_ns() // 1_000_000
     rows = [
         (
-            short(entry.id),
+            str(entry.number),
             names.call(entry.creator),
             entry.mode.value,
             entry.profile or "-",
@@ -89,5 +88,5 @@ def _show(waiting: tuple[InboxEntry, ...], names: Nicknames, output: Output) -> 
         )
         for entry in waiting
     ]
-    output.table(("id", "from", "mode", "profile", "time left"), rows)
-    output.line("next:  muster accept ID, or muster decline ID")
+    output.table(("number", "from", "mode", "profile", "time left"), rows)
+    output.line("next:  muster accept NUMBER, or muster decline NUMBER")

@@ -142,6 +142,7 @@ class InviteFields(Struct, frozen=True, kw_only=True):
     """An invite that waits for this device's user."""
 
     id: str
+    number: int
     nickname: str | None
     creator: str
     session: str

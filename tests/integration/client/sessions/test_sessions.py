@@ -88,7 +88,7 @@ async def test_a_person_is_asked_and_accepts_or_declines(make_device, open_agent
     assert session.targets[nas.client].state is Progress.DELIVERED
     with pytest.raises(UnknownInvite):
         await called.accept("ffff" + invite.id[4:])
-    await called.accept(invite.id[:6])
+    await called.accept(str(invite.number))
     assert (await settled(session))[nas.client].state is Progress.JOINED
     assert called.inbox() == ()
 

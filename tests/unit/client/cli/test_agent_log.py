@@ -52,6 +52,7 @@ def as_json(device: Device) -> AgentLog:
 
 ENTRY = InboxEntry(
     id="0123456789abcdef" * 2,
+    number=7,
     creator=NAS,
     session=SESSION,
     mode=Mode.INVENTORY,
@@ -109,7 +110,7 @@ SENTENCES = [
     (events.CloneSuspected(), "see `muster id confirm --help`"),
     (events.TrustUnconfirmed(peers=(NAS,)), "trusts or granted 1 device(s): see `muster trust review`"),
     (events.NotPublished(kind=Kind.GRANT, serial=1, reason=Reason.OVERLOADED), "the hub rejected a grant: "),
-    (events.Invited(invite=ENTRY), "nas asks you into a session (inventory): muster accept 01234567"),
+    (events.Invited(invite=ENTRY), "nas asks you into a session (inventory): muster accept 7"),
     (
         answered(Purpose.AUTO, None),
         "automatic invite from nas (join): accepted",
@@ -119,8 +120,8 @@ SENTENCES = [
         "invite that asks, from nas (join): declined",
     ),
     (
-        events.InviteEnded(id=ENTRY.id, creator=NAS, reason=Reason.CANCELLED),
-        "the invite 01234567 from nas has ended (the hub says: cancelled)",
+        events.InviteEnded(id=ENTRY.id, number=7, creator=NAS, reason=Reason.CANCELLED),
+        "invite 7 from nas has ended (the hub says: cancelled)",
     ),
     (
         events.SessionJoined(session=SESSION, creator=NAS, mode=Mode.JOIN, profile=None),

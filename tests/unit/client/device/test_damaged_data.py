@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
         "UPDATE serials SET last = 'x'",
         "DELETE FROM serials",
         "INSERT INTO cards VALUES ('nas', 1, x'00', x'00', x'00')",
-        "INSERT INTO invites VALUES (x'00', x'00', x'00', x'00', 0, 9999999999999, NULL, '', 0)",
+        "INSERT INTO invites VALUES (1, x'00', x'00', x'00', x'00', 0, 9999999999999, NULL, '', 0)",
     ],
 )
 def test_an_edited_database_is_told_when_it_is_opened(folder: Path, edit: str) -> None:
