@@ -1,7 +1,7 @@
 """Bytes to typed structs and back, with limits and one kind of error (SPEC.md section 2.1)."""
 
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any, NoReturn, TypeVar
 
 import msgpack
 import msgspec
@@ -32,6 +32,14 @@ _encoder = msgspec.msgpack.Encoder()
 _skim = msgspec.msgpack.Decoder(msgspec.Raw).decode
 
 
+def _no_extension(_code: int, _data: bytes) -> NoReturn:
+    raise ValueError("an extension type")
+
+
+# An object for each extension would take 2 µs, and one for each timestamp; as a number it takes no more than any.
+_parse = partial(msgpack.unpackb, raw=False, strict_map_key=True, ext_hook=_no_extension, timestamp=1)
+
+
 def encode(value: Struct) -> bytes:
     """Return the MessagePack bytes of a struct: shortest forms, fields in their declared order."""
     return _encoder.encode(value)
@@ -55,9 +63,9 @@ def _build(data: bytes) -> object:
         # ``msgpack`` takes memory for all items that a header claims, for each of 1,000 nested headers.
         _skim(data)
     if _count_headers(data) <= MAX_CONTAINERS:
-        return msgpack.unpackb(data, raw=False, strict_map_key=True)
+        return _parse(data)
     count = _ContainerCount()
-    return msgpack.unpackb(data, raw=False, strict_map_key=True, list_hook=count, object_hook=count)
+    return _parse(data, list_hook=count, object_hook=count)
 
 
 class _ContainerCount:

@@ -65,6 +65,7 @@ def _good() -> list[Vector]:
 
 def _bad_bytes() -> list[Vector]:
     bodies = {
+        "a ClientId that is an extension type": _pack(1, msgpack.ExtType(5, LAPTOP.client.encode()), 7, NAS.client),
         "an array in its 16-bit form": b"\xdc\x00\x04" + PLAIN[1:],
         "the version in 8 bits more than it needs": _raw(version=b"\xcc\x01"),
         "a serial in 64 bits": _raw(serial=b"\xcf" + (7).to_bytes(8, "big")),
@@ -110,7 +111,6 @@ def _bad_shapes() -> list[Vector]:
         "a ClientId in upper case": _pack(1, LAPTOP.client.upper(), SERIAL, NAS.client),
         "a ClientId with a line end": _pack(1, LAPTOP.client + "\n", SERIAL, NAS.client),
         "a ClientId of 31 characters": _pack(1, LAPTOP.client[:-1], SERIAL, NAS.client),
-        "a ClientId that is an extension type": _pack(1, msgpack.ExtType(5, LAPTOP.client.encode()), 7, NAS.client),
         "a serial that is a timestamp": _pack(1, LAPTOP.client, msgpack.Timestamp(7), NAS.client),
     }
     found = [refused(name, _body("untrust", body), Reason.MALFORMED, "shape") for name, body in untrusts.items()]
@@ -176,6 +176,7 @@ def _values() -> list[Vector]:
         refused("arrays ten thousand levels deep", _nested(b"\x91", 10_000), Reason.MALFORMED, "encoding"),
         accepted("as many arrays as allowed", _arrays(MAX_CONTAINERS), {"decoded": True}),
         refused("one array too many", _arrays(MAX_CONTAINERS + 1), Reason.MALFORMED, "encoding"),
+        refused("an extension type", _nested(b"\x91", 1, b"\xd4\x05\x00"), Reason.MALFORMED, "encoding"),
         refused("a map whose key is a number", _nested(b"\x81\x01", 1), Reason.MALFORMED, "encoding"),
         accepted("as long as allowed", _array(MAX_MESSAGE_BYTES), {"decoded": True}),
         refused("one byte too long", _array(MAX_MESSAGE_BYTES + 1), Reason.TOO_LARGE, "encoding"),

@@ -37,7 +37,7 @@ CLAIM = b"\xdd" + (MAX_MESSAGE_BYTES - 8).to_bytes(4, "big")
 def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count the messages that are built as objects, and the arrays and maps in them."""
     counted: Counter[str] = Counter()
-    build, count = msgpack.unpackb, codec._ContainerCount.__call__
+    build, count = codec._parse, codec._ContainerCount.__call__
 
     def building(*args: Any, **named: Any) -> object:
         counted["messages"] += 1
@@ -47,7 +47,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         counted["containers"] += 1
         return count(self, container)
 
-    monkeypatch.setattr(msgpack, "unpackb", building)
+    monkeypatch.setattr(codec, "_parse", building)
     monkeypatch.setattr(codec._ContainerCount, "__call__", counting)
     return counted
 
@@ -80,6 +80,20 @@ def test_nested_claims_of_many_items_build_nothing(built: Counter[str]) -> None:
         decode_frame((CLAIM * 1_000).ljust(MAX_MESSAGE_BYTES, b"\xc0"))
     assert refused.value.reason is Reason.MALFORMED
     assert not built
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16, 17])
+def test_no_extension_is_built(size: int) -> None:
+    """An object for each would take five times what its message pays."""
+    with pytest.raises(Refused) as refused:
+        decode_frame(msgpack.packb({"t": "nope", "id": 7, "x": [msgpack.ExtType(5, bytes(size))] * 3_000}))
+    assert refused.value.reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("seconds", [1, 2**33, 2**40])
+def test_a_timestamp_is_built_as_a_number(seconds: int) -> None:
+    """An object for each would take as long as one for an extension."""
+    assert unpack(msgpack.packb(msgpack.Timestamp(seconds))) == float(seconds)
 
 
 @pytest.fixture
