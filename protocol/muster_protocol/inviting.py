@@ -142,12 +142,14 @@ class Inviting:
         """End the call of a device: its own refusal, the hub's, or this device's. One that has joined stays as it is.
 
         The hub's word ends no call that is over. No later epoch has a device that refused by its own word, or that was
-        admitted and did not join. A member that was called again stays a member.
+        admitted and did not join. A member that joined stays one, whoever ends its new call: the hub may have caused
+        that call, and the member goes by its ``leave``.
         """
         target = self._calls.targets.get(client)
         if target is not None and self._is_over(target, sayer):
             return target
-        if sayer is Sayer.PEER or (target is not None and target.state is TargetState.ADMITTED):
+        joins = client in self.newcomers or not self.has_joined(client)
+        if joins and (sayer is Sayer.PEER or (target is not None and target.state is TargetState.ADMITTED)):
             self._members.leave_out(client)
         return self._calls.end(client, reason, sayer)
 

@@ -86,8 +86,8 @@ def _comes_again(told: story.Story) -> Vector:
     steps.admit(6, NO_EPOCH)
     steps.answer(no(second, NAS, Reason.DECLINED), NAS, {"state": "refused"})
     declined = was_refused(Reason.DECLINED, Sayer.PEER)
-    steps.add("look", look(2, joined=(NAS,), nas=declined, desk=ACCEPTED))
-    steps.admit(6, made(epoch(6, DESK, after=2), [DESK], []))
+    steps.add("look", look(2, later, joined=(NAS,), blocked={NAS: GONE}, nas=declined, desk=ACCEPTED))
+    steps.admit(6, NO_EPOCH)
     return steps.vector("the hub denies a member, which is called again, accepts, and then refuses")
 
 

@@ -148,9 +148,9 @@ def _refuses_later(told: story.Story) -> Vector:
     declined = was_refused(Reason.DECLINED, Sayer.PEER)
     steps.add("look", look(2, joined=(NAS,), nas=declined))
     steps.call(told.desk, DESK)
-    steps.admit(3, made(epoch(3, DESK), [DESK], []))
-    steps.committed(look(3, DEADLINE, nas=declined, desk=ADMITTED))
-    return steps.vector("a member is called again and refuses, and the next epoch is without it")
+    steps.admit(3, made(told.epochs[2], [DESK], [NAS]), told.desk_admission)
+    steps.committed(look(3, DEADLINE, joined=(NAS,), nas=declined, desk=ADMITTED))
+    return steps.vector("a member is called again and refuses, and the next epoch keeps it")
 
 
 def _refused_after_it_left(told: story.Story) -> Vector:

@@ -1,14 +1,17 @@
-"""A hub that says ``resume`` for devices that did not: the creator calls them few times, and none that refused."""
+"""A hub that says ``resume`` for devices that did not: the creator calls few times, and loses no member by it."""
 
 import pytest
 from tests.unit.client.conftest import ManualClock, clock, make_device
-from tests.unit.client.sessions.conftest import ann, bob
+from tests.unit.client.sessions.conftest import ann, bob, cat
 from tests.unit.client.sessions.parts import DeviceParts, admit, call, host, join
-from tests.unit.client.sessions.test_membership import reply_of, row
+from tests.unit.client.sessions.test_membership import push_of, reply_of, row
 
 from muster_client.events import Invited
 from muster_client.sessions.hosted import HostedSession
+from muster_protocol.epochs import Epoch
+from muster_protocol.exchange import Answer
 from muster_protocol.frames import (
+    Admit,
     LeavePush,
     MemberState,
     Purpose,
@@ -18,9 +21,11 @@ from muster_protocol.frames import (
     SendLeave,
     SessionUpdatePush,
 )
+from muster_protocol.reasons import Reason
 from muster_protocol.recalls import FIRST_RECALL_MS, MAX_RECALLS
+from muster_protocol.signed import read
 
-__all__ = ["ann", "bob", "clock", "make_device"]
+__all__ = ["ann", "bob", "cat", "clock", "make_device"]
 
 DAY_MS = 24 * 3600 * 1000
 
@@ -104,3 +109,27 @@ async def test_a_hub_has_no_device_called_without_end(
     await session.invite([bob.device.client])
     await take_the_call(ann, session, bob)
     assert await resume(ann, session, bob) == 3 + MAX_RECALLS, "its person called: it counts from the start"
+
+
+@pytest.mark.parametrize("why", [Reason.GRANT_REVOKED, Reason.DECLINED])
+async def test_a_refusal_that_the_hub_caused_takes_no_member_out(
+    ann: DeviceParts, bob: DeviceParts, cat: DeviceParts, why: Reason
+) -> None:
+    session = await host(ann, bob, cat)
+    held = await join(ann, session, bob)
+    if why is Reason.GRANT_REVOKED:
+        bob.device.peers.revoke(ann.device.client)
+    else:
+        bob.hub.standing = Reason.CLONE_SUSPECTED
+    assert await resume(ann, session, bob) == 2
+    (invite,) = ann.hub.newest(SendInvites).invites
+    await bob.answering.on_invite(invite)
+    refusal = bob.hub.newest(SendAnswer).answer
+    assert read(refusal, Answer).reason is why
+    ann.membership.on_answer(refusal)
+    session._take_answers()
+    await join(ann, session, cat)
+    assert bob.device.client in read(ann.hub.newest(Admit).epoch, Epoch).clients
+    assert session._machine.has_joined(bob.device.client)
+    await bob.pushes.handle(bob.connection, push_of(ann.hub.newest(Admit), bob))
+    assert held.export_key("test") == session.export_key("test")

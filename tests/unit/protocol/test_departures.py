@@ -227,9 +227,21 @@ def test_no_word_of_the_hub_ends_a_membership(table: CreatorSession) -> None:
     assert _members(table) == _all(A, B, C)
 
 
-def test_a_called_members_own_refusal_takes_it_out(table: CreatorSession) -> None:
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_refusal_of_a_member_that_joined_ends_its_new_call_alone(table: CreatorSession, accepted: bool) -> None:
     table.joined(B)
-    refusal = _joining(table.call(B), B).refuse(Reason.DECLINED, NOW)
-    table.creator.on_answer(refusal, NAMES[B], NOW)
+    machine = table.answered(B) if accepted else _joining(table.call(B), B)
+    target = table.creator.on_answer(machine.refuse(Reason.DECLINED, NOW), NAMES[B], NOW)
+    assert (target.state, target.sayer) == (TargetState.REFUSED, Sayer.PEER)
+    table.answered(C)
+    assert _members(table) == _all(A, B, C)
+
+
+def test_a_refusal_of_a_member_that_an_epoch_under_way_admits_again_takes_it_out(table: CreatorSession) -> None:
+    table.joined(B)
+    machine = table.answered(B)
+    assert _members(table) == _all(A, B)
+    table.creator.on_answer(machine.refuse(Reason.CANNOT_OPEN, NOW), NAMES[B], NOW)
+    table.creator.committed(NOW)
     table.answered(C)
     assert _members(table) == _all(A, C)
