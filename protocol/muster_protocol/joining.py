@@ -69,7 +69,12 @@ class Received:
             raise Refused(Reason.MALFORMED, "an invite lives a day at most")
 
     def check_time(self, now: TimeMs) -> None:
-        """Raise ``Refused(expired)`` for an invite that is over also if its creator's clock is a day behind."""
+        """Check an invite's times as if its creator's clock were up to a day behind or ahead.
+
+        Raises ``Refused``: ``expired``; ``clock_ahead``, since it would have to be remembered for as long.
+        """
+        if self.invite.at > now + CLOCK_SKEW_MS:
+            raise Refused(Reason.CLOCK_AHEAD, "an invite")
         if now >= self.invite.expires_at + CLOCK_SKEW_MS:
             raise Refused(Reason.EXPIRED)
 
@@ -151,8 +156,8 @@ class Joining:
     def accept(self, receive_key: ReceiveKey, now: TimeMs, at: TimeMs | None = None) -> Signed:
         """Answer yes with a fresh receive key. ``at`` dates the answer where the device's counter is not its clock.
 
-        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, ``expired``, what ``Received.check`` raises, or the
-        reason for which this device may not accept.
+        Raises ``Refused``: ``replayed``, ``incompatible_protocol``, ``expired``, ``clock_ahead``, what
+        ``Received.check`` raises, or the reason for which this device may not accept.
         """
         self.received.check(self.key.fingerprint, self.own.attended(self.received.invite.session))
         self.received.check_time(now)

@@ -181,7 +181,7 @@ REASONS: dict[Reason, ReasonInfo] = {
     Reason.CLOCK_AHEAD: ReasonInfo(
         109,
         Category.REQUEST,
-        _HUB_DEVICE,
+        _ALL,
         retry=False,
         sentence="The statement is dated more than a day ahead of the clock.",
         next_step="Set the clocks of this device and of the hub right, then publish again.",

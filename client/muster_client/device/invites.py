@@ -86,11 +86,13 @@ class Invites:
         """Store an invite once, and return False if there is no room for it, or none in the inbox.
 
         It lives for its own lifetime, a day at most, counted from now by this device's clock. It is remembered until
-        it would be refused as expired.
+        it would be refused as expired; one dated further ahead than is accepted, no longer than others.
         """
         now = self._clock()
         expires_ms = now + invite.lifetime_ms
-        kept_until_ms = max(expires_ms + KEPT_AFTER_MS, invite.at + invite.lifetime_ms + CLOCK_SKEW_MS)
+        kept_until_ms = max(
+            expires_ms + KEPT_AFTER_MS, min(invite.at, now + CLOCK_SKEW_MS) + invite.lifetime_ms + CLOCK_SKEW_MS
+        )
         row = (invite.invite, signed.body, signed.signer, signed.signature, now, expires_ms, outcome)
         with transaction(self._db):
             if not self.has_room(invite) or (outcome is None and not self._inbox_has_room(invite.sender)):
@@ -147,6 +149,12 @@ class Invites:
         """Store the outcome of a waiting invite, and return False if it already has one."""
         query = "UPDATE invites SET outcome = ? WHERE invite = ? AND outcome IS NULL"
         return self._db.execute(query, (outcome, invite)).rowcount == 1
+
+    def end_waiting(self, sender: ClientId) -> None:
+        """End the waiting invites of a sender that this device trusts no more: the person is not asked by it."""
+        for remembered in self.waiting():
+            if remembered.invite.sender == sender:
+                self.settle(remembered.invite.invite, Reason.NOT_TRUSTED)
 
     def end(self, invite: InviteId, outcome: str) -> bool:
         """End an invite for good, an accepted one too, and return whether it waited for the person until now."""

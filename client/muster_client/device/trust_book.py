@@ -61,6 +61,7 @@ class TrustBook:
             held = self._statements.get(Topic.TRUST, peer)
             if held is not None and self.pins().get(peer) == fingerprint:
                 return held.signed
+            self._invites.end_waiting(peer)
             serial = self._statements.allocate(peer)
             return self._say(Trust(client=self._identity().client, serial=serial, peer=peer, peer_key=fingerprint))
 
@@ -69,6 +70,7 @@ class TrustBook:
         with transaction(self._db):
             if peer not in self.pins():
                 raise Refused(Reason.NOT_TRUSTED)
+            self._invites.end_waiting(peer)
             return self._say(Untrust(client=self._identity().client, serial=self._statements.allocate(peer), peer=peer))
 
     def grant(

@@ -155,6 +155,7 @@ def _too_early(told: story.Story) -> Vector:
     steps.admission(told.nas_admission, refusal(Reason.CANNOT_OPEN))
     steps.add("refuse", refusal(Reason.MALFORMED), reason="offline", now=AT)
     steps.accept(refusal(Reason.EXPIRED), now=told.nas.invite_body.expires_at + CLOCK_SKEW_MS)
+    steps.accept(refusal(Reason.CLOCK_AHEAD), now=told.nas.invite_body.at - CLOCK_SKEW_MS - 1)
     steps.accept()
     steps.accept(refusal(Reason.REPLAYED))
     steps.admission(told.nas_admission, known(told.epochs[1], 2))
