@@ -208,7 +208,9 @@ async def _case(  # noqa: PLR0917 - what a case is made of
 ) -> Case:
     ann, studio = cast.ann, cast.studio
     join = join or ann.admission()
-    creator, session, snapshot = caller_of(ann), ann.session, studio.direct.snapshot()
+    creator, session = caller_of(ann), ann.session
+    names = (session, *(each.client for each in cast.actors))
+    snapshot = await studio.snapshot(*names)
     shown = await ann.show(session)
     # The restriction is made here once, so that those who take it back know the state that they speak to.
     await restrict(studio.hub)
@@ -221,7 +223,7 @@ async def _case(  # noqa: PLR0917 - what a case is made of
         snapshot=snapshot,
         creator=creator,
         newcomer=cast.bob.client,
-        names=(session, *(each.client for each in cast.actors)),
+        names=names,
         session=session,
         epoch=shown.epoch,
         join=join,

@@ -117,6 +117,14 @@ class Studio:
             each.line = RecordingLine(await self.seat(each.device, token=TOKEN), self._keep)
         self._said.clear()
 
+    async def snapshot(self, *names: str) -> Snapshot:
+        """Return what the store holds once the outboxes of these devices and sessions are drained.
+
+        So no schedule has to do again what was left of making its scene.
+        """
+        await finish_all(self.world, names)
+        return self.direct.snapshot()
+
     def _keep(self, caller: Caller, request: Request) -> None:
         self._said.append((caller.client, request))
         if self.takes is not None:

@@ -57,7 +57,7 @@ async def make(studio: Studio, *, both: bool) -> OneShotScene:
     another = ann.admission()
     joins += [await _answered(ann, bob) for _ in range(2)]
     return OneShotScene(
-        snapshot=studio.direct.snapshot(),
+        snapshot=await studio.snapshot(ann.client, bob.client, *(join.session for join in joins)),
         ann=caller_of(ann),
         bob=bob.client,
         joins=(joins[0], joins[1], joins[2]),
