@@ -39,6 +39,7 @@ _OF_A_DEVICE = (
     keys.uses,
     keys.instances,
     keys.inbox,
+    keys.acknowledged,
     keys.session_index,
     keys.watchers,
 )

@@ -71,8 +71,8 @@ async def put(  # noqa: PLR0917 - what the script needs
     this push already. ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX
     pushes wait already, or MAX_INBOX_PER_SENDER of this sender; ``StoreUnavailable``.
     """
-    bucket = keys.bucket(client)
-    touched = [keys.inbox(client), keys.instances(client), keys.peers(client), keys.outbox(bucket)]
+    touched = [key(client) for key in (keys.inbox, keys.acknowledged, keys.instances, keys.peers)]
+    touched.append(keys.outbox(keys.bucket(client)))
     encoded = encode_frame(frame)
     reply = await change(
         context.store, _PUT, touched, client, push, expires_ms, encoded, *(sender or ("", b"")), *replaces
@@ -134,7 +134,8 @@ async def ack(context: NodeContext, caller: Caller, request: Ack) -> Ok:
 
     Raises ``Refused(superseded)``, ``StoreUnavailable``.
     """
-    touched = [keys.inbox(caller.client), keys.instances(caller.client)]
+    client = caller.client
+    touched = [keys.inbox(client), keys.acknowledged(client), keys.instances(client)]
     await change(context.store, _ACK, touched, caller.connection, *request.pushes)
     return Ok(re=request.id)
 
@@ -163,4 +164,4 @@ async def _read(context: NodeContext, client: ClientId) -> tuple[list[bytes], In
     now = await context.store.now_ms()
     rows, connected = items(await context.store.run(_READ, [keys.inbox(client), keys.instances(client)]))
     waiting = sorted((read(data(row), PushRow) for _, row in pairs(rows)), key=lambda row: row.order)
-    return [row.frame for row in waiting if row.frame and row.expires_ms > now], instances(items(connected))
+    return [row.frame for row in waiting if row.expires_ms > now], instances(items(connected))

@@ -13,7 +13,8 @@ it is a day.
 | `{b:xx}:do:<client>` | sorted set | stated: the rows of both that hold a statement, by serial | as many as both |
 | `{b:xx}:du:<client>` | hash | uses: one-shot grants held for a join or spent | as many as grants |
 | `{b:xx}:di:<client>` | hash | instances: one agent, and command lines | MAX_CLI_INSTANCES (8) + 1 |
-| `{b:xx}:dx:<client>` | hash | inbox: a day each | MAX_INBOX (64), MAX_INBOX_PER_SENDER (16), MAX_ACKNOWLEDGED (32) |
+| `{b:xx}:dx:<client>` | hash | inbox: a day each | MAX_INBOX (64), MAX_INBOX_PER_SENDER (16) |
+| `{b:xx}:da:<client>` | sorted set | acknowledged pushes, by when | MAX_ACKNOWLEDGED (32); ACKNOWLEDGED_KEPT_MS |
 | `{b:xx}:ds:<client>` | sorted set | session index, by end | MAX_INDEXED_SESSIONS (256), MAX_INDEXED_PER_CREATOR (64) |
 | `{b:xx}:dw:<client>` | hash | watchers: nodes that are told of presence, and until when | nodes; a minute each |
 | `{b:xx}:s:<session>` | hash | a session: creator, mode, kind, state, epoch, hard end | 1 KiB; a day after its end |
@@ -124,6 +125,11 @@ def instances(client: str) -> bytes:
 def inbox(client: str) -> bytes:
     """Return the key of the pushes that wait for a device's acknowledgement."""
     return _key(client, b"dx")
+
+
+def acknowledged(client: str) -> bytes:
+    """Return the key of the pushes that a device acknowledged a while ago."""
+    return _key(client, b"da")
 
 
 def session_index(client: str) -> bytes:

@@ -193,7 +193,7 @@ class UseRow(Row, frozen=True, array_like=True):
 class PushRow(Row, frozen=True, array_like=True):
     """One push in ``keys.inbox``, under its push id. Pushes are delivered by ``order``, lowest first.
 
-    An acknowledged push has an empty ``frame``. ``sender`` is the device that it comes from, empty for an admission.
+    ``sender`` is the device that it comes from, empty for an admission.
     """
 
     TEXT: ClassVar = (3,)

@@ -36,6 +36,7 @@ def _makers() -> dict[str, str]:
         keys.stated,
         keys.uses,
         keys.instances,
+        keys.acknowledged,
         keys.inbox,
         keys.session_index,
         keys.watchers,
