@@ -22,9 +22,10 @@ class Roster:
         return joined is not None and joined[0] == key
 
     def on_joined(self, joined: Joined) -> None:
-        """Take a verified ``joined``; raises ``Refused(replayed)`` for one from before the member's ``leave``."""
-        if joined.at < self._left.get(joined.member, TimeMs(0)):
-            raise Refused(Reason.REPLAYED, "from before the member left")
+        """Take a verified ``joined``; raises ``Refused(replayed)`` for one older than what the member said since."""
+        key, at = self._joined.get(joined.member, (joined.member_key, TimeMs(0)))
+        if joined.at < self._left.get(joined.member, TimeMs(0)) or (key == joined.member_key and joined.at < at):
+            raise Refused(Reason.REPLAYED, "from before the member left, or joined again")
         self._joined[joined.member] = (joined.member_key, joined.at)
 
     def on_leave(self, leave: Leave, epoch: Epoch) -> None:

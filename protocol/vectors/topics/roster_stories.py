@@ -35,7 +35,11 @@ def roster_stories(told: story.Story) -> list[Vector]:
         (_leave(_left(NAS, JOINED_AT), epoch), replayed),
         (_leave(_left(NAS, JOINED_AT + 1), epoch), {}),
         ({"do": "joined", "joined": signed(told.nas_joined)}, replayed),
-        ({"do": "joined", "joined": signed(_joined(told, JOINED_AT + 1))}, {}),
+        ({"do": "joined", "joined": signed(_joined(told, JOINED_AT + 3))}, {}),
+        _look(NAS, joined=True),
+        ({"do": "joined", "joined": signed(_joined(told, JOINED_AT + 2))}, replayed),
+        ({"do": "joined", "joined": signed(_joined(told, JOINED_AT + 3))}, {}),
+        (_leave(_left(NAS, JOINED_AT + 2), epoch), replayed),
         _look(NAS, joined=True),
         (_leave(_left(DESK, JOINED_AT), epoch), {}),
     ]

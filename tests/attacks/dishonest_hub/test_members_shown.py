@@ -114,6 +114,16 @@ async def test_an_old_leave_is_not_taken_by_one_who_saw_only_the_return(room: Ro
     assert room.states() == (JOINED, JOINED)
 
 
+async def test_an_old_joined_makes_no_old_leave_count_again(room: Room) -> None:
+    joined = room.joined()
+    left = await room.leave(room.ann)
+    await room.come_back()
+    await room.at_cats(room.joined())
+    await room.at_cats(joined)
+    await room.at_cats(left)
+    assert room.states() == (JOINED, JOINED)
+
+
 async def test_an_old_joined_does_not_show_a_member_as_joined_that_came_back(room: Room) -> None:
     joined = room.joined()
     await room.leave(room.ann, room.cat)
