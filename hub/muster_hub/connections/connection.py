@@ -20,6 +20,7 @@ from muster_hub.connections.handshake_queue import HandshakeRefused
 from muster_hub.connections.services import Services
 from muster_hub.delivery import inbox
 from muster_hub.listener.peer import SocketPeer
+from muster_hub.rate_limits.costs import arrival_cost
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
@@ -249,11 +250,12 @@ class DeviceConnection:
             self._queue = None
 
     async def _take_turn(self) -> None:
-        """Let others be served before the next message is decoded, and for longer where the device owes too much.
+        """Let others be served before the next message is paid, and for longer where device or address owe too much.
 
         A device that does not read its replies waits until it does, since they would fill the memory of the node.
         """
-        await asyncio.sleep(min(self._services.context.spending.overdraft_s(self.caller.payer), MAX_PAUSE_S))
+        spending = self._services.context.spending
+        await asyncio.sleep(min(spending.overdraft_s(self.client), MAX_PAUSE_S))
         waited_s = 0.0
         while self._queue and self._peer.behind:
             if waited_s >= UNREAD_LIMIT_S:
@@ -261,6 +263,11 @@ class DeviceConnection:
                 return
             await asyncio.sleep(UNREAD_POLL_S)
             waited_s += UNREAD_POLL_S
+        if self._queue:
+            await spending.arrive(self.caller.payer, arrival_cost(len(self._queue[0])), self._may_wait)
+
+    def _may_wait(self) -> bool:
+        return self._phase is _ServingPhase.OPEN and bool(self._queue)
 
     async def _answer(self, data: bytes, *, acting: bool) -> Reply:
         if acting:

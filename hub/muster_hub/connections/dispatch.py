@@ -40,10 +40,10 @@ class Dispatch:
         self._use_cases = use_cases
 
     async def answer(self, caller: Caller, data: bytes) -> Reply:
-        """Answer one message; raises nothing except on cancellation."""
+        """Answer one message, which its device has paid for; raises nothing except on cancellation."""
         number = 0
         try:
-            frame = self._decode(caller, data)
+            frame = decode_frame(data)
             number = _number(frame)
             return await self._serve(caller, self._served(frame), len(data))
         except Refused as refused:
@@ -59,7 +59,7 @@ class Dispatch:
         """Answer one message while the store is away: ``who`` as ``unknown``, all others with an error."""
         number = 0
         try:
-            frame = self._decode(caller, data)
+            frame = decode_frame(data)
             number = _number(frame)
             request = self._served(frame)
         except Refused as refused:
@@ -67,11 +67,6 @@ class Dispatch:
         if isinstance(request, Who):
             return self._watches.last_known(caller, request)
         return _without_store(number, Reason.STORE_UNAVAILABLE)
-
-    def _decode(self, caller: Caller, data: bytes) -> Frame:
-        """Decode a message, which its device pays for first: also for one that cannot be read."""
-        self._context.charge(caller.payer, arrival_cost(len(data)))
-        return decode_frame(data)
 
     def _served(self, frame: Frame) -> Request:
         if not isinstance(frame, Request) or type(frame) not in self._use_cases:

@@ -4,8 +4,11 @@ Identities cost nothing, so a limit for each device alone would limit no strange
 its limits.
 """
 
+import asyncio
 import time
+from collections.abc import Callable
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from muster_hub.rate_limits.token_bucket import Allowances, Rate
 from muster_protocol.ids import ClientId
@@ -20,6 +23,8 @@ KEPT_AGAIN_S = 12 * 86_400
 """How long until an address that left all that it may at once may do so again. In the 90 days after which the first of
 it expires, it leaves nine times as much."""
 MIB = 1024 * 1024
+MAX_PAUSE_S = 1.0
+"""The longest pause of one device's requests, after which is looked whether they are still wanted."""
 
 
 class Payer(NamedTuple):
@@ -32,12 +37,13 @@ class Payer(NamedTuple):
 class Spending:
     """The allowances of devices and addresses: units of work (see ``costs``), and bytes left in the store."""
 
-    __slots__ = ("_addresses", "_devices", "_kept")
+    __slots__ = ("_addresses", "_devices", "_kept", "_turns")
 
     def __init__(self, device: Rate, *, units_per_address: float = 0, mib_per_address: float = 0) -> None:
         """Take the rate of a device, and what all devices of one address may cause and leave; 0: no limit."""
         self._devices = Allowances[ClientId](device, MAX_DEVICES)
         self._addresses = _allowances(units_per_address, ADDRESS_BURST_S * units_per_address, ADDRESS_DEBT_S)
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()  # of addresses for which a message waits
         self._kept = _allowances(mib_per_address * MIB / KEPT_AGAIN_S, mib_per_address * MIB)
 
     def charge(self, payer: Payer, units: float) -> None:
@@ -48,13 +54,23 @@ class Spending:
         if addresses is not None and near is not None and not addresses.overdraft_s(near, now_s):
             addresses.charge(near, units, now_s)
 
-    def overdraft_s(self, payer: Payer) -> float:
-        """Return in how many seconds neither device nor address owes more than it may; 0 where neither does."""
-        now_s = time.monotonic()
-        device_s = self._devices.overdraft_s(payer.client, now_s)
-        if self._addresses is None or payer.near is None:
-            return device_s
-        return max(device_s, self._addresses.overdraft_s(payer.near, now_s))
+    async def arrive(self, payer: Payer, units: float, wanted: Callable[[], bool]) -> None:
+        """Charge a message once its address owes no more than it may, or at once where it is ``wanted`` no longer.
+
+        Those of one address wait in line, so that its debt does not grow with the number of its connections.
+        """
+        near, addresses = payer.near, self._addresses
+        if addresses is None or near is None:
+            self.charge(payer, units)
+            return
+        async with self._turns.setdefault(near, asyncio.Lock()):
+            while wanted() and (owed_s := addresses.overdraft_s(near, time.monotonic())):  # noqa: ASYNC110 - time alone pays a debt
+                await asyncio.sleep(min(owed_s, MAX_PAUSE_S))
+            self.charge(payer, units)
+
+    def overdraft_s(self, client: ClientId) -> float:
+        """Return in how many seconds the device owes no more than it may; 0 where it does not."""
+        return self._devices.overdraft_s(client, time.monotonic())
 
     def lacking_ms(self, payer: Payer, units: float) -> int:
         """Return in how many ms device and address both have so many units; 0 where they do."""

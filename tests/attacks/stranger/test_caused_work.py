@@ -9,7 +9,6 @@ from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import DeviceLink, SigningDevice
 from tests.integration.hub.stage import Actor, actor, befriend
 
-from muster_hub.context import NodeContext
 from muster_hub.node.node import Tuning
 from muster_hub.presence import watches
 from muster_hub.presence.watches import PresenceWatches
@@ -20,13 +19,12 @@ from muster_hub.rate_limits.costs import (
     LOOKUP,
     PAGE,
     PUSH,
-    REQUEST,
     REQUEST_RATE,
     SIGNATURE,
     WRITE,
     cost,
 )
-from muster_hub.rate_limits.spending import Payer
+from muster_hub.rate_limits.spending import Payer, Spending
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.routing.caller import Caller
 from muster_hub.store.adapter import Store
@@ -218,20 +216,15 @@ async def test_a_device_with_many_peers_starts_again_without_a_wait(start_node: 
 
 @pytest.fixture
 def charged(monkeypatch: pytest.MonkeyPatch) -> Counter[ClientId]:
-    """Count the units that are taken from each device, before and after its requests."""
+    """Count the units that are taken from each device for its requests, without those for the bytes of a message."""
     counted: Counter[ClientId] = Counter()
-    charge, wait_ms = NodeContext.charge, NodeContext.wait_ms
+    charge = Spending.charge
 
-    def charging(self: NodeContext, payer: Payer, units: float) -> None:
+    def charging(self: Spending, payer: Payer, units: float) -> None:
         counted[payer.client] += units  # type: ignore[assignment]
         charge(self, payer, units)
 
-    def taking(self: NodeContext, payer: Payer, units: float, *, asking: float = 0.0) -> int:
-        counted[payer.client] += units  # type: ignore[assignment]
-        return wait_ms(self, payer, units, asking=asking)
-
-    monkeypatch.setattr(NodeContext, "charge", charging)
-    monkeypatch.setattr(NodeContext, "wait_ms", taking)
+    monkeypatch.setattr(Spending, "charge", charging)
     return counted
 
 
@@ -252,7 +245,7 @@ async def test_a_list_of_sessions_reads_a_page_and_is_paid_by_what_it_reads(
         assert [one.session for one in page.sessions] == expected
         assert page.more == (after is None)
         assert desk.store.calls.count("session_state") == read
-        assert charged[stranger.client] == REQUEST + LISTED * read
+        assert charged[stranger.client] == LISTED * read
         after = page.sessions[-1].session
 
 

@@ -1,5 +1,6 @@
 """Identities, which cost nothing, by which a stranger at one address causes and leaves more than one device may."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -7,10 +8,13 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
+from tests.attacks.stranger.decoding import count_decoded
 from tests.attacks.stranger.test_places import OTHER, STRANGER
+from tests.attacks.stranger.test_unreadable_messages import UNKNOWN_TYPE, admitted
 from tests.integration.hub.conftest import Eventually, NodeSettings
-from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningDevice
+from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningDevice, dial
 
+from muster_hub.connections import connection, dispatch
 from muster_hub.node.node import Node, open_node
 from muster_hub.presence import watches
 from muster_hub.rate_limits import spending
@@ -23,6 +27,7 @@ BURST = 400
 """What an address may cause at once here, as much as one device."""
 KEPT = 6 * KEPT_DEVICE
 """What an address may leave here."""
+PAUSE_S = 0.01
 NAMED = tuple(SigningDevice().client for _ in range(MAX_WATCHED))
 ALL = Who(id=0, clients=NAMED)
 SERVED = int(BURST // (arrival_cost(len(encode_frame(ALL))) + cost(ALL)))
@@ -87,6 +92,25 @@ async def test_the_identities_of_one_address_cause_together_what_it_may(node: No
     assert await asked([*some, *some], ALL) == SERVED
     other = await links.enter_async_context(SigningDevice().connect(node.url, source=OTHER))
     assert await asked([other], ALL) == 1
+
+
+async def test_the_messages_of_one_address_wait_for_each_other(
+    node: Node, links: AsyncExitStack, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (connection, spending):
+        monkeypatch.setattr(module, "MAX_PAUSE_S", PAUSE_S, raising=False)
+    decoded, cost_of_each = count_decoded(monkeypatch, dispatch), arrival_cost(len(UNKNOWN_TYPE))
+    other = await links.enter_async_context(SigningDevice().connect(node.url, source=OTHER))
+    for _ in range(5):
+        socket = await links.enter_async_context(dial(node.url, source=STRANGER))
+        links.callback(socket.transport.abort)  # the hub reads no more of it, also no close
+        await admitted(SigningDevice(), node.url, socket)
+        for _ in range(10):
+            await socket.send(UNKNOWN_TYPE)
+    await eventually(lambda: decoded[len(UNKNOWN_TYPE)] * cost_of_each >= BURST)
+    await asyncio.sleep(20 * PAUSE_S)
+    assert await asked([other], ALL) == 1
+    assert decoded[len(UNKNOWN_TYPE)] * cost_of_each <= BURST + 2 * cost_of_each
 
 
 async def test_a_look_because_of_a_change_is_paid_by_the_address_of_the_watch(

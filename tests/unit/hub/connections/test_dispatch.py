@@ -37,6 +37,7 @@ from muster_protocol.frames import (
     PresencePush,
     PresenceReply,
     PresenceState,
+    Reply,
     Request,
     Who,
     encode_frame,
@@ -102,6 +103,12 @@ def serving(context: NodeContext, use_case: UseCase, rate: Rate | None = None) -
     if rate is not None:
         context = replace(context, spending=Spending(rate))
     return Dispatch(context, table, PresenceWatches())
+
+
+async def answered(dispatch: Dispatch, caller: Caller, data: bytes) -> Reply:
+    """Answer a message that was paid as it arrived, as a connection does."""
+    await dispatch._context.spending.arrive(caller.payer, arrival_cost(len(data)), lambda: True)
+    return await dispatch.answer(caller, data)
 
 
 def raising(error: Exception) -> UseCase:
@@ -178,8 +185,8 @@ async def test_what_cannot_be_read_is_refused_with_the_number_that_can(
 
 async def test_a_device_that_asks_too_much_is_told_when_to_ask_again(context: NodeContext, caller: Caller) -> None:
     dispatch = serving(context, ok, Rate(per_s=0.001, burst=1))
-    assert await dispatch.answer(caller, REQUEST) == Ok(re=7)
-    reply = await dispatch.answer(caller, REQUEST)
+    assert await answered(dispatch, caller, REQUEST) == Ok(re=7)
+    reply = await answered(dispatch, caller, REQUEST)
     assert isinstance(reply, Error)
     assert (reply.re, reply.reason) == (7, Reason.RATE_LIMITED)
     assert reply.retry_after_ms
@@ -193,12 +200,12 @@ async def test_a_long_request_that_comes_back_at_its_time_is_served(
     long = encode_frame(Who(id=7, clients=tuple(SigningDevice().client for _ in range(MAX_WATCHED))))
     price = arrival_cost(len(long)) + cost(Who(id=7, clients=(ANN,) * MAX_WATCHED))
     dispatch = serving(context, ok, Rate(per_s=10, burst=price))
-    assert await dispatch.answer(caller, long) == Ok(re=7)
-    refused = await dispatch.answer(caller, long)
+    assert await answered(dispatch, caller, long) == Ok(re=7)
+    refused = await answered(dispatch, caller, long)
     assert isinstance(refused, Error)
     assert refused.retry_after_ms
     now.s += refused.retry_after_ms / 1000
-    assert await dispatch.answer(caller, long) == Ok(re=7)
+    assert await answered(dispatch, caller, long) == Ok(re=7)
 
 
 async def test_without_a_store_only_who_is_answered_and_all_is_unknown(context: NodeContext, caller: Caller) -> None:
