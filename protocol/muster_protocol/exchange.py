@@ -17,8 +17,8 @@ from muster_protocol.signed import Body, Signed, statement_hash
 DEFAULT_INVITE_MS = 5 * 60 * 1000
 """How long an invite lives by the creator's clock, unless told otherwise."""
 MAX_INVITE_MS = 24 * 3600 * 1000
-CLOCK_SKEW_MS = 24 * 3600 * 1000
-"""How far behind the called device's clock that of a creator may be."""
+CLOCK_SKEW_MS = 2 * 24 * 3600 * 1000
+"""How far apart the clocks of a creator and a called device may be: each is wrong by a day at most."""
 JOIN_DEADLINE_MS = 30 * 1000
 """How long after its seat a device has to say ``joined``."""
 

@@ -68,11 +68,14 @@ class Received:
         if not 0 < invite.expires_at - invite.at <= MAX_INVITE_MS:
             raise Refused(Reason.MALFORMED, "an invite lives a day at most")
 
-    def check_time(self, now: TimeMs) -> None:
-        """Check an invite's times as if its creator's clock were up to a day behind or ahead.
+    def check_time(self, now: TimeMs, reached: TimeMs) -> None:
+        """Check an invite's times, where the clocks of two devices may be ``CLOCK_SKEW_MS`` apart.
+
+        A clock that went back counts as if it were at the time that it had ``reached`` (SPEC.md section 2.4).
 
         Raises ``Refused``: ``expired``; ``clock_ahead``, since it would have to be remembered for as long.
         """
+        now = max(now, reached)
         if self.invite.at > now + CLOCK_SKEW_MS:
             raise Refused(Reason.CLOCK_AHEAD, "an invite")
         if now >= self.invite.expires_at + CLOCK_SKEW_MS:
@@ -160,12 +163,13 @@ class Joining:
         ``Received.check`` raises, or the reason for which this device may not accept.
         """
         self.received.check(self.key.fingerprint, self.own.attended(self.received.invite.session))
-        self.received.check_time(now)
+        own = self.own.facts()
+        self.received.check_time(now, own.reached)
         if self._answer is not None:
             raise Refused(Reason.REPLAYED, "answered already")
         if self.version is None:
             raise Refused(Reason.INCOMPATIBLE_PROTOCOL)
-        self._check_allowed(self.own.facts(), now)
+        self._check_allowed(own, now)
         self._receive_keys = [receive_key]
         return self._reply(receive_key, None, now if at is None else at)
 

@@ -74,10 +74,17 @@ def _containers(value: object) -> int:
     return 1 + sum(map(_containers, value)) if type(value) is list else 0
 
 
+def _no_extension(code: int, data: bytes) -> object:
+    raise ValueError("an extension type", code, data)
+
+
 def value(data: bytes) -> str:
-    """Any MessagePack: taken exactly where it is well-formed, small, not too deep, and without too many arrays."""
+    """Any MessagePack: taken exactly where it is well-formed, small, not too deep, and without too many arrays.
+
+    Extension types are refused but for timestamps, which msgpack reads by itself.
+    """
     try:
-        plain = msgpack.unpackb(data, raw=False, strict_map_key=True)
+        plain = msgpack.unpackb(data, raw=False, strict_map_key=True, ext_hook=_no_extension)
         few = _depth(plain) <= MAX_DEPTH and _containers(plain) <= MAX_CONTAINERS
         good = len(data) <= MAX_MESSAGE_BYTES and few
     except (ValueError, RecursionError):

@@ -115,11 +115,11 @@ class ControlClient:
         return self._ask(AskInbox(), InboxIs).invites
 
     def accept(self, invite: str) -> InboxEntry:
-        """Accept an invite by its id or a unique beginning; raises ``UnknownInvite``, ``NotTrusted``."""
+        """Accept an invite by this device's number or its whole id; raises ``UnknownInvite``, ``NotTrusted``."""
         return self._ask(Accept(invite=invite), InboxIs).invites[0]
 
     def decline(self, invite: str) -> InboxEntry:
-        """Decline an invite by its id or a unique beginning; raises ``UnknownInvite``."""
+        """Decline an invite by this device's number or its whole id; raises ``UnknownInvite``."""
         return self._ask(Decline(invite=invite), InboxIs).invites[0]
 
     def notify(self) -> None:

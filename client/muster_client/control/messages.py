@@ -64,7 +64,7 @@ class EndSession(ControlRequest, frozen=True, kw_only=True, tag="close"):
 
 
 class Accept(ControlRequest, frozen=True, kw_only=True, tag="accept"):
-    """Accept an invite; ``invite`` is its id in hex, or a unique beginning."""
+    """Accept an invite; ``invite`` is this device's number for it, or its id in hex."""
 
     invite: str
 

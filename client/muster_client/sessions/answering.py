@@ -131,7 +131,7 @@ class Answering:
         try:
             context, session = self._context, received.invite.session
             received.check(context.device.fingerprint, context.own.attended(session))
-            received.check_time(context.now())
+            received.check_time(context.now(), context.own.facts().reached)
         except Refused as refused:
             _log.info("invite_faulty", peer=received.invite.sender[:8], reason=refused.reason)
             return refused.reason

@@ -222,7 +222,7 @@ def _granted_later(told: story.Story) -> Vector:
     steps.add("own", {}, trusts=TRUSTED, granted_from=day_later)
     answer = replace(read(told.nas.answer, Answer), at=TimeMs(day_later))
     steps.accept({"answer": signed(sign(answer, NAS.key))}, now=day_later)
-    return steps.vector("a grant that began a day after the invite, and one that began later")
+    return steps.vector("a grant that began two days after the invite, and one that began later")
 
 
 def _taken_back(told: story.Story) -> Vector:

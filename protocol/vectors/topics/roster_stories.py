@@ -20,6 +20,8 @@ def roster_stories(told: story.Story) -> list[Vector]:
     no_member = refusal(Reason.NOT_A_MEMBER)
     epoch = told.epochs[2]
     other_key = replace(read(story.leave(NAS), Leave), member_key=DESK.key.fingerprint)
+    # Dated before what the same member said under the key that it had first.
+    under_other_key = replace(read(told.nas_joined, Joined), at=TimeMs(JOINED_AT + 1), member_key=DESK.key.fingerprint)
     script: list[tuple[Json, Json]] = [
         _look(NAS, joined=False),
         ({"do": "joined", "joined": signed(told.nas_joined)}, {}),
@@ -41,6 +43,8 @@ def roster_stories(told: story.Story) -> list[Vector]:
         ({"do": "joined", "joined": signed(_joined(told, JOINED_AT + 3))}, {}),
         (_leave(_left(NAS, JOINED_AT + 2), epoch), replayed),
         _look(NAS, joined=True),
+        ({"do": "joined", "joined": signed(sign(under_other_key, DESK.key))}, {}),
+        _look(NAS, joined=True, key=DESK),
         (_leave(_left(DESK, JOINED_AT), epoch), {}),
     ]
     given = {"op": "others", "steps": [step for step, _ in script]}

@@ -207,7 +207,7 @@ async def test_a_person_accepts_over_the_socket(make_device, open_agent) -> None
     events = called.events()
     session = await caller.start_session(SessionRequest((nas.client,), purpose=Purpose.ASK))
     invite = (await until(events, Invited)).invite
-    assert (await aside(ControlClient(nas.path).accept, invite.id[:8])).id == invite.id
+    assert (await aside(ControlClient(nas.path).accept, str(invite.number))).id == invite.id
     async with asyncio.timeout(WAIT_S):
         assert (await session.wait())[0].state is Progress.JOINED
 
