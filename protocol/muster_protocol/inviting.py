@@ -142,7 +142,7 @@ class Inviting:
         """End the call of a device: its own refusal, the hub's, or this device's. One that has joined stays as it is.
 
         The hub's word ends no call that is over. No later epoch has a device that refused by its own word, or that was
-        admitted and did not join. A member that joined stays one, whoever ends its new call: the hub may have caused
+        admitted and did not join. A member that joined stays one also where its new call ends: the hub may have caused
         that call, and the member goes by its ``leave``.
         """
         target = self._calls.targets.get(client)

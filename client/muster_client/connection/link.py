@@ -80,7 +80,7 @@ class Link:
         return self._retries.last_drop
 
     async def ready(self) -> None:
-        """Wait until there is a connection and the handler is done with its begin."""
+        """Wait until there is a connection and device and hub are in step."""
         await self._ready.wait()
 
     async def in_step(self) -> None:

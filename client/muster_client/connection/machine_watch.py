@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from muster_client.clock import DeviceClock
+from muster_client.device.clock import DeviceClock
 
 CHECK_EVERY_S = 5.0
 JUMP_S = 10.0

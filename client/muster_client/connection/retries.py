@@ -4,9 +4,9 @@ import asyncio
 import random
 import time
 
-from muster_client.clock import DeviceClock
 from muster_client.connection.backoff import Backoff
 from muster_client.connection.loss import Loss
+from muster_client.device.clock import DeviceClock
 from muster_client.errors import HubUnreachable, NoReply, Trouble, no_reply
 from muster_client.events import Broadcast, Disconnected, Event
 from muster_client.views import Drop

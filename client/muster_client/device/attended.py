@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from muster_client.clock import DeviceClock
+from muster_client.device.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_protocol.attended import Attended
 from muster_protocol.cards import Mode

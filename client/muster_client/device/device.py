@@ -13,8 +13,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from muster_client.clock import DeviceClock, now_ms
 from muster_client.device.attended import AttendedSessions
+from muster_client.device.clock import DeviceClock, now_ms
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.facts import grants_of, pins_of, spent_on
 from muster_client.device.hub_address import HubAddress, parse_hub_url

@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass, replace
 
-from muster_client.clock import DeviceClock
+from muster_client.device.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_client.errors import UnknownInvite
 from muster_client.events import InboxEntry

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import structs
 
-from muster_client.clock import DeviceClock
+from muster_client.device.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_protocol.cards import Card
 from muster_protocol.errors import Refused
@@ -88,7 +88,7 @@ class StatementStore:
             return next_about(serial, [known for (known,) in self._db.execute(about, (peer,))], hub_at)
 
     def date(self) -> TimeMs:
-        """Return a date for a word in a session: every later serial is above it, whatever the clocks say."""
+        """Return a date for a word in a session: no clock brings a later serial below it."""
         with transaction(self._db):
             serial, _ = self._count()
             self._db.execute("UPDATE serials SET dated = ?", (serial,))

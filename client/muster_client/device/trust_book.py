@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
-from muster_client.clock import DeviceClock
+from muster_client.device.clock import DeviceClock
 from muster_client.device.database import transaction
 from muster_client.device.facts import pins_of
 from muster_client.device.identity import Identity

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from muster_client.clock import DeviceClock
 from muster_client.connection.link import Link
+from muster_client.device.clock import DeviceClock
 from muster_client.device.device import Device
 from muster_client.errors import DataNotWritten, HubRefused, NoReply, Obstacle
 from muster_client.events import DataUnwritable, Event

@@ -14,7 +14,7 @@ from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection
 
 from muster_client import Agent, Device
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.exchange import MAX_INVITE_MS, Admission, Answer, Invite, hash_of
 from muster_protocol.frames import (

@@ -1,4 +1,4 @@
-"""A hub whose lists do not end, repeat, or name what nobody asked about: no device reads on, and none shows them."""
+"""A hub whose lists do not end, repeat, or name what was not asked about: no device reads on, and none shows them."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ from tests.integration.client.conftest import free_port
 from tests.integration.client.scripted_hub import replying, scripted_hub
 
 from muster_client import Device, Hub
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_client.errors import ReplyUnreadable
 from muster_protocol.cards import Mode
 from muster_protocol.frames import (

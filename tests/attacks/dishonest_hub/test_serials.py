@@ -11,7 +11,7 @@ from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection
 
 from muster_client import Device, Hub
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     KindAndStatement,

@@ -9,7 +9,7 @@ from tests.integration.client.conftest import HubProcess, running_hub
 from tests.integration.hub.device import SigningDevice
 
 from muster_client import Agent, Device, Hub
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_protocol.frames import CardReply, Error
 from muster_protocol.governance import Trust
 from muster_protocol.ids import Serial, TimeMs

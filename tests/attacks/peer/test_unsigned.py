@@ -1,4 +1,4 @@
-"""A member whose word its creator cannot verify: the hub seats nobody by it, and takes nobody out."""
+"""A member whose word its creator cannot verify: the hub gives no seat by it, and takes no member out."""
 
 import pytest
 from msgspec.structs import replace

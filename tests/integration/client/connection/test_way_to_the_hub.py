@@ -11,11 +11,11 @@ from tests.integration.client.conftest import WAIT_S, HubProcess, free_port, run
 from tests.integration.client.middlebox import Middlebox, http_connect, http_refusal, socks5
 
 from muster_client import Agent, Device, Hub
-from muster_client.clock import now_ms
 from muster_client.connection import link, machine_watch
 from muster_client.connection.keep_alive import KeepAlive
 from muster_client.connection.proxy import VARIABLES
 from muster_client.connection.tls import read_authority
+from muster_client.device.clock import now_ms
 from muster_client.doctor import examine
 from muster_client.doctor.findings import Health
 from muster_client.doctor.hub import examine_hub

@@ -3,7 +3,7 @@
 from tests.integration.client.conftest import befriend, settled, until
 
 from muster_client import Device, Hub, SessionRequest
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_client.events import ClockBehind, Progress
 from muster_protocol.ids import TimeMs
 from muster_protocol.labels import Kind

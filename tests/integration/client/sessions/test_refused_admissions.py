@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from tests.integration.client.conftest import befriend, settled, until
 
 from muster_client import Agent, Device, SessionRequest
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_client.events import Event, InviteAnswered, Progress, Stream
 from muster_protocol.frames import MemberState
 from muster_protocol.ids import TimeMs

@@ -13,7 +13,7 @@ from tests.integration.client.conftest import WAIT_S, all_joined, befriend, free
 from tests.integration.client.scripted_hub import scripted_hub
 
 from muster_client import Agent, Device, SessionRequest
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_client.device.invites import KEPT_AFTER_MS
 from muster_client.events import Progress
 from muster_client.views import GrantState

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from muster_client import Device
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_protocol.governance import Trust
 from muster_protocol.ids import ClientId, Fingerprint, Serial
 from muster_protocol.labels import Kind
