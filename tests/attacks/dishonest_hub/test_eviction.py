@@ -5,15 +5,12 @@ The hub is a real node that refuses epochs and reports members as out; the devic
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from tests.attacks.dishonest_hub.test_terminal import begin
-from tests.integration.client.conftest import WAIT_S, all_joined, befriend, open_agent, settled, until
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, devices, open_agent, settled, until
 
 from muster_client import Agent, Device, SessionRequest
 from muster_client.events import Invited, Progress, SessionUpdate, Stream
@@ -25,15 +22,9 @@ from muster_protocol.frames import InviteResult, MemberState, SessionUpdatePush
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
-__all__ = ["open_agent"]
+__all__ = ["devices", "open_agent"]
 
 Denied = list[ClientId]
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.attacks.dishonest_hub.test_invites import HubScript, invite_from
 from tests.fault.waiting import until_so
-from tests.integration.client.conftest import WAIT_S, all_joined, befriend, free_port, open_agent
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, devices, free_port, open_agent
 from tests.integration.client.scripted_hub import scripted_hub
 from tests.integration.hub.conftest import Ask
 from tests.unit.client.conftest import ManualClock
@@ -19,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from muster_client import Agent, Device, SessionRequest
 from muster_client import agent as agents
-from muster_client.clock import now_ms
+from muster_client.device.clock import now_ms
 from muster_client.device.device import PROTOCOL
 from muster_client.device.invites import KEPT_AFTER_MS
 from muster_hub.node.node import Node
@@ -28,7 +27,7 @@ from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import ED25519, PublicKey
 from muster_protocol.signed import sign
 
-__all__ = ["open_agent"]
+__all__ = ["devices", "open_agent"]
 
 _READ_ALL = """
 local all = {}
@@ -46,12 +45,6 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 return all
 """
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
 
 
 async def test_the_hubs_store_holds_no_key_of_a_session(node: Node, devices, open_agent, ask_store: Ask) -> None:

@@ -1,34 +1,25 @@
-"""A hub that turns a request away for a moment, and hopes that it comes again whatever the person does meanwhile.
+"""A hub that turns a request away for a moment, so that it comes again although the person takes it back meanwhile.
 
-What a device sends because of its own decision it decides anew each time, so the hub gets it once.
+What a device sends because of its own decision it decides again each time, so the hub gets it once.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from tests.integration.client.conftest import WAIT_S, befriend, open_agent, settled
+from tests.integration.client.conftest import WAIT_S, befriend, devices, open_agent, settled
 
-from muster_client import Device, SessionRequest
+from muster_client import SessionRequest
 from muster_client.connection import tries
 from muster_client.events import Progress
 from muster_hub.connections.dispatch import Dispatch
-from muster_hub.node.node import Node
 from muster_hub.routing.caller import Caller
 from muster_protocol.exchange import Answer
 from muster_protocol.frames import Admit, Error, Reply, Request, SendAnswer, SendInvites, SendJoined, SendLeave
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import read
 
-__all__ = ["open_agent"]
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+__all__ = ["devices", "open_agent"]
 
 
 class PatientHub:

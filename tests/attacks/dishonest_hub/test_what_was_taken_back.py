@@ -5,12 +5,11 @@ The hub is a real node that takes every ``untrust`` and ``revocation``, answers 
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.client.conftest import WAIT_S, all_joined, befriend, open_agent, settled, until
+from tests.integration.client.conftest import WAIT_S, all_joined, befriend, devices_in, open_agent, settled, until
 
 from muster_client import Device, SessionRequest
 from muster_client.connection.link import Link
@@ -36,8 +35,8 @@ def devices(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             await put_peer_statement(context, caller, kind, signed)
 
     monkeypatch.setattr(statements, "put_peer_statement", ignoring)
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+    with devices_in(tmp_path, node.url) as create:
+        yield create
 
 
 async def test_a_member_that_is_not_trusted_any_more_gets_no_later_key(devices, open_agent) -> None:

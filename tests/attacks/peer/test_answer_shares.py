@@ -1,29 +1,18 @@
 """A trusted peer whose invites are to take up what a device keeps for those of its other peers."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
-from tests.integration.client.conftest import befriend, open_agent, settled, until
+from tests.integration.client.conftest import befriend, devices, open_agent, settled, until
 
-from muster_client import Device, SessionRequest
+from muster_client import SessionRequest
 from muster_client.device.invites import JOINED, MAX_INBOX_PER_SENDER
 from muster_client.events import InviteAnswered, Invited, Progress
 from muster_client.sessions import joinings
 from muster_client.sessions.answering import Asked, Policy
-from muster_hub.node.node import Node
 from muster_protocol.frames import Purpose
 from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Reason
 
-__all__ = ["open_agent"]
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
+__all__ = ["devices", "open_agent"]
 
 
 async def test_one_peer_cannot_take_the_person_of_a_device_away_from_others(

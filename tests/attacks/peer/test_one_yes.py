@@ -4,34 +4,24 @@ The peer is the product's own agent, with an invite id that the attacker chose.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.integration.client.conftest import befriend, open_agent, until
+from tests.integration.client.conftest import befriend, devices, open_agent, until
 
-from muster_client import Device, SessionRequest
+from muster_client import SessionRequest
 from muster_client.device.invites import ACCEPTED, ENDED
 from muster_client.errors import UnknownInvite
 from muster_client.events import InviteAnswered, Invited, InviteEnded
 from muster_client.sessions import calls
-from muster_hub.node.node import Node
 from muster_protocol.cards import Mode
 from muster_protocol.frames import CancelInvite, Ok, Purpose
 from muster_protocol.ids import InviteId
 from muster_protocol.inviting import Inviting
 
-__all__ = ["open_agent"]
+__all__ = ["devices", "open_agent"]
 
 CHOSEN = InviteId(b"chosen by a peer")
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
 
 
 @pytest.mark.parametrize("mode", list(Mode))

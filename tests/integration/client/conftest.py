@@ -17,6 +17,7 @@ import pytest_asyncio
 from muster_client import Agent, Device
 from muster_client.events import Event, Stream
 from muster_client.sessions.session import Session
+from muster_hub.node.node import Node
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MemberState
 from muster_protocol.ids import ClientId
@@ -103,10 +104,24 @@ def hub_url(request: pytest.FixtureRequest) -> str:
     return hub.url
 
 
+@contextmanager
+def devices_in(folder: Path, hub_url: str) -> Iterator[Callable[[str], Device]]:
+    """Create devices of one hub by their names, each in a folder of its own, and close them in the end."""
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(Device.create(folder / name, hub_url=hub_url))
+
+
 @pytest.fixture
 def make_device(tmp_path: Path, hub_url: str) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=hub_url))
+    with devices_in(tmp_path, hub_url) as create:
+        yield create
+
+
+@pytest.fixture
+def devices(tmp_path: Path, node: Node) -> Iterator[Callable[[str], Device]]:
+    """Create devices of a hub that runs in the process of the test."""
+    with devices_in(tmp_path, node.url) as create:
+        yield create
 
 
 def befriend(*devices: Device, granted: bool = True, mode: Mode = Mode.SYNCHRONIZE) -> None:

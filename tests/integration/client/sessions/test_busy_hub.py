@@ -1,19 +1,15 @@
 """A hub that turns requests away for a while: no step of a session that an agent takes by itself ends over it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from tests.integration.client.conftest import all_joined, befriend, settled, until
 from tests.integration.hub.conftest import hub_settings, node, start_node
 
-from muster_client import Device, SessionRequest
+from muster_client import SessionRequest
 from muster_client.connection import tries
 from muster_client.events import Connected
 from muster_hub.connections.dispatch import Dispatch
-from muster_hub.node.node import Node
 from muster_hub.routing.caller import Caller
 from muster_protocol.frames import Admit, Error, Reply, Request, SendAnswer, SendInvites, SendJoined
 from muster_protocol.reasons import Reason
@@ -21,12 +17,6 @@ from muster_protocol.reasons import Reason
 __all__ = ["hub_settings", "node", "start_node"]
 
 TURNED_AWAY = 2 * tries.MAX_TRIES
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
 
 
 def be_busy(monkeypatch: pytest.MonkeyPatch, *kinds: type[Request], times: int = TURNED_AWAY) -> None:

@@ -1,28 +1,18 @@
 """What does not fit into one reply of the hub: a member that was away reads the epochs behind its own page by page."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from tests.integration.client.conftest import WAIT_S, all_joined, befriend, settled
 from tests.integration.hub.conftest import hub_settings, node, start_node
 
-from muster_client import Device, SessionRequest
+from muster_client import SessionRequest
 from muster_client.connection.connection import HubConnection
 from muster_client.sessions.joined import AttendedSession
-from muster_hub.node.node import Node
 from muster_hub.sessions import views
 from muster_protocol.frames import EpochPush, Push
 
 __all__ = ["hub_settings", "node", "start_node"]
-
-
-@pytest.fixture
-def devices(node: Node, tmp_path: Path) -> Iterator[Callable[[str], Device]]:
-    with ExitStack() as stack:
-        yield lambda name: stack.enter_context(Device.create(tmp_path / name, hub_url=node.url))
 
 
 async def test_a_member_follows_epochs_that_come_in_several_pages(
