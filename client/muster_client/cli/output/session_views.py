@@ -1,10 +1,12 @@
 """Sessions as documents: by what this device's agent knows where it holds the session, else by the hub's word."""
 
+from collections.abc import Iterable
+
 from muster_client.cli.output.documents import MemberFields, SessionFields
 from muster_client.cli.output.nicknames import Nicknames
 from muster_client.events import MemberView
 from muster_client.views import SessionView
-from muster_protocol.frames import Member, MemberState, SessionReply, SessionSummary
+from muster_protocol.frames import MemberState, SessionKind, SessionReply, SessionSummary
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import REASONS, Reason, Sayer
 
@@ -44,42 +46,37 @@ def _known(member: MemberView, names: Nicknames, own: ClientId) -> MemberFields:
 
 def listed_by_hub(one: SessionSummary, names: Nicknames) -> SessionFields:
     """Return a session of the hub's list that the agent does not hold."""
+    return _by_hub(one, names, (_said(client, None, None, names) for client in one.members))
+
+
+def shown_by_hub(reply: SessionReply, names: Nicknames) -> SessionFields:
+    """Return a session that the hub shows and that the agent does not hold."""
+    members = (_said(member.client, member.state, member.reason, names) for member in reply.members)
+    return _by_hub(reply, names, members, kind=reply.kind, epoch=reply.epoch)
+
+
+def _by_hub(
+    one: SessionSummary | SessionReply,
+    names: Nicknames,
+    members: Iterable[MemberFields],
+    *,
+    kind: SessionKind | None = None,
+    epoch: int | None = None,
+) -> SessionFields:
     return SessionFields(
         session=one.session,
         nickname=names.get(one.creator),
         creator=one.creator,
         mode=one.mode.value,
         profile=one.profile,
-        kind=None,
+        kind=None if kind is None else kind.value,
         open=one.open,
         held=False,
-        epoch=None,
+        epoch=epoch,
         created_at_ms=one.created_at,
         ends_at_ms=one.ends_at,
-        members=tuple(_said(client, None, None, names) for client in one.members),
+        members=tuple(members),
     )
-
-
-def shown_by_hub(reply: SessionReply, names: Nicknames) -> SessionFields:
-    """Return a session that the hub shows and that the agent does not hold."""
-    return SessionFields(
-        session=reply.session,
-        nickname=names.get(reply.creator),
-        creator=reply.creator,
-        mode=reply.mode.value,
-        profile=reply.profile,
-        kind=reply.kind.value,
-        open=reply.open,
-        held=False,
-        epoch=reply.epoch,
-        created_at_ms=reply.created_at,
-        ends_at_ms=reply.ends_at,
-        members=tuple(_of_reply(member, names) for member in reply.members),
-    )
-
-
-def _of_reply(member: Member, names: Nicknames) -> MemberFields:
-    return _said(member.client, member.state, member.reason, names)
 
 
 def _said(client: ClientId, state: MemberState | None, reason: Reason | None, names: Nicknames) -> MemberFields:
