@@ -20,15 +20,17 @@ async def read_pages(ask: Callable[[Sequence[Entry]], Awaitable[tuple[Sequence[E
     A page with nothing new is the last: the hub repeats itself. Raises ``HubUnreachable`` after ``READING_S``, and what
     ``ask`` raises.
     """
-    found: dict[Entry, None] = {}
+    found: list[Entry] = []
+    known: set[Entry] = set()
     try:
         async with asyncio.timeout(READING_S):
             for _ in range(MAX_PAGES):
-                known = len(found)
-                page, more = await ask(tuple(found))
-                found.update(dict.fromkeys(page))
-                if not more or len(found) == known:
+                page, more = await ask(found)
+                news = [entry for entry in dict.fromkeys(page) if entry not in known]
+                found += news
+                known.update(news)
+                if not more or not news:
                     break
     except TimeoutError:
         raise HubUnreachable("the hub did not show the whole list in time") from None
-    return list(found)
+    return found

@@ -19,6 +19,8 @@ PASSING = TURNED_AWAY | {Reason.STORE_UNAVAILABLE}
 """Reasons that pass by themselves within seconds. A peer may be offline, or a store full, for days."""
 SAYS_NOTHING = PASSING | {Reason.STORE_FULL}
 """Reasons for which an earlier try of the same request may have had its effect all the same."""
+OUTCOME_OPEN = SAYS_NOTHING | {Reason.INTERNAL}
+"""Errors after which a request that was sent before may have had its effect."""
 
 Check: TypeAlias = Callable[[], None]
 """Decides over the device's own store, before each sending of a request; what it raises ends the request, unsent."""

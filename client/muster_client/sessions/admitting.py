@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
+from muster_client.connection.tries import OUTCOME_OPEN
 from muster_client.errors import HubRefused, HubUnreachable, NoReply
 from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_protocol.calls import Admissions
@@ -13,10 +14,9 @@ from muster_protocol.reasons import Reason
 
 MAX_ADMITTED_AT_ONCE = 8
 """New members in one epoch: their admissions fit into one message with room to spare."""
-OUTCOME_UNKNOWN = frozenset({Reason.STORE_UNAVAILABLE, Reason.INTERNAL})
-"""Errors after which the hub may have committed the epoch all the same."""
-NOT_LOOKED_AT = frozenset({Reason.RATE_LIMITED, Reason.OVERLOADED, Reason.STORE_FULL})
-"""Errors by which a hub turns any request away: they say nothing of the same epoch when it was sent before."""
+
+FIRST_OPEN = frozenset({Reason.STORE_UNAVAILABLE, Reason.INTERNAL})
+"""Errors after which the hub may have committed an epoch that was sent once."""
 
 
 class Admitting:
@@ -39,7 +39,7 @@ class Admitting:
         newcomers, before = machine.newcomers, machine.epoch.hash
         if not newcomers:
             return None
-        unknown = OUTCOME_UNKNOWN | NOT_LOOKED_AT if repeated else OUTCOME_UNKNOWN
+        unknown = OUTCOME_OPEN if repeated else FIRST_OPEN
         try:
             await (self._ask_what_was_committed() if sending is None else self._commit(sending, unknown))
         except NoReply:

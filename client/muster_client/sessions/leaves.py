@@ -5,17 +5,14 @@ from collections.abc import Iterator
 import structlog
 
 from muster_client.connection.link import Link
-from muster_client.connection.tries import SAYS_NOTHING
+from muster_client.connection.tries import OUTCOME_OPEN
 from muster_client.errors import HubRefused
 from muster_protocol.frames import Ok, SendLeave
 from muster_protocol.ids import SessionId
-from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 MAX_LEAVES = 256
 """Leaves that may wait for the hub; beyond that the oldest is given up."""
-NOT_TAKEN = SAYS_NOTHING | {Reason.INTERNAL}
-"""Errors after which this device may still be a member. After any other one it is none for the hub."""
 
 _log = structlog.get_logger("muster.session")
 
@@ -29,6 +26,9 @@ class Leaves:
 
     def __iter__(self) -> Iterator[SessionId]:
         return iter(tuple(self._due))
+
+    def __contains__(self, session: SessionId) -> bool:
+        return session in self._due
 
     def drop(self, session: SessionId) -> None:
         """Forget a leave: this device was admitted again since."""
@@ -49,7 +49,8 @@ class Leaves:
         try:
             await self._link.ask(SendLeave(id=0, leave=leave), Ok)
         except HubRefused as refused:
-            if refused.reason in NOT_TAKEN:
+            # After any other error this device is no member for the hub.
+            if refused.reason in OUTCOME_OPEN:
                 raise
             _log.info("leave_refused", session=session[:8], reason=refused.reason)
         if self._due.get(session) is leave:

@@ -99,7 +99,7 @@ class Membership:
         for session in list(self._sessions.values()):
             await self._catch_up(connection, session)
         for name, summary in listed.items():
-            if name not in self._sessions and name not in set(self._context.leaves) and summary.open:
+            if name not in self._sessions and name not in self._context.leaves and summary.open:
                 await self._on_unheld(connection, summary)
         self._forget_ended()
 
