@@ -23,8 +23,8 @@ KEPT_AGAIN_S = 12 * 86_400
 """How long until an address that left all that it may at once may do so again. In the 90 days after which the first of
 it expires, it leaves nine times as much."""
 MIB = 1024 * 1024
-MAX_PAUSE_S = 1.0
-"""The longest pause of one device's requests, after which is looked whether they are still wanted."""
+LOOK_AGAIN_S = 1.0
+"""How often a message that waits for its address is asked whether its connection is still there."""
 
 
 class Payer(NamedTuple):
@@ -65,7 +65,7 @@ class Spending:
             return
         async with self._turns.setdefault(near, asyncio.Lock()):
             while wanted() and (owed_s := addresses.overdraft_s(near, time.monotonic())):  # noqa: ASYNC110 - time alone pays a debt
-                await asyncio.sleep(min(owed_s, MAX_PAUSE_S))
+                await asyncio.sleep(min(owed_s, LOOK_AGAIN_S))
             self.charge(payer, units)
 
     def overdraft_s(self, client: ClientId) -> float:

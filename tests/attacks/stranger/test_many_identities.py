@@ -97,8 +97,8 @@ async def test_the_identities_of_one_address_cause_together_what_it_may(node: No
 async def test_the_messages_of_one_address_wait_for_each_other(
     node: Node, links: AsyncExitStack, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (connection, spending):
-        monkeypatch.setattr(module, "MAX_PAUSE_S", PAUSE_S, raising=False)
+    monkeypatch.setattr(connection, "MAX_PAUSE_S", PAUSE_S)
+    monkeypatch.setattr(spending, "LOOK_AGAIN_S", PAUSE_S)
     decoded, cost_of_each = count_decoded(monkeypatch, dispatch), arrival_cost(len(UNKNOWN_TYPE))
     other = await links.enter_async_context(SigningDevice().connect(node.url, source=OTHER))
     for _ in range(5):
