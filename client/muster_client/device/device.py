@@ -75,7 +75,7 @@ class Device:
         self.peers = TrustBook(lambda: self._identity, database, self._statements, self.invites, clock)
         """The peers: whom this device trusts, its grants to them, and their nicknames."""
         self._read_all()
-        self._statements.sign_again(identity.key)
+        self.peers.sign_again()
 
     @classmethod
     def create(
@@ -218,7 +218,7 @@ class Device:
         identity = self._identity.rotated(self._statements.allocate())
         change_identity(self.path / KEY_FILE, identity, self._db)
         self._identity = identity
-        self._statements.sign_again(identity.key)
+        self.peers.sign_again()
         return identity.key.fingerprint
 
     # -- the hub ------------------------------------------------------------------------------------------------------

@@ -36,6 +36,14 @@ class PeerStore:
             (peer, nickname, now),
         )
 
+    def note(self, peer: ClientId, now: TimeMs) -> None:
+        """Record that this device trusted a peer, which may have no nickname."""
+        self._db.execute("INSERT OR IGNORE INTO peers VALUES (?, NULL, ?)", (peer, now))
+
+    def noted(self) -> frozenset[ClientId]:
+        """Return the peers that this device ever trusted."""
+        return frozenset(ClientId(peer) for (peer,) in self._db.execute("SELECT client FROM peers"))
+
     def learn(self, signed: Signed, peer: ClientId, pin: Fingerprint) -> None:
         """Store a peer's card if it is newer than the stored one.
 

@@ -1,7 +1,7 @@
 """The device's own statements: serials, the newest about each topic, and which ones the hub has (SPEC.md 2.4)."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -280,17 +280,22 @@ class StatementStore:
             self.put(topic, peer, kind, version, signed, acknowledged=True)
         return compare(before, version)
 
-    def sign_again(self, key: SigningKey) -> None:
+    def sign_again(self, key: SigningKey, trusted: Collection[ClientId]) -> None:
         """Sign again, with the current key, every current statement that a retired key signed.
 
         What a retired key signed counts nowhere, and what waited for the person under it has lapsed. The card is made
         again when it is next needed. Each keeps its serial unless it is ahead: where this database is older than the
-        key file, a new one would put back what the device took back since.
+        key file, a new one would put back what the device took back since. ``trusted``: the peers that this device ever
+        trusted. An end about another one has nothing to end, and a copy of the key can make any number of them.
         """
         with transaction(self._db):
             now = max(self._clock(), self.reached(), self._hub_at())
             for held in self.all():
-                if held.signed.signer != key.fingerprint:
+                if held.signed.signer == key.fingerprint:
+                    continue
+                if held.kind in RESTRICTION and held.peer not in trusted:
+                    self._db.execute("DELETE FROM statements WHERE topic = ? AND peer = ?", (held.topic, held.peer))
+                else:
                     self._say_again([held], key, None if is_ahead(held.serial, now) else held.serial)
             self._db.execute("DELETE FROM unconfirmed WHERE signer != ?", (key.fingerprint,))
 

@@ -168,6 +168,7 @@ class TrustBook:
         """
         with transaction(self._db):
             for held in self._still_unconfirmed(shown):
+                self._store.note(held.peer, self._clock())
                 self._statements.accept(held)
                 if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
                     self._invites.spend(grant.grant, NO_INVITE)
@@ -204,6 +205,10 @@ class TrustBook:
     def restriction_waits(self) -> bool:
         """Return whether the hub has not acknowledged an ``untrust`` or a ``revocation`` of this device."""
         return self._statements.restriction_waits()
+
+    def sign_again(self) -> None:
+        """Sign again what a retired key signed."""
+        self._statements.sign_again(self._identity().key, self._store.noted())
 
     def sign_newer(self, held: Held) -> Held | None:
         """Sign a restriction once more, with a higher serial; None where another statement took its place here."""

@@ -14,8 +14,8 @@ from muster_client.device.statements import Topic
 from muster_client.events import TrustUnconfirmed
 from muster_client.views import GrantState
 from muster_protocol.errors import Refused
-from muster_protocol.governance import Grant
-from muster_protocol.ids import client_id
+from muster_protocol.governance import Grant, Revocation, Trust
+from muster_protocol.ids import GrantId, Serial, client_id
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import read
@@ -84,6 +84,36 @@ async def test_a_rotation_does_not_sign_planted_statements_again(stage: Stage) -
     assert pins_only_the_friend(stage)
     assert {held.peer for held in stage.victim.unpublished() if held.topic is not Topic.CARD} == {stage.friend.client}
     assert stage.victim.peers.unconfirmed() == ()
+
+
+async def test_planted_ends_and_rejected_trust_take_no_place_after_a_rotation(stage: Stage) -> None:
+    """The thief ends what the owner never had, and the owner rejects what the thief trusts."""
+    made_up = client_id("ed25519", bytes(32))
+    planted = read(stage.copy.peers.trust(made_up, stage.planted.fingerprint, "made-up"), Trust)
+    stage.copy.peers.untrust(made_up)
+    grant = GrantId(bytes(16))
+    for peer in (made_up, stage.planted.client):
+        body = Revocation(client=planted.client, serial=Serial(planted.serial + 1), peer=peer, grant=grant)
+        stage.copy._statements.say(body, stage.copy.key)
+    await plant(stage)
+    stage.copy.peers.untrust(stage.friend.client)
+    async with Hub.connect(stage.copy) as hub:
+        assert {result.reason for result in hub.published} == {None}
+    async with Hub.connect(stage.victim):
+        stage.victim.peers.reject(*stage.victim.peers.unconfirmed())
+    assert {held.peer for held in stage.victim.unpublished() if held.peer} == {stage.planted.client}
+    stage.victim.rotate()
+    again = [(held.kind, held.peer) for held in stage.victim.unpublished() if held.topic is not Topic.CARD]
+    assert again == [(Kind.UNTRUST, stage.friend.client)], "what ended the owner's own trust stays ended"
+
+
+async def test_what_the_person_accepted_and_ended_stays_ended_after_a_rotation(stage: Stage) -> None:
+    await plant(stage)
+    async with Hub.connect(stage.victim):
+        stage.victim.peers.accept(*stage.victim.peers.unconfirmed())
+    stage.victim.peers.untrust(stage.planted.client)
+    stage.victim.rotate()
+    assert [held.peer for held in stage.victim.unpublished() if held.kind is Kind.UNTRUST] == [stage.planted.client]
 
 
 async def test_what_the_person_rejects_ends_at_the_hub_too(stage: Stage) -> None:
