@@ -60,7 +60,7 @@ class DeviceExists(DeviceError):
 
 
 class UnsafeKeyFile(DeviceError):
-    """Other users can read the key file, or it is not a valid key file; the message says how to repair it."""
+    """The key file is another user's, open to others or not valid; the message says how to repair it."""
 
 
 class NewerData(DeviceError):

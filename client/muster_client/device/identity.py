@@ -14,6 +14,7 @@ from muster_client.device.database import transaction
 from muster_client.device.private_files import (
     PRIVATE_FILE,
     in_words,
+    owned,
     readable_by_others,
     remove_unfinished,
     replace_private,
@@ -103,7 +104,12 @@ def _read_back(fresh: Path, identity: Identity) -> None:
 
 
 def read_identity(path: Path) -> Identity:
-    """Read the key file; raises ``UnsafeKeyFile`` if others can read it or it is damaged, ``FileNotFoundError``."""
+    """Read the key file; raises ``UnsafeKeyFile``, ``FileNotFoundError``.
+
+    It is unsafe if it is another user's, who chose the key or can read it, if others can read it, or if it is damaged.
+    """
+    if not owned(path):
+        raise UnsafeKeyFile(f"{path} is another user's file; run Muster as that user, or put your own there")
     if readable_by_others(path):
         raise UnsafeKeyFile(f"{path} can be read by others; run: chmod {PRIVATE_FILE:o} {path}")
     with path.open("rb") as file:

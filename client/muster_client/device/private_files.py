@@ -106,3 +106,8 @@ def _sync_folder(path: Path) -> None:
 def readable_by_others(path: Path) -> bool:
     """Return whether group or world may read or write the file."""
     return bool(path.stat().st_mode & OTHERS)
+
+
+def owned(path: Path) -> bool:
+    """Return whether the file is this user's own."""
+    return path.stat().st_uid == os.getuid()

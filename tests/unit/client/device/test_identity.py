@@ -39,6 +39,13 @@ def test_a_key_that_others_can_read_is_refused(laptop: Device, mode: int) -> Non
         Device.open(laptop.path)
 
 
+def test_a_key_file_of_another_user_is_refused(laptop: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    me = os.getuid()
+    monkeypatch.setattr("os.getuid", lambda: me + 1)
+    with pytest.raises(UnsafeKeyFile, match="another user's"):
+        Device.open(laptop.path)
+
+
 def test_the_same_device_comes_back(laptop: Device) -> None:
     with Device.open(laptop.path) as again:
         assert (again.client, again.fingerprint, again.words) == (laptop.client, laptop.fingerprint, laptop.words)
