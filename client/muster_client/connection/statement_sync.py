@@ -44,13 +44,14 @@ async def fetch_own(connection: HubConnection, device: Device) -> None:
 async def _take_in_all(connection: HubConnection, device: Device) -> bool:
     """Return whether nothing is to be asked for again."""
     found = sorted(await _own_statements(connection), key=lambda entry: entry.kind not in RESTRICTION)
-    applied: set[_Applied] = set()
+    applied: list[_Applied] = []
     for start in range(0, len(found), MAX_PAGE):
-        applied.update(_apply(device, entry) for entry in found[start : start + MAX_PAGE])
+        applied += [_apply(device, entry) for entry in found[start : start + MAX_PAGE]]
         # Each of them may cost a signature and a write: meanwhile the loop serves the connection and the command lines.
         await asyncio.sleep(0)
+    device.hub_lists([entry for entry, became in zip(found, applied, strict=True) if became is not _Applied.NONE])
     device.mark_left(left=_Applied.NO_ROOM in applied)
-    return applied <= {_Applied.KNOWN, _Applied.NONE}
+    return set(applied) <= {_Applied.KNOWN, _Applied.NONE}
 
 
 class _Applied(Enum):

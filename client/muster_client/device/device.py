@@ -32,6 +32,7 @@ from muster_protocol.continuity import Token
 from muster_protocol.decision import Compatibility, Decision
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
+from muster_protocol.frames import KindAndStatement
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
@@ -282,6 +283,10 @@ class Device:
     def hub_holds(self, newest: int) -> None:
         """Record the newest serial that the hub holds; what is newer counts as unpublished, also after its restore."""
         self._statements.hub_holds(newest)
+
+    def hub_lists(self, statements: Sequence[KindAndStatement]) -> None:
+        """Record all own statements that the hub listed; what it lacks or has an older one of counts as unpublished."""
+        self._statements.hub_lists((one.kind, one.statement) for one in statements)
 
     def synced(self) -> int:
         """Return the hub's number of changes at which this device last took in all that the hub holds of it."""

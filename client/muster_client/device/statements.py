@@ -1,7 +1,7 @@
 """The device's own statements: serials, the newest about each topic, and which ones the hub has (SPEC.md 2.4)."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -223,6 +223,28 @@ class StatementStore:
         """Record the newest serial at the hub: all above it must be sent, also again after the hub was restored."""
         self._db.execute("UPDATE statements SET acknowledged = 0 WHERE serial > ?", (newest,))
 
+    def hub_lists(self, statements: Iterable[tuple[Kind, Signed]]) -> None:
+        """Record all that the hub listed: what it lacks, or has an older one of, must be sent, whatever its serial is.
+
+        A copy of the key may have dated what the hub calls its newest, and then the hub was restored. What it has a
+        newer one of is taken in, or waits for the person.
+        """
+        listed: dict[tuple[Topic, str], Version] = {}
+        for kind, signed in statements:
+            body = read(signed, _body_of(kind))
+            version = Version(body.serial, statement_hash(kind, signed.body))
+            for place in _topics(body):
+                if wins(listed.get(place), version):
+                    listed[place] = version
+        with transaction(self._db):
+            for held in self.all():
+                at_hub = listed.get((held.topic, held.peer))
+                # It lists no card that no peer may ask for, and no end of a grant by an ``untrust`` before a new trust.
+                unlisted = held.topic is Topic.CARD or (held.topic is Topic.GRANT and held.kind is Kind.UNTRUST)
+                if wins(at_hub, held.version) and not (at_hub is None and unlisted):
+                    query = "UPDATE statements SET acknowledged = 0 WHERE topic = ? AND peer = ?"
+                    self._db.execute(query, (held.topic, held.peer))
+
     def forget_hub(self) -> None:
         """Mark every statement as unknown to the hub, since it is another hub."""
         self._db.execute("UPDATE statements SET acknowledged = 0")
@@ -230,9 +252,14 @@ class StatementStore:
         self._db.execute("DELETE FROM unconfirmed")
 
     def acknowledged(self, version: Version) -> None:
-        """Record that the hub has this statement on disk."""
+        """Record that the hub has this statement on disk: whatever number it names next, it is asked for all again.
+
+        A hub that was restored since may name the number from before.
+        """
         query = "UPDATE statements SET acknowledged = 1 WHERE serial = ? AND hash = ?"
-        self._db.execute(query, (version.serial, version.hash))
+        with transaction(self._db):
+            self._db.execute(query, (version.serial, version.hash))
+            self.mark_synced(0)
 
     def say(self, body: Card | Governance, key: SigningKey) -> Signed:
         """Sign a statement of this device and make it current."""
