@@ -46,6 +46,7 @@ __all__ = [
     "Stream",
     "Target",
     "TargetChanged",
+    "TrustEnded",
     "TrustUnconfirmed",
 ]
 
@@ -175,6 +176,15 @@ class TrustUnconfirmed(Event, frozen=True, kw_only=True, tag="trust_unconfirmed"
     """The hub has unconfirmed trust or grants, which these data did not make: see ``muster trust review``."""
 
     peers: tuple[ClientId, ...]
+
+
+class TrustEnded(Event, frozen=True, kw_only=True, tag="trust_ended"):
+    """The hub had ends of trust or of grants, which these data did not make: see ``muster trust review``.
+
+    They hold. ``devices`` is how many the person was not shown yet.
+    """
+
+    devices: int
 
 
 class Published(Event, frozen=True, kw_only=True, tag="published"):

@@ -13,7 +13,7 @@ from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.serials import Version
 
-__all__ = ["AgentStatus", "Drop", "GrantState", "GrantView", "Peer", "SessionView", "Unconfirmed"]
+__all__ = ["AgentStatus", "Drop", "EndedElsewhere", "GrantState", "GrantView", "Peer", "SessionView", "Unconfirmed"]
 
 
 class SessionView(Struct, frozen=True, kw_only=True):
@@ -108,6 +108,18 @@ class Peer:
     def name(self) -> str:
         """The nickname, or else the first 8 characters of its ClientId."""
         return self.nickname or self.client[:8]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedElsewhere:
+    """An end of trust or of a grant, under this device's key, that a copy of this device's data made.
+
+    ``kind``: ``untrust``, which ends the grant too, or ``revocation``. ``version`` names this one statement.
+    """
+
+    peer: ClientId
+    kind: Kind
+    version: Version
 
 
 @dataclass(frozen=True, slots=True)

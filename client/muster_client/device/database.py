@@ -29,11 +29,12 @@ CREATE TABLE serials (one INTEGER PRIMARY KEY CHECK (one = 1), last INTEGER NOT 
     dated INTEGER NOT NULL);  -- the newest date of a word in a session, below which no serial may fall
 INSERT INTO serials VALUES (1, 0, 0, NULL, 0, 0, 0);
 
--- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer).
+-- The newest statement about each topic: ('card', ''), ('trust', peer), ('grant', peer). `listed` is 0 for an end that
+-- the hub sent and this store did not make, until the person was shown it.
 CREATE TABLE statements (
     topic TEXT NOT NULL, peer TEXT NOT NULL, kind TEXT NOT NULL, serial INTEGER NOT NULL, hash BLOB NOT NULL,
     body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, acknowledged INTEGER NOT NULL,
-    PRIMARY KEY (topic, peer)
+    listed INTEGER NOT NULL, PRIMARY KEY (topic, peer)
 ) WITHOUT ROWID;
 
 -- Trust and grants of this device's key that the hub showed and this store did not make. They are unconfirmed and count
@@ -42,7 +43,7 @@ CREATE TABLE statements (
 CREATE TABLE unconfirmed (
     topic TEXT NOT NULL, peer TEXT NOT NULL, kind TEXT NOT NULL, serial INTEGER NOT NULL, hash BLOB NOT NULL,
     body BLOB NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, acknowledged INTEGER NOT NULL,
-    seen_ms INTEGER NOT NULL, listed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, peer)
+    listed INTEGER NOT NULL, seen_ms INTEGER NOT NULL, PRIMARY KEY (topic, peer)
 ) WITHOUT ROWID;
 
 CREATE TABLE peers (client TEXT PRIMARY KEY, nickname TEXT COLLATE NOCASE UNIQUE, added_ms INTEGER NOT NULL)

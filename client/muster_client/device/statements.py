@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import product
 
 from msgspec import structs
 
@@ -36,7 +37,10 @@ EXTENSION = frozenset({Kind.TRUST, Kind.GRANT})
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One current statement, and whether the hub acknowledged it."""
+    """One current statement, and whether the hub acknowledged it.
+
+    ``listed``: its store made it, or the person was shown it.
+    """
 
     topic: Topic
     peer: ClientId
@@ -44,6 +48,7 @@ class Held:
     version: Version
     signed: Signed
     acknowledged: bool
+    listed: bool = True
 
     @property
     def serial(self) -> Serial:
@@ -54,12 +59,12 @@ class Held:
 MAX_UNCONFIRMED = 256
 """Trust and grants kept that are unconfirmed. Further ones stay at the hub, and come once some of these are decided."""
 
-_COLUMNS = "topic, peer, kind, serial, hash, body, signer, signature, acknowledged"
-_Row = tuple[str, str, str, int, bytes, bytes, bytes, bytes, int]
+_COLUMNS = "topic, peer, kind, serial, hash, body, signer, signature, acknowledged, listed"
+_Row = tuple[str, str, str, int, bytes, bytes, bytes, bytes, int, int]
 
 
 def _held(row: _Row) -> Held:
-    topic, peer, kind, serial, digest, body, signer, signature, acknowledged = row
+    topic, peer, kind, serial, digest, body, signer, signature, acknowledged, listed = row
     return Held(
         Topic(topic),
         ClientId(peer),
@@ -67,6 +72,7 @@ def _held(row: _Row) -> Held:
         Version(Serial(serial), Hash(digest)),
         Signed(body, Fingerprint(signer), Signature(signature)),
         bool(acknowledged),
+        bool(listed),
     )
 
 
@@ -165,36 +171,37 @@ class StatementStore:
         query = f"SELECT {_COLUMNS} FROM statements WHERE :topic IS NULL OR topic = :topic ORDER BY serial"  # noqa: S608
         return [_held(row) for row in self._db.execute(query, {"topic": topic})]
 
-    def put(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed, *, acknowledged: bool) -> None:
+    def put(self, held: Held) -> None:
         """Replace the current statement on a topic."""
-        held = Held(topic, ClientId(peer), kind, version, signed, acknowledged)
         with transaction(self._db):
-            self._write(held)
+            query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            self._db.execute(query, _row(held))
             older = "DELETE FROM unconfirmed WHERE topic = ? AND peer = ? AND serial <= ?"
-            self._db.execute(older, (topic, peer, version.serial))
+            self._db.execute(older, (held.topic, held.peer, held.serial))
 
-    def _write(self, held: Held) -> None:
-        query = f"INSERT OR REPLACE INTO statements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-        self._db.execute(query, _row(held))
-
-    def unconfirmed(self) -> list[tuple[Held, TimeMs, bool]]:
+    def unconfirmed(self) -> list[tuple[Held, TimeMs]]:
         """Return the unconfirmed trust and grants: the person has not accepted or rejected them. Lowest serial first.
 
-        With each comes when the hub first showed it, and whether it was shown to the person.
+        With each comes when the hub first showed it.
         """
-        query = f"SELECT seen_ms, listed, {_COLUMNS} FROM unconfirmed ORDER BY serial"  # noqa: S608 - constant columns
-        return [(_held(row), TimeMs(seen), bool(listed)) for seen, listed, *row in self._db.execute(query)]
+        query = f"SELECT seen_ms, {_COLUMNS} FROM unconfirmed ORDER BY serial"  # noqa: S608 - constant columns
+        return [(_held(row), TimeMs(seen)) for seen, *row in self._db.execute(query)]
+
+    def ended_elsewhere(self) -> list[Held]:
+        """Return each current end once that the hub sent, this store did not make, and the person was not shown."""
+        unlisted = {held.version: held for held in self.all() if not held.listed}
+        return list(unlisted.values())
 
     def mark_listed(self, versions: Sequence[Version]) -> None:
-        """Record that the person was shown these unconfirmed statements; one that came meanwhile is not meant."""
+        """Record that the person was shown these statements; one that came meanwhile is not meant."""
         with transaction(self._db):
-            for version in versions:
-                query = "UPDATE unconfirmed SET listed = 1 WHERE serial = ? AND hash = ?"
+            for table, version in product(("statements", "unconfirmed"), versions):
+                query = f"UPDATE {table} SET listed = 1 WHERE serial = ? AND hash = ?"  # noqa: S608 - two constants
                 self._db.execute(query, (version.serial, version.hash))
 
     def accept(self, held: Held) -> None:
         """Make a statement current that the person accepted. The hub has it already."""
-        self.put(held.topic, held.peer, held.kind, held.version, held.signed, acknowledged=True)
+        self.put(replace(held, listed=True))
 
     def _keep_unconfirmed(self, held: Held) -> SerialVerdict:
         query = "SELECT serial, hash, seen_ms FROM unconfirmed WHERE topic = ? AND peer = ?"
@@ -204,7 +211,7 @@ class StatementStore:
             raise Refused(Reason.OVERLOADED, "as many statements are unconfirmed as are kept")
         before, seen = (None, self._clock()) if row is None else (Version(Serial(row[0]), Hash(row[1])), row[2])
         if wins(before, held.version):
-            query = f"INSERT OR REPLACE INTO unconfirmed ({_COLUMNS}, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+            query = f"INSERT OR REPLACE INTO unconfirmed ({_COLUMNS}, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
             self._db.execute(query, (*_row(held), seen))
         return compare(before, held.version)
 
@@ -261,13 +268,13 @@ class StatementStore:
             self._db.execute(query, (version.serial, version.hash))
             self.mark_synced(0)
 
-    def say(self, body: Card | Governance, key: SigningKey) -> Signed:
+    def say(self, body: Card | Governance, key: SigningKey, *, listed: bool = True) -> Signed:
         """Sign a statement of this device and make it current."""
         signed = sign(body, key)
         version = Version(body.serial, statement_hash(body.KIND, signed.body))
         with transaction(self._db):
             for topic, peer in _topics(body):
-                self.put(topic, peer, body.KIND, version, signed, acknowledged=False)
+                self.put(Held(topic, ClientId(peer), body.KIND, version, signed, acknowledged=False, listed=listed))
         return signed
 
     def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> SerialVerdict:
@@ -302,9 +309,11 @@ class StatementStore:
         held = self.get(topic, peer)
         before = None if held is None else held.version
         if wins(before, version):
+            listed = kind is Kind.CARD
+            new = Held(topic, ClientId(peer), kind, version, signed, acknowledged=True, listed=listed)
             if kind in EXTENSION:
-                return self._keep_unconfirmed(Held(topic, ClientId(peer), kind, version, signed, acknowledged=True))
-            self.put(topic, peer, kind, version, signed, acknowledged=True)
+                return self._keep_unconfirmed(new)
+            self.put(new)
         return compare(before, version)
 
     def sign_again(self, key: SigningKey, trusted: Collection[ClientId]) -> None:
@@ -343,13 +352,14 @@ class StatementStore:
                 self._db.execute("DELETE FROM statements WHERE topic = ?", (Topic.CARD,))
             else:
                 body = read(held.signed, GOVERNANCE[held.kind])
-                self.say(structs.replace(body, serial=serial or self.allocate(held.peer)), key)
+                body = structs.replace(body, serial=serial or self.allocate(held.peer))
+                self.say(body, key, listed=held.listed)
 
 
 def _row(held: Held) -> _Row:
     version, signed = held.version, held.signed
     parts = (signed.body, signed.signer, signed.signature)
-    return held.topic, held.peer, held.kind, version.serial, version.hash, *parts, held.acknowledged
+    return held.topic, held.peer, held.kind, version.serial, version.hash, *parts, held.acknowledged, held.listed
 
 
 def _body_of(kind: Kind) -> type[Card] | type[Trust] | type[Untrust] | type[Grant] | type[Revocation]:

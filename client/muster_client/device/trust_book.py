@@ -14,7 +14,7 @@ from muster_client.device.invites import Invites
 from muster_client.device.peer_store import PeerStore
 from muster_client.device.peers import resolve as resolve_peer
 from muster_client.device.statements import EXTENSION, Held, StatementStore, Topic
-from muster_client.views import Peer, Unconfirmed
+from muster_client.views import EndedElsewhere, Peer, Unconfirmed
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
 from muster_protocol.decision import Compatibility
@@ -151,7 +151,15 @@ class TrustBook:
         """
         return tuple(_unconfirmed(*row) for row in self._statements.unconfirmed())
 
-    def mark_listed(self, shown: Sequence[Unconfirmed]) -> None:
+    def ended_elsewhere(self) -> tuple[EndedElsewhere, ...]:
+        """Return the ends under this device's key that its own store did not make, until the person was shown them.
+
+        They hold. A copy of the data made them, as it makes what is unconfirmed.
+        """
+        ended = self._statements.ended_elsewhere()
+        return tuple(EndedElsewhere(peer=held.peer, kind=held.kind, version=held.version) for held in ended)
+
+    def mark_listed(self, shown: Sequence[Unconfirmed | EndedElsewhere]) -> None:
         """Record that the person was shown these; one that replaces one of them meanwhile was not."""
         self._statements.mark_listed([one.version for one in shown])
 
@@ -191,7 +199,7 @@ class TrustBook:
                     self._say(Revocation(client=self._identity().client, serial=serial, peer=peer, grant=grant))
 
     def _still_unconfirmed(self, shown: Sequence[Unconfirmed]) -> list[Held]:
-        found = {held.version: held for held, _, _ in self._statements.unconfirmed()}
+        found = {held.version: held for held, _ in self._statements.unconfirmed()}
         if any(one.version not in found for one in shown):
             raise Refused(Reason.MISMATCH, "another statement came meanwhile; review again")
         return [found[one.version] for one in shown]
@@ -255,7 +263,7 @@ class TrustBook:
         self._store.learn(signed, peer, pin)
 
 
-def _unconfirmed(held: Held, seen: TimeMs, listed: bool) -> Unconfirmed:  # noqa: FBT001 - a row of the store
+def _unconfirmed(held: Held, seen: TimeMs) -> Unconfirmed:
     body = read(held.signed, GOVERNANCE[held.kind])
     if not isinstance(body, Grant | Trust):
         raise TypeError("only trust and grants are unconfirmed")
@@ -269,5 +277,5 @@ def _unconfirmed(held: Held, seen: TimeMs, listed: bool) -> Unconfirmed:  # noqa
         expires_at=None if grant is None else grant.expires_at,
         seen_at=seen,
         version=held.version,
-        listed=listed,
+        listed=held.listed,
     )

@@ -104,10 +104,14 @@ def _statements(device: Device) -> Finding:
 
 def _trust(device: Device) -> Finding:
     peers = {one.peer for one in device.peers.unconfirmed()}
-    if not peers:
+    ended = {one.peer for one in device.peers.ended_elsewhere()}
+    if not peers and not ended:
         return ok("trust", "all trust and grants under this device's key were made here or accepted by you")
+    unconfirmed = f"trusts or granted {len(peers)} device(s), unconfirmed here: they do not count"
+    taken_back = f"ended trust or grants to {len(ended)} device(s)"
+    found = [words for words, of in ((unconfirmed, peers), (taken_back, ended)) if of]
     return warn(
         "trust",
-        f"A copy of this device's data trusts or granted {len(peers)} device(s), unconfirmed here: they do not count.",
+        f"A copy of this device's data {'; it '.join(found)}.",
         "Run `muster trust review`. If these data were not restored from a backup, somebody has a copy of the key.",
     )

@@ -4,7 +4,15 @@ import structlog
 
 from muster_client.connection.connection import HubConnection
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
-from muster_client.events import ClockBehind, CloneSuspected, NotPublished, PresenceChanged, Published, TrustUnconfirmed
+from muster_client.events import (
+    ClockBehind,
+    CloneSuspected,
+    NotPublished,
+    PresenceChanged,
+    Published,
+    TrustEnded,
+    TrustUnconfirmed,
+)
 from muster_client.sessions.answering import Answering
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.membership import Membership
@@ -39,7 +47,7 @@ class FromHub:
         await fetch_own(connection, device)
         if device.peers.clock_behind:
             self._context.tell(ClockBehind())
-        self._tell_unconfirmed()
+        self._tell_made_elsewhere()
         await self.publish(connection)
         await self._answering.flush()
         await self._membership.on_welcome(connection)
@@ -61,8 +69,14 @@ class FromHub:
                 self._context.tell(NotPublished(kind=one.kind, serial=one.serial, reason=one.reason))
         return results
 
-    def _tell_unconfirmed(self) -> None:
-        peers = tuple(sorted({one.peer for one in self._context.device.peers.unconfirmed()}))
+    def _tell_made_elsewhere(self) -> None:
+        """Tell the person what a copy of this device's data stated."""
+        book = self._context.device.peers
+        peers = tuple(sorted({one.peer for one in book.unconfirmed()}))
         if peers:
             _log.warning("trust_unconfirmed", peers=[peer[:8] for peer in peers])
             self._context.tell(TrustUnconfirmed(peers=peers))
+        ended = len({one.peer for one in book.ended_elsewhere()})
+        if ended:
+            _log.warning("trust_ended", devices=ended)
+            self._context.tell(TrustEnded(devices=ended))

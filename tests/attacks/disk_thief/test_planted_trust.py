@@ -11,7 +11,8 @@ from tests.integration.client.conftest import HubProcess, running_hub, until
 from muster_client import Agent, Device, Hub
 from muster_client.device import statements
 from muster_client.device.statements import Topic
-from muster_client.events import TrustUnconfirmed
+from muster_client.doctor import Health, examine
+from muster_client.events import TrustEnded, TrustUnconfirmed
 from muster_client.views import GrantState
 from muster_protocol.errors import Refused
 from muster_protocol.governance import Grant, Revocation, Trust
@@ -65,6 +66,11 @@ def pins_only_the_friend(stage: Stage) -> bool:
     return stage.victim.peers.pins() == {stage.friend.client: stage.friend.fingerprint}
 
 
+async def trust_found(device: Device) -> Health:
+    """Return what ``muster doctor`` finds of a device's trust."""
+    return {finding.check: finding.state async for finding in examine(device.path)}["trust"]
+
+
 async def test_planted_trust_and_grants_do_not_count_and_the_agent_shows_them(stage: Stage) -> None:
     await plant(stage)
     async with Agent.open(stage.victim) as agent:
@@ -84,6 +90,24 @@ async def test_a_rotation_does_not_sign_planted_statements_again(stage: Stage) -
     assert pins_only_the_friend(stage)
     assert {held.peer for held in stage.victim.unpublished() if held.topic is not Topic.CARD} == {stage.friend.client}
     assert stage.victim.peers.unconfirmed() == ()
+
+
+async def test_what_a_copy_ends_is_told_until_the_person_was_shown_it(stage: Stage) -> None:
+    async with Hub.connect(stage.victim):
+        assert await trust_found(stage.victim) is Health.OK
+    stage.copy.peers.untrust(stage.friend.client)
+    async with Hub.connect(stage.copy):
+        pass
+    for _ in range(2):
+        async with Agent.open(stage.victim) as agent:
+            assert (await until(agent.events(), TrustEnded)).devices == 1
+    assert stage.victim.peers.pins() == {}
+    assert await trust_found(stage.victim) is Health.WARN
+    ended = stage.victim.peers.ended_elsewhere()
+    assert [(one.peer, one.kind) for one in ended] == [(stage.friend.client, Kind.UNTRUST)]
+    stage.victim.peers.mark_listed(ended)
+    assert stage.victim.peers.ended_elsewhere() == ()
+    assert await trust_found(stage.victim) is Health.OK
 
 
 async def test_planted_ends_and_rejected_trust_take_no_place_after_a_rotation(stage: Stage) -> None:

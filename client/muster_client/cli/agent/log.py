@@ -118,6 +118,10 @@ class AgentLog:
         return f"a copy of this device's data trusts or granted {len(event.peers)} device(s): see `muster trust review`"
 
     @_say.register
+    def _(self, event: events.TrustEnded) -> str:
+        return f"a copy of this device's data ended trust or grants to {event.devices} device(s): `muster trust review`"
+
+    @_say.register
     def _(self, event: events.NotPublished) -> str:
         return f"the hub rejected a {event.kind}: {_sentence(event.reason)}"
 
@@ -206,6 +210,7 @@ def _needs_a_person(event: events.Event) -> bool:
         | events.CloneSuspected
         | events.ClockBehind
         | events.TrustUnconfirmed
+        | events.TrustEnded
         | events.DataUnwritable
         | events.Stopped,
     )

@@ -36,7 +36,7 @@ def ask_hub(
         async with Hub.connect(device, timeout_s=timeout_s) as hub:
             if hub.newly_pinned:
                 _tell_pinned(device, hub)
-            tell_unconfirmed(device)
+            tell_made_elsewhere(device)
             if hub.welcome.standing is Reason.CLONE_SUSPECTED and not confirms:
                 _tell_suspected()
             return await question(hub)
@@ -44,12 +44,14 @@ def ask_hub(
     return asyncio.run(ask())
 
 
-def tell_unconfirmed(device: Device) -> None:
-    """Show that trust or grants are unconfirmed."""
+def tell_made_elsewhere(device: Device) -> None:
+    """Show that a copy of these data made, or ended, trust or grants."""
     if device.peers.unconfirmed():
         Output().note(
             "note:  Trust or grants that a copy of these data made are unconfirmed: see `muster trust review`."
         )
+    if device.peers.ended_elsewhere():
+        Output().note("note:  A copy of these data ended trust or grants: see `muster trust review`.")
 
 
 def _tell_suspected() -> None:

@@ -7,19 +7,20 @@ import typer
 
 from muster_client import Device
 from muster_client.cli.arguments.invocation import Json, Yes, ask, can_ask, invocation
-from muster_client.cli.commands.publish import Publication, publish
+from muster_client.cli.commands.publish import publish
 from muster_client.cli.durations import say_ms
 from muster_client.cli.output.display import Output
-from muster_client.cli.output.documents import ReviewDocument
+from muster_client.cli.output.documents import EndedFields, ReviewDocument
 from muster_client.cli.output.failures import Failure, invalid
 from muster_client.cli.output.peer_views import unconfirmed_fields
-from muster_client.views import Unconfirmed
+from muster_client.views import EndedElsewhere, Unconfirmed
 from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId
 from muster_protocol.words import words
 
 QUESTION = "Accept it, reject it, or leave it for later? [a/r/L]"
 CHANGED = "Another statement came meanwhile; review again."
+ENDED = "Ended by a copy of this device's data, and shown this once; trust or grant again what you did not end:"
 MORE = "note:  The hub has more of these. Decide on some, then run `muster trust review` again."
 
 
@@ -34,7 +35,8 @@ def review(
     """List, accept or reject unconfirmed trust and grants: those that a copy of this device's data made.
 
     After a restore from a backup they are your own newer ones. Otherwise somebody has a copy of this device's key.
-    Until you accept them they do not count on this device. On a terminal this asks about each.
+    Until you accept them they do not count on this device. On a terminal this asks about each. What such a copy ended
+    is over, and listed once.
     """
     output = Output(as_json=as_json)
     found = invocation(context)
@@ -51,27 +53,34 @@ def review(
         else:
             decided = not as_json and can_ask() and _ask_about_each(device, output)
         publication = publish(found, device) if decided else None
-        unconfirmed, more = device.peers.unconfirmed(), device.peers.more_unconfirmed
-        names = _names(device)
-        _show(unconfirmed, more=more, names=names, publication=publication, output=output)
-        device.peers.mark_listed(unconfirmed)
+        unconfirmed, ended = device.peers.unconfirmed(), device.peers.ended_elsewhere()
+        document = ReviewDocument(
+            unconfirmed=tuple(unconfirmed_fields(one) for one in unconfirmed),
+            ended=tuple(EndedFields(client=one.peer, kind=one.kind.value) for one in ended),
+            more=device.peers.more_unconfirmed,
+            hub=None if publication is None else publication.fields,
+        )
+        output.show(document, lambda: _show(unconfirmed, ended, _names(device), output))
+        if document.more:
+            output.note(MORE)
+        if publication is not None:
+            publication.note(output)
+        device.peers.mark_listed([*unconfirmed, *ended])
 
 
 def _show(
     unconfirmed: tuple[Unconfirmed, ...],
-    *,
-    more: bool,
+    ended: tuple[EndedElsewhere, ...],
     names: dict[ClientId, str],
-    publication: Publication | None,
     output: Output,
 ) -> None:
-    fields = None if publication is None else publication.fields
-    document = ReviewDocument(unconfirmed=tuple(unconfirmed_fields(one) for one in unconfirmed), more=more, hub=fields)
-    output.show(document, lambda: _show_unconfirmed(unconfirmed, names, output))
-    if more:
-        output.note(MORE)
-    if publication is not None:
-        publication.note(output)
+    _show_unconfirmed(unconfirmed, names, output)
+    if ended:
+        output.line(ENDED)
+        # Those that the person knows by name first: a copy can end any number of made-up ones.
+        known_first = sorted(ended, key=lambda one: one.peer not in names)
+        rows = [(names.get(one.peer, one.peer[:8]), one.kind.value) for one in known_first]
+        output.table(("device", "what"), rows)
 
 
 def _accept_listed(unconfirmed: tuple[Unconfirmed, ...], device: Device) -> bool:

@@ -74,13 +74,21 @@ class UnconfirmedFields(Struct, frozen=True, kw_only=True):
     seen_at_ms: int
 
 
+class EndedFields(Struct, frozen=True, kw_only=True):
+    """An end that a copy of this device's data made. ``kind``: untrust or revocation."""
+
+    client: str
+    kind: str
+
+
 class ReviewDocument(Struct, frozen=True, kw_only=True):
-    """``trust review``: what is unconfirmed; ``hub`` only after a decision.
+    """``trust review``: what is unconfirmed, and what ended and was not listed before; ``hub`` only after a decision.
 
     ``more``: the hub has more than this device keeps.
     """
 
     unconfirmed: tuple[UnconfirmedFields, ...]
+    ended: tuple[EndedFields, ...]
     more: bool
     hub: PublicationFields | None
 

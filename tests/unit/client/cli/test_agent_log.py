@@ -108,6 +108,7 @@ SENTENCES = [
     (events.KeepAliveShortened(interval_s=7.0), "pinging the hub every 7s from now on"),
     (events.DataUnwritable(sentence="The disk is full"), "The disk is full: free some space there"),
     (events.CloneSuspected(), "see `muster id confirm --help`"),
+    (events.TrustEnded(devices=2), "ended trust or grants to 2 device(s): `muster trust review`"),
     (events.TrustUnconfirmed(peers=(NAS,)), "trusts or granted 1 device(s): see `muster trust review`"),
     (events.NotPublished(kind=Kind.GRANT, serial=1, reason=Reason.OVERLOADED), "the hub rejected a grant: "),
     (events.Invited(invite=ENTRY), "nas asks you into a session (inventory): muster accept 7"),

@@ -6,7 +6,7 @@ import pytest
 
 from muster_client import Device
 from muster_client.device.clock import now_ms
-from muster_protocol.governance import Trust
+from muster_protocol.governance import Trust, Untrust
 from muster_protocol.ids import ClientId, Fingerprint, Serial
 from muster_protocol.labels import Kind
 from muster_protocol.signed import sign
@@ -166,10 +166,27 @@ def test_a_script_accepts_nothing_that_was_not_listed(laptop, planted, all_or_on
 
 def test_what_the_person_rejects_is_gone_and_its_end_goes_to_the_hub(laptop, planted):
     done = laptop.ok("trust", "review", "--reject", planted, "--json").document
-    assert done == {"unconfirmed": [], "more": False, "hub": {"published": False, "reason": "hub_unreachable"}}
+    assert done == {
+        "unconfirmed": [],
+        "ended": [],
+        "more": False,
+        "hub": {"published": False, "reason": "hub_unreachable"},
+    }
     assert laptop.ok("trust", "list", "--json").document == {"peers": []}
     with Device.open(laptop.folder) as device:
         assert Kind.UNTRUST in [held.kind for held in device.unpublished()]
+
+
+def test_what_a_copy_of_the_data_ended_is_listed_once(laptop, nas):
+    client, fingerprint = parts(nas.id_text)
+    with Device.open(laptop.folder) as device:
+        device.peers.trust(ClientId(client), Fingerprint(bytes.fromhex(fingerprint)), "nas")
+        ends = Untrust(client=device.client, serial=Serial(now_ms() + 1000), peer=ClientId(client))
+        device.apply_own(Kind.UNTRUST, sign(ends, device.key))
+        device.rotate()
+    last = laptop.ok("trust", "review").out.splitlines()[-1]
+    assert last.split() == ["nas", "untrust"]
+    assert laptop.ok("trust", "review", "--json").document["ended"] == []
 
 
 def test_a_device_for_which_nothing_waits_is_refused(laptop, planted):
