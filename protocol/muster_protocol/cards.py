@@ -1,4 +1,4 @@
-"""Cards and the rotation chains in them: who a device says it is (SPEC.md section 1.4 and 2.5)."""
+"""Cards and the rotation chains in them: who a device says it is (SPEC.md sections 1.4 and 2.5)."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -37,6 +37,10 @@ from muster_protocol.labels import CHALLENGE, HELLO, HELLO_MESSAGE, Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Body, Signed, sign, verify
 
+PROTOCOL = ProtocolRange(1, 1)
+"""The protocol versions that this package speaks."""
+SUBPROTOCOL = "muster.v1"
+"""The WebSocket subprotocol (SPEC.md section 3.1)."""
 MAX_ORIGIN_CHARS = 255
 MAX_CONNECTION = MAX_TIME_MS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from muster_protocol.cards import Mode, ProtocolRange
-from muster_protocol.frames import Check, Purpose, SessionKind
+from muster_protocol.frames import Check, Purpose, SessionKind, TraceStep
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.reasons import Reason
 
@@ -73,18 +73,11 @@ class Call(Struct, frozen=True):
     room: int
 
 
-class Step(Struct, frozen=True):
-    """One check: passed, failed, or (None) not reached or not knowable here."""
-
-    check: Check
-    passed: bool | None
-
-
 class Decision(Struct, frozen=True):
     """The answer: ``reason`` None is yes. ``trace`` has every check in order."""
 
     reason: Reason | None
-    trace: tuple[Step, ...]
+    trace: tuple[TraceStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +85,8 @@ class _Unknown:
     """A check that this decider cannot make."""
 
 
-_PASSED = {check: Step(check, passed=True) for check in Check}
-_UNTOLD = {check: Step(check, passed=None) for check in Check}
+_PASSED = {check: TraceStep(check, passed=True) for check in Check}
+_UNTOLD = {check: TraceStep(check, passed=None) for check in Check}
 _NOT_REACHED = {check: tuple(_UNTOLD.values())[place:] for place, check in enumerate(Check, start=1)}
 _UNKNOWN = _Unknown()
 _Outcome = Reason | _Unknown | None
@@ -112,11 +105,11 @@ def decide(call: Call, parties: Mapping[ClientId, Party], now: TimeMs) -> Decisi
 
     ``now`` is the decider's clock, for the times of grants.
     """
-    trace: list[Step] = []
+    trace: list[TraceStep] = []
     for check, outcome in _outcomes(call, parties, now):
         if isinstance(outcome, Reason):
             # What is behind the first failure is not even looked at.
-            return Decision(outcome, (*trace, Step(check, passed=False), *_NOT_REACHED[check]))
+            return Decision(outcome, (*trace, TraceStep(check, passed=False), *_NOT_REACHED[check]))
         trace.append(_PASSED[check] if outcome is None else _UNTOLD[check])
     return Decision(None, tuple(trace))
 

@@ -15,22 +15,30 @@ ID_BYTES = 20
 ID_CHARS = 32
 """Characters of a ClientId or SessionId: 20 bytes in base32 without padding."""
 
-_ID_PATTERN = r"\A[a-z2-7]{32}\Z"
+FINGERPRINT_BYTES = 32
+"""Bytes of a fingerprint, and of every other hash: SHA-256."""
+NONCE_BYTES = 32
+RANDOM_ID_BYTES = 16
+"""Bytes of the id of an invite, an instance or a grant, and of a session's seed: all random."""
 MAX_TIME_MS = 2**53 - 1
 """The latest time in ms that every language can hold exactly."""
 
+_ID_PATTERN = r"\A[a-z2-7]{32}\Z"
+_Hash = Annotated[bytes, Meta(min_length=FINGERPRINT_BYTES, max_length=FINGERPRINT_BYTES)]
+_RandomId = Annotated[bytes, Meta(min_length=RANDOM_ID_BYTES, max_length=RANDOM_ID_BYTES)]
+
 ClientId = NewType("ClientId", Annotated[str, Meta(pattern=_ID_PATTERN)])
 SessionId = NewType("SessionId", Annotated[str, Meta(pattern=_ID_PATTERN)])
-Fingerprint = NewType("Fingerprint", Annotated[bytes, Meta(min_length=32, max_length=32)])
-Hash = NewType("Hash", Annotated[bytes, Meta(min_length=32, max_length=32)])
-Nonce = NewType("Nonce", Annotated[bytes, Meta(min_length=32, max_length=32)])
+Fingerprint = NewType("Fingerprint", _Hash)
+Hash = NewType("Hash", _Hash)
+Nonce = NewType("Nonce", Annotated[bytes, Meta(min_length=NONCE_BYTES, max_length=NONCE_BYTES)])
 Signature = NewType("Signature", Annotated[bytes, Meta(min_length=64, max_length=64)])
-InviteId = NewType("InviteId", Annotated[bytes, Meta(min_length=16, max_length=16)])
-"""16 random bytes: the invite's name and its nonce in one."""
-InstanceId = NewType("InstanceId", Annotated[bytes, Meta(min_length=16, max_length=16)])
-GrantId = NewType("GrantId", Annotated[bytes, Meta(min_length=16, max_length=16)])
-Seed = NewType("Seed", Annotated[bytes, Meta(min_length=16, max_length=16)])
-"""16 random bytes that a session's id is made from."""
+InviteId = NewType("InviteId", _RandomId)
+"""The invite's name and its nonce in one."""
+InstanceId = NewType("InstanceId", _RandomId)
+GrantId = NewType("GrantId", _RandomId)
+Seed = NewType("Seed", _RandomId)
+"""What a session's id is made from, beside its creator."""
 TimeMs = NewType("TimeMs", Annotated[int, Meta(ge=0, le=MAX_TIME_MS)])
 """Milliseconds since 1970-01-01T00:00Z by the clock of its author."""
 Serial = NewType("Serial", Annotated[int, Meta(ge=1, le=MAX_TIME_MS)])
@@ -47,7 +55,7 @@ def client_id(alg: str, genesis_public: bytes) -> ClientId:
 
 
 def session_id(creator: ClientId, seed: Seed) -> SessionId:
-    """Name the session that ``creator`` made from 16 random bytes; every receiver computes it again."""
+    """Name the session that ``creator`` made from a seed; every receiver computes it again."""
     return SessionId(_spell(sha256(SESSION_ID + creator.encode() + b"\0" + seed).digest()))
 
 

@@ -15,7 +15,6 @@ from muster_protocol.epochs import (
     check_follows,
     check_key,
     check_pins,
-    epoch_hash,
     read_epoch,
 )
 from muster_protocol.errors import Refused
@@ -307,7 +306,7 @@ class Joining:
             session=invite.session,
             member=invite.recipient,
             member_key=self.key.fingerprint,
-            epoch=epoch_hash(self.epoch.signed),
+            epoch=self.epoch.hash,
             admission=self._admission,
             receive_key=self._receive_keys[-1].public,
             at=now,

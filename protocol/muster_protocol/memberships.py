@@ -1,4 +1,4 @@
-"""The members of one session as its creator knows them, and what they say of their own membership (SPEC.md 8.5)."""
+"""The members of a session as its creator knows them, and what they say of it themselves (SPEC.md section 8.5)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -78,7 +78,7 @@ class Memberships:
         number = self.numbers.get(joined.epoch)
         if named != (plan.session, sender, member.key.fingerprint) or number is None:
             raise Refused(Reason.MISMATCH, "joined names another member, session or epoch")
-        # An old `joined` said again would bring back a receive key that its member has dropped.
+        # An old ``joined`` said again would bring back a receive key that its member has dropped.
         if number <= member.joined:
             raise Refused(Reason.REPLAYED)
         if joined.admission is not None and admitted != (joined.admission, joined.epoch):

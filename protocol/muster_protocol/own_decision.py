@@ -1,4 +1,4 @@
-"""A device's own decisions: `decide` over its store, when it calls, admits, answers or joins (SPEC.md section 6).
+"""A device's own decisions: ``decide`` over its store, when it calls, admits, answers or joins (SPEC.md section 6).
 
 The machines of a session ask the store at the moment of each act, so what a device took back counts at once, whatever
 the hub does.

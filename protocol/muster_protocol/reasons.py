@@ -1,7 +1,7 @@
 """Every reason for which Muster refuses anything: one closed table (SPEC.md section 9).
 
-It is long because it is one table, in the order of its codes: each reason stands there once, with all
-that is said of it.
+It is long because it is one table, in the order of its codes: each reason stands there once, with all that is said of
+it.
 """
 
 from dataclasses import dataclass
@@ -92,8 +92,8 @@ class ReasonInfo:
     """What a reason means.
 
     ``code`` is stable for ever. ``sentence`` and ``next_step`` are for people; ``{peer}`` in them stands for the
-    nickname that the reader gave to the other device. ``retry`` tells whether the same request can succeed later
-    without anybody changing anything.
+    nickname that the reader gave to the other device. ``retry`` tells whether the same request can succeed later by
+    itself.
     """
 
     code: int
@@ -177,7 +177,6 @@ REASONS: dict[Reason, ReasonInfo] = {
         sentence="The other side does not know this kind or version of message.",
         next_step="Update the older side.",
     ),
-    # trust
     Reason.CLOCK_AHEAD: ReasonInfo(
         109,
         Category.REQUEST,
@@ -194,6 +193,7 @@ REASONS: dict[Reason, ReasonInfo] = {
         sentence="The clock of the device that grants went back by more than a day, so its grants do not count.",
         next_step="Set the clock of that device right, best by a time service (NTP), and try again.",
     ),
+    # trust
     Reason.UNKNOWN_CLIENT: ReasonInfo(
         201,
         Category.TRUST,
@@ -390,7 +390,7 @@ REASONS: dict[Reason, ReasonInfo] = {
         _PEER_DEVICE,
         retry=False,
         sentence="{peer} declined.",
-        next_step="Ask the user of {peer}.",
+        next_step="Ask the person at {peer}.",
     ),
     Reason.NO_ANSWER: ReasonInfo(
         802,
@@ -422,7 +422,7 @@ REASONS: dict[Reason, ReasonInfo] = {
         _HUB_DEVICE,
         retry=True,
         sentence="The session has as many members as it can hold.",
-        next_step="Start a second session, or let somebody leave.",
+        next_step="Start a second session, or let a member leave.",
     ),
     Reason.NOT_A_MEMBER: ReasonInfo(
         806,

@@ -19,7 +19,7 @@ from muster_protocol.labels import COMMITMENT
 from muster_protocol.reasons import Reason
 
 MLKEM_BYTES = 1184
-SEED_BYTES = 64 + 32
+RECEIVE_SEED_BYTES = 64 + 32
 """Random bytes behind one receive key: the ML-KEM seed, then the X25519 secret."""
 EPOCH_KEY_BYTES = 32
 SEALED_BYTES = 1120 + EPOCH_KEY_BYTES + 16

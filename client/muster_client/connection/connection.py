@@ -33,10 +33,9 @@ from muster_protocol.frames import (
     encode_frame,
 )
 from muster_protocol.hub_keys import HubKey
-from muster_protocol.ids import ClientId, Fingerprint, Nonce
+from muster_protocol.ids import NONCE_BYTES, ClientId, Fingerprint, Nonce
 from muster_protocol.reasons import Reason
 
-NONCE_BYTES = 32
 REPLY_TIMEOUT_S = 15.0
 """How long a reply may take before the outcome of its request counts as unknown."""
 MAX_OPEN_REQUESTS = 256

@@ -2,17 +2,15 @@
 
 import os
 
-from muster_client.device.device import PROTOCOL, Device
-from muster_protocol.connect import Dialled, Role
+from muster_client.device.device import Device
+from muster_protocol.connect import PROTOCOL, Dialled, Role
 from muster_protocol.hub_keys import HubKey
-from muster_protocol.ids import InstanceId
-
-INSTANCE_BYTES = 16
+from muster_protocol.ids import RANDOM_ID_BYTES, InstanceId
 
 
 def new_instance() -> InstanceId:
     """Return a random id for a new instance of the device."""
-    return InstanceId(os.urandom(INSTANCE_BYTES))
+    return InstanceId(os.urandom(RANDOM_ID_BYTES))
 
 
 def dialled(device: Device, role: Role, instance: InstanceId) -> Dialled:

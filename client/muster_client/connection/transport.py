@@ -29,8 +29,8 @@ from muster_client.connection.scheme_probe import speaks_plain_http, speaks_tls
 from muster_client.errors import HubUnreachable, Trouble
 from muster_client.visible import visible
 from muster_protocol.codec import MAX_MESSAGE_BYTES
+from muster_protocol.connect import SUBPROTOCOL
 
-SUBPROTOCOL = Subprotocol("muster.v1")
 CLOSE_TIMEOUT_S = 2
 MAX_UNREAD_MESSAGES = 64
 """Messages that may wait unread before the socket is paused."""
@@ -172,7 +172,7 @@ async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> Client
     try:
         return await _Dialling(
             url,
-            subprotocols=[SUBPROTOCOL],
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
             user_agent_header=None,
             proxy=proxy,

@@ -28,6 +28,7 @@ from muster_client.device.trust_book import TrustBook
 from muster_client.errors import DeviceExists, NoDevice, NotTrusted, Obstacle, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
 from muster_protocol.cards import Card, Mode, ProtocolRange
+from muster_protocol.connect import PROTOCOL
 from muster_protocol.continuity import Token
 from muster_protocol.decision import Compatibility, Decision
 from muster_protocol.errors import Refused
@@ -43,8 +44,6 @@ from muster_protocol.signed import Signed, read
 from muster_protocol.words import words
 
 DEFAULT_APP = "muster"
-PROTOCOL = ProtocolRange(1, 1)
-"""The protocol versions that this library speaks."""
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from muster_protocol.codec import convert, encode, unpack
 from muster_protocol.continuity import Token
-from muster_protocol.ids import Fingerprint, TimeMs
+from muster_protocol.ids import FINGERPRINT_BYTES, Fingerprint, TimeMs
 
 T = TypeVar("T", bound=Struct)
 
@@ -15,7 +15,6 @@ SETTINGS = "settings"
 PINNED_HUB = "pinned_hub"
 AUTHORITY = "tls_authority"
 CONFIRMED = "only_copy_confirmed_ms"
-FINGERPRINT_BYTES = 32
 TOKEN = "continuity_token:"  # noqa: S105 - how the row's name begins; the fingerprint of the hub's key follows
 
 

@@ -20,7 +20,7 @@ from muster_protocol.codec import decode_closed, encode
 from muster_protocol.decision import Compatibility
 from muster_protocol.errors import Refused
 from muster_protocol.governance import GOVERNANCE, Grant, Revocation, Trust, Untrust, check_governance
-from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, TimeMs
+from muster_protocol.ids import RANDOM_ID_BYTES, ClientId, Fingerprint, GrantId, InviteId, TimeMs
 from muster_protocol.keys import PublicKey
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -29,7 +29,7 @@ from muster_protocol.signed import Signed, read
 
 DEFAULT_GRANT_MS = 90 * 24 * 3600 * 1000
 """How long a grant lasts by default: 90 days."""
-NO_INVITE = InviteId(bytes(16))
+NO_INVITE = InviteId(bytes(RANDOM_ID_BYTES))
 """Stands for the invite on which a one-time grant was spent where that is not known."""
 
 
@@ -100,7 +100,7 @@ class TrustBook:
                     serial=serial,
                     peer=peer,
                     peer_key=pin,
-                    grant=GrantId(os.urandom(16)),
+                    grant=GrantId(os.urandom(RANDOM_ID_BYTES)),
                     mode=mode,
                     profiles=None if profiles is None else tuple(sorted(set(profiles))),
                     uses=1 if once else None,

@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from muster_client.connection.hub import Hub, Shown, show_hub
 from muster_client.connection.proxy import proxy_for, shown
 from muster_client.connection.transport import PeerCertificate
-from muster_client.device.device import PROTOCOL, Device
+from muster_client.device.device import Device
 from muster_client.device.hub_address import DEFAULT_PORTS
 from muster_client.doctor.findings import Finding, Health, fail, ok, warn
 from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, claimed, cut
 from muster_client.errors import DataNotWritten, HubError, HubRefused, NoReply, Trouble
 from muster_protocol.closes import NextTry
+from muster_protocol.connect import PROTOCOL
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Challenge
 from muster_protocol.hub_keys import follow_hub_key

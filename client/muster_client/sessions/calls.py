@@ -15,7 +15,7 @@ from muster_protocol.calls import TargetState
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import DEFAULT_INVITE_MS
 from muster_protocol.frames import CancelInvite, InviteResult, InviteResults, InviteUpdatePush, Ok, Purpose, SendInvites
-from muster_protocol.ids import ClientId, InviteId, TimeMs
+from muster_protocol.ids import RANDOM_ID_BYTES, ClientId, InviteId, TimeMs
 from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.signed import Signed
@@ -98,7 +98,7 @@ class Calls:
             self.refuse(client, key.reason, key.sayer)
             return
         now = self._context.now()
-        invite = InviteId(os.urandom(16))
+        invite = InviteId(os.urandom(RANDOM_ID_BYTES))
         expires_at = TimeMs(now + DEFAULT_INVITE_MS)
         try:
             signed = self._machine.invite(

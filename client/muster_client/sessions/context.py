@@ -18,7 +18,7 @@ from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.keys import PublicKey
 from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason, Sayer
-from muster_protocol.sealing import EPOCH_KEY_BYTES, SEED_BYTES, EpochKey, ReceiveKey
+from muster_protocol.sealing import EPOCH_KEY_BYTES, RECEIVE_SEED_BYTES, EpochKey, ReceiveKey
 
 SAID_BY_A_CARD = frozenset({Reason.INCOMPATIBLE_PROTOCOL, Reason.INCOMPATIBLE_APP, Reason.MODE_UNSUPPORTED})
 """Reasons that a newer card of the peer may take away."""
@@ -109,4 +109,4 @@ def fresh_epoch_key() -> EpochKey:
 
 def fresh_receive_key() -> ReceiveKey:
     """Make a receive key for one answer or one ``joined``."""
-    return ReceiveKey.from_seed(os.urandom(SEED_BYTES))
+    return ReceiveKey.from_seed(os.urandom(RECEIVE_SEED_BYTES))

@@ -8,17 +8,12 @@ from muster_client.sessions.context import SessionContext, fresh_epoch_key
 from muster_client.sessions.hosted import HostedSession
 from muster_protocol.calls import Plan
 from muster_protocol.frames import CreateSession, Ok
-from muster_protocol.ids import Seed
+from muster_protocol.ids import RANDOM_ID_BYTES, Seed
 from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Sayer
 
-SEED_BYTES = 16
 
-
-async def create_session(
-    context: SessionContext,
-    wanted: SessionRequest,
-) -> HostedSession:
+async def create_session(context: SessionContext, wanted: SessionRequest) -> HostedSession:
     """Create a session with its creator as the only member.
 
     Raises ``InvalidRequest``; ``NotTrusted`` where a target is not trusted; ``SessionRefused`` with the hub's reason;
@@ -27,9 +22,8 @@ async def create_session(
     context.device.check_request(wanted)
     await context.link.in_step()
     device, now = context.device, context.now()
-    plan = Plan(
-        device.client, Seed(os.urandom(SEED_BYTES)), wanted.mode, wanted.profile, wanted.kind, device.settings.protocol
-    )
+    seed = Seed(os.urandom(RANDOM_ID_BYTES))
+    plan = Plan(device.client, seed, wanted.mode, wanted.profile, wanted.kind, device.settings.protocol)
     machine = Inviting(device.key, plan, context.own)
     epoch = machine.begin(fresh_epoch_key(), now)
     request = CreateSession(

@@ -19,11 +19,10 @@ from muster_hub.sessions.cuts import CutCause
 from muster_hub.store.clock import boot_ms
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.store.rows import InstanceRow
-from muster_protocol.cards import ProtocolRange
 from muster_protocol.checks import Checks
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES
-from muster_protocol.connect import HubHandshake, Introduced, Limits
+from muster_protocol.connect import PROTOCOL, HubHandshake, Introduced, Limits
 from muster_protocol.continuity import genuine, issue
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
@@ -34,11 +33,9 @@ from muster_protocol.frames import (
     Challenge,
     DropCause,
 )
-from muster_protocol.ids import ClientId, Nonce, SessionId, TimeMs
+from muster_protocol.ids import NONCE_BYTES, ClientId, Nonce, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 
-PROTOCOL = ProtocolRange(1, 1)
-NONCE_BYTES = 32
 KEEP_ALIVE_MS = 20_000
 """The hub pings a connection that was silent for this long."""
 RETRY_AFTER_MS = 2_000

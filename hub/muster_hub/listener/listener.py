@@ -16,9 +16,7 @@ from muster_hub.listener.state import ListenerState
 from muster_hub.listener.tls import TlsHandshake
 from muster_hub.listener.wheel import Wheel
 from muster_protocol.closes import CloseCode
-
-SUBPROTOCOL = "muster.v1"
-"""The WebSocket subprotocol (SPEC.md section 3.1)."""
+from muster_protocol.connect import SUBPROTOCOL
 
 DRAIN_BATCH = 200
 """Connections that are closed at the same time, and so may come back elsewhere at the same time."""

@@ -5,7 +5,7 @@ from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import DeviceFacts, is_online, read_facts
 from muster_protocol.decision import Call, Party, decide
 from muster_protocol.errors import Refused
-from muster_protocol.frames import MAX_TARGETS, DecisionReply, SessionKind, TraceStep, Why
+from muster_protocol.frames import MAX_TARGETS, DecisionReply, SessionKind, Why
 from muster_protocol.reasons import Reason
 
 
@@ -31,8 +31,7 @@ async def why(context: NodeContext, caller: Caller, request: Why) -> DecisionRep
     )
     parties = {client: _seen_by(context, caller, each) for client, each in facts.items()}
     decision = decide(call, parties, context.clock.now_ms())
-    trace = tuple(TraceStep(step.check, step.passed) for step in decision.trace)
-    return DecisionReply(re=request.id, reason=decision.reason, trace=trace)
+    return DecisionReply(re=request.id, reason=decision.reason, trace=decision.trace)
 
 
 def _seen_by(context: NodeContext, caller: Caller, facts: DeviceFacts) -> Party:

@@ -11,9 +11,9 @@ from muster_hub.store.scripts import script
 from muster_hub.store.steps import attempt
 from muster_hub.store.urls import SETTING, Address
 from muster_hub.store.wire import ErrorReply, Reply, Wire, WireLostError, pack
+from muster_protocol.ids import FINGERPRINT_BYTES
 
 NOEVICTION = "noeviction"
-FINGERPRINT_BYTES = 32
 _CLAIM = script("claim_hub")
 _ANOTHER_HUB = "another_hub"
 _UNKNOWN = ""  # a value that the store does not tell

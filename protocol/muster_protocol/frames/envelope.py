@@ -11,12 +11,15 @@ from muster_protocol.reasons import Reason
 MAX_MEMBERS = 16
 """Members that a session holds, its creator included."""
 MAX_TARGETS = MAX_MEMBERS - 1
+"""Devices that a creator can call into its session at once."""
 MAX_NAMED = 64
 """Targets that a request may name before it is unreadable rather than refused one by one."""
 MAX_WATCHED = 256
+"""Devices in one ``who`` or ``watch``."""
 MAX_WAITING = 64
 """Pushes that wait for one device, and that one acknowledgement names."""
 MAX_SESSION_MS = 7 * 24 * 3600 * 1000
+"""The longest that a session may last: a week."""
 MAX_PAGE = 32
 """Statements in one page of ``statements``."""
 MAX_EPOCHS_SHOWN = 16
@@ -32,7 +35,7 @@ Sealed = Annotated[bytes, Meta(max_length=2048)]
 
 
 class SessionKind(StrEnum):
-    """Whom a member must trust: everybody in a mesh, the creator in a star."""
+    """Whom a member must trust: all other members in a mesh, the creator in a star."""
 
     MESH = "mesh"
     STAR = "star"

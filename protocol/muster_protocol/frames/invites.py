@@ -41,7 +41,7 @@ class Check(StrEnum):
 
 
 class TraceStep(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """One check of the decision: its name, and whether it passed (None: not checked)."""
+    """One check of the decision: passed, failed, or (None) not reached or not knowable to the decider."""
 
     check: Check
     passed: bool | None
@@ -62,7 +62,7 @@ class SendInvites(Request, frozen=True, kw_only=True, tag="invite.send"):
 
 
 class InviteResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The result of one invite; ``reason`` None: it waits for the device to the device's agent."""
+    """The result of one invite. ``reason`` None: it waits for the agent of the called device."""
 
     client: ClientId
     reason: Reason | None
@@ -111,7 +111,7 @@ class Admitted(Reply, frozen=True, kw_only=True, tag="admitted"):
 
 
 class InvitePush(Push, frozen=True, kw_only=True, tag="invite"):
-    """Somebody calls."""
+    """A device calls this one into its session."""
 
     invite: Signed
 

@@ -157,7 +157,7 @@ class EpochPush(Push, frozen=True, kw_only=True, tag="epoch"):
 
 
 class JoinedPush(Push, frozen=True, kw_only=True, tag="joined"):
-    """A member is in."""
+    """A member joined: it holds the key of an epoch."""
 
     joined: Signed
 

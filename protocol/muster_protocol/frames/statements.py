@@ -58,7 +58,7 @@ class CardReply(Reply, frozen=True, kw_only=True, tag="card"):
 
 
 class StatementPush(Push, frozen=True, kw_only=True, tag="statement"):
-    """A device that both trust each other with changed its card, its trust in this one, or its grant."""
+    """A peer changed its card, its trust in this device, or its grant; the two trust each other."""
 
     client: ClientId
     kind: Kind

@@ -19,9 +19,9 @@ from websockets.typing import Subprotocol
 from muster_client import Agent, Device, SessionRequest
 from muster_client import agent as agents
 from muster_client.device.clock import now_ms
-from muster_client.device.device import PROTOCOL
 from muster_client.device.invites import KEPT_AFTER_MS
 from muster_hub.node.node import Node
+from muster_protocol.connect import PROTOCOL
 from muster_protocol.frames import Challenge, encode_frame
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import ED25519, PublicKey

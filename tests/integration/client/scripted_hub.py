@@ -8,8 +8,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from muster_client.device.clock import now_ms
-from muster_client.device.device import PROTOCOL
-from muster_protocol.connect import HubHandshake, Limits
+from muster_protocol.connect import PROTOCOL, HubHandshake, Limits
 from muster_protocol.frames import Challenge, Push, Reply, Request, Watch, decode_frame, encode_frame
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey

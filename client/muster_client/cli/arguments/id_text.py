@@ -3,10 +3,9 @@
 import base64
 from dataclasses import dataclass
 
-from muster_protocol.ids import ClientId, Fingerprint, parse_client_id
+from muster_protocol.ids import FINGERPRINT_BYTES, ClientId, Fingerprint, parse_client_id
 
 SCHEME = "muster"
-FINGERPRINT_BYTES = 32
 _HEX_CHARS = 2 * FINGERPRINT_BYTES
 _BASE32_CHARS = 52
 """Characters of 32 bytes in base32 without padding."""

@@ -17,7 +17,6 @@ from websockets.typing import Subprotocol
 
 from muster_client import Agent, Device, Hub, SessionRequest
 from muster_client.connection.hub import shown_hub_key
-from muster_client.device.device import PROTOCOL
 from muster_client.doctor import examine
 from muster_client.errors import HubKeyChanged, HubRefused, HubUnreachable
 from muster_client.events import (
@@ -32,7 +31,7 @@ from muster_client.events import (
     SessionJoined,
 )
 from muster_protocol.closes import CloseCode, NextTry, code_of
-from muster_protocol.connect import HubHandshake
+from muster_protocol.connect import PROTOCOL, HubHandshake
 from muster_protocol.frames import Challenge, PresenceState
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey

@@ -4,10 +4,11 @@ import pytest
 from tests.unit.client.conftest import START
 
 from muster_client.connection.transport import PeerCertificate
-from muster_client.device.device import PROTOCOL, Device
+from muster_client.device.device import Device
 from muster_client.doctor import Health, hub
 from muster_client.errors import HubUnreachable, Trouble
 from muster_protocol.cards import ProtocolRange
+from muster_protocol.connect import PROTOCOL
 from muster_protocol.frames import Challenge
 from muster_protocol.ids import Nonce
 from muster_protocol.keys import SigningKey
