@@ -23,7 +23,7 @@ from muster_hub.config.hub_key import HubSecrets
 from muster_hub.config.settings import Settings
 from muster_hub.context import NodeContext
 from muster_hub.node.bus_link import BusLink
-from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.record import AgentLocations
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import CALL_TIMEOUT_MS, Reply, Store, Word
@@ -136,7 +136,7 @@ class ScheduledWorld:
 
     def _hub(self, node: str) -> NodeContext:
         store = ScheduledStore(self, node)
-        router = Router(node, BusLink(), AgentSeats(store), PresenceWatches())
+        router = Router(node, BusLink(), AgentLocations(store), PresenceWatches())
         return NodeContext(store, router, AllLive(node, NODES), SetClock(), _SETTINGS, HUB_KEY.signing)
 
     def now_ms(self) -> int:

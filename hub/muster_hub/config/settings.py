@@ -76,6 +76,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
 
+    @property
+    def hub_key_file(self) -> Path:
+        """The file of the hub's key: the one that is set, else the default."""
+        return self.key_file or self.data_dir / "hub.key"
+
 
 MAY_BE: dict[str, str] = {
     "config": "the path of a TOML file",

@@ -182,8 +182,8 @@ class DeviceConnection:
                     return  # the peer left before its turn
                 device = await handshakes.introduce(greeting, hello, self._peer, acting=acting)
                 welcomed = await handshakes.admit(greeting, device, self._peer.near)
-        except HandshakeRefused as away:
-            self._refuse(greeting, hello, away)
+        except HandshakeRefused as refused:
+            self._refuse(greeting, hello, refused)
         except Exception as exc:  # noqa: BLE001 - the connection ends, and the log says why
             _log.error("entry_failed", address=self._peer.address, **fault_fields(exc))
             self._refuse(greeting, hello, HandshakeRefused(Reason.INTERNAL))
@@ -192,10 +192,10 @@ class DeviceConnection:
         finally:
             self._greeting = None
 
-    def _refuse(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> None:
-        _log.info("device_refused", reason=away.reason, code=int(away.code), address=self._peer.address)
-        self._peer.send(self._services.handshakes.refusal(greeting, hello, away))
-        self._peer.close(away.code, away.reason)
+    def _refuse(self, greeting: Greeting, hello: bytes, refused: HandshakeRefused) -> None:
+        _log.info("device_refused", reason=refused.reason, code=int(refused.code), address=self._peer.address)
+        self._peer.send(self._services.handshakes.refusal(greeting, hello, refused))
+        self._peer.close(refused.code, refused.reason)
 
     def _open(self, welcomed: Welcomed) -> None:
         router, caller = self._services.context.router, welcomed.caller

@@ -7,6 +7,6 @@ from muster_protocol.frames import ConfirmToken, Ok
 
 
 async def confirm_token(context: NodeContext, caller: Caller, request: ConfirmToken) -> Ok:
-    """Note that the agent's token is on its disk. Refuses ``superseded``, and ``mismatch``."""
+    """Record that the agent's token is on its disk; raises what ``confirm`` raises."""
     await confirm(context.store, caller.client, caller.connection, request.counter)
     return Ok(re=request.id)

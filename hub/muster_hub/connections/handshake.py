@@ -10,6 +10,7 @@ from muster_hub.config.hub_key import HubSecrets
 from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefused, overloaded
 from muster_hub.context import NodeContext
 from muster_hub.listener import SocketPeer
+from muster_hub.listener.settings import KEEPALIVE_INTERVAL_S
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.registry import ConnectingDevice, Registered, connect, is_known
 from muster_hub.rate_limits.costs import KEPT_DEVICE
@@ -36,7 +37,7 @@ from muster_protocol.frames import (
 from muster_protocol.ids import NONCE_BYTES, ClientId, Nonce, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 
-KEEP_ALIVE_MS = 20_000
+KEEP_ALIVE_MS = round(KEEPALIVE_INTERVAL_S * 1000)
 """The hub pings a connection that was silent for this long."""
 RETRY_AFTER_MS = 2_000
 FIRST_SIGNATURE = 1
@@ -94,10 +95,10 @@ class Handshakes:
         )
         return Greeting(HubHandshake(self._key.signing, challenge, self._origins), nonce, boot_ms())
 
-    def refusal(self, greeting: Greeting, hello: bytes, away: HandshakeRefused) -> bytes:
+    def refusal(self, greeting: Greeting, hello: bytes, refused: HandshakeRefused) -> bytes:
         """Return the signed ``refused`` message."""
         now = self._context.clock.now_ms()
-        return greeting.handshake.refused(hello, away.reason, now, away.retry_after_ms)
+        return greeting.handshake.refused(hello, refused.reason, now, refused.retry_after_ms)
 
     async def introduce(self, greeting: Greeting, hello: bytes, peer: SocketPeer, *, acting: bool) -> Introduced:
         """Check a ``hello``, if this node may act and the peer's address has room. Raises ``HandshakeRefused``.
@@ -124,9 +125,9 @@ class Handshakes:
         client = device.card.card.client
         self._departures.entering(client, +1)
         try:
-            newcomer = await self._newcomer(greeting, device)
-            connected = await self._connect(newcomer, near)
-            caller = _caller(device, newcomer, connected, near)
+            connecting = await self._connecting(greeting, device)
+            connected = await self._connect(connecting, near)
+            caller = _caller(device, connecting, connected, near)
             return Welcomed(caller, self._welcome(greeting, device, connected))
         except StoreUnavailable as error:
             if error.outcome_unknown:
@@ -136,7 +137,7 @@ class Handshakes:
         finally:
             self._departures.entering(client, -1)
 
-    async def _newcomer(self, greeting: Greeting, device: Introduced) -> ConnectingDevice:
+    async def _connecting(self, greeting: Greeting, device: Introduced) -> ConnectingDevice:
         # The estimate of the store's clock is never ahead of it: the challenge was sent at this time or later.
         now = await self._context.store.now_ms()
         return ConnectingDevice(
@@ -172,27 +173,27 @@ class Handshakes:
             return 0
         return proof.counter
 
-    async def _connect(self, newcomer: ConnectingDevice, near: str | None) -> Registered:
+    async def _connect(self, connecting: ConnectingDevice, near: str | None) -> Registered:
         context = self._context
         wait_ms = context.spending.left_ms(near)
-        if wait_ms and not await is_known(context.store, newcomer.client):
+        if wait_ms and not await is_known(context.store, connecting.client):
             raise overloaded(wait_ms)
         since = TimeMs(await context.store.now_ms())
-        row = InstanceRow(newcomer.instance, newcomer.role, context.nodes.node, context.nodes.incarnation, since)
+        row = InstanceRow(connecting.instance, connecting.role, context.nodes.node, context.nodes.incarnation, since)
         try:
-            outcome = await connect(context.store, newcomer, row)
+            outcome = await connect(context.store, connecting, row)
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
         if not outcome.changes or outcome.cuts:  # a new identity, or one more key of it
             context.spending.keep(near, KEPT_DEVICE)
         try:
-            await self._cut(newcomer.client, outcome)
+            await self._cut(connecting.client, outcome)
         except BaseException:
-            self._departures.note(newcomer.client, outcome.number, DropCause.CLOSED)
+            self._departures.note(connecting.client, outcome.number, DropCause.CLOSED)
             raise
-        for seat in outcome.superseded:
-            context.router.close(newcomer.client, seat, CloseCode.SUPERSEDED)
-        context.router.notify_presence(newcomer.client, outcome.watching)
+        for location in outcome.superseded:
+            context.router.close(connecting.client, location, CloseCode.SUPERSEDED)
+        context.router.notify_presence(connecting.client, outcome.watching)
         return outcome
 
     async def _cut(self, client: ClientId, connected: Registered) -> None:
@@ -217,16 +218,16 @@ class Handshakes:
         )
 
 
-def _caller(device: Introduced, newcomer: ConnectingDevice, connected: Registered, near: str | None) -> Caller:
+def _caller(device: Introduced, connecting: ConnectingDevice, connected: Registered, near: str | None) -> Caller:
     return Caller(
-        client=newcomer.client,
+        client=connecting.client,
         fingerprint=device.card.fingerprint,
         fingerprints=device.card.fingerprints,
         connection=connected.number,
-        role=newcomer.role,
-        instance=newcomer.instance,
+        role=connecting.role,
+        instance=connecting.instance,
         card=device.card,
-        token_counter=newcomer.token_counter,
+        token_counter=connecting.token_counter,
         near=near,
     )
 

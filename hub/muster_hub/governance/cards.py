@@ -1,4 +1,4 @@
-"""Cards: stored for a device, and shown to those whom it trusts (SPEC.md section 5)."""
+"""Cards: stored for a device, and shown to those whom it trusts (SPEC.md section 1.5)."""
 
 from muster_hub.context import NodeContext
 from muster_hub.governance.checks import check_own, check_serial, check_verdict

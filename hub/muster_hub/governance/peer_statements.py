@@ -1,4 +1,4 @@
-"""Statements about a peer: trust, untrust, grant and revocation (SPEC.md section 5)."""
+"""Statements about a peer: trust, untrust, grant and revocation (SPEC.md section 2.6)."""
 
 from typing import NamedTuple
 
@@ -48,8 +48,7 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
     """Store a statement about a peer, apply what it restricts to all sessions, and push it to the peer.
 
     Raises ``Refused``: what ``verify``, ``check_governance``, ``check_own`` and ``check_verdict`` raise,
-    ``superseded``, ``too_large`` (more peers than are kept);
-    ``StoreUnavailable``.
+    ``superseded``, ``too_large`` (more peers than are kept); ``StoreUnavailable``.
     """
     body = verify(signed, caller.card.card.current, GOVERNANCE[kind])
     check_own(body.client, caller)

@@ -34,11 +34,10 @@ async def push_statement(
 ) -> None:
     """Push a statement to a peer if both trust each other.
 
-    A peer that trusts the caller and watches it sees at once whether the caller trusts it. ``news``: it says
-    what was not said before. A repeat lets no watch look again: no one pays for the work of the watchers.
-    ``trusted``: the caller trusts the peer, or did until this statement. Nothing is sent for a peer that does not trust
-    the caller: not even to its node. The statement is stored by now; a peer that cannot be reached learns of it from
-    the session, or not at all.
+    ``trusted``: the caller trusts the peer, or did until this statement. ``news``: it says what was not said before.
+    A peer that trusts the caller and watches it sees at once whether the caller trusts it; a repeat makes no watch look
+    again, since no device pays for that. Nothing is sent for a peer that does not trust the caller: not even to its
+    node. The statement is stored by now; a peer that cannot be reached learns of it from the session, or not at all.
     """
     try:
         found = await read_presence(context.store, peer, caller.client, caller.fingerprint)

@@ -1,4 +1,4 @@
-"""A device's own statements: put, one at a time, and listed (SPEC.md section 5)."""
+"""A device's own statements: put, one at a time, and listed (SPEC.md section 2.6)."""
 
 from muster_hub.context import NodeContext
 from muster_hub.governance.cards import put_card

@@ -97,8 +97,8 @@ class WebSocketConnection(asyncio.Protocol):
     def start(self, rest: bytes) -> None:
         """Start, with the bytes that followed the handshake."""
         self._state.add(self)
-        # Above the high mark the transport calls pause_writing: no other bookkeeping of the outbox is needed.
-        self._transport.set_write_buffer_limits(high=self._state.settings.outbox_limit_bytes)
+        # Above the high mark the transport calls pause_writing: no other bookkeeping of what waits is needed.
+        self._transport.set_write_buffer_limits(high=self._state.settings.unsent_limit_bytes)
         self._arm(self._state.settings.auth_deadline_s)
         try:
             self._handler = self._state.new_handler()
@@ -112,17 +112,17 @@ class WebSocketConnection(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        """Return whether the connection has begun to close."""
+        """Whether the connection has begun to close."""
         return self._phase is _SocketPhase.CLOSING or self._frames.state is not State.OPEN
 
     @property
     def behind(self) -> bool:
-        """Return whether more than UNREAD_BYTES wait for the peer."""
+        """Whether more than UNREAD_BYTES wait for the peer."""
         return self._transport.get_write_buffer_size() > UNREAD_BYTES
 
     @property
     def ping_rtt_ms(self) -> float | None:
-        """Return the round trip of the last answered ping."""
+        """The round trip of the last answered ping."""
         return self._heartbeat.rtt_ms
 
     def send(self, data: bytes) -> None:
@@ -229,7 +229,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     @property
     def waits_for_peer(self) -> bool:
-        """Return whether the peer has sent no message yet, or has not ended a connection that is closing."""
+        """Whether the peer has sent no message yet, or has not ended a connection that is closing."""
         return not self._heard or self._phase is _SocketPhase.CLOSING
 
     def abort(self) -> None:

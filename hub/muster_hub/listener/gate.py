@@ -16,7 +16,7 @@ class Unauthenticated(Protocol):
 
     @property
     def waits_for_peer(self) -> bool:
-        """Return whether the hub waits for its peer, and not the peer for the hub."""
+        """Whether the hub waits for its peer, and not the peer for the hub."""
 
     def abort(self) -> None:
         """Reset the socket."""

@@ -104,7 +104,7 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """Return the number of WebSocket connections, including those that are closing."""
+        """The number of WebSocket connections, including those that are closing."""
         return len(self._state.connections)
 
     def stop_accepting(self) -> None:

@@ -137,7 +137,7 @@ class Opening(asyncio.Protocol):
 
     @property
     def waits_for_peer(self) -> bool:
-        """Return True: a request is answered as soon as it is complete."""
+        """True: a request is answered as soon as it is complete."""
         return True
 
     def abort(self) -> None:

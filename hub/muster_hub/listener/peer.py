@@ -26,28 +26,28 @@ class SocketPeer(Protocol):
 
     @property
     def address(self) -> str:
-        """Return the peer's IP address, or ``unix``; for people and for counting. It proves nothing."""
+        """The peer's IP address, or ``unix``; for people and for counting. It proves nothing."""
 
     @property
     def near(self) -> str | None:
-        """Return the unit in which the address is counted, None for one that is not counted."""
+        """The unit in which the address is counted, None for one that is not counted."""
 
     @property
     def closing(self) -> bool:
-        """Return whether the connection has begun to close: nothing more is sent or delivered."""
+        """Whether the connection has begun to close: nothing more is sent or delivered."""
 
     @property
     def behind(self) -> bool:
-        """Return whether more than UNREAD_BYTES wait for the peer, so that it should be answered later."""
+        """Whether more than UNREAD_BYTES wait for the peer, so that it should be answered later."""
 
     @property
     def ping_rtt_ms(self) -> float | None:
-        """Return the round trip of the last answered keep-alive ping; None before the first."""
+        """The round trip of the last answered keep-alive ping; None before the first."""
 
     def send(self, data: bytes) -> None:
         """Send one binary message; never blocks, and does nothing once ``closing``.
 
-        What a peer does not read waits in memory up to ``outbox_limit_bytes``; beyond, it is closed as a slow reader.
+        What a peer does not read waits in memory up to ``unsent_limit_bytes``; beyond, it is closed as a slow reader.
         """
 
     def close(self, code: int, reason: str = "") -> None:
@@ -65,7 +65,7 @@ class SocketPeer(Protocol):
     def take_place(self) -> bool:
         """Take a place among the authenticated peers of this address, until the connection has ended.
 
-        Returns False where there is none, True also if this peer has one.
+        Return False where there is none, True also if this peer has one.
         """
 
     def authenticated(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from muster_hub.rate_limits.token_bucket import Rate
+from muster_protocol.codec import MAX_MESSAGE_BYTES
 
 HANDSHAKE_DEADLINE_S = 10.0
 """The longest TLS handshake, and then the time to the complete HTTP request."""
@@ -27,13 +28,10 @@ CLOSE_TIMEOUT_S = 5.0
 SWEEP_INTERVAL_S = 1.0
 """How often deadlines are checked, and so how exact they are."""
 
-MAX_MESSAGE_BYTES = 64 * 1024
-"""Limit of one message, all fragments together (SPEC.md section 3.1)."""
-
 MAX_HEAD_BYTES = 32 * 1024
 """Limit of one HTTP request head; the parser's own, 128 lines of 8 KiB, is too much from a stranger."""
 
-OUTBOX_LIMIT_BYTES = 1024 * 1024
+UNSENT_LIMIT_BYTES = 1024 * 1024
 """Limit of the bytes that wait in memory for one peer that does not read."""
 
 UNREAD_BYTES = 64 * 1024
@@ -96,7 +94,7 @@ class ListenerSettings:
 
     max_head_bytes: int = MAX_HEAD_BYTES
     max_message_bytes: int = MAX_MESSAGE_BYTES
-    outbox_limit_bytes: int = OUTBOX_LIMIT_BYTES
+    unsent_limit_bytes: int = UNSENT_LIMIT_BYTES
 
     max_connections: int = MAX_CONNECTIONS
     max_unauthenticated: int = MAX_UNAUTHENTICATED

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,10 +34,10 @@ def data_folder(path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def note(path: Path, told: Mapping[str, object]) -> Iterator[None]:
+def note(path: Path, *, url: str, fingerprint: str, pid: int) -> Iterator[None]:
     """Keep ``hub.json`` in the folder while the hub is ready; it is created and removed in one step."""
     target = path / NOTE
-    _replace(target, msgspec.json.encode(told) + b"\n")
+    _replace(target, msgspec.json.encode({"url": url, "fingerprint": fingerprint, "pid": pid}) + b"\n")
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ from muster_hub.node.other_nodes import KNOWN_AFTER_S, OtherNodes
 from muster_hub.node.resync import Resync
 from muster_hub.node.store_url import store_url
 from muster_hub.presence.departures import Departures
-from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.record import AgentLocations
 from muster_hub.presence.reregistration import refresh
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.rate_limits.costs import REQUEST_RATE
@@ -87,7 +87,7 @@ class Node:
         self._nodes = LeasedNodes(store, parts.name)
         self._watching = PresenceWatches()
         self._bus_link = BusLink()
-        self._router = Router(parts.name, self._bus_link, AgentSeats(store), self._watching)
+        self._router = Router(parts.name, self._bus_link, AgentLocations(store), self._watching)
         self._departures = Departures(store, self._router, self._nodes)
         self.kept = parts.kept
         self.context = NodeContext(
@@ -213,14 +213,13 @@ async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIt
     binding(settings)  # an error here comes before anything is started
     async with AsyncExitStack() as stack:
         name = stack.enter_context(data_folder(settings.data_dir))
-        key = load_or_create(settings.key_file or settings.data_dir / "hub.key")
+        key = load_or_create(settings.hub_key_file)
         store = await _open_store(settings, stack)
         kept = await durability(store.address, store_replicas=settings.store_replicas)
         await claim_hub(store, key.signing.fingerprint)
         node = Node(settings, tuning or Tuning(), NodeParts(name, store, kept, key))
         await stack.enter_async_context(node.serve())
-        told = {"url": node.url, "fingerprint": node.fingerprint.hex(), "pid": node.pid}
-        stack.enter_context(note(settings.data_dir, told))
+        stack.enter_context(note(settings.data_dir, url=node.url, fingerprint=node.fingerprint.hex(), pid=node.pid))
         yield node
 
 

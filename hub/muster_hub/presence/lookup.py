@@ -14,7 +14,7 @@ from muster_hub.context import NodeContext
 from muster_hub.presence.record import Instances, PresenceRecord, read_presence
 from muster_hub.presence.registry import depart
 from muster_hub.store.errors import StoreUnavailable
-from muster_hub.store.rows import InstanceRow, Seat, seat
+from muster_hub.store.rows import InstanceRow, Location, location
 from muster_protocol.connect import Role
 from muster_protocol.frames import DropCause, Presence, PresenceState
 from muster_protocol.ids import ClientId, Fingerprint, TimeMs
@@ -51,9 +51,9 @@ class Observation:
     lost: tuple[int, ...] = ()
 
 
-def live_agents(context: NodeContext, connected: Instances) -> list[Seat]:
+def live_agents(context: NodeContext, connected: Instances) -> list[Location]:
     """Return the agents among a device's connections that are on a live node."""
-    agents = [seat(number, row) for number, row in connected if row.role is Role.AGENT]
+    agents = [location(number, row) for number, row in connected if row.role is Role.AGENT]
     return [at for at in agents if context.nodes.live(at.node, at.incarnation)]
 
 

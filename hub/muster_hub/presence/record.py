@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
-from muster_hub.store.rows import InstanceRow, PeerRow, Seat, instance_row, read, seat
+from muster_hub.store.rows import InstanceRow, Location, PeerRow, instance_row, location, read
 from muster_hub.store.scripts import script, variant
 from muster_hub.store.steps import change
 from muster_protocol.connect import Role
@@ -38,18 +38,18 @@ class PresenceRecord:
         return about is not None and about.kind == "trust" and about.fingerprint == fingerprint
 
 
-class AgentSeats:
-    """The seats of agents, looked up in the store for the router."""
+class AgentLocations:
+    """The locations of agents, looked up in the store for the router."""
 
     __slots__ = ("_store",)
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def find_agent(self, client: ClientId) -> Seat | None:
-        """Return the seat of a device's agent, or None. Raises ``StoreError``."""
+    async def find_agent(self, client: ClientId) -> Location | None:
+        """Return the location of a device's agent, or None. Raises ``StoreError``."""
         found = await read_presence(self._store, client, client, Fingerprint(b""))
-        agents = [seat(number, row) for number, row in found.instances if row.role is Role.AGENT]
+        agents = [location(number, row) for number, row in found.instances if row.role is Role.AGENT]
         return agents[0] if agents else None
 
 

@@ -9,7 +9,7 @@ from muster_hub.store import keys
 from muster_hub.store.adapter import Reply, Store, Word
 from muster_hub.store.cells import items
 from muster_hub.store.errors import StoreCause, StoreUnavailable
-from muster_hub.store.rows import CompatibilityRow, InstanceRow, Seat, pack, seat
+from muster_hub.store.rows import CompatibilityRow, InstanceRow, Location, location, pack
 from muster_hub.store.scripts import script, variant
 from muster_hub.store.steps import attempt, change
 from muster_protocol.cards import VerifiedCard
@@ -73,33 +73,33 @@ class Registered:
     standing: Reason | None
     newest_serial: int
     changes: int
-    superseded: tuple[Seat, ...]
+    superseded: tuple[Location, ...]
     sessions: tuple[str, ...]
     watching: tuple[str, ...]
     cuts: tuple[PendingCut, ...]
 
 
-async def connect(store: Store, newcomer: ConnectingDevice, row: InstanceRow) -> Registered:
+async def connect(store: Store, connecting: ConnectingDevice, row: InstanceRow) -> Registered:
     """Register a connection.
 
     Raises ``Refused``: ``key_mismatch`` for retired keys or another chain than the hub's, ``device_revoked``;
     ``StoreError``.
     """
-    card = newcomer.card
+    card = connecting.card
     args: list[Word] = [
-        newcomer.client,
+        connecting.client,
         b"".join(card.fingerprints),
-        newcomer.role,
+        connecting.role,
         pack(row),
-        newcomer.instance,
+        connecting.instance,
         compatibility(card),
         encode(card.signed),
         card.card.serial,
         statement_hash(Kind.CARD, card.signed.body),
-        newcomer.token_counter,
-        newcomer.challenged_ms,
+        connecting.token_counter,
+        connecting.challenged_ms,
     ]
-    return _connected(await _run_connect(store, newcomer.client, args), card.fingerprint)
+    return _connected(await _run_connect(store, connecting.client, args), card.fingerprint)
 
 
 async def _run_connect(store: Store, client: ClientId, args: Sequence[Word]) -> Reply:
@@ -206,7 +206,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered:
                 standing=Reason(standing.decode()) if standing else None,
                 newest_serial=serial,
                 changes=changes,
-                superseded=tuple(seat(number, row) for number, row in instances(superseded)),
+                superseded=tuple(location(number, row) for number, row in instances(superseded)),
                 sessions=words(sessions),
                 watching=words(watching),
                 cuts=_cuts(cuts, fingerprint),

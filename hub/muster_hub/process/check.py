@@ -32,7 +32,7 @@ def checked(settings: Settings) -> Effective:
     check_platform(settings.workers, sys.platform)
     values: dict[str, object] = {name: _plain(getattr(settings, name)) for name in Settings.__struct_fields__}
     values["store"] = "embedded" if settings.store is None else describe(settings.store)
-    values["key_file"] = str(settings.key_file or settings.data_dir / "hub.key")
+    values["key_file"] = str(settings.hub_key_file)
     values["origin"] = sorted(origins(settings, found, found.port))
     return Effective({name: value for name, value in values.items() if value is not None})
 

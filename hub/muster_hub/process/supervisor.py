@@ -166,16 +166,16 @@ async def open_supervisor(settings: Settings) -> AsyncIterator[Supervisor]:
     found = binding(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(data_folder(settings.data_dir))
-        key_file = settings.key_file or settings.data_dir / "hub.key"
-        load_or_create(key_file)
+        load_or_create(settings.hub_key_file)
         await _until_alone(settings)
         port = stack.enter_context(shared_port(found.host, found.port))
         url = await stack.enter_async_context(store_url(settings))
         listen = f"{settings.listen.rpartition(':')[0]}:{port}"
-        common = msgspec.structs.replace(settings, store=url, key_file=key_file, listen=listen, workers=1)
+        common = msgspec.structs.replace(settings, store=url, key_file=settings.hub_key_file, listen=listen, workers=1)
         workers = [_worker(number, common, settings) for number in range(1, settings.workers + 1)]
         supervisor = await stack.enter_async_context(_manned(workers))
-        stack.enter_context(note(settings.data_dir, _noted(supervisor)))
+        told = supervisor.ready
+        stack.enter_context(note(settings.data_dir, url=told.url, fingerprint=told.fingerprint, pid=told.pid))
         yield supervisor
 
 
@@ -206,10 +206,6 @@ async def _until_alone(settings: Settings) -> None:
 
 def _workers_folder(settings: Settings) -> Path:
     return settings.data_dir / "workers"
-
-
-def _noted(supervisor: Supervisor) -> dict[str, object]:
-    return {"url": supervisor.ready.url, "fingerprint": supervisor.ready.fingerprint, "pid": supervisor.ready.pid}
 
 
 def _worker(number: int, common: Settings, settings: Settings) -> Worker:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from muster_protocol.ids import ClientId
 
 
-class PushToSeat(Struct, frozen=True, array_like=True, tag="push"):
+class PushToConnection(Struct, frozen=True, array_like=True, tag="push"):
     """Send this frame to a device, if that connection still exists."""
 
     client: ClientId
@@ -23,7 +23,7 @@ class NotifyInbox(Struct, frozen=True, array_like=True, tag="inbox"):
     connection: int
 
 
-class CloseSeat(Struct, frozen=True, array_like=True, tag="close"):
+class CloseConnection(Struct, frozen=True, array_like=True, tag="close"):
     """Close this connection with this code."""
 
     client: ClientId
@@ -37,7 +37,7 @@ class NotifyPresence(Struct, frozen=True, array_like=True, tag="presence"):
     client: ClientId
 
 
-BusMessage = PushToSeat | NotifyInbox | CloseSeat | NotifyPresence
+BusMessage = PushToConnection | NotifyInbox | CloseConnection | NotifyPresence
 
 encode_bus_message: Callable[[BusMessage], bytes] = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[BusMessage] = msgspec.msgpack.Decoder(BusMessage)

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from muster_hub.routing.bus_messages import (
     BusMessage,
-    CloseSeat,
+    CloseConnection,
     NotifyInbox,
     NotifyPresence,
-    PushToSeat,
+    PushToConnection,
     encode_bus_message,
 )
 from muster_hub.routing.services import AgentLookup, LocalConnection, MessageBus, PresenceListener
-from muster_hub.store.rows import Seat
+from muster_hub.store.rows import Location
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.ids import ClientId
@@ -83,14 +83,14 @@ class Router:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def push(self, client: ClientId, seats: Sequence[Seat], data: bytes) -> None:
-        """Send an encoded push to these seats of a device."""
-        for seat in seats:
-            here = self.local(client, seat.connection)
+    def push(self, client: ClientId, locations: Sequence[Location], data: bytes) -> None:
+        """Send an encoded push to a device at these locations."""
+        for location in locations:
+            here = self.local(client, location.connection)
             if here is not None:
                 here.send(data)
-            elif seat.node != self._node:
-                self._tell(seat.node, PushToSeat(client, seat.connection, data))
+            elif location.node != self._node:
+                self._tell(location.node, PushToConnection(client, location.connection, data))
 
     def push_here(self, client: ClientId, data: bytes) -> bool:
         """Send an encoded push to a device's agent if it is on this node; return whether it is."""
@@ -106,31 +106,31 @@ class Router:
         """
         if self.push_here(client, data):
             return
-        seat = await self._lookup.find_agent(client)
-        if seat is not None:
-            self.push(client, [seat], data)
+        location = await self._lookup.find_agent(client)
+        if location is not None:
+            self.push(client, [location], data)
 
-    def notify_inbox(self, client: ClientId, seats: Sequence[Seat], newest: bytes | None = None) -> None:
-        """Have the nodes of these seats deliver what waits in the device's inbox.
+    def notify_inbox(self, client: ClientId, locations: Sequence[Location], newest: bytes | None = None) -> None:
+        """Have the nodes of these locations deliver what waits in the device's inbox.
 
         ``newest`` is the push that was just put there: a connection of this node gets it without a read of the inbox.
         """
-        for seat in seats:
-            here = self.local(client, seat.connection)
+        for location in locations:
+            here = self.local(client, location.connection)
             if here is not None:
                 if newest is None:
                     here.deliver_inbox()
                 else:
                     here.hand_over(newest)
-            elif seat.node != self._node:
-                self._tell(seat.node, NotifyInbox(client, seat.connection))
+            elif location.node != self._node:
+                self._tell(location.node, NotifyInbox(client, location.connection))
 
-    def close(self, client: ClientId, seat: Seat, code: CloseCode) -> None:
+    def close(self, client: ClientId, location: Location, code: CloseCode) -> None:
         """Close a connection on this node or on its own."""
-        if seat.node == self._node:
-            self._close_here(client, seat.connection, code)
+        if location.node == self._node:
+            self._close_here(client, location.connection, code)
         else:
-            self._tell(seat.node, CloseSeat(client, seat.connection, code))
+            self._tell(location.node, CloseConnection(client, location.connection, code))
 
     def notify_presence(self, client: ClientId, nodes: Iterable[str]) -> None:
         """Have these nodes read the presence of a device again for those who watch it."""
@@ -147,9 +147,9 @@ class Router:
         match message:
             case NotifyPresence(client=client):
                 self._watches.changed(client)
-            case CloseSeat(client=client, connection=number, code=code):
+            case CloseConnection(client=client, connection=number, code=code):
                 self._close_here(client, number, CloseCode(code))
-            case PushToSeat(client=client, connection=number, frame=frame):
+            case PushToConnection(client=client, connection=number, frame=frame):
                 if (here := self.local(client, number)) is not None:
                     here.send(frame)
             case NotifyInbox(client=client, connection=number):

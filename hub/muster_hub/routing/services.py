@@ -1,9 +1,9 @@
-"""What the router uses and what it reaches: the bus, the seats of agents, presence watches, and connections."""
+"""What the router uses and what it reaches: the bus, the locations of agents, presence watches, and connections."""
 
 from typing import Protocol
 
 from muster_hub.routing.caller import Caller
-from muster_hub.store.rows import Seat
+from muster_hub.store.rows import Location
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
 from muster_protocol.ids import ClientId
@@ -19,8 +19,8 @@ class MessageBus(Protocol):
 class AgentLookup(Protocol):
     """Where the agents of devices are connected."""
 
-    async def find_agent(self, client: ClientId) -> Seat | None:
-        """Return the seat of a device's agent, or None. Raises ``StoreUnavailable``."""
+    async def find_agent(self, client: ClientId) -> Location | None:
+        """Return the location of a device's agent, or None. Raises ``StoreUnavailable``."""
 
 
 class PresenceListener(Protocol):
@@ -35,23 +35,23 @@ class LocalConnection(Protocol):
 
     @property
     def caller(self) -> Caller:
-        """Return the connected device."""
+        """The connected device."""
 
     @property
     def client(self) -> ClientId:
-        """Return the device's id."""
+        """The device's id."""
 
     @property
     def number(self) -> int:
-        """Return the connection's number in the store."""
+        """The connection's number in the store."""
 
     @property
     def role(self) -> Role:
-        """Return the role of the process at the other end."""
+        """The role of the process at the other end."""
 
     @property
     def busy(self) -> bool:
-        """Return whether a request is being served."""
+        """Whether a request is being served."""
 
     def finish(self) -> None:
         """Take no more requests; those already received are answered."""

@@ -40,7 +40,7 @@ class CommitResult(Struct, frozen=True):
 
     @property
     def committed(self) -> bool:
-        """Return whether this call committed the epoch."""
+        """Whether this call committed the epoch."""
         return not (self.rejected or self.stale or self.again)
 
 

@@ -9,7 +9,7 @@ from muster_hub.context import NodeContext
 from muster_hub.store import keys, rows
 from muster_hub.store.adapter import Reply, all_of
 from muster_hub.store.cells import data, items, number, pairs, text
-from muster_hub.store.rows import Seat
+from muster_hub.store.rows import Location
 from muster_hub.store.scripts import script
 from muster_protocol.cards import Mode
 from muster_protocol.decision import Compatibility, GrantFacts, Party
@@ -63,7 +63,8 @@ class GrantRecord(Struct, frozen=True):
 class DeviceFacts(Struct, frozen=True):
     """One device, and its trust and grants for the peers asked for.
 
-    ``fingerprint`` is None for a device that the hub does not know. ``acquainted``: it has trusted a device before.
+    ``fingerprint`` is None for a device that the hub does not know; ``agent`` is where its agent is connected.
+    ``acquainted``: it has trusted a device before.
     """
 
     client: ClientId
@@ -71,7 +72,7 @@ class DeviceFacts(Struct, frozen=True):
     standing: Reason | None
     fingerprint: Fingerprint | None
     compatibility: Compatibility | None
-    seat: Seat | None
+    agent: Location | None
     connections: frozenset[int]
     acquainted: bool
     pins: Mapping[ClientId, Fingerprint]
@@ -99,7 +100,7 @@ class DeviceFacts(Struct, frozen=True):
 
 def is_online(context: NodeContext, facts: DeviceFacts) -> bool:
     """Return whether a device's agent is connected to a live node."""
-    return facts.seat is not None and context.nodes.live(facts.seat.node, facts.seat.incarnation)
+    return facts.agent is not None and context.nodes.live(facts.agent.node, facts.agent.incarnation)
 
 
 def fact_keys(client: ClientId) -> tuple[bytes, ...]:
@@ -125,8 +126,8 @@ async def read_facts(context: NodeContext, asked: Mapping[ClientId, Sequence[Cli
 def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFacts:
     """Return the facts in the reply of the script ``facts`` or ``hold``."""
     ver, standing, fingerprint, compatibility, seat, acquainted, instances, statements = items(reply)
-    connections = {number(name): data(row) for name, row in pairs(instances)}
-    agent = connections.get(number(seat))
+    connections = {number(name): data(cell) for name, cell in pairs(instances)}
+    row = connections.get(number(seat))
     pins, given = _about_peers(peers, items(statements))
     return DeviceFacts(
         client=client,
@@ -134,7 +135,7 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
         standing=Reason(text(standing)) if standing else None,
         fingerprint=Fingerprint(data(fingerprint)) if fingerprint else None,
         compatibility=_compatibility(data(compatibility)) if compatibility else None,
-        seat=rows.seat(number(seat), rows.instance_row(agent)) if agent else None,
+        agent=rows.location(number(seat), rows.instance_row(row)) if row else None,
         connections=frozenset(connections),
         acquainted=number(acquainted) > 0,
         pins=pins,

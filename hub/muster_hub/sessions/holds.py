@@ -63,8 +63,7 @@ async def hold(
 
     Stale holds of other joins are settled first, and closed sessions dropped from a full index, which takes further
     round trips. Raises ``Refused``: ``superseded``, ``overloaded`` (a device has no place for another
-    session, or for another one of this creator);
-    ``StoreUnavailable``.
+    session, or for another one of this creator); ``StoreUnavailable``.
     """
     try:
         held = await _hold_all(context, held_for, wanted)

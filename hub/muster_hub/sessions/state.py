@@ -37,7 +37,7 @@ class RosterMember(Struct, frozen=True):
 
     @property
     def present(self) -> bool:
-        """Return whether the device is a member now, seated or joined."""
+        """Whether the device is a member now, seated or joined."""
         return self.state is not MemberState.OUT
 
     def shown(self) -> Member:

@@ -50,10 +50,6 @@ class Store:
         """Whether the store refused a call for lack of memory a short time ago."""
         return self._shard.full
 
-    def describe(self) -> str:
-        """Return the store's URL without its password."""
-        return self.address.describe()
-
     async def run(
         self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = (), *, not_after_ms: int | None = None
     ) -> Reply:

@@ -30,7 +30,7 @@ from muster_protocol.ids import (
 )
 
 
-class Seat(NamedTuple):
+class Location(NamedTuple):
     """Where a connection is: its node, the incarnation that registered it, and its number."""
 
     node: str
@@ -299,9 +299,9 @@ def read(data: bytes, row: type[R]) -> R:
     return msgspec.convert(cells, row, builtin_types=(bytes,))
 
 
-def seat(number: int, row: InstanceRow) -> Seat:
-    """Return the seat that a row describes."""
-    return Seat(row.node, row.incarnation, number)
+def location(number: int, row: InstanceRow) -> Location:
+    """Return the location of the connection that a row describes."""
+    return Location(row.node, row.incarnation, number)
 
 
 def _text(cell: object) -> object:

@@ -16,7 +16,7 @@ from muster_hub.connections.dispatch import Dispatch
 from muster_hub.connections.request_table import use_cases
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
-from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.record import AgentLocations
 from muster_hub.presence.registry import ConnectingDevice, connect, depart
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.rate_limits.spending import Spending
@@ -219,7 +219,7 @@ class Desk:
         self.published: list[bytes] = []
         self.nodes = AllLive(node, list(desks) or [node])
         self.clock = SetClock()
-        self.router = Router(node, self, AgentSeats(store), PresenceWatches())
+        self.router = Router(node, self, AgentLocations(store), PresenceWatches())
         self.hub = NodeContext(
             store=store,
             router=self.router,

@@ -1,5 +1,5 @@
 #!lua
--- Clears the suspicion that a device's data were copied, after its user confirmed that this is the only copy in use.
+-- Clears the suspicion that a device's data were copied, after its person confirmed that this is the only copy in use.
 -- KEYS: 1 device, 2 instances, 3 outbox
 -- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 counter of the continuity token that it showed (0: none)
 -- Effect: a suspected clone is suspected no more.

@@ -10,7 +10,7 @@ import sys
 from muster_hub.listener import HttpAnswer, Listener, ListenerSettings, SocketDropCause, SocketPeer
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-OUTBOX_LIMIT_BYTES = 2 * MAX_MESSAGE_BYTES
+UNSENT_LIMIT_BYTES = 2 * MAX_MESSAGE_BYTES
 
 
 class EchoHandler:
@@ -36,7 +36,7 @@ def settings(port: int) -> ListenerSettings:
         frame_rate=None,
         byte_rate=None,
         max_message_bytes=MAX_MESSAGE_BYTES,
-        outbox_limit_bytes=OUTBOX_LIMIT_BYTES,
+        unsent_limit_bytes=UNSENT_LIMIT_BYTES,
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 from tests.integration.hub.listener.raw_frames import MASK, frame
 from websockets.frames import Opcode
 
-from muster_hub.listener.settings import MAX_MESSAGE_BYTES
 from muster_protocol.closes import CloseCode
+from muster_protocol.codec import MAX_MESSAGE_BYTES
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = (
     *(Opcode.CONT, Opcode.TEXT, Opcode.BINARY),

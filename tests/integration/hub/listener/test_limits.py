@@ -26,7 +26,7 @@ async def fill(house, raw, *, stop_at=2_000):
 
 
 async def test_a_slow_reader_is_closed_and_still_gets_to_know_why(house):
-    raw = await house.raw_websocket(await house.listen(outbox_limit_bytes=256 * 1024), receive_buffer=4096)
+    raw = await house.raw_websocket(await house.listen(unsent_limit_bytes=256 * 1024), receive_buffer=4096)
     await fill(house, raw)
     assert await raw.close_code() == 4004
     raw.hang_up()
@@ -35,7 +35,7 @@ async def test_a_slow_reader_is_closed_and_still_gets_to_know_why(house):
 
 async def test_a_reader_that_never_reads_is_reset(house):
     raw = await house.raw_websocket(
-        await house.listen(outbox_limit_bytes=256 * 1024, close_timeout_s=0.05), receive_buffer=4096
+        await house.listen(unsent_limit_bytes=256 * 1024, close_timeout_s=0.05), receive_buffer=4096
     )
     await fill(house, raw)
     assert await house.handlers[0].cause() == "closed"
@@ -43,7 +43,7 @@ async def test_a_reader_that_never_reads_is_reset(house):
 
 async def test_the_outbox_holds_no_more_than_its_limit_and_a_message(house):
     limit = 128 * 1024
-    raw = await house.raw_websocket(await house.listen(outbox_limit_bytes=limit), receive_buffer=4096)
+    raw = await house.raw_websocket(await house.listen(unsent_limit_bytes=limit), receive_buffer=4096)
     await fill(house, raw)
     peer = house.handlers[0].peer
     peer.send(CHUNK)

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
-from muster_hub.listener.settings import MAX_MESSAGE_BYTES
+from muster_protocol.codec import MAX_MESSAGE_BYTES
 
 
 async def closed_with(client):

@@ -15,7 +15,7 @@ from muster_hub.config.settings import Settings
 from muster_hub.connections.dispatch import STORE_RETRY_AFTER_MS, Dispatch, UseCase
 from muster_hub.context import NodeContext, WallClock
 from muster_hub.node.bus_link import BusLink
-from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.record import AgentLocations
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.rate_limits.costs import arrival_cost, cost
 from muster_hub.rate_limits.spending import Spending
@@ -89,7 +89,7 @@ async def context(caller: Caller) -> NodeContext:
     store = Store(Address("unix", "", 0, "unused", 0, None, None))
     return NodeContext(
         store=store,
-        router=Router("one", BusLink(), AgentSeats(store), PresenceWatches()),
+        router=Router("one", BusLink(), AgentLocations(store), PresenceWatches()),
         nodes=UnusedNodes(),
         clock=WallClock(),
         settings=Settings(data_dir=Path("unused")),

@@ -14,7 +14,7 @@ from muster_hub.node.bus_link import BusLink
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
 from muster_hub.store.errors import StoreCause, StoreUnavailable
-from muster_hub.store.rows import Seat
+from muster_hub.store.rows import Location
 from muster_protocol.frames import PresencePush, encode_frame
 from muster_protocol.ids import ClientId
 from muster_protocol.keys import SigningKey
@@ -29,11 +29,11 @@ class SomeAgents:
     def __init__(self) -> None:
         self.asked: list[ClientId] = []
 
-    async def find_agent(self, client: ClientId) -> Seat | None:
+    async def find_agent(self, client: ClientId) -> Location | None:
         self.asked.append(client)
         if client == LOST:
             raise StoreUnavailable(StoreCause.TIMEOUT, outcome_unknown=False)
-        return Seat("other", "i", 7) if client == AWAY else None
+        return Location("other", "i", 7) if client == AWAY else None
 
 
 class UnwatchedDevices:

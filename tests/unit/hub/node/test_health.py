@@ -13,7 +13,7 @@ from muster_hub.config.settings import Settings
 from muster_hub.context import NodeContext, WallClock
 from muster_hub.node.bus_link import BusLink
 from muster_hub.node.health import JSON, NOT_READY, READY, Readiness
-from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.record import AgentLocations
 from muster_hub.presence.watches import PresenceWatches
 from muster_hub.routing.router import Router
 from muster_hub.store.adapter import Store
@@ -105,7 +105,7 @@ def bus(store: Away) -> QuietBus:
 async def readiness(store: Away, nodes: OneNode, bus: QuietBus) -> Readiness:
     context = NodeContext(
         store=store,
-        router=Router("one", BusLink(), AgentSeats(store), PresenceWatches()),
+        router=Router("one", BusLink(), AgentLocations(store), PresenceWatches()),
         nodes=nodes,
         clock=WallClock(),
         settings=Settings(data_dir=Path("unused")),

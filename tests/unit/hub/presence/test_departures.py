@@ -14,7 +14,7 @@ from muster_hub.concurrency import alongside
 from muster_hub.node.bus_link import BusLink
 from muster_hub.presence import departures as departures_module
 from muster_hub.presence.departures import Departures
-from muster_hub.presence.record import AgentSeats
+from muster_hub.presence.record import AgentLocations
 from muster_hub.routing.router import Router
 from muster_hub.routing.services import LocalConnection
 from muster_hub.store.adapter import Reply, Store, Word
@@ -125,7 +125,7 @@ def watched() -> Watched:
 
 @pytest.fixture
 def router(store: Entries, watched: Watched) -> Router:
-    return Router("here", BusLink(), AgentSeats(store), watched)
+    return Router("here", BusLink(), AgentLocations(store), watched)
 
 
 @pytest_asyncio.fixture

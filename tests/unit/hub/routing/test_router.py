@@ -5,10 +5,16 @@ from typing import cast
 
 import pytest
 
-from muster_hub.routing.bus_messages import CloseSeat, NotifyInbox, NotifyPresence, PushToSeat, decode_bus_message
+from muster_hub.routing.bus_messages import (
+    CloseConnection,
+    NotifyInbox,
+    NotifyPresence,
+    PushToConnection,
+    decode_bus_message,
+)
 from muster_hub.routing.caller import Caller
 from muster_hub.routing.router import MAX_CLOSED_EARLY, Router
-from muster_hub.store.rows import Seat
+from muster_hub.store.rows import Location
 from muster_protocol.cards import VerifiedCard
 from muster_protocol.closes import CloseCode
 from muster_protocol.connect import Role
@@ -73,8 +79,8 @@ class Sent:
 class OnAnotherNode:
     """Every agent is connected to the same other node."""
 
-    async def find_agent(self, client: ClientId) -> Seat | None:
-        return Seat("other", "i", 7)
+    async def find_agent(self, client: ClientId) -> Location | None:
+        return Location("other", "i", 7)
 
 
 class WatchedDevices:
@@ -92,8 +98,8 @@ def router(said: list[tuple[str, object]], watched: list[ClientId]) -> Router:
     return Router("here", Sent(said), OnAnotherNode(), WatchedDevices(watched))
 
 
-def here(number: int) -> Seat:
-    return Seat("here", "i", number)
+def here(number: int) -> Location:
+    return Location("here", "i", number)
 
 
 def test_the_newer_agent_takes_the_place_of_the_older(router: Router) -> None:
@@ -122,14 +128,14 @@ def test_command_lines_take_no_agents_place(router: Router) -> None:
 
 def test_a_close_that_comes_before_its_connection_is_not_lost(router: Router) -> None:
     """The store told another node of this connection before it told this one."""
-    router.receive(CloseSeat(ANN, 5, CloseCode.SUPERSEDED))
+    router.receive(CloseConnection(ANN, 5, CloseCode.SUPERSEDED))
     late = RecordedConnection(5)
     assert router.add(late) is late
 
 
 def test_closes_that_came_early_are_bounded(router: Router) -> None:
     for number in range(MAX_CLOSED_EARLY + 1):
-        router.receive(CloseSeat(ANN, number, CloseCode.SUPERSEDED))
+        router.receive(CloseConnection(ANN, number, CloseCode.SUPERSEDED))
     assert router.add(RecordedConnection(0)) is None
     last = RecordedConnection(MAX_CLOSED_EARLY)
     assert router.add(last) is last
@@ -138,16 +144,16 @@ def test_closes_that_came_early_are_bounded(router: Router) -> None:
 def test_a_push_goes_to_the_seat_wherever_it_is(router: Router, said: list[tuple[str, object]]) -> None:
     link = RecordedConnection(1)
     router.add(link)
-    router.push(ANN, [here(1), here(9), Seat("other", "i", 3)], encode_frame(PUSH))
+    router.push(ANN, [here(1), here(9), Location("other", "i", 3)], encode_frame(PUSH))
     assert link.done == [encode_frame(PUSH)]
-    assert said == [("other", PushToSeat(ANN, 3, encode_frame(PUSH)))]
+    assert said == [("other", PushToConnection(ANN, 3, encode_frame(PUSH)))]
 
 
 async def test_a_live_push_asks_the_store_only_for_an_agent_elsewhere(
     router: Router, said: list[tuple[str, object]]
 ) -> None:
     await router.push_live(ANN, encode_frame(PUSH))
-    assert said == [("other", PushToSeat(ANN, 7, encode_frame(PUSH)))]
+    assert said == [("other", PushToConnection(ANN, 7, encode_frame(PUSH)))]
     link = RecordedConnection(1)
     router.add(link)
     await router.push_live(ANN, encode_frame(PUSH))
@@ -160,7 +166,7 @@ def test_what_just_came_to_wait_is_handed_over_here_and_notified_elsewhere(
 ) -> None:
     link = RecordedConnection(1)
     router.add(link)
-    router.notify_inbox(ANN, [here(1), Seat("other", "i", 3)], b"push")
+    router.notify_inbox(ANN, [here(1), Location("other", "i", 3)], b"push")
     assert link.done == [b"push"]
     assert said == [("other", NotifyInbox(ANN, 3))]
 
@@ -168,7 +174,7 @@ def test_what_just_came_to_wait_is_handed_over_here_and_notified_elsewhere(
 def test_notifications_and_closes(router: Router, said: list[tuple[str, object]], watched: list[ClientId]) -> None:
     link = RecordedConnection(1)
     router.add(link)
-    there = Seat("other", "i", 3)
+    there = Location("other", "i", 3)
     router.notify_inbox(ANN, [here(1), there])
     router.close(ANN, here(1), CloseCode.REVOKED)
     router.close(ANN, there, CloseCode.REVOKED)
@@ -177,7 +183,7 @@ def test_notifications_and_closes(router: Router, said: list[tuple[str, object]]
     assert watched == [ANN]
     assert said == [
         ("other", NotifyInbox(ANN, 3)),
-        ("other", CloseSeat(ANN, 3, CloseCode.REVOKED)),
+        ("other", CloseConnection(ANN, 3, CloseCode.REVOKED)),
         ("other", NotifyPresence(ANN)),
     ]
 
@@ -185,7 +191,7 @@ def test_notifications_and_closes(router: Router, said: list[tuple[str, object]]
 def test_what_others_say_is_done_once_the_connection_is_here(router: Router, watched: list[ClientId]) -> None:
     link = RecordedConnection(1)
     router.add(link)
-    for message in (PushToSeat(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToSeat(ANN, 2, b"unread")):
+    for message in (PushToConnection(ANN, 1, b"frame"), NotifyInbox(ANN, 1), PushToConnection(ANN, 2, b"unread")):
         router.receive(message)
     router.receive(NotifyPresence(ANN))
     assert link.done == [b"frame", "inbox"]

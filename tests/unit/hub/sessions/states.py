@@ -77,7 +77,7 @@ def facts_of(
         standing=None,
         fingerprint=now[client],
         compatibility=Compatibility(ProtocolRange(1, 1), "muster", tuple(Mode)),
-        seat=None,
+        agent=None,
         connections=frozenset(),
         acquainted=True,
         pins={peer: now[peer] for peer in others},

@@ -139,7 +139,7 @@ def test_a_key_that_was_rotated_since_the_epoch_was_made_refuses_the_newcomer(ro
 
 def test_offline_newcomers_are_admitted_since_the_admission_waits_for_them() -> None:
     known = held(ANN, BOB, CAT)
-    assert all(facts.seat is None for facts in known.values())
+    assert all(facts.agent is None for facts in known.values())
     assert rejected(MESH, proposal(newcomer(CAT)), AUTO, known, NOW) == ()
 
 
