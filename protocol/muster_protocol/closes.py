@@ -37,6 +37,7 @@ _CODES = {
     Reason.STORE_UNAVAILABLE: CloseCode.STORE_UNAVAILABLE,
     Reason.STORE_FULL: CloseCode.STORE_UNAVAILABLE,
     Reason.INTERNAL: CloseCode.INTERNAL,
+    Reason.EXPIRED: CloseCode.HANDSHAKE_TIMEOUT,
 }
 
 

@@ -33,6 +33,8 @@ class Continuity(Enum):
     KEPT = "kept"
     CLONE_SUSPECTED = "clone_suspected"
     HUB_RESTORED = "hub_restored"
+    READ_AGAIN = "read_again"
+    """The next token was confirmed while a command line connected: it reads the token again, over a new connection."""
 
 
 def hub_secret(hub_key_secret: bytes) -> bytes:
@@ -74,8 +76,8 @@ def judge_command_line(presented: int, confirmed: int, *, confirmed_ms: int, cha
 
     ``confirmed_ms`` is when the last confirmed counter was confirmed, ``challenged_ms`` when the challenge was sent,
     both by one clock. A command line reads the token after the challenge came. So it may show an older one only where
-    the agent confirmed the next one since then.
+    the agent confirmed the next one since then; and a copy that holds its ``hello`` back may wait for that.
     """
-    if presented >= confirmed or confirmed_ms >= challenged_ms:
+    if presented >= confirmed:
         return Continuity.KEPT
-    return Continuity.CLONE_SUSPECTED
+    return Continuity.READ_AGAIN if confirmed_ms >= challenged_ms else Continuity.CLONE_SUSPECTED

@@ -307,6 +307,25 @@ def test_p18_continuity_finds_a_copy_that_uses_command_lines_only(
     assert agent.hub.verdicts[-1] is Continuity.CLONE_SUSPECTED
 
 
+@given(_no_restore, _no_restore)
+def test_p18_continuity_lets_no_older_copy_in_by_a_late_hello(
+    before: list[tuple[ContinuityStep, int]], meanwhile: list[tuple[ContinuityStep, int]]
+) -> None:
+    """The attacker's command line gets its challenge, and holds its hello back while the device's agent goes on."""
+    agent = DataCopy(RestorableHub())
+    for do in _WHOLE:
+        _step(agent, do, 0)
+    copy = DataCopy(agent.hub, disk=agent.disk)
+    for do, choice in before:
+        _step(agent, do, choice)
+    _step(copy, ContinuityStep.CHALLENGE, 0)
+    for do, choice in meanwhile:
+        _step(agent, do, choice)
+    for do in _COMMAND[1:]:
+        _step(copy, do, 0)
+    assert (agent.hub.verdicts[-1] is Continuity.KEPT) == (agent.hub.ledger.confirmed <= copy.disk)
+
+
 @given(st.integers(1, 2**53 - 1), st.integers(0, 9), st.integers(0, 9), st.booleans())
 def test_p18_continuity_proof_is_of_this_device_and_connection(
     counter: int, challenge: int, hello: int, other_device: bool

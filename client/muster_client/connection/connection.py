@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ssl import SSLContext
 from typing import TypeVar
@@ -38,6 +38,8 @@ from muster_protocol.reasons import Reason
 
 REPLY_TIMEOUT_S = 15.0
 """How long a reply may take before the outcome of its request counts as unknown."""
+MAX_TOKEN_READS = 5
+"""How often a command line connects while the hub says that the agent wrote the next token meanwhile."""
 MAX_OPEN_REQUESTS = 256
 PONG_TIMEOUT_S = 20.0
 """How long the hub may take to answer a ping that keeps the connection alive."""
@@ -224,9 +226,27 @@ class HubConnection:
 async def open_connection(dial: Dial) -> AsyncIterator[HubConnection]:
     """Connect, and have both sides prove their keys.
 
+    Where the device's agent wrote the next token meanwhile, connect again, since the token is read again then.
+
     Raises ``HubUnreachable``, ``ReplyUnreadable``, ``HubKeyChanged``; ``HubRefused``, which ends or slows a device's
     tries only if the pinned hub signed it.
     """
+    async with AsyncExitStack() as stack:
+        yield await _open_with_newest_token(stack, dial)
+
+
+async def _open_with_newest_token(stack: AsyncExitStack, dial: Dial) -> HubConnection:
+    for _ in range(MAX_TOKEN_READS - 1):
+        try:
+            return await stack.enter_async_context(_open_once(dial))
+        except HubRefused as refused:
+            if refused.reason is not Reason.EXPIRED:
+                raise
+    return await stack.enter_async_context(_open_once(dial))
+
+
+@asynccontextmanager
+async def _open_once(dial: Dial) -> AsyncIterator[HubConnection]:
     async with open_socket(dial.url, timeout_s=dial.timeout_s, ssl=dial.ssl) as socket:
         try:
             async with asyncio.timeout(dial.timeout_s):

@@ -19,7 +19,7 @@ _RECORD = script("record")
 
 
 class RecordKind(StrEnum):
-    """The kinds of records. The first ten are written by the scripts that make the change."""
+    """The kinds of records. The first eleven are written by the scripts that make the change."""
 
     CARD = "card"
     TRUST = "trust"
@@ -28,6 +28,7 @@ class RecordKind(StrEnum):
     REVOCATION = "revocation"
     KEY_ROTATED = "key_rotated"
     KEY_FORKED = "key_forked"
+    KEY_RETIRED = "key_retired"
     CLONE_SUSPECTED = "clone_suspected"
     SUSPICION_CLEARED = "suspicion_cleared"
     HUB_RESTORED = "hub_restored"

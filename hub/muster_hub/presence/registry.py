@@ -82,8 +82,8 @@ class Registered:
 async def connect(store: Store, connecting: ConnectingDevice, row: InstanceRow) -> Registered:
     """Register a connection.
 
-    Raises ``Refused``: ``key_mismatch`` for retired keys or another chain than the hub's, ``device_revoked``;
-    ``StoreError``.
+    Raises ``Refused``: ``key_mismatch`` for retired keys or another chain than the hub's, ``device_revoked``,
+    ``expired`` for the token of a command line that another one followed meanwhile; ``StoreError``.
     """
     card = connecting.card
     args: list[Word] = [

@@ -6,11 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import WAIT_S, until
+from tests.integration.client.conftest import WAIT_S, HubProcess, until
+from tests.integration.hub.device import dial, receive
 
 from muster_client import Agent, Device, Hub
+from muster_client.connection.dialling import dialled, new_instance
 from muster_client.errors import HubRefused
 from muster_client.events import CloneSuspected
+from muster_protocol.connect import DeviceHandshake, RefusedBody, Role
+from muster_protocol.continuity import prove
+from muster_protocol.ids import Nonce
 from muster_protocol.reasons import Reason
 
 
@@ -61,6 +66,26 @@ async def test_an_older_copy_cannot_clear_the_suspicion_by_a_command_line(victim
     async with Hub.connect(victim) as hub:
         await hub.clear_suspicion()
     assert await command(victim) is None
+
+
+async def test_an_older_copy_does_not_come_in_unnoticed_by_waiting_for_the_owners_agent(
+    victim: Device, hub: HubProcess, tmp_path: Path
+) -> None:
+    """The copy's command line holds its hello back until the owner's agent confirmed another token."""
+    await run_agent(victim)
+    with copied(victim, tmp_path / "copy") as copy:
+        await run_agent(victim)
+        line = DeviceHandshake(dialled(copy, Role.CLI, new_instance()))
+        async with dial(hub.url) as socket:
+            challenge = line.on_challenge(await receive(socket))
+            await run_agent(victim)
+            nonce, token = Nonce(os.urandom(32)), copy.token(challenge.hub_key.check().fingerprint)
+            assert token is not None
+            await socket.send(line.hello(nonce, prove(token, challenge.nonce, nonce)))
+            refused = line.on_reply(await receive(socket))
+        assert isinstance(refused, RefusedBody)
+        assert refused.reason is Reason.EXPIRED
+        assert [await command(victim), await command(copy)] == [None, Reason.CLONE_SUSPECTED]
 
 
 async def test_the_owners_own_command_lines_raise_no_suspicion_beside_a_reconnecting_agent(victim: Device) -> None:

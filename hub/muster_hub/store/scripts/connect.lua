@@ -12,7 +12,8 @@
 --   device is kept from now on (keep_device).
 -- Returns: {number, issued (0: no token), standing, newest serial, number of its statements' newest change (0: none),
 --   {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}.
--- Errors: key_mismatch (an older chain than the hub's, or another one, which is recorded), device_revoked.
+-- Errors: key_mismatch (an older chain than the hub's, or another one; either is recorded), device_revoked, expired (a
+--   command line's token was followed by another while it connected).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
 local device, instances, peers, session_index, watchers, outbox, grants, uses, stated = unpack(KEYS)
 local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms =
@@ -36,6 +37,7 @@ if chain ~= '' and chain ~= shown then
   if shown:sub(1, #chain) == chain then
     rotated = true
   elseif chain:sub(1, #shown) == shown then
+    record('key_retired', 'refused', 'key_mismatch')
     return refuse('key_mismatch')
   else
     record('key_forked', 'refused', 'key_mismatch')
@@ -44,6 +46,14 @@ if chain ~= '' and chain ~= shown then
 end
 if standing == 'device_revoked' then
   return refuse('device_revoked')
+end
+
+-- Continuity. A command line read its token after the challenge. It may show an older one only where the agent confirmed
+-- the next one since then: it reads the token again, since a copy can hold its `hello` back until that.
+presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
+local behind = presented < confirmed
+if behind and role == 'cli' and tonumber(confirmed_ms or 0) >= tonumber(challenged_ms) then
+  return refuse('expired')
 end
 
 -- The place: an agent takes the one seat, a command line one of MAX_CLI_INSTANCES, so that a copy of the device's data
@@ -102,11 +112,8 @@ elseif is_recent(rotated_ms) then
   cut('rotation', tonumber(rotated_ver))
 end
 
--- Continuity. A command line read its token after the challenge: it may show an older one only where the agent confirmed
--- the next one since then.
 local issued = 0
-presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
-if presented < confirmed and (role == 'agent' or tonumber(confirmed_ms or 0) < tonumber(challenged_ms)) then
+if behind then
   if standing == '' then
     standing = 'clone_suspected'
     record('clone_suspected', 'done', 'clone_suspected')

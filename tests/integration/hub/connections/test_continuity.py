@@ -10,7 +10,8 @@ from tests.integration.hub.device import DeviceLink, SigningDevice, dial, receiv
 from muster_hub.node.node import Node
 from muster_hub.store import keys
 from muster_hub.store.wire import Wire
-from muster_protocol.connect import Role, Welcome
+from muster_protocol.closes import CloseCode
+from muster_protocol.connect import RefusedBody, Role
 from muster_protocol.continuity import Token, prove
 from muster_protocol.frames import ClearSuspicion, ConfirmToken, Error, Ok
 from muster_protocol.ids import Nonce
@@ -156,19 +157,22 @@ async def test_a_command_line_without_its_token_is_suspected(node: Node) -> None
         assert link.welcome.standing is Reason.CLONE_SUSPECTED
 
 
-async def test_a_command_line_that_connects_while_the_token_turns_is_not_suspected(node: Node) -> None:
+async def test_a_command_line_that_connects_while_the_token_turns_reads_it_again(node: Node, records: Records) -> None:
     """It got its challenge, and read the token, before the agent had the next one on its disk."""
     device = SigningDevice()
     old = await come_and_go(device, node)
     shake = device.handshake(node.url, role=Role.CLI)
     async with dial(node.url) as socket:
         challenge = shake.on_challenge(await receive(socket))
-        await come_and_go(device, node)
+        newest = await come_and_go(device, node)
         nonce = Nonce(os.urandom(32))
         await socket.send(shake.hello(nonce, prove(old, challenge.nonce, nonce)))
-        welcome = shake.on_reply(await receive(socket))
-    assert isinstance(welcome, Welcome)
-    assert welcome.standing is None
+        refused = shake.on_reply(await receive(socket))
+    assert isinstance(refused, RefusedBody)
+    assert (refused.reason, refused.code) == (Reason.EXPIRED, CloseCode.HANDSHAKE_TIMEOUT)
+    assert b"clone_suspected" not in [row[0] for row in await records(node, device)]
+    async with device.connect(node.url, role=Role.CLI, token=newest) as link:
+        assert link.welcome.standing is None
 
 
 async def test_a_hub_that_was_restored_accepts_and_records_it(node: Node, ask_store: Ask, records: Records) -> None:

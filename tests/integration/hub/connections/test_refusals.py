@@ -121,7 +121,7 @@ def force(shake: DeviceHandshake, challenge: bytes) -> None:
     shake._challenge = challenge_hash(challenge)
 
 
-async def test_a_retired_key_is_refused(node: Node) -> None:
+async def test_a_retired_key_is_refused_and_recorded(node: Node, records: Records) -> None:
     device = SigningDevice()
     before = (device.key, device.card(), device.rotations)
     device.rotate()
@@ -132,6 +132,7 @@ async def test_a_retired_key_is_refused(node: Node) -> None:
         async with device.connect(node.url):
             pass
     assert said(caught.value.refused) == (Reason.KEY_MISMATCH, CloseCode.KEY_MISMATCH)
+    assert b"key_retired" in [row[0] for row in await records(node, device)]
 
 
 async def test_a_second_chain_from_one_key_is_refused_and_recorded(node: Node, records: Records) -> None:
