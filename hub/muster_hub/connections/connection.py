@@ -110,11 +110,11 @@ class DeviceConnection:
         if self._caller is not None:
             self._leave(self._cause or _CAUSES[cause])
 
-    # Use cases call these, through `router`.
+    # Use cases call these, through ``router``.
 
     @property
     def caller(self) -> Caller:
-        """The device; raises RuntimeError before it is admitted."""
+        """The device; raises ``RuntimeError`` before it is admitted."""
         if self._caller is None:
             raise RuntimeError("no device is admitted yet")
         return self._caller

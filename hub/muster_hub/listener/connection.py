@@ -132,7 +132,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._transport.writelines((header(len(data)), data))
 
     def close(self, code: int, reason: str = "") -> None:
-        """Begin the closing handshake, unless ``closing``; raises ValueError if the reason is too long."""
+        """Begin the closing handshake, unless ``closing``; raises ``ValueError`` if the reason is too long."""
         if len(reason.encode()) > MAX_REASON_BYTES:
             raise ValueError(f"a close reason has at most {MAX_REASON_BYTES} bytes")
         if self._phase is _SocketPhase.CLOSING:

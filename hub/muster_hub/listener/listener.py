@@ -42,8 +42,8 @@ class Listener:
     """Accepts connections while its ``async with`` block runs, and serves each by a handler of its own.
 
     ``new_handler`` is called once per WebSocket connection; ``http`` answers ``/healthz`` and ``/readyz``, at once.
-    With ``subprotocol`` None a connection needs none. Entering raises OSError if the address cannot be bound. Leaving
-    closes what is still connected with ``GOING_AWAY``.
+    With ``subprotocol`` None a connection needs none. Entering raises ``OSError`` if the address cannot be bound.
+    Leaving closes what is still connected with ``GOING_AWAY``.
     """
 
     _loop: asyncio.AbstractEventLoop

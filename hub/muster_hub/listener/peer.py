@@ -53,7 +53,7 @@ class SocketPeer(Protocol):
     def close(self, code: int, reason: str = "") -> None:
         """Begin the closing handshake; does nothing once ``closing``.
 
-        The reason has 123 bytes of UTF-8 at most. Raises ValueError if it is longer.
+        The reason has 123 bytes of UTF-8 at most. Raises ``ValueError`` if it is longer.
         """
 
     def charge(self, units: float) -> int:

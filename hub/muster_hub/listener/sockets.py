@@ -17,7 +17,7 @@ class Listening(Protocol):
 
 
 async def bind(settings: ListenerSettings, factory: Callable[[], asyncio.Protocol]) -> asyncio.Server:
-    """Bind and listen as the settings say, on all addresses or on none; raises OSError."""
+    """Bind and listen as the settings say, on all addresses or on none; raises ``OSError``."""
     server = await _bound(settings, factory)
     try:
         await server.start_serving()

@@ -18,7 +18,7 @@ LOCK = "node.lock"
 
 @contextmanager
 def data_folder(path: Path) -> Iterator[str]:
-    """Lock the folder for this process and return the node's name. Raises SettingError if another process has it."""
+    """Lock the folder for this process and yield the node's name; raises ``SettingError`` if another has locked it."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(path / LOCK)

@@ -15,7 +15,7 @@ _Address = tuple[socket.AddressFamily, tuple[Any, ...]]
 def shared_port(host: str, port: int) -> Iterator[int]:
     """Hold a port of all addresses of a host, 0 for any free one, so that processes of this user may share it.
 
-    Raises OSError if it is taken. A socket that is bound and does not listen gets no connections.
+    Raises ``OSError`` if it is taken. A socket that is bound and does not listen gets no connections.
     """
     addresses = _addresses(host, port)
     with ExitStack() as stack:

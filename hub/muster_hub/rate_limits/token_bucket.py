@@ -21,7 +21,7 @@ class Rate:
     debt_limit: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a rate that allows nothing."""
+        """Raise ``ValueError`` for a rate that allows nothing."""
         if self.per_s <= 0 or self.burst <= 0 or self.debt_limit < 0:
             raise ValueError("a rate needs per_s and burst above 0 and a debt_limit of at least 0")
 

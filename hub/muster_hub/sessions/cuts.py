@@ -38,7 +38,7 @@ class CutCause(StrEnum):
 
 
 _GO_BY = {CutCause.UNTRUST: Kind.UNTRUST, CutCause.ROTATION: Kind.CARD}
-"""The statement by which a member goes, for each cause that is one. A `leave` is no restriction, and makes no cut."""
+"""The statement by which a member goes, for each cause that is one. A ``leave`` is no restriction, and makes no cut."""
 
 
 class Cut(NamedTuple):

@@ -1,4 +1,4 @@
-"""The store as the rest of the hub sees it: reading scripts run through `run`, those that change it through `steps`."""
+"""The store as the rest of the hub sees it: reading scripts run through ``run``, writing ones through ``steps``."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Store:
-    """The store. Today it has one shard; `_shard_of` is where the slots of a cluster would be looked up."""
+    """The store. Today it has one shard; ``_shard_of`` is where the slots of a cluster would be looked up."""
 
     __slots__ = ("_shard", "address")
 
@@ -31,10 +31,10 @@ class Store:
     async def open(
         cls, url: str, *, store_replicas: int = 0, scripts: Sequence[Script] | None = None
     ) -> AsyncIterator["Store"]:
-        """Serve a store for the body's time; StoreRefused for a bad URL. Do not wait until the store is reached.
+        """Serve a store for the body's time, without a wait until it is reached; raises ``StoreRefused`` for a bad URL.
 
-        With `store_replicas` a call whose writes must survive a failover is answered once so many replicas have them.
-        `scripts` are loaded at each connection, by default those of the hub.
+        With ``store_replicas`` a call whose writes must survive a failover is answered once so many replicas have them.
+        ``scripts`` are loaded at each connection, by default those of the hub.
         """
         store = cls(parse(url), store_replicas=store_replicas, scripts=scripts)
         async with alongside(store._shard.serve()):
@@ -55,10 +55,10 @@ class Store:
     ) -> Reply:
         """Run a script on keys of one slot, and return its reply. Outside of this package: scripts that only read.
 
-        Calls to one bucket are carried out in the order in which `run` was called. There is an answer within
-        CALL_TIMEOUT_S: the reply, StoreReplyError when the script refused, or StoreUnavailable when there is none.
-        A call is never repeated here. ValueError when no key is named. A timed script is not carried out after
-        `not_after_ms`, by default the moment when the caller stops waiting.
+        Calls to one bucket are carried out in the order in which ``run`` was called. There is an answer within
+        CALL_TIMEOUT_S: the reply, ``StoreReplyError`` when the script refused, or ``StoreUnavailable`` when there is
+        none. A call is never repeated here. A timed script is not carried out after ``not_after_ms``, by default the
+        moment when the caller stops waiting. Raises ``ValueError`` when no key is named.
         """
         if script.timed:
             await self.reached()
@@ -67,17 +67,20 @@ class Store:
     def begin(
         self, script: Script, keys: Sequence[bytes], args: Sequence[Word] = (), *, not_after_ms: int | None = None
     ) -> asyncio.Future[Reply]:
-        """Start what `run` waits for: the call takes its place in the order now, and the future gets its reply.
+        """Start what ``run`` waits for: the call takes its place in the order now, and the future gets its reply.
 
-        A caller that does not wait for the future has to retrieve its exception. StoreUnavailable at once when the call
-        cannot start; a timed script cannot before the store was `reached`.
+        A caller that does not wait for the future has to retrieve its exception. Raises ``StoreUnavailable`` at once
+        when the call cannot start; a timed script cannot before the store was ``reached``.
         """
         if not keys:
             raise ValueError("a script touches the slot of its first key")
         return self._shard_of(keys[0]).submit(script, keys, args, not_after_ms)
 
     async def reached(self) -> None:
-        """Wait until the store was reached once, so that its clock is known; StoreUnavailable after CALL_TIMEOUT_S."""
+        """Wait until the store was reached once, so that its clock is known.
+
+        Raises ``StoreUnavailable`` after CALL_TIMEOUT_S.
+        """
         clock = self._shard.clock
         if not clock.known.is_set():
             try:
@@ -89,13 +92,13 @@ class Store:
     async def now_ms(self) -> int:
         """Return the store's clock in Unix milliseconds, as estimated here; never ahead of the store's own.
 
-        StoreUnavailable when the store was never reached.
+        Raises ``StoreUnavailable`` when the store was never reached.
         """
         await self.reached()
         return self._shard.clock.now_ms()
 
     async def not_after_ms(self) -> int:
-        """Return the `not_after` of a call made now: the moment when its caller stops waiting."""
+        """Return the ``not_after`` of a call made now: the moment when its caller stops waiting."""
         return await self.now_ms() + CALL_TIMEOUT_MS
 
     def _shard_of(self, _key: bytes) -> Shard:

@@ -4,8 +4,8 @@
          ^                                                                                            |
          +------------------------------------- new connection --------------------------------------+
 
-The bus only notifies. A message may be lost at any moment, so no result depends on it: `BusHandler.recovered` is called
-when messages may have been missed, and a pass over the store then does what they asked for. A node publishes a
+The bus only notifies. A message may be lost at any moment, so no result depends on it: ``BusHandler.recovered`` is
+called when messages may have been missed, and a pass over the store then does what they asked for. A node publishes a
 heartbeat to its own channel every second. When none arrives, it counts as unsubscribed and subscribes again.
 """
 
@@ -47,7 +47,7 @@ class BusHandler(Protocol):
 
 
 class Bus:
-    """One node's end of the bus. It publishes through `store` and subscribes over a connection of its own."""
+    """One node's end of the bus. It publishes through ``store`` and subscribes over a connection of its own."""
 
     __slots__ = ("_first", "_handler", "_heartbeat_s", "_node", "_store", "_subscribed", "lost")
 
@@ -76,7 +76,7 @@ class Bus:
     async def until_subscribed(self) -> None:
         """Wait for the first heartbeat; not longer than UNSUBSCRIBED_AFTER_S, since a node serves without the bus too.
 
-        Its agents are resynchronized meanwhile, and `unsubscribed` says so.
+        Its agents are resynchronized meanwhile, and ``unsubscribed`` says so.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(UNSUBSCRIBED_AFTER_S):
@@ -85,7 +85,7 @@ class Bus:
     def publish(self, node: str, payload: bytes) -> None:
         """Send a payload to a node, without waiting and without knowing whether it arrives.
 
-        Raise ValueError above MAX_PAYLOAD_BYTES.
+        Raises ``ValueError`` above MAX_PAYLOAD_BYTES.
         """
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise ValueError(f"{len(payload)} bytes are more than the bus carries at once")
@@ -160,7 +160,7 @@ class Bus:
 
 
 def _payload(reply: Reply | ErrorReply) -> bytes:
-    """Return the payload of a channel message; WireLostError for any other reply, as when a slot moves away."""
+    """Return the payload of a channel message; raises ``WireLostError`` for other replies, as when a slot moves."""
     match reply:
         case [b"smessage", bytes(), bytes(data)]:
             return data

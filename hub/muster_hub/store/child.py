@@ -79,7 +79,7 @@ class Folder:
 
 
 def private(folder: Path) -> Path:
-    """Make a folder that only this user may enter. Raise StoreRefused when it belongs to another user."""
+    """Make a folder that only this user may enter; raises ``StoreRefused`` when it belongs to another user."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
@@ -99,7 +99,7 @@ class Child:
 
     @classmethod
     async def start(cls, folder: Folder, binary: Binary, socket: Path, memory_mib: int) -> "Child":
-        """Start a server and wait until it has read its data. Raise StoreRefused, with why, when it ends before.
+        """Start a server and wait until it has read its data. Raises ``StoreRefused``, with why, when it ends before.
 
         The server leads a session of its own, so that Ctrl-C reaches the hub alone and the hub can drain first. It
         outlives a hub that is killed: PR_SET_PDEATHSIG is tied to a thread and exists on Linux alone, and a guard

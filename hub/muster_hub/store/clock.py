@@ -26,7 +26,7 @@ def boot_s() -> float:
 class StoreClock:
     """An estimate of the store's clock: the last answer to TIME plus the time that passed here since.
 
-    The estimate is behind the store by the answer's way back, never ahead of it. So a `not_after` made from it is
+    The estimate is behind the store by the answer's way back, never ahead of it. So a ``not_after`` made from it is
     never too late.
     """
 
@@ -51,7 +51,7 @@ class StoreClock:
         return boot_ms() - (self._read_at_ms or 0)
 
     def now_ms(self) -> int:
-        """Return the estimate, in Unix milliseconds; StoreUnavailable when the clock was never read."""
+        """Return the estimate, in Unix milliseconds; raises ``StoreUnavailable`` when the clock was never read."""
         if self._read_at_ms is None:
             raise StoreUnavailable(StoreCause.AWAY, outcome_unknown=False)
         return self._store_ms + boot_ms() - self._read_at_ms

@@ -21,7 +21,7 @@ _UNKNOWN = ""  # a value that the store does not tell
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """The durability of a store. `unverified` when the store does not tell all of it; `sentence` is for people."""
+    """The durability of a store. ``unverified`` when the store does not tell all of it; ``sentence`` is for people."""
 
     version: str
     appendfsync: str
@@ -34,8 +34,8 @@ class Durability:
 async def durability(address: Address, *, store_replicas: int = 0) -> Durability:
     """Ask a store for its durability.
 
-    StoreRefused when it is older than 7.0, evicts keys when its memory is full, or spreads its keys over a cluster.
-    StoreUnavailable when it does not answer within CALL_TIMEOUT_S.
+    Raises ``StoreRefused`` when it is older than 7.0, evicts keys when its memory is full, or spreads its keys over a
+    cluster; ``StoreUnavailable`` when it does not answer within CALL_TIMEOUT_S.
     """
     wire = Wire(address)
     try:
@@ -74,7 +74,8 @@ def judge(info: dict[str, str], config: dict[str, str], *, store_replicas: int) 
 async def claim_hub(store: Store, fingerprint: bytes) -> None:
     """Record that the store belongs to this hub, by the fingerprint of its key (32 bytes).
 
-    StoreRefused when it is another hub's; StoreUnavailable when it does not answer; ValueError for another length.
+    Raises ``StoreRefused`` when it is another hub's; ``StoreUnavailable`` when it does not answer; ``ValueError`` for
+    another length.
     """
     if len(fingerprint) != FINGERPRINT_BYTES:
         raise ValueError(f"a fingerprint has {FINGERPRINT_BYTES} bytes")

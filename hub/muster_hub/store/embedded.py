@@ -27,10 +27,10 @@ _log = structlog.get_logger(__name__)
 
 
 class EmbeddedStore:
-    """The hub's own store: `async with EmbeddedStore(data_dir) as store`, then `store.url`.
+    """The hub's own store: ``async with EmbeddedStore(data_dir) as store``, then ``store.url``.
 
-    It uses at most `memory_mib` MiB for its data, and then takes only what restricts.
-    Raise StoreRefused when another hub uses the folder, no server is found, or the server cannot open the data.
+    It uses at most ``memory_mib`` MiB for its data, and then takes only what restricts.
+    Raises ``StoreRefused`` when another hub uses the folder, no server is found, or the server cannot open the data.
     """
 
     def __init__(self, data_dir: Path, memory_mib: int = STORE_MEMORY_MIB) -> None:

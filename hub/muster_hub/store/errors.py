@@ -12,13 +12,13 @@ class StoreCause(StrEnum):
     AWAY = "away"  # no connection, and the last attempt to make one failed
     LOST = "lost"  # the connection broke while the call was on its way
     TIMEOUT = "timeout"  # no answer within CALL_TIMEOUT_S
-    LATE = "late"  # the store met the call after its `not_after` and did nothing
+    LATE = "late"  # the store met the call after its ``not_after`` and did nothing
     SLOW = "slow"  # the call waited too long for its turn and was never sent
     OVERLOADED = "overloaded"  # too many calls wait already
     CLOSED = "closed"  # the hub is closing its store
     LOADING = "loading"  # the store reads its data from disk
     READ_ONLY = "read_only"  # a replica, or a primary without enough replicas
-    REPLICAS = "replicas"  # fewer replicas than `store_replicas` have what was written
+    REPLICAS = "replicas"  # fewer replicas than ``store_replicas`` have what was written
     MEMORY_FULL = "memory_full"  # maxmemory is reached, and the script may not run then
     DISK_FULL = "disk_full"  # the store cannot write to its disk
     CLUSTER_DOWN = "cluster_down"  # the slot has no primary at this moment
@@ -35,7 +35,7 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """Raised when the store gave no answer; the caller may send the same request again.
 
-    `outcome_unknown` is True when the call may have been carried out, now or up to its `not_after`.
+    ``outcome_unknown`` is True when the call may have been carried out, now or up to its ``not_after``.
     """
 
     def __init__(self, cause: StoreCause, *, outcome_unknown: bool) -> None:
@@ -45,12 +45,12 @@ class StoreUnavailable(StoreError):
 
     @property
     def reason(self) -> Reason:
-        """What the device is told: `store_full` while only restrictions are carried out, else `store_unavailable`."""
+        """What the device is told: ``store_full`` when only restrictions are done, else ``store_unavailable``."""
         return Reason.STORE_FULL if self.cause is StoreCause.MEMORY_FULL else Reason.STORE_UNAVAILABLE
 
 
 class StoreReplyError(StoreError):
-    """Raised when a script refused, or the store rejected the call. `word` says why and is safe to log."""
+    """Raised when a script refused, or the store rejected the call. ``word`` says why and is safe to log."""
 
     def __init__(self, word: str, detail: str = "") -> None:
         super().__init__(f"store refused: {word}" + (f" ({detail})" if detail else ""))
@@ -58,7 +58,7 @@ class StoreReplyError(StoreError):
 
 
 class StoreRefused(StoreError):
-    """Raised when the hub cannot use this store. `setting` names what has to change; the sentence says how."""
+    """Raised when the hub cannot use this store. ``setting`` names what has to change; the sentence says how."""
 
     def __init__(self, setting: str, sentence: str) -> None:
         super().__init__(f"{setting}: {sentence}")

@@ -72,7 +72,7 @@ _BUCKETS = {one + two: high << 3 | low >> 2 for high, one in enumerate(_LETTERS)
 
 
 def bucket(name: str) -> int:
-    """Return the bucket, 0 to 255, of a 32-letter base32 id; ValueError when its first letters are not base32.
+    """Return the bucket, 0 to 255, of a 32-letter base32 id; raises ``ValueError`` if its first letters are no base32.
 
     The first byte of the decoded id is the first letter's five bits and the upper three of the second.
     """
@@ -83,7 +83,7 @@ def bucket(name: str) -> int:
 
 
 def tag(number: int) -> bytes:
-    """Return the hash tag of a bucket, braces included; ValueError outside 0 to 255."""
+    """Return the hash tag of a bucket, braces included; raises ``ValueError`` outside 0 to 255."""
     if not 0 <= number < BUCKETS:
         raise ValueError(f"no bucket {number}")
     return _TAGS[number]
@@ -153,7 +153,7 @@ def roster(sid: str) -> bytes:
 
 
 def minimum_versions(sid: str) -> bytes:
-    """Return the key of the least `ver` of each device that a session still commits."""
+    """Return the key of the least ``ver`` of each device that a session still commits."""
     return _key(sid, b"sv")
 
 
@@ -163,7 +163,7 @@ def epochs(sid: str) -> bytes:
 
 
 def sealed(sid: str) -> bytes:
-    """Return the key of a session's sealed keys, admissions and newest `joined` statements."""
+    """Return the key of a session's sealed keys, admissions and newest ``joined`` statements."""
     return _key(sid, b"sx")
 
 
@@ -178,7 +178,7 @@ def outbox(number: int) -> bytes:
 
 
 def due(number: int) -> bytes:
-    """Return the key of the seats in a bucket's sessions that wait for their `joined`."""
+    """Return the key of the seats in a bucket's sessions that wait for their ``joined``."""
     return tag(number) + b":due"
 
 

@@ -48,7 +48,7 @@ class NodeReplacedError(StoreError):
 
 
 class LeaseKeeper:
-    """Renews one node's lease for as long as `run` runs."""
+    """Renews one node's lease for as long as ``run`` runs."""
 
     __slots__ = ("_new_incarnation", "_store", "_unreachable", "table")
 
@@ -72,7 +72,7 @@ class LeaseKeeper:
         return self.table.live(node, incarnation)
 
     async def run(self, handler: LeaseHandler) -> None:
-        """Renew until cancelled. NodeReplacedError when another process took this node's name."""
+        """Renew until cancelled; raises ``NodeReplacedError`` when another process took this node's name."""
         while True:
             due_s = boot_s()
             try:
@@ -85,12 +85,12 @@ class LeaseKeeper:
             await asyncio.sleep(max(0.0, due_s + self.table.next_read_in_s() - boot_s()))
 
     async def renew(self, handler: LeaseHandler) -> None:
-        """Renew once, end what stood still, and report what changed. StoreUnavailable when the store is away."""
+        """Renew once, end what stood still, report what changed; raises ``StoreUnavailable`` when the store is away."""
         if await self._renew(handler):
             await self._renew(handler)  # a lease that was just ended counts as lost now, not a second later
 
     async def leave(self) -> None:
-        """End the own lease, so that others need not wait. StoreUnavailable when the store is away."""
+        """End the own lease, so that others need not wait; raises ``StoreUnavailable`` when the store is away."""
         row = self.table.own_row()
         if row is not None:
             await self._end(Tombstone(self.table.node, row.incarnation, row.counter))

@@ -6,7 +6,7 @@
 
 A lease is a counter that a node raises every RENEW_EVERY_S. Clocks of different machines are never compared: an
 observer measures, on its own clock, how long a counter stands still. A store that is away proves nothing, so a gap
-between two reads restarts the measure. `live` and `NodeLost` follow the tombstone in the store, so all nodes agree.
+between two reads restarts the measure. ``live`` and ``NodeLost`` follow the tombstone in the store, so all nodes agree.
 """
 
 from collections.abc import Mapping
@@ -90,7 +90,7 @@ class LeaseTable:
         self._renewed_s = None
 
     def renewed(self, rows: Mapping[str, LeaseRow], *, asked_s: float, now_s: float) -> list[Effect]:
-        """Take the answer to a renewal: all leases, asked for at `asked_s` and received at `now_s`."""
+        """Take the answer to a renewal: all leases, asked for at ``asked_s`` and received at ``now_s``."""
         effects: list[Effect] = [Renewed(self.incarnation)] if self.beginning else []
         self._renewed_s = asked_s
         step_s = self._step_s(now_s)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class FileLock:
-    """An exclusive `flock` on a file. It belongs to the open file, so a child that inherits it holds it too."""
+    """An exclusive ``flock`` on a file. It belongs to the open file, so a child that inherits it holds it too."""
 
     __slots__ = ("_descriptor", "path")
 
@@ -31,7 +31,7 @@ class FileLock:
 
     @property
     def descriptor(self) -> int:
-        """The open file, for a child to inherit. Raises RuntimeError when the lock is not held here."""
+        """The open file, for a child to inherit; raises ``RuntimeError`` when the lock is not held here."""
         if self._descriptor is None:
             raise RuntimeError(f"{self.path.name} is not held")
         return self._descriptor

@@ -1,13 +1,13 @@
 """One pipeline: calls that are sent together, and the answer of each as the replies come in.
 
-A pure machine: `chunks` is what to send, `replies` how many replies to feed to `take`, one by one in their order.
+A pure machine: ``chunks`` is what to send, ``replies`` how many replies to feed to ``take``, one by one in their order.
 
 No call is ever sent twice, so calls to one bucket keep their order. A call whose script the store has forgotten is
 refused as not carried out, like a late one; a later call of the same pipeline may have been carried out all the same.
 Each has its own answer, and a caller that needs one call done before the next waits for the answer of the first.
-`forgot_scripts` then tells the shard to end the connection: the next one loads every script.
+``forgot_scripts`` then tells the shard to end the connection: the next one loads every script.
 
-With `store_replicas` a WAIT ends the pipeline, and the replies to calls whose writes must survive a failover are held
+With ``store_replicas`` a WAIT ends the pipeline, and the replies to calls whose writes must survive a failover are held
 until it says that enough replicas have them.
 """
 
@@ -20,12 +20,12 @@ from muster_hub.store.wire import ErrorReply, Reply, cause_of, pack
 
 REPLICA_WAIT_MS = 400  # within a call's second, and short enough for a lease to be renewed after it
 _OWN = "MUSTER"  # the first word of the errors that our scripts return
-_LATE = "late"  # the word of a script that was met after its `not_after`
+_LATE = "late"  # the word of a script that was met after its ``not_after``
 
 
 @dataclass(slots=True, eq=False)
 class StoreCall:
-    """One call that waits or is on its way. `since_s` is when it was made (loop time)."""
+    """One call that waits or is on its way. ``since_s`` is when it was made (loop time)."""
 
     script: Script
     packed: bytes
@@ -76,7 +76,7 @@ class Pipeline:
 
     @property
     def is_late(self) -> bool:
-        """Whether a call was met after its `not_after`: then the clock that it was made by may be wrong."""
+        """Whether a call was met after its ``not_after``: then the clock that it was made by may be wrong."""
         return bool(self._late)
 
     def refuse_late(self) -> None:

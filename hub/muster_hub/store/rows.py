@@ -1,7 +1,7 @@
 """The rows of the store, cell by cell: MessagePack arrays that Python and the scripts read and write.
 
-These classes are the layouts. A script names the place of a cell by them: `MEMBER.invite` is the place of `invite` in
-MemberRow. A row may have further cells at its end, which a newer node wrote: readers ignore them, and a script that
+These classes are the layouts. A script names the place of a cell by them: ``MEMBER.invite`` is the place of ``invite``
+in MemberRow. A row may have further cells at its end, which a newer node wrote: readers ignore them, and a script that
 changes a row keeps them.
 
 The scripts' MessagePack is an old one, to which text and bytes are the same; so a row has no bytes type, and each kind
@@ -142,7 +142,7 @@ class MemberRow(Row, frozen=True, array_like=True):
     last_epoch: int
     """The session's newest epoch when it went out, the last that it is shown; 0 for a member."""
     answered_at: TimeMs
-    """The `at` of the answer for which it was admitted, by its own clock; 0 for the creator."""
+    """The ``at`` of the answer for which it was admitted, by its own clock; 0 for the creator."""
 
 
 class LiveInviteRow(Row, frozen=True, array_like=True):
@@ -161,7 +161,7 @@ class LiveInviteRow(Row, frozen=True, array_like=True):
     """Of the invite; other bytes under the same id are not live."""
     purpose: Purpose
     answered_at: TimeMs
-    """The `at` of the answer that accepts it; 0 without one."""
+    """The ``at`` of the answer that accepts it; 0 without one."""
 
 
 class EndedInviteRow(Row, frozen=True, array_like=True):
@@ -281,18 +281,18 @@ def pack(row: Row) -> bytes:
 
 @lru_cache(maxsize=ROWS_CACHED)
 def instance_row(data: bytes) -> InstanceRow:
-    """Read a row; ValueError for other bytes."""
+    """Read a row; raises ``ValueError`` for other bytes."""
     return read(data, InstanceRow)
 
 
 @lru_cache(maxsize=ROWS_CACHED)
 def grant_row(data: bytes) -> GrantRow:
-    """Read a row; ValueError for other bytes."""
+    """Read a row; raises ``ValueError`` for other bytes."""
     return read(data, GrantRow)
 
 
 def read(data: bytes, row: type[R]) -> R:
-    """Read a row of this kind and ignore cells behind its own; ValueError for bytes that are no such row."""
+    """Read a row of this kind and ignore cells behind its own; raises ``ValueError`` for bytes that are no such row."""
     cells = msgpack.unpackb(data, raw=True)
     for index in row.TEXT:
         cells[index] = _text(cells[index])

@@ -1,22 +1,22 @@
 """The store's scripts: Lua files of this package, each one atomic step in one slot.
 
-A script starts with `#!lua` and its flags. A comment follows that names KEYS and ARGV, the effect, what is returned,
+A script starts with ``#!lua`` and its flags. A comment follows that names KEYS and ARGV, the effect, what is returned,
 the words of its refusals, and why the call may be carried out twice. The first statements name KEYS and ARGV as
-locals; a key has the name of its function in `keys.py`.
+locals; a key has the name of its function in ``keys.py``.
 
-- Refusals. A script that does not do what it was asked for returns the error `MUSTER <word>`; `steps.py` turns words
-  into exceptions. What a script found while it did its work is a result and is returned: which of two statements won
-  (`taken`, `known`, `older`, `mismatch`), how each of several invites went, who has to be held again. A refusal that
-  carries data (the devices that an epoch cannot have) is a result too: its first cell is a word.
+- Refusals. A script that does not do what it was asked for returns the error ``MUSTER <word>``; ``steps.py`` turns
+  words into exceptions. What a script found while it did its work is a result and is returned: which of two statements
+  won (``taken``, ``known``, ``older``, ``mismatch``), how each of several invites went, who has to be held again. A
+  refusal that carries data (the devices that an epoch cannot have) is a result too: its first cell is a word.
 - Time. A script judges what is over by the store's clock, which it reads itself; a call never mixes two clocks. A
-  script that may write is timed: ARGV[1] is `not_after`, which the shard adds, and a call that reaches the store after
-  it is refused with the word `late`. A script under the flag `no-writes` is not timed, and neither is `publish`, which
-  keeps nothing.
-- Durability. A line `-- Volatile: why` says that what the script writes need not survive a failover. Calls of all other
-  scripts that may write are answered once `store_replicas` replicas have what they wrote.
+  script that may write is timed: ARGV[1] is ``not_after``, which the shard adds, and a call that reaches the store
+  after it is refused with the word ``late``. A script under the flag ``no-writes`` is not timed, and neither is
+  ``publish``, which keeps nothing.
+- Durability. A line ``-- Volatile: why`` says that what the script writes need not survive a failover. Calls of all
+  other scripts that may write are answered once ``store_replicas`` replicas have what they wrote.
 
-The text that the store gets is the first line, the constants of `keys.py` and the row layouts of `rows.py` that are
-used, the functions of `prelude.lua` that are used, and the rest of the script.
+The text that the store gets is the first line, the constants of ``keys.py`` and the row layouts of ``rows.py`` that are
+used, the functions of ``prelude.lua`` that are used, and the rest of the script.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ _FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
 class Script:
     """One script: its name, its source, and the 40 hex digits of SHA-1 by which the store knows it.
 
-    `durable` says whether its answer waits for the replicas, `timed` whether its first argument is `not_after`.
+    ``durable`` says whether its answer waits for the replicas, ``timed`` whether its first argument is ``not_after``.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Script:
 
     @classmethod
     def of(cls, name: str, source: str, *, timed: bool = False) -> "Script":
-        """Make a script from its whole source; ValueError unless it starts with `#!lua`."""
+        """Make a script from its whole source; raises ``ValueError`` unless it starts with ``#!lua``."""
         if not source.startswith(FIRST_LINE):
             raise ValueError(f"script {name} does not start with {FIRST_LINE}")
         body = source.encode()
@@ -69,13 +69,13 @@ class Script:
 
 @cache
 def script(name: str) -> Script:
-    """Return the script in `scripts/<name>.lua`, read once; FileNotFoundError when there is none."""
+    """Return the script in ``scripts/<name>.lua``, read once; raises ``FileNotFoundError`` when there is none."""
     return _composed(name, own_text(name))
 
 
 @cache
 def variant(name: str) -> Script:
-    """Return the script under the flag that VARIANTS names for it; KeyError when there is none."""
+    """Return the script under the flag that VARIANTS names for it; raises ``KeyError`` when there is none."""
     _, _, rest = own_text(name).partition("\n")
     return _composed(name, f"{FIRST_LINE} flags={VARIANTS[name]}\n{rest}", timed=script(name).timed)
 
@@ -93,7 +93,7 @@ def own_text(name: str) -> str:
 
 
 def constants() -> dict[str, str]:
-    """Return what the scripts may name, as Lua: the bounds of `keys.py`, and a table of places for each row."""
+    """Return what the scripts may name, as Lua: the bounds of ``keys.py``, and a table of places for each row."""
     bounds = {name: str(value) for name, value in vars(keys).items() if name.isupper() and isinstance(value, int)}
     return bounds | {_lua_name(row): _layout(row) for row in rows.Row.__subclasses__()}
 

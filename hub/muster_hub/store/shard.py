@@ -1,8 +1,8 @@
 """One shard of the store: one connection, one pipeline in flight, and the queue of calls for the next one.
 
-A task of its own, `serve`, connects, sends and receives; callers queue a call and wait for its answer. So an error, or
-a caller that gives up, touches one call and never the connection. Nothing is sent twice. A new connection loads every
-script first; when the store forgets them, the connection ends.
+A task of its own, ``serve``, connects, sends and receives; callers queue a call and wait for its answer. So an error,
+or a caller that gives up, touches one call and never the connection. Nothing is sent twice. A new connection loads
+every script first; when the store forgets them, the connection ends.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ CALL_TIMEOUT_MS = int(CALL_TIMEOUT_S * 1000)
 FAIL_FAST_S = 0.2  # for this long after a failed attempt to connect, calls are refused at once
 RECONNECT_MIN_S = 0.05
 RECONNECT_MAX_S = 2.0
-FULL_SHOWN_S = 60.0  # how long a refusal for lack of memory shows in `full`
+FULL_SHOWN_S = 60.0  # how long a refusal for lack of memory shows in ``full``
 CLOCK_REFRESH_MS = 30_000  # and at once when a call was late: the store's clock may have been set
 
 _log = structlog.get_logger(__name__)
@@ -75,10 +75,10 @@ class Shard:
     def submit(
         self, script: Script, keys: Sequence[bytes], args: Sequence[Word], not_after_ms: int | None = None
     ) -> asyncio.Future[Reply]:
-        """Queue a call; its answer comes through the future. StoreUnavailable at once when it cannot be queued.
+        """Queue a call; its answer comes through the future. Raises ``StoreUnavailable`` when it cannot be queued.
 
-        A timed script gets `not_after` as its first argument: the moment when its caller stops waiting, by this
-        shard's clock, unless `not_after_ms` is given.
+        A timed script gets ``not_after`` as its first argument: the moment when its caller stops waiting, by this
+        shard's clock, unless ``not_after_ms`` is given.
         """
         now_s = self._loop.time()
         refusal = self._refusal(now_s)
@@ -145,7 +145,7 @@ class Shard:
         return wire
 
     async def _load_scripts(self, wire: Wire) -> None:
-        """Load every script; WireLostError when the store does not take one."""
+        """Load every script; raises ``WireLostError`` when the store does not take one."""
         await wire.send([pack(b"SCRIPT", b"LOAD", script.source) for script in self._scripts])
         for script in self._scripts:
             reply = await wire.receive()
@@ -186,7 +186,7 @@ class Shard:
             self._waiting.shed(self._loop.time())
 
     async def _turn(self, wire: Wire) -> None:
-        """Send what waits as one pipeline and answer every call; WireLostError when the connection is lost."""
+        """Send what waits as one pipeline and answer every call; raises ``WireLostError`` if the connection is lost."""
         if await wire.is_stale():
             raise WireLostError(StoreCause.LOST, "closed while idle")
         calls = self._waiting.take(self._loop.time())

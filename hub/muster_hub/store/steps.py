@@ -1,7 +1,7 @@
 """The only way to change the store: run a script that may write, and turn the words of its refusals into exceptions.
 
-A script refuses with one word (see `scripts.py`). `_REFUSALS` has the reason and the detail of each word that is not
-itself the name of a reason. A caller that treats some words in its own way uses `attempt`, which keeps them.
+A script refuses with one word (see ``scripts.py``). ``_REFUSALS`` has the reason and the detail of each word that is
+not itself the name of a reason. A caller that treats some words in its own way uses ``attempt``, which keeps them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ _REASONS = {word: refused.reason for word, refused in _REFUSALS.items()} | {reas
 
 
 def reason_of(word: str) -> Reason:
-    """Return the reason behind a script's word; ValueError for a word that no script uses."""
+    """Return the reason behind a script's word; raises ``ValueError`` for a word that no script uses."""
     try:
         return _REASONS[word]
     except KeyError:
@@ -42,7 +42,7 @@ def reason_of(word: str) -> Reason:
 async def change(store: Store, step: Script, touched: Sequence[bytes], *args: Word) -> Reply:
     """Run a script that changes something, within the time that its caller waits.
 
-    Raise Refused with the reason behind the script's refusal, StoreUnavailable.
+    Raises ``Refused`` with the reason behind the script's refusal, ``StoreUnavailable``.
     """
     return await change_until(store, step, touched, None, *args)
 
@@ -50,7 +50,7 @@ async def change(store: Store, step: Script, touched: Sequence[bytes], *args: Wo
 async def change_until(
     store: Store, step: Script, touched: Sequence[bytes], not_after_ms: int | None, *args: Word
 ) -> Reply:
-    """Run such a script with a `not_after` (Unix ms, by the store's clock) that the caller chooses."""
+    """Run such a script with a ``not_after`` (Unix ms, by the store's clock) that the caller chooses."""
     try:
         return await store.run(step, touched, args, not_after_ms=not_after_ms)
     except StoreReplyError as error:
@@ -67,7 +67,7 @@ async def changes(store: Store, step: Script, calls: Iterable[tuple[Sequence[byt
 
 
 async def attempt(store: Store, step: Script, touched: Sequence[bytes], *args: Word) -> Reply:
-    """Run such a script; StoreReplyError has the word of its refusal, StoreUnavailable as for the others."""
+    """Run such a script; raises ``StoreReplyError`` with the word of its refusal, ``StoreUnavailable``."""
     return await store.run(step, touched, args)
 
 

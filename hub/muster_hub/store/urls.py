@@ -19,7 +19,7 @@ _TLS = frozenset({"rediss", "valkeys"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The address of a store: a TCP host, the same with TLS, or a Unix socket. `repr` leaves the password out."""
+    """The address of a store: a TCP host, the same with TLS, or a Unix socket. ``repr`` leaves the password out."""
 
     kind: Literal["tcp", "tls", "unix"]
     host: str
@@ -40,7 +40,7 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Parse a store URL. Raise StoreRefused, which says what is expected, when it is none."""
+    """Parse a store URL; raises ``StoreRefused``, which says what is expected, when it is none."""
     try:
         parts = urlsplit(url)
         return _unix(parts) if parts.scheme == "unix" else _tcp(parts)
@@ -50,7 +50,7 @@ def parse(url: str) -> Address:
 
 
 def describe(url: str) -> str:
-    """Return a store URL without its password. Raise StoreRefused when it is none."""
+    """Return a store URL without its password; raises ``StoreRefused`` when it is none."""
     return parse(url).describe()
 
 

@@ -13,7 +13,7 @@ WAIT_LIMIT_S = 0.5  # a call that waited longer for its turn is not sent: the re
 
 
 class Waiting:
-    """Calls in the order in which they were made. `size` is their size in bytes."""
+    """Calls in the order in which they were made. ``size`` is their size in bytes."""
 
     __slots__ = ("_calls", "size")
 

@@ -1,7 +1,7 @@
 """One connection to the store: the library's own, without its retries.
 
-By default redis-py repeats calls whose reply was lost. Here nothing is repeated: `retry=None` sets a policy without
-retries, `health_check_interval=0` sends no PING between calls, `driver_info=None` no CLIENT SETINFO, and without a
+By default redis-py repeats calls whose reply was lost. Here nothing is repeated: ``retry=None`` sets a policy without
+retries, ``health_check_interval=0`` sends no PING between calls, ``driver_info=None`` no CLIENT SETINFO, and without a
 notification config there is no handshake for maintenance. The caller sets timeouts, so that one covers a pipeline.
 """
 
@@ -30,7 +30,7 @@ _RESP = 2  # scripts answer with integers, bytes, nil and lists alone, and RESP2
 
 
 class WireLostError(Exception):
-    """Raised when the connection is gone, or was never made; calls on it have no answer. `cause` says why."""
+    """Raised when the connection is gone, or was never made; calls on it have no answer. ``cause`` says why."""
 
     def __init__(self, cause: StoreCause, detail: str) -> None:
         super().__init__(f"{cause}: {detail}")
@@ -80,7 +80,7 @@ class Wire:
         self._connection = cast("_StoreConnection", _library_connection(address, parser))
 
     async def connect(self) -> None:
-        """Connect, log in, choose the database; WireLostError when that fails."""
+        """Connect, log in, choose the database; raises ``WireLostError`` when that fails."""
         try:
             await self._connection.connect()
         except (RedisError, OSError) as error:
@@ -94,14 +94,14 @@ class Wire:
         return not self._connection.is_connected or await self._connection.can_read()
 
     async def send(self, chunks: list[bytes]) -> None:
-        """Send packed commands; WireLostError when the connection breaks."""
+        """Send packed commands; raises ``WireLostError`` when the connection breaks."""
         try:
             await self._connection.send_packed_command(chunks, check_health=False)
         except (RedisError, OSError) as error:
             raise WireLostError(StoreCause.LOST, type(error).__name__) from error
 
     async def receive(self) -> Reply | ErrorReply:
-        """Receive the next reply, an error reply as a value; WireLostError when the connection breaks."""
+        """Receive the next reply, an error reply as a value; raises ``WireLostError`` when the connection breaks."""
         try:
             reply = await self._parser.read_response(disable_decoding=True)
         except (BusyLoadingError, AuthenticationError) as error:  # the library counts these as a lost connection
@@ -111,7 +111,7 @@ class Wire:
         return _error_reply(reply) if isinstance(reply, RedisError) else reply
 
     async def ask(self, *words: Word) -> Reply:
-        """Send one command and return its reply; WireLostError also when the store answers with an error."""
+        """Send one command and return its reply; raises ``WireLostError`` also when the store answers with an error."""
         await self.send([pack(*words)])
         reply = await self.receive()
         if isinstance(reply, ErrorReply):
