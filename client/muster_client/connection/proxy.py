@@ -53,5 +53,5 @@ def _is_proxy(proxy: str) -> bool:
 def _as_url(proxy: str) -> str:
     if "://" not in proxy:
         return f"http://{proxy}"
-    # Some desktops write `socks://`. The proxy then looks up names, since it may be the only one that can.
+    # Some desktops write ``socks://``. The proxy then looks up names, since it may be the only one that can.
     return proxy.replace("socks://", "socks5h://", 1) if proxy.startswith("socks://") else proxy

@@ -1,4 +1,4 @@
-"""When to offer the hub again the restrictions that it has not taken, while the connection stays (SPEC.md 2.4)."""
+"""When to offer the hub again the restrictions that it has not taken, while connected (SPEC.md section 2.4)."""
 
 import random
 import time

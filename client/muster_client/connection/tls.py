@@ -37,7 +37,7 @@ def tls_context(device: Device) -> ssl.SSLContext | None:
 
 
 def _context(pem: str) -> ssl.SSLContext:
-    # Not by `create_default_context`: it would take an empty text for the system's authorities.
+    # Not by ``create_default_context``: it would take an empty text for the system's authorities.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=pem)
     if not context.cert_store_stats()["x509"]:

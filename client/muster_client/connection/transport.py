@@ -177,7 +177,7 @@ async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> Client
             user_agent_header=None,
             proxy=proxy,
             open_timeout=timeout_s,
-            # `HubConnection.keep_alive` pings at an interval of its own.
+            # ``HubConnection.keep_alive`` pings at an interval of its own.
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=MAX_MESSAGE_BYTES,

@@ -178,7 +178,7 @@ class ControlServer:
         finally:
             if not taken:
                 self._beside.start(_drop(session))
-        # From here on the calls go on without the command line; only `cancel` withdraws them.
+        # From here on the calls go on without the command line; only ``cancel`` withdraws them.
         self._beside.start(session.invite(request.targets, purpose=request.purpose))
         waiting, blocking = set(request.targets), tuple[ClientId, ...]()
         async for update in updates:

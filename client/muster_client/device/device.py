@@ -102,7 +102,7 @@ class Device:
             with closing(open_database(path / DATABASE_FILE)) as database:
                 _check_unused(path, database, clock)
                 Meta(database).put_settings(settings)
-            # The key file comes last: a folder without one is no device, and `create` may be run again.
+            # The key file comes last: a folder without one is no device, and ``create`` may be run again.
             write_identity(path / KEY_FILE, Identity.fresh())
         return cls.open(path, clock=clock)
 
@@ -322,7 +322,7 @@ class Device:
         return changes_by_others(self._db)
 
     def date(self) -> TimeMs:
-        """Return the time for an answer, ``joined`` or ``leave``: every later serial is above it (SPEC.md 2.4)."""
+        """Return the time for an answer, ``joined`` or ``leave``, below every later serial (SPEC.md section 2.4)."""
         return self._statements.date()
 
     # -- decisions ----------------------------------------------------------------------------------------------------

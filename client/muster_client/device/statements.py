@@ -1,4 +1,4 @@
-"""The device's own statements: serials, the newest about each topic, and which ones the hub has (SPEC.md 2.4)."""
+"""The device's own statements: serials, the newest about each topic, and which the hub has (SPEC.md section 2.4)."""
 
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The peers that a device trusts, its grants to them, and their nicknames: signed statements (SPEC.md 2.6)."""
+"""The peers that a device trusts, its grants to them, and their nicknames: signed statements (SPEC.md section 2.6)."""
 
 import os
 import sqlite3

@@ -215,7 +215,7 @@ class HostedSession(Session):
                 self._left.pop(client, None)
                 target = self._machine.targets[client]
                 if target.state is TargetState.REFUSED:
-                    # It refused its admission before the hub's reply to `admit` was here.
+                    # It refused its admission before the hub's reply to ``admit`` was here.
                     self._left[client] = target.reason
             self._tell_members()
             await self._ask_for_departures()

@@ -1,4 +1,4 @@
-"""frames.json: one message of each type, then messages with more, less or other than they should have (SPEC.md 3.2)."""
+"""frames.json: a message of each type, then some with more, less or other than it should have (SPEC.md section 3.2)."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""`muster agent`: run it, its log, its status, and its installation as a service."""
+"""``muster agent``: run it, its log, its status, and its installation as a service."""

@@ -1,1 +1,1 @@
-"""`muster session start`: one attempt, its progress, and interrupts."""
+"""``muster session start``: one attempt, its progress, and interrupts."""

@@ -1,4 +1,4 @@
-"""What a hub's nodes could not say to each other: an agent that hears `changed` reads it, as SPEC.md 3.2 has it."""
+"""What a hub's nodes could not say to each other: an agent that hears `changed` reads it (SPEC.md section 3.2)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

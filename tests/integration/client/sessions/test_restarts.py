@@ -1,4 +1,4 @@
-"""What outlives a process of a device, and what ends with it: the process is killed in the middle (SPEC.md 7.7)."""
+"""What outlives a process of a device, and what ends with it: it is killed in the middle (SPEC.md section 7.7)."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A device whose peer changed its card while it was away: the push of the new one was lost (SPEC.md 1.5)."""
+"""A device whose peer changed its card while it was away: the push of the new one was lost (SPEC.md section 1.5)."""
 
 from msgspec.structs import replace
 from tests.integration.client.conftest import befriend, settled

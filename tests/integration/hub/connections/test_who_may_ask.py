@@ -1,4 +1,4 @@
-"""Which process of a device may make which request: over every type of request that there is (SPEC.md 3.3)."""
+"""Which process of a device may make which request: over every type of request that there is (SPEC.md section 3.3)."""
 
 import json
 from pathlib import Path
