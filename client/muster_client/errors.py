@@ -257,7 +257,7 @@ class UnknownSession(MusterError):
 
 
 class UnknownInvite(MusterError):
-    """No open invite has this id, or several have ids that begin like this."""
+    """No open invite has this number or id."""
 
 
 class NoAgent(MusterError):

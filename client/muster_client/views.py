@@ -126,10 +126,9 @@ class EndedElsewhere:
 class Unconfirmed:
     """Trust or a grant that a copy of this device's data made, until the person decides on it.
 
-    ``mode`` and ``expires_at`` are those of a grant.
-
-    ``seen_at`` is when the hub first showed it to this device. ``version`` names this one statement among those on the
-    same topic. ``listed``: it was shown to the person, as it is now.
+    ``mode``, ``profiles`` and ``expires_at`` are those of a grant. ``seen_at`` is when the hub first showed it to this
+    device. ``version`` names this one statement among those on the same topic. ``listed``: it was shown to the person,
+    as it is now.
     """
 
     peer: ClientId

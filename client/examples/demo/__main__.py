@@ -21,7 +21,7 @@ SOME_REFUSED = 1
 
 
 def main() -> int:
-    """Tell the story; 0 if it went as it should."""
+    """Tell the story; return 0 if it went as it should, else 1."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     opening()
     # A short path: Unix sockets live below it.

@@ -25,7 +25,7 @@ def _environment() -> dict[str, str]:
 
 
 class Processes:
-    """Everything that was started, so that everything ends."""
+    """The processes that were started, so that all of them are ended."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -69,7 +69,7 @@ class Processes:
             self.stop(name)
 
     def muster(self, name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
-        """Run one command of a device with ``--json``; give its exit code and its document."""
+        """Run one command of a device with ``--json``; return its exit code and its document."""
         command = [*MUSTER, "--data-dir", str(self.root / name), *arguments, "--json"]
         done = subprocess.run(  # noqa: S603 - our own command
             command, capture_output=True, text=True, check=False, env=_environment(), timeout=START_DEADLINE_S
@@ -107,7 +107,7 @@ class Processes:
 
 
 def wait_until_online(processes: Processes, asker: str, names: tuple[str, ...]) -> float:
-    """Ask ``muster who`` until all of these are online; give the seconds that it took."""
+    """Ask ``muster who`` until all of these are online; return the seconds that it took."""
     began = time.monotonic()
     while time.monotonic() - began < START_DEADLINE_S:
         processes.check()

@@ -33,7 +33,7 @@ def say(text: str) -> None:
 
 
 def outcomes(document: dict[str, Any], fleet: tuple[CalledDevice, ...] = FLEET) -> bool:
-    """Show what became of each called device; tell whether all of it is what should have been."""
+    """Show what became of each called device; return whether all of it is as it should be."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     for column in ("", "device", "what about it", "outcome", "whose word", "time"):
         table.add_column(column, justify="right" if column == "time" else "left", no_wrap=True)

@@ -1,6 +1,7 @@
 """Durations in text: ``30d``, ``12h``, ``1d12h``."""
 
 import re
+import time
 
 _UNIT_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 _PAIRS = (("d", "h"), ("h", "m"), ("m", "s"))
@@ -29,3 +30,17 @@ def say_ms(duration_ms: int) -> str:
     count, rest = divmod(round(duration_ms / _UNIT_MS[small]) * _UNIT_MS[small], _UNIT_MS[large])
     parts = [(count, large), (rest // _UNIT_MS[small], small)]
     return " ".join(f"{number}{unit}" for number, unit in parts if number)
+
+
+def say_since(at_ms: int) -> str:
+    """Return as text how long ago a moment was, in Unix ms; none for one that this machine's clock has not reached."""
+    return say_ms(max(0, _now_ms() - at_ms))
+
+
+def say_until(at_ms: int) -> str:
+    """Return as text how long it is to a moment, in Unix ms; none for one that is past."""
+    return say_ms(max(0, at_ms - _now_ms()))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -172,9 +172,9 @@ class HubConnection:
         elif isinstance(frame, Goaway):
             self._retry_after_ms = frame.retry_after_ms
 
-    def _on_unread(self, number: int | None) -> None:
+    def _on_unread(self, number: int) -> None:
         """End the request that an unreadable message replies to, if it is one: it would wait in vain."""
-        waiting = None if number is None else self._open.get(number)
+        waiting = self._open.get(number)
         if waiting is not None and not waiting.done():
             waiting.set_exception(self._unreadable())
 

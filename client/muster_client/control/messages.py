@@ -176,7 +176,7 @@ class UnknownSessionLine(ControlLine, frozen=True, kw_only=True, tag="unknown_se
 
 
 class UnknownInviteLine(ControlLine, frozen=True, kw_only=True, tag="unknown_invite"):
-    """No open invite has this id."""
+    """No open invite has this number or id."""
 
     sentence: str
 

@@ -1,22 +1,20 @@
 """What a session shall be and whom to call into it: the one request, from the command line to the hub."""
 
-import re
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
 
 from muster_client.errors import InvalidRequest
 from muster_protocol.cards import Mode
 from muster_protocol.frames import MAX_SESSION_MS, MAX_TARGETS, Purpose, SessionKind
+from muster_protocol.governance import Profile
 from muster_protocol.ids import ClientId
 from muster_protocol.own_decision import Intent
 from muster_protocol.reasons import Reason
 
 DEFAULT_SESSION_MS = 24 * 3600 * 1000
 """How long a session may last by default: one day."""
-
-_PROFILE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_CLIENT = re.compile(r"[a-z2-7]{32}")
 
 
 class SessionRequest(Struct, frozen=True):
@@ -41,15 +39,23 @@ class SessionRequest(Struct, frozen=True):
             raise InvalidRequest(Reason.TOO_MANY_TARGETS, f"at most {MAX_TARGETS}")
         for target in self.targets:
             self._check_target(target, creator)
-        if self.profile is not None and _PROFILE.fullmatch(self.profile) is None:
+        if self.profile is not None and not _fits(self.profile, Profile):
             raise InvalidRequest(Reason.MALFORMED, "a profile has 1 to 64 of a-z, 0-9, dot, dash and underscore")
         if not 0 < self.lasts_ms <= MAX_SESSION_MS:
             raise InvalidRequest(Reason.MALFORMED, "a session lasts 7 days at most")
 
     def _check_target(self, target: ClientId, creator: ClientId) -> None:
-        if _CLIENT.fullmatch(target) is None:
+        if not _fits(target, ClientId):
             raise InvalidRequest(Reason.MALFORMED, "a target is a whole ClientId")
         if target == creator:
             raise InvalidRequest(Reason.SELF_TARGET, peer=target)
         if self.targets.count(target) > 1:
             raise InvalidRequest(Reason.DUPLICATE_TARGET, peer=target)
+
+
+def _fits(text: str, kind: object) -> bool:
+    try:
+        msgspec.convert(text, kind)
+    except msgspec.ValidationError:
+        return False
+    return True

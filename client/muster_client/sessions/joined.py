@@ -144,7 +144,7 @@ class AttendedSession(Session):
 
         In a star this device trusts only the creator, and has no key to verify the others' statements.
         """
-        sender = next((seat for seat in self._known.epoch.members if seat.key == signed.signer), None)
+        sender = next((member for member in self._known.epoch.members if member.key == signed.signer), None)
         if sender is None or sender.client not in self._context.device.peers.pins():
             return
         key = await self._context.key_of(sender.client)

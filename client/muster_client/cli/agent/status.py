@@ -1,11 +1,9 @@
 """``muster agent status``: the state that the running agent reports."""
 
-import time
-
 import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
-from muster_client.cli.durations import say_ms
+from muster_client.cli.durations import say_since
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import AgentStatusDocument, DropFields
 from muster_client.cli.output.exit_codes import ExitCode
@@ -89,13 +87,9 @@ def _since(said: AgentStatus) -> str:
         return "no"
     if said.connected_since is None:
         return "yes"
-    return f"for {_ago(said.connected_since)}"
+    return f"for {say_since(said.connected_since)}"
 
 
 def _last_drop(said: AgentStatus) -> str:
     drop = said.last_drop
-    return "none" if drop is None else f"{_ago(drop.at)} ago: {drop.sentence or drop.cause}"
-
-
-def _ago(at_ms: int) -> str:
-    return say_ms(max(0, time.time_ns() // 1_000_000 - at_ms))
+    return "none" if drop is None else f"{say_since(drop.at)} ago: {drop.sentence or drop.cause}"

@@ -1,12 +1,11 @@
-"""``muster inbox``, ``accept``, ``decline``: invites that wait for this device's user."""
+"""``muster inbox``, ``accept``, ``decline``: invites that wait for the person at this device."""
 
-import time
 from typing import Annotated
 
 import typer
 
 from muster_client.cli.arguments.invocation import Json, invocation
-from muster_client.cli.durations import say_ms
+from muster_client.cli.durations import say_until
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import AnsweredDocument, InboxDocument, InviteFields
 from muster_client.cli.output.help_pages import Group, examples
@@ -77,14 +76,13 @@ def _show(waiting: tuple[InboxEntry, ...], names: Nicknames, output: Output) -> 
     if not waiting:
         output.line("No invites wait for your answer.")
         return
-    now = time.time_ns() // 1_000_000
     rows = [
         (
             str(entry.number),
             names.call(entry.creator),
             entry.mode.value,
             entry.profile or "-",
-            say_ms(max(0, entry.expires_at - now)),
+            say_until(entry.expires_at),
         )
         for entry in waiting
     ]

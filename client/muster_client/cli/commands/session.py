@@ -1,6 +1,5 @@
 """``muster session list``, ``show``, ``leave``, ``close``: sessions as known to the hub and to this device's agent."""
 
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from muster_client.cli.arguments.invocation import Invocation, Json, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
-from muster_client.cli.durations import say_ms
+from muster_client.cli.durations import say_until
 from muster_client.cli.output.blocked import blocked
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import (
@@ -175,4 +174,4 @@ def _left(one: SessionFields) -> str:
         return "closed"
     if one.ends_at_ms is None:
         return "-"
-    return say_ms(max(0, one.ends_at_ms - time.time_ns() // 1_000_000))
+    return say_until(one.ends_at_ms)

@@ -1,6 +1,5 @@
 """``muster trust review``: unconfirmed trust and grants, which a copy of this device's data made."""
 
-import time
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from muster_client import Device
 from muster_client.cli.arguments.invocation import Json, Yes, ask, can_ask, invocation
 from muster_client.cli.commands.publish import publish
-from muster_client.cli.durations import say_ms
+from muster_client.cli.durations import say_since
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import EndedFields, ReviewDocument
 from muster_client.cli.output.failures import Failure, invalid
@@ -133,7 +132,7 @@ def _described(one: Unconfirmed, names: dict[ClientId, str]) -> tuple[str, ...]:
     name = names.get(one.peer, one.peer)
     return (
         "",
-        f"{_what(one)} {name}, first seen {_ago(one)}",
+        f"{_what(one)} {name}, first seen {say_since(one.seen_at)} ago",
         f"    words of its key: {' '.join(words(one.fingerprint))}",
     )
 
@@ -143,10 +142,6 @@ def _what(one: Unconfirmed) -> str:
         return "Trust in"
     profiles = "" if one.profiles is None else f", only {', '.join(one.profiles)}"
     return f"A grant ({one.mode}{profiles}) to"
-
-
-def _ago(one: Unconfirmed) -> str:
-    return f"{say_ms(max(0, time.time_ns() // 1_000_000 - one.seen_at))} ago"
 
 
 def _names(device: Device) -> dict[ClientId, str]:
@@ -171,7 +166,7 @@ def _show_unconfirmed(unconfirmed: tuple[Unconfirmed, ...], names: dict[ClientId
             names.get(one.peer, one.peer[:8]),
             one.kind.value,
             one.mode or "",
-            _ago(one),
+            f"{say_since(one.seen_at)} ago",
             " ".join(words(one.fingerprint)),
         )
         for one in unconfirmed

@@ -1,6 +1,5 @@
 """``muster who``: which devices are online, as the hub reports."""
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from muster_client import Device
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.commands.ask_hub import ask_hub
-from muster_client.cli.durations import say_ms
+from muster_client.cli.durations import say_since
 from muster_client.cli.output.display import Output
 from muster_client.cli.output.documents import PresenceDocument, PresenceFields
 from muster_client.cli.output.failures import invalid
@@ -90,9 +89,7 @@ def _fields(state: Presence, names: Nicknames) -> PresenceFields:
 
 
 def _since(state: Presence) -> str:
-    if state.since is None:
-        return ""
-    return f"{say_ms(max(0, time.time_ns() // 1_000_000 - state.since))} ago"
+    return "" if state.since is None else f"{say_since(state.since)} ago"
 
 
 def _remark(state: Presence) -> str:

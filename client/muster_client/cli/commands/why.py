@@ -77,7 +77,7 @@ def why(
     profile: Annotated[
         str | None, typer.Option("--profile", parser=parse_profile, metavar="NAME", help="The session's profile.")
     ] = None,
-    ask: Annotated[bool, typer.Option("--ask", help="The other device's user is asked; no grant is needed.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the person at the other device; no grant is needed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show whether one device could call another, and what prevents it.
@@ -169,7 +169,7 @@ def _document(question: Question, verdict: WhyVerdict, failure: Failure | None) 
 
 
 def _show(question: Question, verdict: WhyVerdict, names: Nicknames, output: Output) -> None:
-    how = "automatically" if question.purpose is Purpose.AUTO else "by asking its user"
+    how = "automatically" if question.purpose is Purpose.AUTO else "by asking the person there"
     creator, target = names.call(question.creator), names.call(question.target)
     output.line(f"Could {creator} call {target} into a {question.mode} session, {how}?")
     rows = [(check.check.replace("_", " "), _WORDS[check.device], _WORDS[check.hub]) for check in _checks(verdict)]

@@ -147,7 +147,7 @@ class WhyDocument(Struct, frozen=True, kw_only=True):
 
 
 class InviteFields(Struct, frozen=True, kw_only=True):
-    """An invite that waits for this device's user."""
+    """An invite that waits for the person at this device."""
 
     id: str
     number: int
@@ -198,7 +198,7 @@ class BlockingFields(Struct, frozen=True, kw_only=True):
 class StartDocument(Struct, frozen=True, kw_only=True):
     """``session start``. ``session`` None: none was created. ``exit_code`` is the command's own.
 
-    ``closed``: the session was closed, since every target refused or the user interrupted before any joined.
+    ``closed``: the session was closed, since every target refused or the person interrupted before any joined.
     """
 
     session: str | None

@@ -95,7 +95,7 @@ def from_reason(
         return Failure(
             reason,
             f"The hub says what only {peer} may say, and shows no signed word of it.",
-            f"Ask the user of {peer}; if it persists, tell the hub's operator.",
+            f"Ask the person at {peer}; if it persists, tell the hub's operator.",
             said_by=said_by(sayer, peer),
             exit_code=exit_code,
         )

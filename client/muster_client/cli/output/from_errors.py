@@ -190,7 +190,7 @@ def _(error: errors.UnknownSession) -> Failure:
 @from_error.register
 def _(error: errors.UnknownInvite) -> Failure:
     del error
-    return Failure(Word.NO_INVITE, "No open invite has this id.", "See the open invites with `muster inbox`.")
+    return Failure(Word.NO_INVITE, "No open invite has this number or id.", "See the open invites with `muster inbox`.")
 
 
 @from_error.register

@@ -1,10 +1,9 @@
 """Peers and grants as fields of a document and as text."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from muster_client.cli.durations import say_ms
+from muster_client.cli.durations import say_until
 from muster_client.cli.output.documents import GrantFields, PeerFields, UnconfirmedFields
 from muster_client.cli.output.failures import from_reason, invalid
 from muster_client.views import GrantState, GrantView, Peer, Unconfirmed
@@ -48,8 +47,7 @@ def say_grant(grant: GrantView | None) -> str:
         parts.append(f"only {', '.join(grant.profiles)}")
     if grant.once:
         parts.append("once")
-    left = say_ms(max(0, grant.expires_at - time.time_ns() // 1_000_000))
-    return ", ".join([*parts, f"{left} left"])
+    return ", ".join([*parts, f"{say_until(grant.expires_at)} left"])
 
 
 @contextmanager

@@ -65,7 +65,7 @@ Exit codes:
         "muster session start nas",
         "muster session start nas laptop --wait --timeout 30s",
         "muster session start nas --mode synchronize --profile photos --json",
-        "muster session start phone --ask --wait      its user is asked",
+        "muster session start phone --ask --wait      the person there is asked",
     )
     + "\n\n"
     + EXIT_CODES
@@ -78,7 +78,7 @@ def start(
     profile: Annotated[
         str | None, typer.Option("--profile", parser=parse_profile, metavar="NAME", help="The session's profile.")
     ] = None,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask each device's user; no grant is needed.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the person at each device; no grant is needed.")] = False,
     star: Annotated[
         bool, typer.Option("--star", help="Members need to trust only this device, not each other.")
     ] = False,
