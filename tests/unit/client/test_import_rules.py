@@ -10,35 +10,67 @@ from tests.rooms import ROOT
 
 CONTRACT = "The command line imports only the public modules of the library"
 ROOMS = "In the client every room stands on those beneath it"
+CONTRACT_IDS = ("command-line-uses-the-public-names", "rooms-of-the-client")
+IN_ROOMS = ("device/added", "control/added")
+A_ROOM = "added"
 
 
-def verdicts(tree: Path) -> dict[str, bool]:
-    """Run the import contracts over a copy of the client, and return which of them are kept."""
-    program = Path(sys.executable).with_name("lint-imports")
-    run = subprocess.run([program, "--no-logo", "--no-cache"], cwd=tree, capture_output=True, text=True, check=False)
-    ends = {" KEPT": True, " BROKEN": False}
-    lines = run.stdout.splitlines()
-    return {line.split(end)[0]: kept for line in lines for end, kept in ends.items() if end in line}
+def report(tree: Path) -> str:
+    """Run these import contracts over a copy of the client, and return what is said of them."""
+    program = str(Path(sys.executable).with_name("lint-imports"))
+    options = [option for contract in CONTRACT_IDS for option in ("--contract", contract)]
+    command = [program, "--no-logo", "--no-cache", *options]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False).stdout
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
+def add(tree: Path, *names: str) -> None:
+    """Add modules that the contracts do not name."""
+    for name in names:
+        (tree / f"muster_client/{name}.py").write_text('"""Nobody knows this module."""\n')
+
+
+def dotted(name: str) -> str:
+    return f"muster_client.{name.replace('/', '.')}"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the client with the contracts, whose modules are found before the installed ones."""
-    shutil.copytree(ROOT / "client/muster_client", tmp_path / "muster_client")
-    shutil.copy(ROOT / ".importlinter", tmp_path)
-    return tmp_path
+    folder = tmp_path_factory.mktemp("tree")
+    shutil.copytree(ROOT / "client/muster_client", folder / "muster_client")
+    shutil.copy(ROOT / ".importlinter", folder)
+    return folder
 
 
-@pytest.mark.parametrize("name", ["added", "device/added", "control/added"])
-def test_the_command_line_may_not_import_a_new_module(tree: Path, name: str) -> None:
-    (tree / f"muster_client/{name}.py").write_text('"""A module that the contract does not name."""\n')
-    assert verdicts(tree)[CONTRACT]
+@pytest.fixture(scope="module")
+def with_modules(tree: Path) -> str:
+    """Return what is said of new modules in rooms that are there already."""
+    add(tree, *IN_ROOMS)
+    return report(tree)
+
+
+@pytest.fixture(scope="module")
+def with_a_room(tree: Path, with_modules: str) -> str:
+    """Return what is said of a new room on top of them."""
+    add(tree, A_ROOM)
+    return report(tree)
+
+
+@pytest.fixture(scope="module")
+def with_imports(tree: Path, with_a_room: str) -> str:
+    """Return what is said once the command line imports all of them."""
     with (tree / "muster_client/cli/durations.py").open("a") as durations:
-        durations.write(f"import muster_client.{name.replace('/', '.')}\n")
-    assert not verdicts(tree)[CONTRACT]
+        durations.writelines(f"import {dotted(name)}\n" for name in (*IN_ROOMS, A_ROOM))
+    return report(tree)
 
 
-def test_a_new_room_needs_a_place_in_the_contract(tree: Path) -> None:
-    assert verdicts(tree)[ROOMS]
-    (tree / "muster_client/added.py").write_text('"""A room without a place."""\n')
-    assert not verdicts(tree)[ROOMS]
+@pytest.mark.parametrize("name", [*IN_ROOMS, A_ROOM])
+def test_the_command_line_may_not_import_a_new_module(with_a_room: str, with_imports: str, name: str) -> None:
+    assert f"{CONTRACT} KEPT" in with_a_room
+    assert f"{CONTRACT} BROKEN" in with_imports
+    assert f"muster_client.cli is not allowed to import {dotted(name)}:" in with_imports
+
+
+def test_a_new_room_needs_a_place_in_the_contract(with_modules: str, with_a_room: str) -> None:
+    assert f"{ROOMS} KEPT" in with_modules
+    assert f"{ROOMS} BROKEN" in with_a_room
