@@ -9,9 +9,6 @@ SCHEDULES := 200000
 REPEATS := 5
 JOBS := 3
 
-# Measuring coverage takes about half as much processor time again. So it is measured in these folders only, and not in
-# the processes that their tests start. The others repeat the same code thousands of times, or are such processes.
-MEASURED := tests/unit tests/vectors tests/integration tests/e2e
 COVERAGE := build/coverage
 
 VENV := .venv
@@ -47,12 +44,11 @@ test: $(STAMP) ## run all tests, on a real store and on real sockets; MEASURE=ye
 ifdef MEASURE
 	rm -rf $(COVERAGE)
 	mkdir -p $(COVERAGE)
-	$(PY) -m coverage run $(PYTEST) $(MEASURED); measured=$$?; \
-	$(PY) $(PYTEST) $(MEASURED:%=--ignore=%) tests; others=$$?; \
+	MEASURE=yes $(PY) $(PYTEST) $(TESTS); failed=$$?; \
 	$(PY) -m coverage combine --quiet && \
 	$(PY) -m coverage json --quiet -o $(COVERAGE)/report.json && \
 	$(PY) .ci/coverage_by_room.py $(COVERAGE)/report.json && \
-	[ $$measured = 0 ] && [ $$others = 0 ]
+	exit $$failed
 else
 	$(PY) $(PYTEST) $(TESTS)
 endif

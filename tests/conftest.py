@@ -1,15 +1,15 @@
 """What all tests share: a home of their own, and no outcome that depends on luck or on how fast the machine is."""
 
+import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.real_parts", "tests.side_by_side"]
+pytest_plugins = ["tests.measured", "tests.real_parts", "tests.side_by_side"]
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -23,9 +23,19 @@ settings.register_profile(
 settings.register_profile("quick", settings.get_profile("muster"), max_examples=10)  # `make unit`
 settings.load_profile("muster")
 
-_MEASURED_TOO = "COVERAGE_PROCESS_CONFIG"
-"""What makes coverage measure each process that is started."""
 _PERSONAL = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Spare the garbage collector the thousands of collected tests, which all stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,23 +49,3 @@ def _home_of_its_own() -> Iterator[None]:
             patch.setenv(name, str(Path(home) / name.lower()))
         patch.setenv("HOME", home)
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _only_this_process_measured() -> Iterator[None]:
-    """Measure no coverage in the hubs and commands that tests start: each would start and run half as fast."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(_MEASURED_TOO, raising=False)
-        yield
-
-
-@pytest.fixture
-def unmeasured() -> Iterator[None]:
-    """Measure no coverage during a test whose work has a time limit in the code, which measuring would exceed."""
-    measuring = Coverage.current()
-    if measuring is None:
-        yield
-        return
-    measuring.stop()
-    yield
-    measuring.start()

@@ -98,10 +98,14 @@ def _is_beneath(path: Path, folders: tuple[str, ...]) -> bool:
     return any(path.is_relative_to(TESTS / folder) for folder in folders)
 
 
+@cache
+def _is_on_a_store(path: Path) -> bool:
+    return _is_beneath(path, FOLDERS_ON_A_STORE) and not _is_beneath(path, FOLDERS_WITHOUT)
+
+
 def _needs(item: pytest.Item) -> set[str]:
     named = {name for mark in item.iter_markers("needs") for name in mark.args}
-    on_a_store = _is_beneath(item.path, FOLDERS_ON_A_STORE) and not _is_beneath(item.path, FOLDERS_WITHOUT)
-    return named | ({STORE} if on_a_store else set())
+    return named | ({STORE} if _is_on_a_store(item.path) else set())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

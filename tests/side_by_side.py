@@ -3,6 +3,7 @@
 What waits longest comes first, and what never waits last, so that no process of the tests stands still at the end.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ class FilesAndParts(LoadFileScheduling):  # type: ignore[misc] # the same
         return nodeid if PART in nodeid else super()._split_scope(nodeid)
 
 
-def _rank(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+@cache
+def _rank(path: Path) -> int:
+    folder = path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
     if folder in FIRST:
         return FIRST.index(folder)
     return len(FIRST) + (1 + LAST.index(folder) if folder in LAST else 0)
@@ -37,7 +39,7 @@ def _rank(item: pytest.Item) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the folders; within one nothing moves."""
-    items.sort(key=_rank)
+    items.sort(key=lambda item: _rank(item.path))
 
 
 @pytest.hookimpl(optionalhook=True)
