@@ -5,7 +5,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from muster_protocol.ids import Hash, Serial, TimeMs
+from muster_protocol.ids import MAX_TIME_MS, Hash, Serial, TimeMs
 
 MAX_AHEAD_MS = 24 * 3600 * 1000
 """How far a serial may be ahead of the clock of the hub or device that takes it: a day."""
@@ -61,9 +61,10 @@ def next_about(serial: Serial, known: Iterable[Serial], hub_at: TimeMs | None) -
     """Return the serial of a statement about a thing on which this device knows own ones with these serials.
 
     ``serial`` is the one of ``next_serial``. A copy of the key may have dated one ahead of the device's clock: the new
-    one is above it where the hub can have taken it, by the newest time of a verified ``welcome``.
+    one is above it where the hub can have taken it, by the newest time of a verified ``welcome``. None is above the
+    largest, which so counts as none.
     """
-    taken = [one + 1 for one in known if hub_at is not None and not is_ahead(one, hub_at)]
+    taken = [one + 1 for one in known if hub_at is not None and one < MAX_TIME_MS and not is_ahead(one, hub_at)]
     return Serial(max([serial, *taken]))
 
 

@@ -241,7 +241,10 @@ class Device:
 
     def pin_hub(self, fingerprint: Fingerprint) -> None:
         """Pin this key: from now on the device connects to no hub with another one."""
-        self._meta.pin_hub(fingerprint)
+        with transaction(self._db):
+            if fingerprint != self.pinned_hub:
+                self._statements.bound_hub_time()
+            self._meta.pin_hub(fingerprint)
 
     @property
     def authority(self) -> str | None:

@@ -129,17 +129,17 @@ class StatementStore:
         """Record the time of a verified ``welcome``; only the newest counts. Record too what both clocks had reached.
 
         Where the counter is more than a day ahead of it, since the clock was, set it back, but not below a date that
-        was given, and sign again with new serials what the hub has not acknowledged.
+        was given. Sign again with new serials what is ahead of it, for this clock or for another hub's, where the
+        hub has not acknowledged it.
         """
         with transaction(self._db):
             self._db.execute("UPDATE serials SET hub_at = max(coalesce(hub_at, 0), ?)", (at,))
             self._db.execute("UPDATE serials SET reached = max(reached, ?)", (min(at, self._clock()),))
             last, hub_at = self._db.execute("SELECT last, hub_at FROM serials").fetchone()
-            if not is_ahead(last, hub_at):
-                return
             statements = self.all()
-            known = [held.serial for held in statements if not is_ahead(held.serial, hub_at)]
-            self._db.execute("UPDATE serials SET last = max(dated, ?)", (max(known, default=0),))
+            if is_ahead(last, hub_at):
+                known = [held.serial for held in statements if not is_ahead(held.serial, hub_at)]
+                self._db.execute("UPDATE serials SET last = max(dated, ?)", (max(known, default=0),))
             unknown = [held for held in statements if is_ahead(held.serial, hub_at) and not held.acknowledged]
             self._say_again(unknown, key)
 
@@ -257,6 +257,10 @@ class StatementStore:
         self._db.execute("UPDATE statements SET acknowledged = 0")
         self._db.execute("UPDATE serials SET synced = 0, left_at_hub = 0")
         self._db.execute("DELETE FROM unconfirmed")
+
+    def bound_hub_time(self) -> None:
+        """Keep of the hub's time only what this device's clock or counter reached: another hub's clock counts now."""
+        self._db.execute("UPDATE serials SET hub_at = min(hub_at, max(last, reached, ?))", (self._clock(),))
 
     def acknowledged(self, version: Version) -> None:
         """Record that the hub has this statement on disk: whatever number it names next, it is asked for all again.

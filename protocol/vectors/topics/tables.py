@@ -74,6 +74,7 @@ def serials() -> list[Vector]:
         _about("more than a day past the hub's time", [NOW + 7, NOW + day + 1], NOW),
         _about("a clock that is behind", [NOW + 30 * day], NOW + 30 * day),
         _about("never met a hub", [NOW + 7], None),
+        _about("the largest, and a hub's time at the end of time", [2**53 - 1, NOW + 7], 2**53 - 1),
         _ahead("now", NOW, NOW),
         _ahead("a day", NOW + day, NOW),
         _ahead("a day and a millisecond", NOW + day + 1, NOW),

@@ -132,6 +132,34 @@ async def test_a_time_of_the_hub_that_is_far_ahead_moves_no_serial(pair: Trustin
     takes_back(pair)
 
 
+async def test_a_time_at_the_end_of_time_leaves_what_a_copy_planted_to_be_taken_back(pair: TrustingPair) -> None:
+    device, peer = pair.device, pair.peer
+    body = Trust(client=device.client, serial=Serial(MAX_TIME_MS), peer=peer.client, peer_key=peer.fingerprint)
+    planted = (Kind.TRUST, sign(body, device.key))
+    async with (
+        scripted_hub(pair.port, listing(planted), changes=1, at=TimeMs(MAX_TIME_MS)),
+        Hub.connect(device),
+    ):
+        pass
+    takes_back(pair)
+
+
+async def test_a_time_that_one_hub_told_counts_no_longer_at_another(pair: TrustingPair) -> None:
+    device, peer = pair.device, pair.peer
+    body = Trust(client=device.client, serial=Serial(MAX_TIME_MS - 1), peer=peer.client, peer_key=peer.fingerprint)
+    planted = (Kind.TRUST, sign(body, device.key))
+    async with scripted_hub(pair.port, listing(planted), changes=1, at=TimeMs(MAX_TIME_MS)), Hub.connect(device):
+        pass
+    device.peers.untrust(peer.client)
+    assert max(held.serial for held in device.unpublished()) == MAX_TIME_MS
+    honest = SigningKey.from_secret(os.urandom(32))
+    device.pin_hub(honest.fingerprint)
+    async with scripted_hub(pair.port, listing(), key=honest), Hub.connect(device):
+        pass
+    assert peer.client not in device.peers.pins()
+    assert all(held.serial < now_ms() + DAY_MS for held in device.peers._statements.all())
+
+
 async def test_statements_of_a_clock_that_was_far_ahead_are_signed_again(tmp_path: Path) -> None:
     port, ahead = free_port(), TimeMs(now_ms() + 5000 * DAY_MS)
     with Device.create(tmp_path / "early", hub_url=f"ws://127.0.0.1:{port}", clock=lambda: ahead) as early:
