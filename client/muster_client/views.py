@@ -19,7 +19,8 @@ __all__ = ["AgentStatus", "Drop", "EndedElsewhere", "GrantState", "GrantView", "
 class SessionView(Struct, frozen=True, kw_only=True):
     """A session whose key the agent holds. ``targets``: the devices that this one called.
 
-    ``created_at`` and ``ends_at`` are None where a member has not asked the hub for them.
+    ``created_at`` is None in a session of another device: only the hub says it. ``ends_at`` is when this device ends
+    the session by its own clock; the hub may end one of another device sooner.
     """
 
     id: SessionId
@@ -29,7 +30,7 @@ class SessionView(Struct, frozen=True, kw_only=True):
     kind: SessionKind
     epoch: int
     created_at: TimeMs | None
-    ends_at: TimeMs | None
+    ends_at: TimeMs
     members: tuple[MemberView, ...]
     targets: tuple[Target, ...]
 

@@ -55,9 +55,9 @@ class HostedSession(Session):
             mode=plan.mode,
             profile=plan.profile,
             kind=plan.kind,
+            created_at=created_at,
+            ends_at=TimeMs(created_at + lasts_ms),
         )
-        self.created_at = created_at
-        self.ends_at = TimeMs(created_at + lasts_ms)
         self._machine = machine
         self._wake = asyncio.Event()
         self._answers: deque[Signed] = deque(maxlen=MAX_WAITING_ANSWERS)
@@ -171,7 +171,7 @@ class HostedSession(Session):
             await self._calls.repeat()
             await self._calls.send()
             await self._admit()
-            if self._context.now() >= (self.ends_at or 0):
+            if self._context.now() >= self.ends_at:
                 self.end(Reason.SESSION_CLOSED, Sayer.DEVICE)
 
     async def _next(self) -> None:

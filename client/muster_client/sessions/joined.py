@@ -20,7 +20,7 @@ from muster_protocol.frames import (
     SessionReply,
     SessionUpdatePush,
 )
-from muster_protocol.ids import ClientId
+from muster_protocol.ids import ClientId, TimeMs
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.roster import Roster
@@ -46,9 +46,10 @@ class AttendedSession(Session):
             mode=invite.mode,
             profile=invite.profile,
             kind=invite.kind,
+            created_at=None,
+            ends_at=TimeMs(context.now() + MAX_SESSION_MS),
         )
         self._machine = machine
-        self._entered_at = context.now()
         self._unsaid: Signed | None = None
         self._roster = Roster()
 
@@ -105,7 +106,6 @@ class AttendedSession(Session):
 
     async def on_reply(self, reply: SessionReply) -> None:
         """Resync with the hub, which shows the epochs that were missed."""
-        self.created_at, self.ends_at = reply.created_at, reply.ends_at
         mine = next((member for member in reply.members if member.client == self._context.device.client), None)
         if not reply.open or mine is None or mine.state is MemberState.OUT:
             self.end((mine.reason if mine is not None else None) or Reason.SESSION_CLOSED, Sayer.HUB)
@@ -194,7 +194,7 @@ class AttendedSession(Session):
 
     def end_in_time(self) -> None:
         """End the session where it is older than any can be, by this device's clock: a hub may keep it open."""
-        if self._context.now() >= self._entered_at + MAX_SESSION_MS:
+        if self._context.now() >= self.ends_at:
             self.end(Reason.SESSION_CLOSED, Sayer.DEVICE)
 
     @override

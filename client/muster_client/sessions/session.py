@@ -42,6 +42,8 @@ class Session(ABC):
         mode: Mode,
         profile: str | None,
         kind: SessionKind,
+        created_at: TimeMs | None,
+        ends_at: TimeMs,
     ) -> None:
         self._context = context
         self.id = session
@@ -49,9 +51,10 @@ class Session(ABC):
         self.mode = mode
         self.profile = profile
         self.kind = kind
-        self.created_at: TimeMs | None = None
-        """By the creator's clock, or the hub's; None until this member has asked the hub."""
-        self.ends_at: TimeMs | None = None
+        self.created_at = created_at
+        """By the creator's clock; None in a session of another device, since only the hub says it."""
+        self.ends_at = ends_at
+        """When this device ends the session by its own clock. The hub may end one of another device sooner."""
         self._left: dict[ClientId, Reason | None] = {}
         self._denied: dict[ClientId, Reason | None] = {}
         self._shown: tuple[MemberView, ...] = ()

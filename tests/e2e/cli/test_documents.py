@@ -87,7 +87,8 @@ class SessionSchema(Schema):
     held: bool
     epoch: int | None
     created_at_ms: int | None
-    ends_at_ms: int | None
+    ends_at_ms: int
+    times_said_by: Literal["device", "hub"]
     members: list[MemberSchema]
 
 

@@ -172,6 +172,5 @@ def _row(member: MemberFields, names: Nicknames) -> tuple[str, str, str]:
 def _left(one: SessionFields) -> str:
     if not one.open:
         return "closed"
-    if one.ends_at_ms is None:
-        return "-"
-    return say_until(one.ends_at_ms)
+    left = say_until(one.ends_at_ms)
+    return f"{left} (the hub says)" if one.held and one.times_said_by == Sayer.HUB.value else left

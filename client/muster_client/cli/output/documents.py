@@ -229,10 +229,10 @@ class MemberFields(Struct, frozen=True, kw_only=True):
 
 
 class SessionFields(Struct, frozen=True, kw_only=True):
-    """A session. ``held``: this device's agent has its key, and all is said by it; else all is the hub's word.
+    """A session. ``held``: this device's agent has its key, and all but the times is its word; else all is the hub's.
 
-    ``epoch`` and ``kind`` are None in a list of sessions that the agent does not hold. ``created_at_ms`` and
-    ``ends_at_ms`` are the hub's word in the sessions of another device.
+    ``epoch`` and ``kind`` are None in a list of sessions that the agent does not hold. ``times_said_by``: whose word
+    ``created_at_ms`` and ``ends_at_ms`` are, device or hub; the former is None where nobody says it.
     """
 
     session: str
@@ -245,7 +245,8 @@ class SessionFields(Struct, frozen=True, kw_only=True):
     held: bool
     epoch: int | None
     created_at_ms: int | None
-    ends_at_ms: int | None
+    ends_at_ms: int
+    times_said_by: str
     members: tuple[MemberFields, ...]
 
 

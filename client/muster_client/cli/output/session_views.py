@@ -12,8 +12,13 @@ from muster_protocol.reasons import REASONS, Reason, Sayer
 
 
 def from_agent(view: SessionView, names: Nicknames, own: ClientId, hub: SessionSummary | None) -> SessionFields:
-    """Return a session that the agent holds; ``hub`` is what the hub says of it, of which only the times count."""
-    created_at, ends_at = (None, None) if hub is None else (hub.created_at, hub.ends_at)
+    """Return a session that the agent holds; ``hub`` is what the hub says of it.
+
+    Of that only the times of another device's session count: as the hub's word, and none later than its end here.
+    """
+    created_at, ends_at, sayer = view.created_at, view.ends_at, Sayer.DEVICE
+    if hub is not None and view.creator != own:
+        created_at, ends_at, sayer = hub.created_at, min(ends_at, hub.ends_at), Sayer.HUB
     return SessionFields(
         session=view.id,
         nickname=names.get(view.creator),
@@ -24,8 +29,9 @@ def from_agent(view: SessionView, names: Nicknames, own: ClientId, hub: SessionS
         open=True,
         held=True,
         epoch=view.epoch,
-        created_at_ms=created_at if view.created_at is None else view.created_at,
-        ends_at_ms=ends_at if view.ends_at is None else view.ends_at,
+        created_at_ms=created_at,
+        ends_at_ms=ends_at,
+        times_said_by=sayer.value,
         members=tuple(_known(member, names, own) for member in view.members),
     )
 
@@ -75,6 +81,7 @@ def _by_hub(
         epoch=epoch,
         created_at_ms=one.created_at,
         ends_at_ms=one.ends_at,
+        times_said_by=Sayer.HUB.value,
         members=tuple(members),
     )
 
