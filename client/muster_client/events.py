@@ -203,7 +203,10 @@ class NotPublished(Event, frozen=True, kw_only=True, tag="not_published"):
 
 
 class PeerChanged(Event, frozen=True, kw_only=True, tag="peer_changed"):
-    """A peer published a card, its trust in this device or its grant, under the key that this device pinned."""
+    """A peer published a card, its trust in this device or its grant, under the key that this device pinned.
+
+    Each is reported once, and none after a newer one; but the hub decides what a new process sees first.
+    """
 
     peer: ClientId
     kind: Kind

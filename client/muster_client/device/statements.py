@@ -240,7 +240,7 @@ class StatementStore:
         for kind, signed in statements:
             body = read(signed, _body_of(kind))
             version = Version(body.serial, statement_hash(kind, signed.body))
-            for place in _topics(body):
+            for place in topics_of(body):
                 if wins(listed.get(place), version):
                     listed[place] = version
         with transaction(self._db):
@@ -277,7 +277,7 @@ class StatementStore:
         signed = sign(body, key)
         version = Version(body.serial, statement_hash(body.KIND, signed.body))
         with transaction(self._db):
-            for topic, peer in _topics(body):
+            for topic, peer in topics_of(body):
                 self.put(Held(topic, ClientId(peer), body.KIND, version, signed, acknowledged=False, listed=listed))
         return signed
 
@@ -306,7 +306,7 @@ class StatementStore:
         with transaction(self._db):
             if not ahead:
                 self._db.execute("UPDATE serials SET last = max(last, ?)", (body.serial,))
-            verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in _topics(body)]
+            verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in topics_of(body)]
         return verdicts[0]
 
     def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> SerialVerdict:
@@ -374,7 +374,8 @@ def _body_of(kind: Kind) -> type[Card] | type[Trust] | type[Untrust] | type[Gran
     return GOVERNANCE[kind]
 
 
-def _topics(body: Card | Governance) -> list[tuple[Topic, str]]:
+def topics_of(body: Card | Governance) -> list[tuple[Topic, str]]:
+    """Return the topics on which a statement counts, each with the peer that it is about."""
     match body:
         case Card():
             return [(Topic.CARD, "")]

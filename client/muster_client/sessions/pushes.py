@@ -3,10 +3,12 @@
 import structlog
 
 from muster_client.connection.connection import HubConnection
+from muster_client.device.statements import Topic, topics_of
 from muster_client.events import PeerChanged, PresenceChanged
 from muster_client.sessions.answering import Answering
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.membership import Membership
+from muster_protocol.cards import Card
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     AdmissionPush,
@@ -21,9 +23,13 @@ from muster_protocol.frames import (
     SessionUpdatePush,
     StatementPush,
 )
-from muster_protocol.governance import GOVERNANCE
+from muster_protocol.governance import GOVERNANCE, Governance
+from muster_protocol.ids import ClientId, Serial
 from muster_protocol.labels import Kind
-from muster_protocol.signed import verify
+from muster_protocol.signed import read, verify
+
+MAX_TOPICS_REPORTED = 4096
+"""Topics of peers of which the newest serial is known here. Beyond that the oldest goes, and may be reported again."""
 
 _log = structlog.get_logger("muster.agent")
 
@@ -35,6 +41,7 @@ class Pushes:
         self._context = context
         self._answering = answering
         self._membership = membership
+        self._newest: dict[tuple[ClientId, Topic, str], Serial] = {}
 
     async def handle(self, connection: HubConnection, push: Push) -> None:
         """Handle one push; raises ``NoReply``, and then it comes again.
@@ -81,10 +88,27 @@ class Pushes:
             # A card that retires the pinned key is not stored, but no session goes on with that key.
             self._membership.on_statement(push.kind, push.statement, push.client)
             device.peers.learn_card(push.statement, push.client)
+            body: Card | Governance = read(push.statement, Card)
         else:
             key = device.peers.peer_key(push.client)
             struct = GOVERNANCE.get(push.kind)
-            if key is None or struct is None or verify(push.statement, key, struct).client != push.client:
+            if key is None or struct is None:
+                return
+            body = verify(push.statement, key, struct)
+            if body.client != push.client:
                 return
             self._membership.on_statement(push.kind, push.statement, push.client)
-        self._context.tell(PeerChanged(peer=push.client, kind=push.kind))
+        if self._is_news(body):
+            self._context.tell(PeerChanged(peer=push.client, kind=push.kind))
+
+    def _is_news(self, body: Card | Governance) -> bool:
+        """Record the serial of a peer's verified statement; return whether it is the newest here on a topic.
+
+        A hub can send an old one again at any time.
+        """
+        topics = [(body.client, topic, about) for topic, about in topics_of(body)]
+        newer = [topic for topic in topics if body.serial > self._newest.get(topic, 0)]
+        self._newest |= dict.fromkeys(newer, body.serial)
+        while len(self._newest) > MAX_TOPICS_REPORTED:
+            del self._newest[next(iter(self._newest))]
+        return bool(newer)
