@@ -7,8 +7,8 @@ only once ``committed`` says that the hub has it: until then the old one stands,
 number is never used again. Where the reply is lost, ``again`` gives the same once more, for as long as this device
 would still make it; then ``shown`` takes what the hub shows of the session instead.
 
-The hub evicts no member: one is left out by this device's own store, by the member's own statement, or because it was
-admitted and its ``joined`` is missing. A member for which the hub refuses an epoch is ``blocked``, and the epoch waits.
+No word of the hub takes out a member: own store and the member's own statement do, and a missing ``joined`` after an
+admission, which a hub can withhold. A member for which it refuses an epoch is ``blocked``, and the epoch waits.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

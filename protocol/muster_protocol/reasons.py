@@ -397,7 +397,7 @@ REASONS: dict[Reason, ReasonInfo] = {
         Category.OUTCOME,
         _HUB_DEVICE,
         retry=True,
-        sentence="{peer} did not answer in time.",
+        sentence="No answer of {peer} came in time.",
         next_step="See with `muster why` what stands between you, then try again.",
     ),
     Reason.CANCELLED: ReasonInfo(
@@ -437,8 +437,8 @@ REASONS: dict[Reason, ReasonInfo] = {
         Category.OUTCOME,
         _HUB_DEVICE,
         retry=True,
-        sentence="{peer} was admitted but never said that it had joined.",
-        next_step="Invite it again.",
+        sentence="No word that {peer} joined came in time.",
+        next_step="Invite it again. If that fails too, ask the person at {peer}, then the hub's operator.",
     ),
     # code
     Reason.MISTYPED: ReasonInfo(

@@ -31,7 +31,7 @@ CLOCK_WARN_MS, CLOCK_FAIL_MS = 10_000, 300_000
 EXPIRES_SOON_S = 14 * 24 * 3600
 _MS_PER_DAY = 24 * 3600 * 1000
 _PEER = "the other device"
-_SET_CLOCK = "Set this machine's clock, best by a time service (NTP)."
+_SET_CLOCK = "Have a time service (NTP) set this machine's clock; if it is right, tell the hub's operator."
 
 _CHECK_OF = {
     Trouble.HUB_NAME_UNKNOWN: "dns",
@@ -156,7 +156,7 @@ def _key(device: Device, challenge: Challenge) -> Finding:
 
 
 def _clock(ahead_ms: int) -> Finding:
-    """Compare this device's clock with the hub's. Only a person can say which one is wrong."""
+    """Compare this device's clock with the hub's, which is unsigned. Only a person can say which one is wrong."""
     size = abs(ahead_ms)
     if size < CLOCK_WARN_MS:
         return ok("clock", f"within {max(1, -(-size // 1000))} s of the hub's")

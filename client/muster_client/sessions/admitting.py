@@ -72,7 +72,7 @@ class Admitting:
             if refused.reason in unknown:
                 raise HubUnreachable(f"the hub may have committed the epoch: {refused.reason}") from None
             return dict.fromkeys((client for client, _ in new.admissions), refused.reason)
-        return {one.client: one.reason or Reason.JOIN_FAILED for one in reply.rejected}
+        return {one.client: one.reason or Reason.INTERNAL for one in reply.rejected}
 
     def _check(self) -> None:
         """Raise ``NoReply`` where this device would not make the epoch any more; then it asks what became of it."""

@@ -236,8 +236,10 @@ class Calls:
             if state is Progress.CALLED and client in self._delivered:
                 state = Progress.DELIVERED
             shown = self.targets.get(client)
-            if shown is None or (shown.state, shown.reason, shown.sayer) != (state, target.reason, target.sayer):
-                self._show(client, state, target.reason, target.sayer)
+            # This device knows its standing from the hub alone.
+            sayer = Sayer.HUB if target.reason is Reason.CLONE_SUSPECTED else target.sayer
+            if shown is None or (shown.state, shown.reason, shown.sayer) != (state, target.reason, sayer):
+                self._show(client, state, target.reason, sayer)
 
     def _show(self, client: ClientId, state: Progress, reason: Reason | None, sayer: Sayer | None) -> None:
         after_ms = round((time.monotonic() - self._called_s.get(client, time.monotonic())) * 1000)

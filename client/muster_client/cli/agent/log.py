@@ -20,7 +20,7 @@ from muster_client.doctor import claimed
 from muster_client.visible import visible
 from muster_protocol.frames import Purpose
 from muster_protocol.ids import ClientId
-from muster_protocol.reasons import REASONS, Reason
+from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.words import words
 
 
@@ -160,7 +160,12 @@ class AgentLog:
 
     @_say.register
     def _(self, event: events.SessionEnded) -> str:
-        why = "" if event.reason is None else f" ({said_by(event.sayer)} says: {_sentence(event.reason)})"
+        if event.reason is None:
+            why = ""
+        else:
+            # The sentences are about another device, and the hub may mean this one: its word is shown as it came.
+            said = event.reason if event.sayer is Sayer.HUB else _sentence(event.reason)
+            why = f" ({said_by(event.sayer)} says: {said})"
         return f"session {short(event.session)} has ended for this device{why}"
 
     @_say.register

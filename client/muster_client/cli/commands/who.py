@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 _REMARKS = {
-    PresenceState.HIDDEN: "does not trust this device at this hub",
+    PresenceState.HIDDEN: "the hub has no trust of it in this device",
     PresenceState.UNKNOWN: "the hub does not know at the moment",
 }
 

@@ -36,7 +36,7 @@ from muster_protocol.frames import Challenge, PresenceState
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
-from muster_protocol.reasons import Reason
+from muster_protocol.reasons import Reason, Sayer
 
 
 @asynccontextmanager
@@ -242,7 +242,8 @@ async def test_a_running_agent_learns_that_its_person_confirmed_the_data(
         assert agent.status().standing is Reason.CLONE_SUSPECTED
         await open_agent(nas)
         suspended = await agent.start_session(SessionRequest((nas.client,)))
-        assert suspended.targets[nas.client].reason is Reason.CLONE_SUSPECTED
+        target = suspended.targets[nas.client]
+        assert (target.reason, target.sayer) == (Reason.CLONE_SUSPECTED, Sayer.HUB)
         events = agent.events()
         with Device.open(copy.path) as command_line:
             async with Hub.connect(command_line) as hub:

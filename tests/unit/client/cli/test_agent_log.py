@@ -142,7 +142,11 @@ SENTENCES = [
     ),
     (
         ended(Reason.SESSION_CLOSED, Sayer.HUB),
-        f"has ended for this device (the hub says: {REASONS[Reason.SESSION_CLOSED].sentence})",
+        "session ssssssss has ended for this device (the hub says: session_closed)\n",
+    ),
+    (
+        ended(Reason.EPOCH_FORKED, Sayer.DEVICE),
+        f"has ended for this device (this device says: {REASONS[Reason.EPOCH_FORKED].sentence})",
     ),
     (events.Missed(count=3), "3 events were skipped here"),
 ]
