@@ -4,12 +4,14 @@ The hub is a real node that refuses epochs and reports members as out; the devic
 """
 
 import asyncio
+import os
 import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from tests.attacks.dishonest_hub.test_terminal import begin
 from tests.integration.client.conftest import WAIT_S, all_joined, befriend, devices, open_agent, settled, until
 
 from muster_client import Agent, Device, SessionRequest
@@ -102,6 +104,17 @@ async def test_a_member_that_the_hub_reports_as_out_is_in_the_next_epoch(devices
     assert (await settled(session))[phone.client].state is Progress.JOINED
     await all_joined(at_member, laptop.client, nas.client, phone.client)
     assert at_member.epoch == session.epoch == 3
+
+
+async def begin(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    """Start the command line of a device as a process, which a signal can end."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "muster_client.cli", *arguments),
+        env={**os.environ, "MUSTER_DATA_DIR": str(folder)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
 
 
 async def test_a_start_that_waits_says_which_member_blocks_and_what_to_do(devices, open_agent, denied) -> None:

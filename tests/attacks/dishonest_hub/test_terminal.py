@@ -1,8 +1,6 @@
 """A hub, or a server in its place, whose words would command the terminal of a person or reverse what it shows."""
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.attacks.dishonest_hub.test_redirects import redirecting
+from tests.command_lines import call
 from tests.integration.client.conftest import free_port
 from tests.integration.client.scripted_hub import scripted_hub
 from websockets.asyncio.server import ServerConnection
@@ -36,26 +35,14 @@ async def lie(connection: ServerConnection) -> None:
 
 
 async def run(folder: Path, *arguments: str) -> str:
-    """Run the real command line, and return all that it wrote."""
+    """Run a command of the device, and return all that it wrote."""
     return (await run_to_end(folder, *arguments))[1]
 
 
-async def run_to_end(folder: Path, *arguments: str) -> tuple[int | None, str]:
-    """Run the real command line, and return its exit code and all that it wrote."""
-    process = await begin(folder, *arguments, errors=asyncio.subprocess.STDOUT)
-    written, _ = await process.communicate()
-    return process.returncode, written.decode()
-
-
-async def begin(folder: Path, *arguments: str, errors: int = asyncio.subprocess.PIPE) -> asyncio.subprocess.Process:
-    """Start the real command line."""
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "muster_client.cli", *arguments),
-        env={**os.environ, "MUSTER_DATA_DIR": str(folder)},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=errors,
-    )
+async def run_to_end(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run a command of the device in this process, beside its hub; return its exit code and all that it wrote."""
+    done = await asyncio.to_thread(call, folder, *arguments)
+    return done.code, done.out + done.err
 
 
 @asynccontextmanager

@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import HubProcess, running_hub
+from tests.integration.client.conftest import HubProcess, shared_hub
 
 from muster_client import Device
 
+__all__ = ["shared_hub"]
+
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with running_hub(tmp_path) as hub:
-        yield hub
+def hub(shared_hub: HubProcess) -> HubProcess:
+    """One hub for all thieves and victims: each victim is new."""
+    return shared_hub
 
 
 @pytest.fixture

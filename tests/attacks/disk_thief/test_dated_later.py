@@ -1,11 +1,10 @@
 """A copy of a device's key that dates its statements ahead cannot keep up what the owner takes back."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.attacks.disk_thief.test_planted_before_rotation import card_seen_by, put_all, thief_of
-from tests.integration.client.conftest import HubProcess, running_hub
+from tests.integration.client.conftest import HubProcess
 from tests.integration.hub.device import SigningDevice
 
 from muster_client import Agent, Device, Hub
@@ -18,12 +17,6 @@ from muster_protocol.serials import MAX_AHEAD_MS
 from muster_protocol.signed import read
 
 BEHIND_MS = 3 * MAX_AHEAD_MS
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with running_hub(tmp_path) as hub:
-        yield hub
 
 
 @pytest.mark.parametrize("kind", [Kind.UNTRUST, Kind.REVOCATION])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import HubProcess, running_hub, until
+from tests.integration.client.conftest import HubProcess, until
 
 from muster_client import Agent, Device, Hub
 from muster_client.device import statements
@@ -33,12 +33,6 @@ class Stage:
     copy: Device
     friend: Device
     planted: Device
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with running_hub(tmp_path) as hub:
-        yield hub
 
 
 @pytest.fixture
