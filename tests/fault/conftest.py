@@ -34,3 +34,10 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
     """Connections that end with the test."""
     async with AsyncExitStack() as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lasting_stack() -> AsyncIterator[AsyncExitStack]:
+    """Connections that end with the test, in the loop of the module."""
+    async with AsyncExitStack() as opened:
+        yield opened

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from tests.fault.nodes import Cluster, NodeProcess
 from tests.integration.client.conftest import until
 from tests.integration.hub.device import WAIT_S, DeviceLink, RefusedByHubError, SigningDevice
@@ -20,6 +21,13 @@ from muster_protocol.reasons import Reason
 
 COMMAND_LINES = 10
 AGAIN_AFTER_S = 0.05
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def node(lasting_nodes: Cluster) -> NodeProcess:
+    return await lasting_nodes.node("one")
 
 
 async def patiently(connect: Callable[[], Awaitable[Reason | None]]) -> Reason | None:
@@ -73,9 +81,9 @@ async def crowd(
 
 
 @pytest.mark.parametrize("lost", ["connect", "confirmation", "both"])
-async def test_a_store_rolled_back_raises_no_alarm(hub_nodes: Cluster, lost: str) -> None:
+async def test_a_store_rolled_back_raises_no_alarm(lasting_nodes: Cluster, node: NodeProcess, lost: str) -> None:
     """The last write of an agent's connect, or the last two, are not on the store's disk after all."""
-    node, store = await hub_nodes.node("one"), hub_nodes.store
+    store = lasting_nodes.store
     device = SigningDevice()
     assert set(await crowd(device, node, keep, confirm)) == {None}
     sizes = {"both": store.log.stat().st_size}
@@ -96,9 +104,8 @@ async def test_a_store_rolled_back_raises_no_alarm(hub_nodes: Cluster, lost: str
 
 @pytest.mark.parametrize("steps", [(), (keep,), (keep, confirm)], ids=["at once", "with its token", "after all of it"])
 async def test_an_agent_that_dies_raises_no_alarm(
-    hub_nodes: Cluster, steps: tuple[Callable[[DeviceLink], Awaitable[None]], ...]
+    node: NodeProcess, steps: tuple[Callable[[DeviceLink], Awaitable[None]], ...]
 ) -> None:
-    node = await hub_nodes.node("one")
     device = SigningDevice()
     for _ in range(3):
         assert set(await crowd(device, node, *steps)) == {None}
@@ -115,9 +122,8 @@ async def standing(path: Path) -> Reason | None:
 
 
 @pytest.mark.parametrize("order", [("original", "copy"), ("copy", "original")], ids=lambda order: f"{order[0]} first")
-async def test_a_copied_disk_raises_an_alarm(hub_nodes: Cluster, tmp_path: Path, order: tuple[str, str]) -> None:
+async def test_a_copied_disk_raises_an_alarm(node: NodeProcess, tmp_path: Path, order: tuple[str, str]) -> None:
     """Whichever comes first, by the time that both have come twice; from then on it stands for both."""
-    node = await hub_nodes.node("one")
     muster_client.Device.create(tmp_path / "original", hub_url=node.url).close()
     assert await standing(tmp_path / "original") is None
     shutil.copytree(tmp_path / "original", tmp_path / "copy")

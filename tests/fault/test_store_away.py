@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -44,13 +44,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def node(lasting_nodes: Cluster) -> NodeProcess:
     return await lasting_nodes.node("one")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    """Connections that end with the test, in the loop of the module."""
-    async with AsyncExitStack() as opened:
-        yield opened
 
 
 async def quickest(ask: Callable[[], object]) -> float:
@@ -101,12 +94,12 @@ async def until_taken(link: DeviceLink, device: SigningDevice) -> None:
 
 @pytest.mark.parametrize("away", [dead, frozen, loading, read_only, full])
 async def test_store_away_is_refused_within_a_second(
-    lasting_nodes: Cluster, node: NodeProcess, stack: AsyncExitStack, away: Away
+    lasting_nodes: Cluster, node: NodeProcess, lasting_stack: AsyncExitStack, away: Away
 ) -> None:
     device, peer = SigningDevice(), SigningDevice()
-    link = await stack.enter_async_context(device.connect(node.url))
+    link = await lasting_stack.enter_async_context(device.connect(node.url))
     creator = Actor(device, link)
-    friend = Actor(peer, await stack.enter_async_context(peer.connect(node.url)))
+    friend = Actor(peer, await lasting_stack.enter_async_context(peer.connect(node.url)))
     await befriend(creator, friend, grants=False)
     await creator.create()
     reason = Reason.STORE_FULL if away is full else Reason.STORE_UNAVAILABLE
@@ -125,11 +118,11 @@ async def test_store_away_is_refused_within_a_second(
 
 
 async def test_a_revocation_is_taken_when_memory_is_full(
-    lasting_nodes: Cluster, node: NodeProcess, stack: AsyncExitStack
+    lasting_nodes: Cluster, node: NodeProcess, lasting_stack: AsyncExitStack
 ) -> None:
     device, peer = SigningDevice(), SigningDevice()
-    link = await stack.enter_async_context(device.connect(node.url))
-    asker = await stack.enter_async_context(peer.connect(node.url))
+    link = await lasting_stack.enter_async_context(device.connect(node.url))
+    asker = await lasting_stack.enter_async_context(peer.connect(node.url))
     await link.put(device.trust(peer))
     grant = device.grant(peer)
     await link.put(grant)
@@ -139,7 +132,7 @@ async def test_a_revocation_is_taken_when_memory_is_full(
         assert isinstance(await link.put(device.untrust(peer)), Ok)
         await not_taken(link, device, Reason.STORE_FULL)
         # Those who come back can restrict too; a device that the hub does not know would add to what is kept.
-        again = await stack.enter_async_context(device.connect(node.url))
+        again = await lasting_stack.enter_async_context(device.connect(node.url))
         assert isinstance(await again.put(device.untrust(peer)), Ok)
         await not_let_in(node.url, Reason.STORE_FULL)
         hidden = await asker.ask(Who(id=0, clients=(device.client,)), PresenceReply)

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from tests.fault.nodes import Cluster
+import pytest_asyncio
+from tests.fault.nodes import Cluster, NodeProcess
 from tests.fault.relay import relay
 from tests.integration.client.conftest import until
 from tests.integration.hub.device import SigningDevice
@@ -21,28 +22,34 @@ from muster_hub.store import keys
 from muster_protocol.ids import InstanceId
 from muster_protocol.reasons import Reason
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def first(lasting_nodes: Cluster) -> NodeProcess:
+    return await lasting_nodes.node("first")
+
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["by the same node", "by another node"])
 async def test_a_power_cut_laptop_is_callable_at_once(
-    hub_nodes: Cluster, stack: AsyncExitStack, elsewhere: bool
+    lasting_nodes: Cluster, first: NodeProcess, lasting_stack: AsyncExitStack, elsewhere: bool
 ) -> None:
-    first = await hub_nodes.node("first")
-    second = await hub_nodes.node("second") if elsewhere else first
+    second = await lasting_nodes.node("second") if elsewhere else first
     caller = SigningDevice()
-    ann = Actor(caller, await stack.enter_async_context(caller.connect(first.url)))
+    ann = Actor(caller, await lasting_stack.enter_async_context(caller.connect(first.url)))
     laptop = SigningDevice()
-    way = await stack.enter_async_context(relay(first))
-    before = Actor(laptop, await stack.enter_async_context(laptop.connect(way.url, origin=first.url)))
+    way = await lasting_stack.enter_async_context(relay(first))
+    before = Actor(laptop, await lasting_stack.enter_async_context(laptop.connect(way.url, origin=first.url)))
     await befriend(ann, before)
     session = await ann.create()
     await call_in(ann, before)
     way.cut = True  # the hub's end stays open, and no byte comes over it any more
 
-    after = Actor(laptop, await stack.enter_async_context(laptop.connect(second.url)))
+    after = Actor(laptop, await lasting_stack.enter_async_context(laptop.connect(second.url)))
     after.peers |= before.peers
     await call_in(ann, after)
     assert after.joining[session].epoch_key == ann.inviting.epoch_key
-    assert await hub_nodes.store.say(b"HLEN", keys.instances(laptop.client)) == 1, "its ghost has no entry"
+    assert await lasting_nodes.store.say(b"HLEN", keys.instances(laptop.client)) == 1, "its ghost has no entry"
     left = [line for line in first.said("device_left") if line["client"] == laptop.client[:8]]
     assert [line["cause"] for line in left] in ([], ["superseded"]), "the hub waited for no timeout"
     way.end()
@@ -53,10 +60,9 @@ async def superseded(events: Stream[Event]) -> Disconnected:
 
 
 async def test_superseded_does_not_ping_pong(
-    hub_nodes: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: NodeProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One instance id twice, as after a fork of a whole machine: two connects a minute at most."""
-    node = await hub_nodes.node("one")
     twin, later = InstanceId(os.urandom(16)), iter(lambda: InstanceId(os.urandom(16)), None)
     ids = iter([twin, twin])
     monkeypatch.setattr("muster_client.connection.link.new_instance", lambda: next(ids, None) or next(later))
@@ -67,7 +73,7 @@ async def test_superseded_does_not_ping_pong(
         minute_over.clear()
 
     monkeypatch.setattr("muster_client.connection.retries.sleep_out", sleep_out)
-    with muster_client.Device.create(tmp_path / "one", hub_url=node.url) as device:
+    with muster_client.Device.create(tmp_path / "one", hub_url=first.url) as device:
         client = device.client
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     async with Agent.open(tmp_path / "one") as one:
@@ -87,5 +93,5 @@ async def test_superseded_does_not_ping_pong(
             await until(of_one, Connected)
             await one.connected()
             assert two._link.connection is None
-    entered = [line for line in node.said("device_entered") if line["client"] == client[:8]]
+    entered = [line for line in first.said("device_entered") if line["client"] == client[:8]]
     assert len(entered) == 3, "one, the other, and one again: neither came back before its turn"
