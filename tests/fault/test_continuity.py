@@ -21,6 +21,7 @@ from muster_protocol.reasons import Reason
 
 COMMAND_LINES = 10
 AGAIN_AFTER_S = 0.05
+PASSING = {Reason.OVERLOADED, Reason.STORE_UNAVAILABLE, Reason.EXPIRED}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,7 +32,7 @@ async def node(lasting_nodes: Cluster) -> NodeProcess:
 
 
 async def patiently(connect: Callable[[], Awaitable[Reason | None]]) -> Reason | None:
-    """Connect, and again while the hub is busy, its store is away, or a later command line takes the place.
+    """Connect, and again while hub or store are away, or a later command line takes the place or the token.
 
     Return what the hub holds against the device.
     """
@@ -40,7 +41,7 @@ async def patiently(connect: Callable[[], Awaitable[Reason | None]]) -> Reason |
             try:
                 return await connect()
             except RefusedByHubError as error:
-                if error.refused.reason not in {Reason.OVERLOADED, Reason.STORE_UNAVAILABLE}:
+                if error.refused.reason not in PASSING:
                     raise
             except ConnectionError as error:
                 if str(CloseCode.SUPERSEDED.value) not in f"{error} {error.__cause__}":
