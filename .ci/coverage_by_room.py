@@ -1,4 +1,4 @@
-"""Prints the branch coverage of each room, from the report that `coverage json` wrote.
+"""Print the branch coverage of each room, from the report that ``coverage json`` wrote.
 
 A room is a folder of a package, with all that it holds. The modules beside the rooms count as one. The figure is the
 part of all lines and branches that ran.

@@ -65,7 +65,7 @@ class CommandLine(ABC):
             return id_text(device.client, device.fingerprint)
 
     def trust(self, nickname: str, other: "CommandLine") -> None:
-        """Trust another device, as `muster trust add` does, but without a command."""
+        """Trust another device, as ``muster trust add`` does, but without a command."""
         with Device.open(other.folder) as device:
             client, fingerprint = device.client, device.fingerprint
         with Device.open(self.folder) as device:

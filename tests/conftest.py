@@ -20,7 +20,7 @@ settings.register_profile(
     derandomize=IN_CI,  # no second try there, so the same examples each time
     print_blob=True,
 )
-settings.register_profile("quick", settings.get_profile("muster"), max_examples=10)  # `make unit`
+settings.register_profile("quick", settings.get_profile("muster"), max_examples=10)  # ``make unit``
 settings.load_profile("muster")
 
 _PERSONAL = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")

@@ -1,4 +1,4 @@
-"""What the tests' own schemas of the documents of `--json` have in common."""
+"""What the tests' own schemas of the documents of ``--json`` have in common."""
 
 from typing import Literal
 

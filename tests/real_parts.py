@@ -1,7 +1,7 @@
 """The parts of the real world that some tests need, and the report of the tests that did not run without them.
 
-A test names what it needs: `@pytest.mark.needs("faketime")`. If that part is missing, the test is skipped, the end of
-the run lists it, and the run fails. In CI (`CI=true`) the test itself fails.
+A test names what it needs: ``@pytest.mark.needs("faketime")``. If that part is missing, the test is skipped, the end of
+the run lists it, and the run fails. In CI (``CI=true``) the test itself fails.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ SOURCES = {
     "muster_client": ROOT / "client",
     "muster_client.cli": ROOT / "client",
 }
-"""Packages whose rooms have a contract in `.importlinter`, and the folders on the import path that hold them."""
+"""Packages whose rooms have a contract in ``.importlinter``, and the folders on the import path that hold them."""
 
 _DIAGRAM = re.compile(r"<!-- rooms: ([\w.]+) -->\n+```mermaid\n(.*?)```", re.DOTALL)
 _EDGE = re.compile(r"(\w+) --> (\w+)")
@@ -38,7 +38,7 @@ def layers(package: str) -> list[list[str]]:
 
 
 def public_modules() -> list[str]:
-    """Return the modules of the library that the command line may import, beside `muster_client` itself."""
+    """Return the modules of the library that the command line may import, beside ``muster_client`` itself."""
     (contract,) = [one for one in _contracts() if one.get("source_modules", "").strip() == "muster_client.cli"]
     return [line.partition(" -> ")[2] for line in contract["ignore_imports"].strip().splitlines()]
 

@@ -1,4 +1,4 @@
-"""How `pytest --dist loadfile` shares the tests among processes: by file, except for long tests that come in parts.
+"""How ``pytest --dist loadfile`` shares the tests among processes: by file, except for long tests that come in parts.
 
 What waits longest comes first, and what never waits last, so that no process of the tests stands still at the end.
 """
@@ -44,5 +44,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesAndParts | None:
-    """Take the place of `loadfile` only."""
+    """Take the place of ``loadfile`` only."""
     return FilesAndParts(config, log) if config.getoption("dist") == "loadfile" else None

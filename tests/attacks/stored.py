@@ -50,7 +50,7 @@ def changed(before: Stored, after: Stored) -> set[bytes]:
 
 
 async def keep(desk: Desk) -> Sequence[Word]:
-    """Return everything in the store of a desk as `put_back` takes it."""
+    """Return everything in the store of a desk as ``put_back`` takes it."""
     return cast("list[Word]", await desk.store.ask(b"EVAL", _KEEP_ALL, 0))
 
 

@@ -1,4 +1,4 @@
-"""`make bench`: what the hub costs, beside what nothing but a relay costs, measured in one run on this machine.
+"""``make bench``: what the hub costs, beside what nothing but a relay costs, measured in one run on this machine.
 
 ``REPEATS`` in the environment says how often each row is measured; five unless told otherwise.
 """

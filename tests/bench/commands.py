@@ -1,4 +1,4 @@
-"""What a person waits for: `muster session start --wait` with five devices, each with an agent of its own."""
+"""What a person waits for: ``muster session start --wait`` with five devices, each with an agent of its own."""
 
 import asyncio
 import contextlib

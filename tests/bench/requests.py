@@ -1,4 +1,4 @@
-"""Requests that end in one reply: refused invites, and `who`."""
+"""Requests that end in one reply: refused invites, and ``who``."""
 
 import asyncio
 import os
@@ -95,7 +95,7 @@ async def _measure_batches(
 
 
 async def measure_who(hub: BenchServer, repeats: int) -> list[Figure]:
-    """Measure `who` about one device that is there and trusts the asker."""
+    """Measure ``who`` about one device that is there and trusts the asker."""
     guests = await enter_all(make_devices(ASKERS), hub.url)
     pairs = list(zip(guests, [*guests[1:], guests[0]], strict=True))
     for guest, seen in pairs:

@@ -56,7 +56,7 @@ def raise_open_files() -> None:
 
 @asynccontextmanager
 async def hub(certificate: Certificate | None = None, *settings: str) -> AsyncIterator[BenchServer]:
-    """Run a hub on its own store, as `muster hub` does, but that all load comes from one address."""
+    """Run a hub on its own store, as ``muster hub`` does, but that all load comes from one address."""
     folder = Path(tempfile.mkdtemp(prefix="mbench-"))
     arguments = ["-m", "muster_hub", "--listen", "127.0.0.1:0", "--data-dir", str(folder), "--json", *settings]
     arguments += ["--max-per-address", "0"]

@@ -22,7 +22,7 @@ from muster_protocol.labels import Kind
 
 SIZE_KIB = 768
 CLONE_NEWNS = 0x00020000
-"""The namespace of mounts, as the system's `sched.h` names it."""
+"""The namespace of mounts, as the system's ``sched.h`` names it."""
 MOUNT, UMOUNT = (shutil.which(name) or f"/usr/bin/{name}" for name in ("mount", "umount"))
 
 

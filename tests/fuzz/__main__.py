@@ -1,7 +1,7 @@
-"""Runs the coverage-guided fuzzer: `python -m tests.fuzz [SECONDS]`, shared among the targets; `make fuzz` does it.
+"""Run the coverage-guided fuzzer: ``python -m tests.fuzz [SECONDS]``, shared among the targets; ``make fuzz`` does it.
 
-Each target is a process of its own, since the engine ends the process it runs in. What it learns stays in `.fuzz/`; an
-input that shows a defect is written there too, and belongs into the corpus with the change that mends it.
+Each target is a process of its own, since the engine ends the process it runs in. What it learns stays in ``.fuzz/``;
+an input that shows a defect is written there too, and belongs into the corpus with the change that mends it.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Writes what the fuzzer starts from: `python -m tests.fuzz.seeds`. Test vectors, and a few lives of a connection."""
+"""Write what the fuzzer starts from: ``python -m tests.fuzz.seeds``. Test vectors, and a few lives of a connection."""
 
 import hashlib
 import sys

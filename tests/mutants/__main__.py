@@ -1,4 +1,4 @@
-"""Tries mutants: `python -m tests.mutants [--sample N] [--seed N] [NAME...]`; `make mutants` does it.
+"""Try mutants: ``python -m tests.mutants [--sample N] [--seed N] [NAME...]``; ``make mutants`` does it.
 
 A mutant that no vector notices needs a reason in survivors.toml. A reason whose mutant is noticed or is none fails.
 """

@@ -1,4 +1,4 @@
-"""What `decide` answers on a device over its own store, with anything that a hub adds, and what it shows a stranger.
+"""What ``decide`` answers on a device over its own store, with anything that a hub adds, and what it shows a stranger.
 
 The device's store itself, and that the client asks it before it answers, is shown in tests/unit/client (13); that the
 hub does the same work for every stranger, in tests/integration/hub/sessions (21).

@@ -1,4 +1,4 @@
-"""A device of good standing that never stops asking: `python -m tests.rubbish.witness URL`.
+"""A device of good standing that never stops asking: ``python -m tests.rubbish.witness URL``.
 
 It says ``ready`` once it is connected. For each line that it reads it says in JSON what happened since the line before:
 how many times it asked, how often the answer was wrong, and how long answers took. It ends with its input.

@@ -16,7 +16,7 @@ COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotat
 UNFINISHED = b"cuts:"
 """Fields of a device that remember cuts of a node that died; the outbox makes those cuts."""
 UNREAD = re.compile(rb".*:(drained|sv:.*)")
-"""Keys that hold such counters alone: how far outboxes are drained, and the minimum versions, made of `ver`."""
+"""Keys that hold such counters alone: how far outboxes are drained, and the minimum versions, made of ``ver``."""
 
 NODES = frozenset({node + end for node in (b"one", b"two", b"three") for end in (b"", b"-1")})
 """A device whose node died is connected to another one in the end."""

@@ -30,7 +30,7 @@ Restriction = Callable[[NodeContext], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A join and a restriction, both signed. `out`: who is out if the join came first; `epoch`: the one before."""
+    """A join and a restriction, both signed. ``out``: who is out if the join came first; ``epoch``: the one before."""
 
     name: str
     snapshot: Snapshot

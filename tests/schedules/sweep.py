@@ -1,7 +1,7 @@
 """Schedules by number: each seed makes one, and a failure says which one and what happened in it.
 
-`SCHEDULES=n` runs n of them in all, `SEED=s` only that one of each kind. Each kind is a test in parts, so that several
-processes can share its seeds.
+``SCHEDULES=n`` runs n of them in all, ``SEED=s`` only that one of each kind. Each kind is a test in parts, so that
+several processes can share its seeds.
 """
 
 import os
@@ -28,7 +28,7 @@ in_parts = pytest.mark.parametrize("part", [pytest.param(part, id=f"part-{part}"
 def batches(share: float, part: int) -> Iterator[range]:
     """Yield the seeds of one part of a kind of schedule, in batches that one scene lasts for.
 
-    `share` is the kind's share in all schedules. With `SEED` set that seed is all there is.
+    ``share`` is the kind's share in all schedules. With ``SEED`` set that seed is all there is.
     """
     if SEED is not None:
         yield range(int(SEED), int(SEED) + 1)

@@ -149,11 +149,11 @@ Way = tuple[str, bool]
 
 
 class Path(ScheduledWorld):
-    """A world that takes the turns it is told, and then always the first; `widths` are the ways there were at each.
+    """A world that takes the turns it is told, then always the first; ``widths`` are the ways there were at each.
 
-    Of two orders that differ only in neighbours that do not meet (`_meet`) one is enough. So a way that was tried at an
-    earlier turn is not taken again until something that it meets has happened (sleep sets, Godefroid 1996). Where all
-    ways sleep, the whole order was tried before: `tried_before`.
+    Of two orders that differ only in neighbours that do not meet (``_meet``) one is enough. So a way that was tried
+    at an earlier turn is not taken again until something that it meets has happened (sleep sets, Godefroid 1996).
+    Where all ways sleep, the whole order was tried before: ``tried_before``.
     """
 
     def __init__(self, direct: Direct, turns: list[int], crashes: int) -> None:

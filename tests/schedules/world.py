@@ -56,7 +56,7 @@ def clock_ahead(script: Script, seconds: int) -> Script:
 
 @dataclass(eq=False, slots=True)
 class Parked:
-    """A call of a node that has not been carried out yet. `age_ms`: by how much later it comes than the others."""
+    """A call of a node that has not been carried out yet. ``age_ms``: by how much later it comes than the others."""
 
     node: str
     script: Script
@@ -109,7 +109,7 @@ Ask = Callable[[NodeContext], Awaitable[Any]]
 
 
 class ScheduledWorld:
-    """Three nodes, one store, one seed. `calm`: calls are carried out at once, nothing is decided by the seed."""
+    """Three nodes, one store, one seed. ``calm``: calls are carried out at once, nothing is decided by the seed."""
 
     def __init__(self, direct: Direct, seed: int, *, faults: int | None = None) -> None:
         self.direct = direct

@@ -19,7 +19,7 @@ def test_each_package_with_rooms_has_its_diagram() -> None:
 
 @pytest.mark.parametrize(("package", "document"), DOCUMENTS.items())
 def test_a_diagram_shows_each_room_and_its_imports(package: str, document: Path) -> None:
-    # An import that other arrows lead to as well has no arrow of its own: `python -m tests.rooms` prints the diagrams.
+    # An import that other arrows lead to too has no arrow of its own: ``python -m tests.rooms`` prints the diagrams.
     assert drawn(diagrams(document)[package]) == reduced(imports(package))
 
 

@@ -1,4 +1,4 @@
-"""A hub whose plain `error` would have a person give up a device or a pinned key: nothing in it is signed."""
+"""A hub whose plain ``error`` would have a person give up a device or a pinned key: nothing in it is signed."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from muster_protocol.signed import read, sign
 
 
 def called_ask(creator: Actor, request: Admit) -> Admit:
-    """Return the same request with admissions that say `ask`."""
+    """Return the same request with admissions that say ``ask``."""
     bodies = [replace(read(each, Admission), purpose=Purpose.ASK) for each in request.admissions]
     return replace(request, admissions=tuple(sign(body, creator.device.key) for body in bodies))
 

@@ -54,7 +54,7 @@ async def test_an_end_of_an_invite_is_told_once(pair: tuple[Actor, Actor], desk:
 
 
 async def test_one_invite_is_refused_once(pair: tuple[Actor, Actor], desk: Desk) -> None:
-    """Refusals of one invite in ever other bytes do not fill the creator's inbox."""
+    """Refusals of one invite, in other bytes each time, do not fill the creator's inbox."""
     ann, bob = pair
     await ann.create()
     await ann.call(bob)

@@ -72,7 +72,7 @@ class Cli(CommandLine):
         )
 
     def grant(self, nickname: str) -> None:
-        """Grant a trusted device every automatic join, as `muster grant add` does, but without a process."""
+        """Grant a trusted device every automatic join, as ``muster grant add`` does, but without a process."""
         with Device.open(self.folder) as device:
             device.peers.grant(device.peers.resolve(nickname).client, mode=Mode.SYNCHRONIZE)
 

@@ -1,4 +1,4 @@
-"""`muster agent status` and `muster doctor`, as their users meet them: with an agent and a hub as processes."""
+"""``muster agent status`` and ``muster doctor``, as their users meet them: with an agent and a hub as processes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Each document of `--json` that needs a hub or an agent, against a schema of its own: no field more, none less."""
+"""Each document of ``--json`` that needs a hub or an agent, against a schema of its own: no field more, none less."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""`muster hub`: what the hub's package brings, and the device's own `muster hub trust` beside it."""
+"""``muster hub``: what the hub's package brings, and the device's own ``muster hub trust`` beside it."""
 
 import asyncio
 import shutil
@@ -14,7 +14,7 @@ ANOTHER = Fingerprint(b"\1" * 32)
 
 
 def with_hub_command(cli, tmp_path, target):
-    """Let the entry point `hub` lead to ``target``, whatever is installed."""
+    """Let the entry point ``hub`` lead to ``target``, whatever is installed."""
     facts = tmp_path / "first-1.0.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: first\nVersion: 1.0\n")

@@ -1,4 +1,4 @@
-"""`muster session start` in each of its endings, with a hub and agents that are processes of their own."""
+"""``muster session start`` in each of its endings, with a hub and agents that are processes of their own."""
 
 import json
 import signal

@@ -15,7 +15,7 @@ from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 
 Play = Callable[[ServerConnection], Awaitable[None]]
-"""What a hub does with a connection after its `welcome`."""
+"""What a hub does with a connection after its ``welcome``."""
 
 
 def replying(reply_to: Callable[[Request], Reply], *, after_watch: Sequence[Push] = ()) -> Play:

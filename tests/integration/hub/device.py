@@ -1,4 +1,4 @@
-"""A raw device for tests: the handshake of `muster_protocol` over a `websockets` client, and nothing in between."""
+"""A raw device for tests: the handshake of ``muster_protocol`` over a ``websockets`` client, and nothing in between."""
 
 import asyncio
 import contextlib

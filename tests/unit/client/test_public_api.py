@@ -1,6 +1,6 @@
-"""The library's public names: what `__all__` declares, what client/README.md lists, and what programs import.
+"""The library's public names: what ``__all__`` declares, what client/README.md lists, and what programs import.
 
-The public modules are those that the contract in `.importlinter` lets the command line import.
+The public modules are those that the contract in ``.importlinter`` lets the command line import.
 """
 
 import ast

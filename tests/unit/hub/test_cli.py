@@ -1,4 +1,4 @@
-"""`muster hub` in this process, with settings that it refuses."""
+"""``muster hub`` in this process, with settings that it refuses."""
 
 from pathlib import Path
 

@@ -41,7 +41,7 @@ class Taker:
 
 
 async def test_no_more_is_handled_than_may_wait_to_be_acknowledged(tmp_path: Path) -> None:
-    """The hub answers no `ack`: what is handled meanwhile has a limit, then what waits to be, then the connection."""
+    """The hub answers no ``ack``: what is handled meanwhile has a limit, then what waits to be, then the connection."""
     port = free_port()
     handler, events = Taker(), Broadcast[Event]()
     expected: list[int] = []

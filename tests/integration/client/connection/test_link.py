@@ -105,7 +105,7 @@ async def test_an_agent_waits_for_a_hub_that_is_away(own_hub: HubProcess, make_d
 
 
 async def test_17_stop_needs_proof(own_hub: HubProcess, make_device) -> None:
-    """Another hub on the port, with a key that was not pinned, ends no device's retries and gets no `hello`."""
+    """Another hub on the port, with a key that was not pinned, ends no device's retries and gets no ``hello``."""
     laptop = make_device("laptop")
     async with Hub.connect(laptop) as hub:
         pinned = hub.fingerprint

@@ -1,4 +1,4 @@
-"""What a hub's nodes could not say to each other: an agent that hears `changed` reads it (SPEC.md section 3.2)."""
+"""What a hub's nodes could not say to each other: an agent that hears ``changed`` reads it (SPEC.md section 3.2)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -87,7 +87,7 @@ async def test_an_agent_that_receives_changed_catches_up(nodes, store_url, make_
             await session.invite([newcomer.client])
             await settled(session)
         await left.leave()
-        # Two epochs and their `joined` on one side, a `leave` on the other.
+        # Two epochs and their ``joined`` on one side, a ``leave`` on the other.
         await until_shown(session, {**joined, desk.client: MemberState.OUT})
         await until_shown(held, {**joined, desk.client: MemberState.OUT})
         assert held.export_key("app") == session.export_key("app")

@@ -246,7 +246,7 @@ async def test_a_command_line_that_stayed_while_the_token_turned_decides_nothing
 
 
 async def test_a_suspicion_restricts(node: Node, ask_store: Ask) -> None:
-    """Automatic joins that were checked before it are checked again: `ver` has risen."""
+    """Automatic joins that were checked before it are checked again: ``ver`` has risen."""
     device = SigningDevice()
     await come_and_go(device, node)
     before = await ask_store(node, b"HGET", keys.device(device.client), b"ver")

@@ -1,4 +1,4 @@
-"""A WebSocket echo server on the hub's listener: `python -m tests.integration.hub.listener.echo PORT`.
+"""A WebSocket echo server on the hub's listener: ``python -m tests.integration.hub.listener.echo PORT``.
 
 It is there for conformance suites. Only binary messages come back; text is refused, as the hub refuses it. There is no
 limit of rate, and messages may be as large as a suite's largest, so that it is the protocol that is looked at.

@@ -1,4 +1,4 @@
-"""The four messages, from the first call to `joined`, as devices go through them."""
+"""The four messages, from the first call to ``joined``, as devices go through them."""
 
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.stage import Actor, actor, befriend, call_in

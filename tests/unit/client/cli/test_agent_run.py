@@ -1,4 +1,4 @@
-"""`muster agent` in this process. Its hub cannot be reached."""
+"""``muster agent`` in this process. Its hub cannot be reached."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`muster agent install` and `uninstall`, with a service manager that the tests put in its place."""
+"""``muster agent install`` and ``uninstall``, with a service manager that the tests put in its place."""
 
 import sys
 
@@ -19,7 +19,7 @@ def machine(tmp_path, monkeypatch):
 
 
 def service_manager(machine, exit_code: int) -> None:
-    """Put a `systemctl` there that writes down what it is asked to do, and ends with this code."""
+    """Put a ``systemctl`` there that writes down what it is asked to do, and ends with this code."""
     program = machine / "systemctl"
     program.write_text(f'#!/bin/sh\necho "$@" >> {machine}/asked\nexit {exit_code}\n')
     program.chmod(0o700)

@@ -1,4 +1,4 @@
-"""What `muster agent status` shows of the running agent."""
+"""What ``muster agent status`` shows of the running agent."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What `muster doctor` writes, and how it ends."""
+"""What ``muster doctor`` writes, and how it ends."""
 
 from muster_client.doctor.findings import ok, warn
 from muster_client.paths import KEY_FILE

@@ -1,4 +1,4 @@
-"""The programs of `muster agent --on-session`: what each is given, how it ends, and how many run at once."""
+"""The programs of ``muster agent --on-session``: what each is given, how it ends, and how many run at once."""
 
 import asyncio
 import os

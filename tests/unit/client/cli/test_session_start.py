@@ -1,4 +1,4 @@
-"""Requests of `muster session start` that fail before an agent is asked."""
+"""Requests of ``muster session start`` that fail before an agent is asked."""
 
 import pytest
 

@@ -17,7 +17,7 @@ from muster_hub.store.leases import (
 
 
 class Observer:
-    """Node `a`, who reads what `b`'s lease says."""
+    """Node ``a``, who reads what ``b``'s lease says."""
 
     def __init__(self) -> None:
         self.table = LeaseTable("a", "a1")

@@ -26,7 +26,7 @@ BOUND = re.compile(r"\b(MAX_[A-Z_]+) \(([\d,]+)\)")
 
 
 def _makers() -> dict[str, str]:
-    """Return the key that each name in the scripts stands for, as the table of `keys.py` writes it."""
+    """Return the key that each name in the scripts stands for, as the table of ``keys.py`` writes it."""
     made: dict[str, str] = {"leases": keys.LEASES.decode(), "hub": keys.HUB.decode()}
     made["channel"] = keys.channel("<node>").decode()
     for_client: list[Callable[[str], bytes]] = [
@@ -59,7 +59,7 @@ def _makers() -> dict[str, str]:
 
 
 def _table() -> dict[str, tuple[str, str]]:
-    """Return type and bound of each key in the table of `keys.py`."""
+    """Return type and bound of each key in the table of ``keys.py``."""
     assert keys.__doc__
     return {key: (kind.strip(), bound) for key, kind, bound in ROW.findall(keys.__doc__)}
 
