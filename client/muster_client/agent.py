@@ -41,8 +41,8 @@ from muster_protocol.ids import ClientId, SessionId
 
 LOOK_EVERY_S = 1.0
 """How often the agent looks for statements that a command line made."""
-END_EVERY_S = 30.0
-"""How often the agent looks for receive keys and sessions whose time is over by this device's clock."""
+DUE_EVERY_S = 5.0
+"""How often the agent ends what is over by this device's clock, and says again what the hub did not take."""
 
 _log = structlog.get_logger("muster.agent")
 
@@ -103,7 +103,7 @@ class Agent:
                 await stack.enter_async_context(ControlServer(agent, beside).listening(socket))
             beside.start(agent._link.run(agent._from_hub))
             beside.start(agent._publish_changes())
-            beside.start(agent._end_in_time())
+            beside.start(agent._do_what_is_due())
             yield agent
 
     def _end(self) -> None:
@@ -157,11 +157,14 @@ class Agent:
                 # The next connect publishes what waits, and a later round what restricts.
                 _log.info("not_published", cause=str(error))
 
-    async def _end_in_time(self) -> None:
+    async def _do_what_is_due(self) -> None:
         while True:
-            await asyncio.sleep(END_EVERY_S)
-            self._answering.forget_unused()
+            await asyncio.sleep(DUE_EVERY_S)
             self._membership.end_in_time()
+            try:
+                await self._answering.flush()
+            except DataNotWritten as error:
+                _log.info("answers_not_sent", cause=str(error))
             await self._membership.say_leaves()
 
     # -- events -------------------------------------------------------------------------------------------------------

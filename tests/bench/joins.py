@@ -95,21 +95,21 @@ class GrantedPair:
         replies.append(theirs.ask(*prepared.answer))
         answer = await ours.push("answer")
         replies.append(ours.ask(*prepared.admit))
-        admission = await theirs.push("admission")
+        await theirs.push("admission")
         replies.append(theirs.ask(*prepared.joined))
         await ours.push("joined")
         took_s = time.perf_counter() - began
         # An agent acknowledges together what it handled within a moment; a join takes less.
-        replies += [_acknowledge(self.target, invite, admission), _acknowledge(self.creator, answer)]
+        replies += [_acknowledge(self.target, invite), _acknowledge(self.creator, answer)]
         said = await asyncio.gather(*replies)
         if "error" in said:
             raise RuntimeError(f"a join failed: {said}")
         return took_s
 
 
-def _acknowledge(guest: Guest, *pushes: str | None) -> "asyncio.Future[str]":
+def _acknowledge(guest: Guest, push: str | None) -> "asyncio.Future[str]":
     number = guest.end.next_number()
-    return guest.end.ask(number, encode_frame(Ack(id=number, pushes=tuple(push or "" for push in pushes))))
+    return guest.end.ask(number, encode_frame(Ack(id=number, pushes=(push or "",))))
 
 
 async def make_pairs(url: str) -> list[GrantedPair]:

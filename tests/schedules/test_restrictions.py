@@ -14,7 +14,7 @@ from muster_hub.sessions.state import read_state
 from muster_hub.store import keys
 from muster_hub.store.adapter import Reply as StoreReply
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Admitted, MemberState, Reply
+from muster_protocol.frames import AdmissionPush, Admitted, MemberState, Reply
 
 SHARE = 0.5
 CRASHES_EVERY = 1 if SCHEDULES > 10_000 else 4
@@ -111,13 +111,11 @@ class Schedule:
         ask, case = self.world.direct.ask, self.case
         waits = ask(b"HEXISTS", keys.sealed(case.session), f"adm:{case.newcomer}")
         assert waits == admitted, "an admission for one who is not in"
-        held = ask(b"HKEYS", keys.inbox(case.newcomer))
-        assert isinstance(held, list)
-        pushed = any(isinstance(name, bytes) and name.startswith(b"admission.") for name in held)
+        pushed = (case.newcomer, AdmissionPush) in self.world.pushed
         if self.committed_at is None:
             assert not pushed, "an admission without a commit"
         elif admitted:
-            assert pushed, "a seat whose admission does not wait"
+            assert pushed, "a seat whose admission is not pushed"
 
 
 @in_parts

@@ -31,6 +31,8 @@ from muster_hub.store.errors import StoreCause, StoreError, StoreUnavailable
 from muster_hub.store.scripts import Script
 from muster_hub.store.urls import Address
 from muster_protocol.errors import Refused
+from muster_protocol.frames import decode_frame
+from muster_protocol.ids import ClientId
 
 T = TypeVar("T")
 
@@ -97,6 +99,19 @@ class ScheduledStore(Store):
         return self._world.now_ms()
 
 
+class WatchedRouter(Router):
+    """A node's router that writes down what it is to push to agents of devices: no device is connected to a node."""
+
+    def __init__(self, node: str, store: Store, pushed: set[tuple[ClientId, type[object]]]) -> None:
+        super().__init__(node, BusLink(), AgentLocations(store), PresenceWatches())
+        self._pushed = pushed
+
+    @override
+    async def push_live(self, client: ClientId, data: bytes) -> None:
+        self._pushed.add((client, type(decode_frame(data))))
+        await super().push_live(client, data)
+
+
 @dataclass(frozen=True, slots=True)
 class Gone:
     """What a device hears when its node died, or could not reach the store: nothing that says how it ended."""
@@ -122,6 +137,7 @@ class ScheduledWorld:
         self.moment = 0
         self.trace: list[tuple[str, ...]] = []
         self.watchers: list[Callable[[Parked, Reply], None]] = []
+        self.pushed: set[tuple[ClientId, type[object]]] = set()
         self.dead: set[str] = set()
         self.parked: list[Parked] = []
         self._replies: list[tuple[Parked, asyncio.Future[Reply]]] = []
@@ -136,7 +152,7 @@ class ScheduledWorld:
 
     def _hub(self, node: str) -> NodeContext:
         store = ScheduledStore(self, node)
-        router = Router(node, BusLink(), AgentLocations(store), PresenceWatches())
+        router = WatchedRouter(node, store, self.pushed)
         return NodeContext(store, router, AllLive(node, NODES), SetClock(), _SETTINGS, HUB_KEY.signing)
 
     def now_ms(self) -> int:

@@ -12,9 +12,9 @@ from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.joinings import Joinings
 from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
-from muster_protocol.exchange import Admission, Invite
+from muster_protocol.exchange import Admission, Answer, Invite
 from muster_protocol.frames import Ok, Purpose, SendAnswer
-from muster_protocol.ids import InviteId, TimeMs
+from muster_protocol.ids import ClientId, InviteId, SessionId, TimeMs
 from muster_protocol.joining import Joining, Received, verify_invite
 from muster_protocol.reasons import REASONS, Reason, Sayer
 from muster_protocol.signed import Signed, read
@@ -183,30 +183,41 @@ class Answering:
         await self.flush()
 
     async def flush(self) -> None:
-        """Send the answers that the hub is not known to have; without a connection they wait for the next one."""
+        """Send the answers that the hub is not known to have; without a connection they wait for the next one.
+
+        Where a creator's inbox is full for now, its other answers wait too, and cost nothing.
+        """
         self.forget_unused()
-        for invite in list(self._unsent):
+        full: set[ClientId] = set()
+        for invite, answer in list(self._unsent.items()):
+            creator = read(answer, Answer).recipient
+            if creator in full:
+                continue
             try:
-                await self._deliver(invite)
+                if not await self._deliver(invite):
+                    full.add(creator)
             except NoReply:
                 return
             except Refused as refused:
                 await self._take_back(invite, refused.reason)
 
-    async def _deliver(self, invite: InviteId) -> None:
-        """Send one answer; raises ``NoReply``, and ``Refused`` for a yes that this device would not give now."""
+    async def _deliver(self, invite: InviteId) -> bool:
+        """Send one answer, and return False where its creator's inbox is full.
+
+        Raises ``NoReply``, and ``Refused`` for a yes that this device would not give now.
+        """
         answer = self._unsent.get(invite)
         if answer is None:
-            return
+            return True
         try:
             await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok, lambda: self._check(invite))
         except HubRefused as refused:
             _log.info("answer_refused", reason=refused.reason)
             if refused.reason is Reason.OVERLOADED:
-                # The creator's inbox is full for now.
-                return
+                return False
         if self._unsent.get(invite) is answer:
             del self._unsent[invite]
+        return True
 
     def _check(self, invite: InviteId) -> None:
         joining = self._joinings.waiting(invite)
@@ -261,6 +272,10 @@ class Answering:
             self._context.tell(InviteEnded(id=entry.id, number=entry.number, creator=entry.creator, reason=reason))
 
     # -- admissions ---------------------------------------------------------------------------------------------------
+
+    def awaits(self, session: SessionId) -> bool:
+        """Return whether an admission to this session may still come."""
+        return self._joinings.awaits(session)
 
     async def on_admission(self, signed: Signed) -> Joining | None:
         """Open an admission and return the membership that it opened, or None.

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from muster_protocol.ids import ClientId, InviteId, TimeMs
+from muster_protocol.ids import ClientId, InviteId, SessionId, TimeMs
 from muster_protocol.joining import Joining
 
 MAX_JOININGS = 256
@@ -45,6 +45,10 @@ class Joinings:
         """Return the membership of an invite that was accepted and that no admission opened yet, or None."""
         held = self._held.get(invite)
         return held.joining if held is not None and held.waits else None
+
+    def awaits(self, session: SessionId) -> bool:
+        """Return whether an admission to this session may still come."""
+        return any(held.waits and held.joining.received.invite.session == session for held in self._held.values())
 
     def keep(self, invite: InviteId, joining: Joining, *, accepted: bool, unused_until: TimeMs) -> InviteId | None:
         """Add an answer, and return the invite whose entry had to go, if the table was full."""

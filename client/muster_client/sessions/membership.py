@@ -14,6 +14,7 @@ from muster_client.sessions.context import SessionContext
 from muster_client.sessions.hosted import HostedSession
 from muster_client.sessions.joined import DISHONEST, AttendedSession
 from muster_client.sessions.session import Session
+from muster_protocol.epochs import MAX_EPOCH
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Admission, Answer, Joined, Leave
 from muster_protocol.frames import (
@@ -119,6 +120,8 @@ class Membership:
                 if refused.reason in {Reason.NOT_A_MEMBER, Reason.SESSION_CLOSED}:
                     session.end(refused.reason, Sayer.HUB)
                 return
+            if await self._took_admission(reply):
+                continue
             await self._take_reply(session, reply)
             if session.ended is not None or session.epoch >= reply.epoch or session.epoch == before:
                 return
@@ -132,9 +135,30 @@ class Membership:
         except Refused as refused:
             await self._on_bad_epoch(session, refused.reason)
 
+    async def _took_admission(self, reply: SessionReply) -> bool:
+        """Join by the admission in a reply, if its push was lost; return whether it opened. Raises ``NoReply``."""
+        if not reply.open or reply.admission is None:
+            return False
+        try:
+            named = read(reply.admission, Admission).session
+        except Refused:
+            return False
+        return named == reply.session and await self.on_admission(reply.admission)
+
+    async def _read_admission(self, connection: HubConnection, session: SessionId) -> bool:
+        """Ask for the admission to a session that this process does not hold; return whether one opened."""
+        try:
+            reply = await connection.ask(GetSession(id=0, session=session, after=MAX_EPOCH), SessionReply)
+        except HubRefused as refused:
+            _log.info("session_not_read", session=session[:8], reason=refused.reason)
+            return False
+        return await self._took_admission(reply)
+
     async def _on_unheld(self, connection: HubConnection, summary: SessionSummary) -> None:
-        """Close or resume a session of an earlier process of this device, whose key ended with that process."""
+        """Join a session whose admission waits; close or resume one of an earlier process, with which its key ended."""
         mine = summary.creator == self._context.device.client
+        if not mine and await self._read_admission(connection, summary.session):
+            return
         # Without its creator's key no member can be admitted or removed any more.
         request = (CloseSession if mine else ResumeSession)(id=0, session=summary.session)
         try:
@@ -150,15 +174,15 @@ class Membership:
         if session is not None:
             session.on_answer(signed)
 
-    async def on_admission(self, signed: Signed) -> None:
-        """Join a session, or join it again; raises ``NoReply``."""
+    async def on_admission(self, signed: Signed) -> bool:
+        """Join a session, or join it again; return whether the admission opened. Raises ``NoReply``."""
         try:
             machine = await self._answering.on_admission(signed)
         except Refused as refused:
             await self._on_fork(read(signed, Admission).session, refused.reason)
-            return
+            return False
         if machine is None:
-            return
+            return False
         held = self.attended(machine.received.invite.session)
         session = held or AttendedSession(self._context, machine)
         self.add(session)
@@ -167,9 +191,10 @@ class Membership:
             await session.enter(machine)
         except Refused as refused:
             await self._on_bad_epoch(session, refused.reason)
-            return
+            return True
         if held is None:
             self._on_session(session)
+        return True
 
     async def _on_fork(self, name: SessionId, reason: Reason) -> None:
         """Leave a session whose creator signed two epochs of one number, and show it."""
@@ -260,6 +285,8 @@ class Membership:
             held = self.hosted(push.session) or self.attended(push.session)
             if held is not None:
                 await self._catch_up(connection, held)
+            elif self._answering.awaits(push.session):
+                await self._read_admission(connection, push.session)
             return
         if (hosted := self.hosted(push.session)) is not None:
             hosted.on_update(push)

@@ -1,8 +1,8 @@
-"""The inbox of a device: invites, answers, admissions and the ends of invites, kept until the device acknowledges them.
+"""The inbox of a device: invites, answers and the ends of invites, kept until the device acknowledges them.
 
 The device's own slot judges each push: it is kept only if the device trusts the device that it comes from, under its
-current key. For any other sender, and for an id that does not exist, nothing is written. An admission needs no such
-judgement: its commit was judged by the same trust, and it waits as long as the seat does.
+current key. For any other sender, and for an id that does not exist, nothing is written. An admission waits in its
+session, and ends there with the seat.
 
 A push has an id made from its content, so that an inbox holds it once however often it is put, and a device recognizes
 a push that it receives twice. Nodes only notify each other; the node of the device's agent reads the inbox and sends.
@@ -26,7 +26,6 @@ from muster_protocol.connect import Role
 from muster_protocol.exchange import MAX_INVITE_MS, Answer, Exchange, Invite, hash_of
 from muster_protocol.frames import (
     Ack,
-    AdmissionPush,
     AnswerPush,
     InvitePush,
     InviteUpdatePush,
@@ -41,7 +40,7 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
 
 KEPT_MS = MAX_INVITE_MS
-"""How long an answer, an admission or the end of an invite waits at most: the longest life of an invite."""
+"""How long an answer or the end of an invite waits at most: the longest life of an invite."""
 
 _PUT = script("inbox_put")
 _READ = script("inbox_read")
@@ -58,7 +57,7 @@ class Sender(NamedTuple):
 async def put(  # noqa: PLR0917 - what the script needs
     context: NodeContext,
     client: ClientId,
-    sender: Sender | None,
+    sender: Sender,
     push: PushId,
     expires_ms: int,
     frame: Push,
@@ -67,16 +66,14 @@ async def put(  # noqa: PLR0917 - what the script needs
 ) -> None:
     """Put a push into a device's inbox, and deliver it now if the device is connected.
 
-    Nothing happens where the device does not trust the sender (None: the session has judged that), or has acknowledged
-    this push already. ``replaces`` are pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX
-    pushes wait already, or MAX_INBOX_PER_SENDER of this sender; ``StoreUnavailable``.
+    Nothing happens where the device does not trust the sender, or has acknowledged this push already. ``replaces`` are
+    pushes that it takes the place of. Raises ``Refused(overloaded)`` when MAX_INBOX pushes wait already, or
+    MAX_INBOX_PER_SENDER of this sender; ``StoreUnavailable``.
     """
     touched = [key(client) for key in (keys.inbox, keys.acknowledged, keys.instances, keys.peers)]
     touched.append(keys.outbox(keys.bucket(client)))
     encoded = encode_frame(frame)
-    reply = await change(
-        context.store, _PUT, touched, client, push, expires_ms, encoded, *(sender or ("", b"")), *replaces
-    )
+    reply = await change(context.store, _PUT, touched, client, push, expires_ms, encoded, *sender, *replaces)
     # An agent on this node gets the push directly: reading the inbox would cost a call, and send again what it has.
     agents = live_agents(context, instances(items(reply)))
     context.router.notify_inbox(client, agents, encoded if context.nodes.acting() else None)
@@ -90,16 +87,9 @@ async def put_invite(context: NodeContext, invite: Invite, signed: Signed, expir
 
 async def put_answer(context: NodeContext, answer: Answer, signed: Signed) -> None:
     """Put an answer into the creator's inbox; see ``put``."""
-    push = _named(Kind.ANSWER, signed)
+    push = f"answer.{hash_of(Kind.ANSWER, signed).hex()[:16]}"
     frame = AnswerPush(push=push, answer=signed)
     await put(context, answer.recipient, _sender(answer), push, await _until(context), frame)
-
-
-async def put_admission(context: NodeContext, client: ClientId, signed: Signed) -> None:
-    """Put an admission into the newcomer's inbox; see ``put``."""
-    push = _named(Kind.ADMISSION, signed)
-    frame = AdmissionPush(push=push, admission=signed)
-    await put(context, client, None, push, await _until(context), frame)
 
 
 async def put_invite_end(context: NodeContext, end: InviteEndRow) -> None:
@@ -119,10 +109,6 @@ def invite_push(invite: InviteId) -> PushId:
 
 def _sender(message: Exchange) -> Sender:
     return Sender(message.sender, message.sender_key)
-
-
-def _named(kind: Kind, signed: Signed) -> PushId:
-    return f"{kind}.{hash_of(kind, signed).hex()[:16]}"
 
 
 async def _until(context: NodeContext) -> int:

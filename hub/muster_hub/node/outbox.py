@@ -24,6 +24,7 @@ from muster_hub.store.rows import AdmissionRow, CutRow, DueRow, InviteEndRow, No
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.errors import Refused
+from muster_protocol.frames import AdmissionPush, encode_frame
 from muster_protocol.ids import ClientId, SessionId
 
 PASS_EVERY_S = 5.0
@@ -101,23 +102,18 @@ async def _finish(context: NodeContext, kind: str, row: bytes) -> None:
             await cut(context, [pending.session], restriction)
         case "admission":
             admission = read(row, AdmissionRow)
-            await _put_admission(context, admission.session, admission.client)
+            await _push_admission(context, admission.session, admission.client)
         case "invite_end":
             await _put_invite_end(context, read(row, InviteEndRow))
         case "notify":
             await inbox.notify_again(context, read(row, NotifyRow).client)
 
 
-async def _put_admission(context: NodeContext, session: SessionId, client: ClientId) -> None:
-    """Put an unused admission into its device's inbox again."""
+async def _push_admission(context: NodeContext, session: SessionId, client: ClientId) -> None:
+    """Push an admission once more where no ``joined`` followed; a device that is away reads it from the session."""
     admission = await read_admission(context, session, client)
-    if admission is None:
-        return
-    try:
-        await inbox.put_admission(context, client, admission)
-    except Refused:
-        # Its inbox is full. The device reads the admission from the session, or the seat is taken back.
-        _log.info("admission_not_put", client=client[:8])
+    if admission is not None:
+        await context.router.push_live(client, encode_frame(AdmissionPush(admission=admission)))
 
 
 async def _put_invite_end(context: NodeContext, end: InviteEndRow) -> None:

@@ -55,8 +55,8 @@ INVITE = 2 * LOOKUP + 2 * WRITE + 2 * PUSH
 """Each invite: the facts of two devices, the session and an inbox, the push and its end."""
 CALL_AGAIN = PUSH + REQUEST + INVITE
 """For each request of a member to be admitted again: the push to the creator, and the invite that it then sends."""
-ADMISSION = SIGNATURE + 4 * WRITE + 2 * PUSH
-"""Each admission: the hold and its end, the seat and an inbox, the push and the new epoch to a member."""
+ADMISSION = SIGNATURE + 3 * WRITE + 2 * PUSH
+"""Each admission: the hold and its end, the seat, the push and the new epoch to a member."""
 KEPT = 2 * WRITE + PUSH
 """Each member that an admission keeps: the hold and its end, and the push of the new epoch."""
 

@@ -12,12 +12,11 @@ from msgspec import Struct
 
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
-from muster_hub.delivery import inbox
 from muster_hub.delivery.live import tell
 from muster_hub.presence.registry import check_current
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.commit import CommitResult, commit, read_epoch_facts, refuse
-from muster_hub.sessions.epochs import Newcomer, Proposal, propose
+from muster_hub.sessions.epochs import Proposal, propose
 from muster_hub.sessions.facts import DeviceFacts
 from muster_hub.sessions.holds import HOLD_MS, HeldFor, HoldRequest, hold, settle
 from muster_hub.sessions.join_decision import parties_of, rejected
@@ -25,7 +24,7 @@ from muster_hub.sessions.state import SessionState, read_state
 from muster_hub.sessions.updates import push_member_out
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Admit, Admitted, EpochPush, InviteResult, Purpose
+from muster_protocol.frames import AdmissionPush, Admit, Admitted, EpochPush, InviteResult, Purpose
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
 
@@ -89,10 +88,11 @@ class _Join(Struct, frozen=True):
         if result.again:
             # It may have been committed over this very hold. The next join that finds the hold settles it.
             return None
+        if result.committed:
+            # At once: whoever is taken out from now on was told before.
+            await self._spread({*self.proposal.newcomers, *self.proposal.sealed}, result.removed)
         # After a stale round too: the next round takes a hold of its own, which no other request shares.
         await self._settle(wanted, held, spent=result.committed)
-        if result.committed:
-            await self._spread({*self.proposal.newcomers, *self.proposal.sealed}, result.removed)
         return None if result.stale else result.rejected
 
     def _held_for(self) -> HeldFor:
@@ -117,21 +117,17 @@ class _Join(Struct, frozen=True):
             _log.warning("hold_not_settled", session=self.state.session[:8], cause=error.cause)
 
     async def _spread(self, reached: Collection[ClientId], removed: Sequence[ClientId] = ()) -> None:
-        """Put admissions into newcomers' inboxes, and push the epoch and its removals to members online."""
+        """Push the admissions to newcomers, and the epoch and its removals to members, online."""
         context, session, proposal = self.context, self.state.session, self.proposal
-        waits = [_put_admission(context, each) for each in proposal.newcomers.values() if each.client in reached]
-        pushes = [
+        admissions = [
+            tell(context, [each.client], AdmissionPush(admission=each.signed))
+            for each in proposal.newcomers.values()
+            if each.client in reached
+        ]
+        epochs = [
             tell(context, [client], EpochPush(session=session, epoch=proposal.signed, sealed=sealed))
             for client, sealed in proposal.sealed.items()
             if client in reached
         ]
         outs = [push_member_out(context, session, client, None, self.state.members) for client in removed]
-        await together(*waits, *pushes, *outs)
-
-
-async def _put_admission(context: NodeContext, newcomer: Newcomer) -> None:
-    try:
-        await inbox.put_admission(context, newcomer.client, newcomer.signed)
-    except (Refused, StoreUnavailable) as error:
-        # The join is committed and its admission is in the outbox: the outbox pass puts it again.
-        _log.info("admission_waits_in_outbox", client=newcomer.client[:8], cause=str(error))
+        await together(*admissions, *epochs, *outs)

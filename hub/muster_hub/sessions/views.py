@@ -142,11 +142,12 @@ async def _read_held(
     if reply is None:
         return None
     fields, roster, epochs, sealed, admission, joined, left = items(reply)
+    state = parse_state(session, fields, roster, await context.store.now_ms())
     return HeldForMember(
-        state=parse_state(session, fields, roster, await context.store.now_ms()),
+        state=state,
         epochs=tuple(signed(epoch) for epoch in items(epochs)),
         sealed=data(sealed) or None,
-        admission=signed(admission) if admission else None,
+        admission=signed(admission) if admission and state.open else None,
         joined=_statements(joined),
         left={ClientId(text(client)): data(said) for client, said in pairs(left)},
     )

@@ -193,7 +193,7 @@ class UseRow(Row, frozen=True, array_like=True):
 class PushRow(Row, frozen=True, array_like=True):
     """One push in ``keys.inbox``, under its push id. Pushes are delivered by ``order``, lowest first.
 
-    ``sender`` is the device that it comes from, empty for an admission.
+    ``sender`` is the device that it comes from.
     """
 
     TEXT: ClassVar = (3,)
@@ -227,7 +227,7 @@ class CutRow(Row, frozen=True, array_like=True):
 
 
 class AdmissionRow(Row, frozen=True, array_like=True):
-    """The entry ``admission`` of an outbox: an admission to put into an inbox."""
+    """The entry ``admission`` of an outbox: an admission to push once more, unless its device has joined."""
 
     TEXT: ClassVar = (0, 1)
 

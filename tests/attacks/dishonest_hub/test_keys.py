@@ -68,7 +68,7 @@ async def test_a_receive_key_that_no_admission_used_is_destroyed_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the hub sends nothing more: what it recorded opens nothing then, whoever has this process."""
-    monkeypatch.setattr(agents, "END_EVERY_S", 0.01)
+    monkeypatch.setattr(agents, "DUE_EVERY_S", 0.01)
     port, clock = free_port(), ManualClock(now_ms())
     with ExitStack() as stack:
         device, peer = (

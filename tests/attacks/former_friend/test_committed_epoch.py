@@ -1,23 +1,25 @@
 """A creator that sends a committed epoch again, with other admissions and sealed keys, after a member untrusted it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
 from tests.attacks.stored import changed, stored
-from tests.integration.hub.desk import Desk
+from tests.integration.hub.desk import Desk, DeskSeat
 from tests.integration.hub.device import now_ms
 from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.node import outbox
 from muster_hub.store import keys
+from muster_protocol.connect import Role
 from muster_protocol.exchange import Admission
-from muster_protocol.frames import AdmissionPush, Admit, Admitted, EpochPush, SealedFor
+from muster_protocol.frames import AdmissionPush, Admit, Admitted, CloseSession, EpochPush, Ok, SealedFor
 from muster_protocol.sealing import SEALED_BYTES
 from muster_protocol.signed import read, sign
 
 Change = Callable[[Actor, Admit], Admit]
+End = Callable[[Actor, Actor], Awaitable[None]]
 
 
 def other_bytes(creator: Actor, request: Admit) -> Admit:
@@ -55,6 +57,38 @@ async def test_no_admission_reaches_a_device_after_its_untrust(desk: Desk, chang
         assert not (await ann.ask(change(ann, request), Admitted)).rejected
     await outbox.run_once(desk.hub, min_age_ms=0)
     assert keys.inbox(bob.client) not in changed(before, await stored(desk))
+    assert not bob.line.waiting(AdmissionPush)
+
+
+async def untrust(creator: Actor, newcomer: Actor) -> None:
+    await creator.say(creator.device.untrust(newcomer.device))
+
+
+async def be_untrusted(creator: Actor, newcomer: Actor) -> None:
+    await newcomer.say(newcomer.device.untrust(creator.device))
+
+
+async def close(creator: Actor, newcomer: Actor) -> None:
+    await creator.ask(CloseSession(id=0, session=creator.session), Ok)
+
+
+@pytest.mark.parametrize("end", [untrust, be_untrusted, close])
+async def test_no_admission_outlives_the_seat_of_a_device_that_was_away(desk: Desk, end: End) -> None:
+    """Neither as a push, nor where the device asks for the session: once the end is acknowledged, it is gone."""
+    ann, bob = await actor(desk), await actor(desk)
+    await befriend(ann, bob)
+    await ann.create()
+    await invite_and_answer(ann, bob)
+    request = ann.admission()
+    assert isinstance(bob.line, DeskSeat)
+    await desk.unseat(bob.line)
+    assert not (await ann.ask(request, Admitted)).rejected
+    bob.line = await desk.seat(bob.device, Role.CLI)
+    await end(ann, bob)
+    bob.line = await desk.seat(bob.device)
+    await outbox.run_once(desk.hub, min_age_ms=0)
+    shown = await bob.show(ann.session)
+    assert (shown.open, shown.admission) == (False, None)
     assert not bob.line.waiting(AdmissionPush)
 
 

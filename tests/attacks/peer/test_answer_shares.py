@@ -2,13 +2,18 @@
 
 import pytest
 from tests.integration.client.conftest import befriend, devices, open_agent, settled, until
+from tests.integration.hub.device import SigningDevice
+from tests.integration.hub.stage import Actor
 
 from muster_client import SessionRequest
+from muster_client import agent as agents
 from muster_client.device.invites import JOINED, MAX_INBOX_PER_SENDER
-from muster_client.events import InviteAnswered, Invited, Progress
+from muster_client.events import Disconnected, InviteAnswered, Invited, Progress
 from muster_client.sessions import joinings
 from muster_client.sessions.answering import Asked, Policy
-from muster_protocol.frames import Purpose
+from muster_hub.store import keys
+from muster_protocol.cards import Mode
+from muster_protocol.frames import AnswerPush, InviteResults, Purpose, SendInvites
 from muster_protocol.inviting import Inviting
 from muster_protocol.reasons import Reason
 
@@ -58,3 +63,31 @@ async def test_one_peer_cannot_drive_out_what_a_device_answered_to_others(
     session._wake.set()
     assert (await settled(session))[called.client].state is Progress.JOINED
     assert called.invites.get(invite).outcome == JOINED, "by its first answer, and not because it was called once more"
+
+
+async def test_a_creator_whose_inbox_is_full_keeps_no_answer_from_another_one(
+    node, devices, open_agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit waits at the device, which sends it again without a new connection once there is room."""
+    monkeypatch.setattr(agents, "DUE_EVERY_S", 0.05)
+    called, honest, peer = devices("called"), devices("honest"), SigningDevice()
+    befriend(honest, called)
+    called.peers.trust(peer.client, peer.fingerprint, "peer")
+    called.peers.grant(peer.client, mode=Mode.SYNCHRONIZE)
+    calls = keys.MAX_INBOX_PER_SENDER + 2
+    async with peer.connect(node.url) as line:
+        attacker = Actor(peer, line)
+        await attacker.say(peer.trust(called), peer.grant(called))
+        caller, agent = await open_agent(honest), await open_agent(called)
+        events = agent.events()
+        for _ in range(calls):
+            await attacker.create()
+            request = SendInvites(id=0, session=attacker.session, invites=(attacker.invite(called),))
+            [result] = (await attacker.ask(request, InviteResults)).results
+            assert result.reason is None
+            await until(events, InviteAnswered, session=attacker.session)
+        session = await caller.start_session(SessionRequest((called.client,)))
+        assert (await settled(session))[called.client].state is Progress.JOINED
+        answers = [await attacker.next_push(AnswerPush) for _ in range(calls)]
+    assert len({push.answer for push in answers}) == calls
+    assert not any(isinstance(event, Disconnected) for event in events._waiting)

@@ -2,16 +2,18 @@
 
 from typing import Final
 
+from tests.attacks.stored import changed, stored
 from tests.integration.hub.conftest import StartNode
-from tests.integration.hub.desk import Desk
+from tests.integration.hub.desk import Desk, DeskSeat
 from tests.integration.hub.device import SigningDevice
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
+from muster_hub.node import outbox
 from muster_hub.node.node import Tuning
 from muster_hub.rate_limits.costs import INVITE, REQUEST, REQUEST_RATE
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.store import keys
-from muster_protocol.frames import Error, InvitePush, Ok, ResumeSession, SessionUpdatePush
+from muster_protocol.frames import Admitted, Error, InvitePush, Ok, ResumeSession, SessionUpdatePush
 from muster_protocol.reasons import Reason
 
 ONCE = Tuning(request_rate=Rate(per_s=0.001, burst=REQUEST_RATE.burst))
@@ -87,3 +89,21 @@ async def test_one_peer_cannot_fill_the_inbox_of_a_device(desk: Desk) -> None:
     await peer.create()
     [result] = (await peer.call(called)).results
     assert result.reason is None, "what was acknowledged takes no place"
+
+
+async def test_no_admission_takes_a_place_in_the_inbox_of_a_device(desk: Desk) -> None:
+    """Also while the device is away: its creator admits it to as many sessions as it likes."""
+    creator, away = await actor(desk), await actor(desk)
+    await befriend(creator, away)
+    requests = []
+    for _ in range(2):
+        await creator.create()
+        await invite_and_answer(creator, away)
+        requests.append(creator.admission())
+    assert isinstance(away.line, DeskSeat)
+    await desk.unseat(away.line)
+    before = await stored(desk)
+    for request in requests:
+        assert not (await creator.ask(request, Admitted)).rejected
+    await outbox.run_once(desk.hub, min_age_ms=0)
+    assert keys.inbox(away.client) not in changed(before, await stored(desk))

@@ -49,7 +49,9 @@ async def test_what_was_not_acknowledged_comes_again_when_the_device_reconnects(
     assert not bob.line.waiting(InvitePush)
 
 
-async def test_an_answer_and_an_admission_wait_for_a_device_that_is_away(pair: tuple[Actor, Actor], desk: Desk) -> None:
+async def test_an_answer_waits_for_a_device_that_is_away_and_an_admission_in_its_session(
+    pair: tuple[Actor, Actor], desk: Desk
+) -> None:
     ann, bob = pair
     await ann.create()
     await ann.call(bob)
@@ -62,8 +64,12 @@ async def test_an_answer_and_an_admission_wait_for_a_device_that_is_away(pair: t
     await desk.unseat(bob.line)
     assert not (await ann.admit()).rejected
     bob.line = await desk.seat(bob.device)
-    assert await bob.join() is joining
+    shown = (await bob.show(ann.session)).admission
+    assert shown is not None
+    joining.on_admission(shown, now_ms())
+    await bob.say_joined(joining)
     await ann.take_joined()
+    assert (await bob.show(ann.session)).admission is None
 
 
 async def test_pushes_come_in_the_order_in_which_they_were_put(pair: tuple[Actor, Actor], desk: Desk) -> None:
@@ -203,7 +209,7 @@ async def test_what_was_acknowledged_never_comes_again(desks: dict[str, Desk]) -
     [joining] = await invite_and_answer(ann, bob)
     assert joining.answer is not None
     assert not (await ann.admit()).rejected
-    await bob.acknowledge(await bob.line.next_push(AdmissionPush))
+    await bob.join()
     for desk in desks.values():
         await outbox.run_once(desk.hub, min_age_ms=0)
     await bob.ask(SendAnswer(id=1, answer=joining.answer), Ok)
@@ -229,8 +235,8 @@ async def test_of_many_acknowledged_pushes_the_newest_are_known(desk: Desk) -> N
     assert not bob.line.waiting(InviteUpdatePush)
 
 
-async def test_an_admission_that_was_not_put_is_put_from_the_outbox(desks: dict[str, Desk]) -> None:
-    ann, bob = await actor(desks["one"]), await actor(desks["one"])
+async def test_an_admission_that_was_not_pushed_is_pushed_from_the_outbox(desks: dict[str, Desk]) -> None:
+    ann, bob = await actor(desks["one"]), await actor(desks["two"])
     await befriend(ann, bob)
     await ann.create()
     await invite_and_answer(ann, bob)
@@ -238,7 +244,7 @@ async def test_an_admission_that_was_not_put_is_put_from_the_outbox(desks: dict[
     async def crash() -> None:
         raise StoreUnavailable(StoreCause.LOST, outcome_unknown=False)
 
-    desks["one"].store.before["inbox_put"] = crash
+    desks["one"].store.before["look"] = crash
     assert not (await ann.admit()).rejected
     assert not bob.line.waiting(AdmissionPush)
     for desk in desks.values():

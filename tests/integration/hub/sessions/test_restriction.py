@@ -88,15 +88,20 @@ async def test_no_join_is_committed_after_an_acknowledged_restriction(
 
 
 @pytest.mark.parametrize("by_creator", [True, False])
-async def test_a_member_is_out_once_its_removal_is_acknowledged(desk: Desk, by_creator: bool) -> None:
+async def test_a_member_is_out_once_its_removal_is_acknowledged(desks: dict[str, Desk], by_creator: bool) -> None:
+    """Also where that comes before its admission is on its way."""
+    desk = desks["one"]
     ann, bob = await ready(desk)
+    assert isinstance(bob.line, DeskSeat)
+    await desk.unseat(bob.line)
+    bob.line = await desks["two"].seat(bob.device)
     request = ann.admission()
 
     async def restricted() -> None:
         await (untrust(ann, bob) if by_creator else untrust(bob, ann))
         assert await states(ann) == [MemberState.JOINED, MemberState.OUT]
 
-    desk.store.before["inbox_put"] = restricted
+    desk.store.before["look"] = restricted
     await ann.ask(request, Admitted)
     update = await ann.line.next_push(SessionUpdatePush)
     assert (update.client, update.state, update.reason) == (bob.client, MemberState.OUT, Reason.NOT_TRUSTED)

@@ -9,7 +9,7 @@ from muster_client.events import InviteAnswered, Invited, InviteEnded
 from muster_client.sessions import joinings
 from muster_client.sessions.answering import Asked, Policy
 from muster_protocol.exchange import Admission, Answer, Invite
-from muster_protocol.frames import GetCard, InviteUpdatePush, Purpose, SendAnswer
+from muster_protocol.frames import GetCard, InviteUpdatePush, Ok, Purpose, SendAnswer
 from muster_protocol.ids import InviteId
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, read, sign
@@ -118,6 +118,27 @@ async def test_an_answer_that_could_not_be_sent_is_sent_with_the_next_connection
     await bob.answering.flush()
     await bob.answering.flush()
     assert bob.hub.asked.count(unsent) == 2, "a refusal is final too"
+
+
+async def test_an_answer_to_a_creator_whose_inbox_is_full_is_sent_again_and_the_others_for_it_after_that_one(
+    ann: DeviceParts, bob: DeviceParts, cat: DeviceParts
+) -> None:
+    def full_inbox(request: SendAnswer) -> Ok:
+        if read(request.answer, Answer).recipient == ann.device.client:
+            raise HubRefused(Reason.OVERLOADED)
+        return Ok(re=0)
+
+    bob.hub.answers(SendAnswer, full_inbox)
+    for caller in (ann, ann, ann, cat):
+        await bob.answering.on_invite(await invited(caller, bob))
+    assert newest(bob).recipient == cat.device.client
+    bob.hub.asked.clear()
+    await bob.answering.flush()
+    assert bob.hub.count(SendAnswer) == 1, "what waits for one creator costs one request"
+    bob.hub.answers(SendAnswer, Ok(re=0))
+    await bob.answering.flush()
+    await bob.answering.flush()
+    assert bob.hub.count(SendAnswer) == 1 + 3
 
 
 async def test_an_invite_leaves_the_inbox_with_the_trust_in_its_sender_and_no_one_is_told(

@@ -274,6 +274,7 @@ async def test_a_new_process_closes_its_own_sessions_and_resumes_those_of_others
     for parts, kind in ((ann, CloseSession), (bob, ResumeSession)):
         parts.restart()
         parts.hub.answers(ListSessions, SessionsReply(re=0, sessions=(summary(hosted),), more=False))
+        parts.hub.answers(GetSession, reply_of(hosted, row(bob)))
         if answer is not None:
             parts.hub.answers(kind, answer)
         await parts.membership.on_welcome(parts.connection)
