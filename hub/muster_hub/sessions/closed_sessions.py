@@ -19,18 +19,12 @@ from muster_protocol.ids import ClientId, SessionId
 _UNINDEX = script("unindex")
 
 
-async def drop_closed(context: NodeContext, payer: Payer, clients: Sequence[ClientId]) -> bool:
-    """Drop the closed sessions in those indexes that may lack a place, for a creator; return whether there were any.
+async def drop_closed(context: NodeContext, payer: Payer, client: ClientId) -> bool:
+    """Drop the closed sessions in the index of a device that lacks a place, and return whether there were any.
 
     ``payer`` is charged for each session that is read. Raises ``StoreUnavailable``.
     """
-    return any([await _drop_closed(context, payer, client) for client in clients])
-
-
-async def _drop_closed(context: NodeContext, payer: Payer, client: ClientId) -> bool:
     index = await read_session_index(context, client)
-    if len(index) < keys.MAX_INDEXED_PER_CREATOR:
-        return False
     context.charge(payer, LISTED * len(index))
     closed = await _closed(context, index)
     return bool(closed) and await change(context.store, _UNINDEX, [keys.session_index(client)], *closed) != 0

@@ -65,6 +65,7 @@ class DeviceFacts(Struct, frozen=True):
 
     ``fingerprint`` is None for a device that the hub does not know; ``agent`` is where its agent is connected.
     ``acquainted``: it has trusted a device before.
+    ``not_held``: why a join that asked for it does not hold it.
     """
 
     client: ClientId
@@ -77,6 +78,7 @@ class DeviceFacts(Struct, frozen=True):
     acquainted: bool
     pins: Mapping[ClientId, Fingerprint]
     given: Mapping[ClientId, GrantRecord]
+    not_held: Reason | None = None
 
     def party(
         self,
@@ -125,7 +127,7 @@ async def read_facts(context: NodeContext, asked: Mapping[ClientId, Sequence[Cli
 
 def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFacts:
     """Return the facts in the reply of the script ``facts`` or ``hold``."""
-    ver, standing, fingerprint, compatibility, seat, acquainted, instances, statements = items(reply)
+    ver, standing, fingerprint, compatibility, seat, acquainted, instances, statements, *words = items(reply)
     connections = {number(name): data(cell) for name, cell in pairs(instances)}
     row = connections.get(number(seat))
     pins, given = _about_peers(peers, items(statements))
@@ -140,6 +142,7 @@ def parse(client: ClientId, peers: Sequence[ClientId], reply: Reply) -> DeviceFa
         acquainted=number(acquainted) > 0,
         pins=pins,
         given=given,
+        not_held=next((Reason(text(word)) for word in words if word), None),
     )
 
 

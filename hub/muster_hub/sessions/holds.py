@@ -23,7 +23,6 @@ from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change, changes
-from muster_protocol.errors import Refused
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, InviteId, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 
@@ -62,24 +61,23 @@ async def hold(
     """Hold every party for a join, in one round trip, and return the facts of each.
 
     Stale holds of other joins are settled first, and closed sessions dropped from a full index, which takes further
-    round trips. Raises ``Refused``: ``superseded``, ``overloaded`` (a device has no place for another
-    session, or for another one of this creator); ``StoreUnavailable``.
+    round trips: only those devices are held once more, as a hold that is taken twice counts as shared. ``not_held`` of
+    a device is ``superseded``, or ``overloaded`` where it has no place for another session, or for another one of this
+    creator. Raises ``Refused``: ``rate_limited`` (the creator made too many sessions); ``StoreUnavailable``.
     """
-    try:
-        held = await _hold_all(context, held_for, wanted)
-    except Refused as refused:
-        clients = [each.client for each in wanted]
-        if refused.reason is not Reason.OVERLOADED or not await drop_closed(context, payer, clients):
-            raise
-        held = await _hold_all(context, held_for, wanted)
+    held = await _hold_all(context, held_for, wanted)
+    full = [client for client, facts in held.items() if facts.not_held is Reason.OVERLOADED]
+    free = {client for client in full if await drop_closed(context, payer, client)}
+    held |= await _hold_all(context, held_for, [each for each in wanted if each.client in free])
     grants = [(held[each.client], peer) for each in wanted for peer in each.invites]
-    return await _hold_all(context, held_for, wanted) if await settle_stale_holds(context, grants) else held
+    free = await settle_stale_holds(context, grants)
+    return held | await _hold_all(context, held_for, [each for each in wanted if each.client in free])
 
 
-async def settle_stale_holds(context: NodeContext, grants: Iterable[tuple[DeviceFacts, ClientId]]) -> bool:
+async def settle_stale_holds(context: NodeContext, grants: Iterable[tuple[DeviceFacts, ClientId]]) -> set[ClientId]:
     """Settle the holds on grants to these peers that are older than HOLD_MS: their joins did not settle them.
 
-    Return whether there were any; the facts must then be read again. Raises ``StoreUnavailable``.
+    Return the devices that had any: their facts must be read again. Raises ``StoreUnavailable``.
     """
     oldest = await context.store.now_ms() - HOLD_MS
     found = [(facts.client, facts.given[peer]) for facts, peer in grants if peer in facts.given]
@@ -89,7 +87,7 @@ async def settle_stale_holds(context: NodeContext, grants: Iterable[tuple[Device
         if given.use and not given.use.spent and given.use.since < oldest
     ]
     await together(*(_settle_hold(context, client, grant, use) for client, grant, use in stale))
-    return bool(stale)
+    return {client for client, _, _ in stale}
 
 
 async def settle(

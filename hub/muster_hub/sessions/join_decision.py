@@ -71,7 +71,7 @@ def _decide(  # noqa: PLR0917 - the decision's own inputs
     named = (state.creator, newcomer.client, *(call.members or ()))
     if reason is None and any(held[client].fingerprint != proposal.epoch.key_of(client) for client in named):
         return Reason.KEY_MISMATCH
-    return reason
+    return reason or held[newcomer.client].not_held
 
 
 def _call(

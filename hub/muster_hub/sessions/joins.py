@@ -103,6 +103,9 @@ class _Join(Struct, frozen=True):
         self, purposes: Mapping[ClientId, Purpose], held: Mapping[ClientId, DeviceFacts], began_ms: int
     ) -> CommitResult:
         context, state, proposal = self.context, self.state, self.proposal
+        for client, facts in held.items():
+            if facts.not_held is not None and client not in proposal.newcomers:
+                raise Refused(facts.not_held)
         refused = rejected(state, proposal, purposes, held, context.clock.now_ms())
         if refused:
             return await refuse(context, state.session, proposal, refused)

@@ -42,6 +42,8 @@ async def create_session(context: NodeContext, caller: Caller, request: CreateSe
     # The creator is held first, so that a restriction of it from now on cuts this session too.
     held_for = HeldFor(request.session, ends_at, caller.client, caller.fingerprint)
     held = await hold(context, caller.payer, held_for, [HoldRequest(caller.client, (), {}, caller.connection)])
+    if (prevented := held[caller.client].not_held) is not None:
+        raise Refused(prevented)
     if not held[caller.client].acquainted:
         raise Refused(Reason.NOT_TRUSTED, "this device has never trusted another, so it can call none")
     session, bucket = request.session, keys.bucket(request.session)

@@ -1,7 +1,6 @@
-"""A creator that calls a device which permits it automatic joins into session after session, and closes none."""
+"""Peers that use up the places which a device has for sessions: those of another device, or their own."""
 
 import os
-from contextlib import suppress
 
 from tests.integration.hub.desk import Desk
 from tests.integration.hub.device import now_ms
@@ -10,21 +9,31 @@ from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_
 from muster_hub.rate_limits.spending import Payer
 from muster_hub.sessions.holds import HeldFor, HoldRequest, hold
 from muster_hub.store import keys
-from muster_protocol.errors import Refused
-from muster_protocol.frames import CloseSession, Ok
+from muster_protocol.frames import CloseSession, InviteResult, Ok, SessionKind
 from muster_protocol.ids import Seed, TimeMs, session_id
 from muster_protocol.reasons import Reason
 
 
 async def hold_for_many(desk: Desk, creator: Actor, victim: Actor) -> None:
-    """Have a device held for as many sessions of a creator as it can be, as each join would."""
-    payer = Payer(creator.client, None)
+    """Have a device held for as many sessions of a creator as it can be, as each join or new session would."""
+    payer, peers = Payer(creator.client, None), (creator.client,)
     ends_at = TimeMs(now_ms() + 3_600_000)
     for _ in range(keys.MAX_INDEXED_SESSIONS):
         session = session_id(creator.client, Seed(os.urandom(16)))
         held_for = HeldFor(session, ends_at, creator.client, creator.device.fingerprint)
-        with suppress(Refused):
-            await hold(desk.hub, payer, held_for, [HoldRequest(victim.client, (creator.client,), {})])
+        await hold(desk.hub, payer, held_for, [HoldRequest(victim.client, peers, {})])
+
+
+async def answer_with_one_shots(ann: Actor, bob: Actor, dan: Actor) -> None:
+    """Have both accept the call of one creator, and dan by grants for one use."""
+    await ann.say(ann.device.grant(dan.device, once=True))
+    await dan.say(dan.device.grant(ann.device, once=True))
+    await invite_and_answer(ann, bob, dan)
+
+
+async def held_grants(desk: Desk, *devices: Actor) -> list[object]:
+    """Return how many grants for one use are held or spent, of each device."""
+    return [await desk.store.ask(b"HLEN", keys.uses(each.client)) for each in devices]
 
 
 async def test_one_creator_cannot_take_all_places_of_a_device(desk: Desk) -> None:
@@ -36,7 +45,7 @@ async def test_one_creator_cannot_take_all_places_of_a_device(desk: Desk) -> Non
     await hold_for_many(desk, bad, victim)
     await bad.create()
     await invite_and_answer(bad, victim)
-    assert (await bad.refused(bad.admission())).reason is Reason.OVERLOADED
+    assert (await bad.admit()).rejected == (InviteResult(victim.client, Reason.OVERLOADED),)
     await victim.create()
     await call_in(victim, friend)
     await friend.create()
@@ -45,3 +54,42 @@ async def test_one_creator_cannot_take_all_places_of_a_device(desk: Desk) -> Non
     await bad.ask(CloseSession(id=1, session=first), Ok)
     await bad.create()
     await call_in(bad, victim)
+
+
+async def test_a_called_device_without_a_place_keeps_no_other_out(desk: Desk) -> None:
+    ann, bad, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bad, dan)
+    await ann.create()
+    await answer_with_one_shots(ann, bad, dan)
+    await hold_for_many(desk, bad, bad)
+    assert (await ann.admit()).rejected == (InviteResult(bad.client, Reason.OVERLOADED),)
+    assert await held_grants(desk, ann, dan) == [0, 0]
+    assert not (await ann.admit()).rejected
+    await dan.join()
+
+
+async def test_a_member_without_a_place_leaves_no_grant_held(desk: Desk) -> None:
+    """It is held because a newcomer of the mesh must trust it, and an index that was lost has it no more."""
+    ann, bad, dan, eve = [await actor(desk) for _ in range(4)]
+    await befriend(ann, bad, dan, eve)
+    await ann.create(kind=SessionKind.MESH)
+    await call_in(ann, bad)
+    await desk.store.ask(b"DEL", keys.session_index(bad.client))
+    await hold_for_many(desk, bad, bad)
+    await answer_with_one_shots(ann, eve, dan)
+    assert (await ann.refused(ann.admission())).reason is Reason.OVERLOADED
+    assert await held_grants(desk, ann, dan) == [0, 0]
+
+
+async def test_a_creator_that_is_superseded_leaves_no_grant_held(desk: Desk) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    await ann.create()
+    await answer_with_one_shots(ann, bob, dan)
+
+    async def connect_again() -> None:
+        await desk.seat(ann.device)
+
+    desk.store.before["hold"] = connect_again
+    assert (await ann.refused(ann.admission())).reason is Reason.SUPERSEDED
+    assert await held_grants(desk, ann, dan) == [0, 0]

@@ -7,19 +7,15 @@
 -- Effect: the session is in the index until its end, a new one of the device's own is counted, and each free one-shot
 --   grant that is asked for is held. All only where the device's own row trusts the creator under that key. The creator
 --   is held if it has a statement about any peer. All others are held for nothing, and nothing is written for them.
--- Returns: what the script `facts` returns, as it is after the hold.
--- Errors: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index, or
---   MAX_INDEXED_PER_CREATOR of this creator, which is another device),
---   too_many_sessions (the device made SESSIONS_A_DAY; the next is allowed after SESSION_EVERY_MS at most).
+-- Returns: what the script `facts` returns, as it is after the hold, then '' or the word for which the device is not held,
+--   though it would be: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index,
+--   or MAX_INDEXED_PER_CREATOR of this creator, which is another device). No error: other devices are held beside it.
+-- Errors: too_many_sessions (the device made SESSIONS_A_DAY; the next is allowed after SESSION_EVERY_MS at most).
 -- Again: the session is in the index already, and a grant held for this session and invite stays held for it, from now
 --   on; but now two requests rely on the hold, and neither of them may end it by itself unless the seat was given.
 local device, instances, peers, grants, uses, session_index = unpack(KEYS)
 local _, sid, ends_ms, creator, creator_fp, client, connection = unpack(ARGV, 1, 7)
 local FIRST_PEER = 8
-
-if connection ~= '0' and redis.call('HEXISTS', instances, connection) == 0 then
-  return refuse('superseded')
-end
 
 local ver, standing, fingerprint, compat, seat =
   unpack(redis.call('HMGET', device, 'ver', 'standing', 'fp', 'compat', 'seat'))
@@ -28,9 +24,11 @@ local holds = about_creator and about_creator[PEER.kind] == 'trust' and about_cr
 if client == creator then
   holds = fingerprint and redis.call('HLEN', peers) > 0
 end
-if holds then
+local entry, prevented = sid .. ' ' .. creator, ''
+if connection ~= '0' and redis.call('HEXISTS', instances, connection) == 0 then
+  prevented = 'superseded'
+elseif holds then
   redis.call('ZREMRANGEBYSCORE', session_index, '-inf', '(' .. text(now_ms))
-  local entry = sid .. ' ' .. creator
   local is_new = not redis.call('ZSCORE', session_index, entry)
   local held = is_new and redis.call('ZRANGE', session_index, 0, -1) or {}
   local of_creator = 0
@@ -38,17 +36,19 @@ if holds then
     of_creator = of_creator + (other:sub(-#creator) == creator and 1 or 0)
   end
   if #held >= MAX_INDEXED_SESSIONS or (client ~= creator and of_creator >= MAX_INDEXED_PER_CREATOR) then
-    return refuse('overloaded')
-  end
-  -- One session in SESSION_EVERY_MS, a day of them at once, by GCRA: `sessions_tat_ms` is its theoretical arrival time.
-  -- Sessions that have ended count too: the store still holds them.
-  if is_new and client == creator then
+    prevented = 'overloaded'
+  elseif is_new and client == creator then
+    -- One session in SESSION_EVERY_MS, a day of them at once, by GCRA: `sessions_tat_ms` is its theoretical arrival
+    -- time. Sessions that have ended count too: the store still holds them.
     local tat_ms = math.max(now_ms, tonumber(redis.call('HGET', device, 'sessions_tat_ms') or 0)) + SESSION_EVERY_MS
     if tat_ms > now_ms + DAY_MS then
       return refuse('too_many_sessions')
     end
     redis.call('HSET', device, 'sessions_tat_ms', text(tat_ms))
   end
+end
+holds = holds and prevented == ''
+if holds then
   redis.call('ZADD', session_index, 'GT', ends_ms, entry)
   redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])
 end
@@ -74,5 +74,5 @@ for i = FIRST_PEER, #ARGV, 2 do
 end
 return {
   ver or '0', standing or '', fingerprint or '', compat or '', seat or '0',
-  redis.call('HLEN', peers), redis.call('HGETALL', instances), stated,
+  redis.call('HLEN', peers), redis.call('HGETALL', instances), stated, prevented,
 }
