@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from muster_protocol.attended import Attended
 from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.decision import Compatibility, GrantFacts
-from muster_protocol.ids import ClientId, Fingerprint, InviteId, SessionId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, Serial, SessionId, TimeMs
 from muster_protocol.own_decision import OwnFacts
 from muster_protocol.reasons import Reason
 
@@ -28,6 +28,7 @@ class StoredData:
     client: ClientId
     fingerprint: Fingerprint
     pins: dict[ClientId, Fingerprint] = field(default_factory=dict)
+    trust: dict[ClientId, Serial] = field(default_factory=dict)
     grants: dict[ClientId, GrantFacts] = field(default_factory=dict)
     spent_on: dict[ClientId, InviteId] = field(default_factory=dict)
     standing: Reason | None = None
@@ -42,6 +43,7 @@ class StoredData:
             client=self.client,
             fingerprint=self.fingerprint,
             pins=dict(self.pins),
+            trust=dict(self.trust),
             grants=dict(self.grants),
             spent_on=dict(self.spent_on),
             compatibility=Compatibility(ProtocolRange(1, 1), "muster", tuple(Mode)),

@@ -13,7 +13,7 @@ from muster_protocol.cards import Mode, ProtocolRange
 from muster_protocol.epochs import KnownEpoch
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import SessionKind
-from muster_protocol.ids import ClientId, Hash, Seed, SessionId, TimeMs, session_id
+from muster_protocol.ids import ClientId, Hash, Seed, Serial, SessionId, TimeMs, session_id
 from muster_protocol.keys import PublicKey
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.sealing import EpochKey, PublicReceiveKey
@@ -86,6 +86,8 @@ class Live:
     receive_key: PublicReceiveKey | None = None
     admitted: tuple[Hash, Hash] | None = None
     """Its committed admission, and the epoch of that."""
+    trust: Serial | None = None
+    """Of the statement by which the creator trusted the device when it called it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +95,14 @@ class CallMember:
     """A member other than the creator: its key, where to seal the next epoch's key, and the epoch it said that in.
 
     ``since``: the time in the answer for which it was admitted, by its own clock. ``has_joined``: its ``joined`` for
-    that admission came.
+    that admission came. ``trust``: as in the call by which it was admitted.
     """
 
     key: PublicKey
     receive_key: PublicReceiveKey
     since: TimeMs
     joined: int
+    trust: Serial | None
     has_joined: bool = False
 
 

@@ -121,12 +121,13 @@ class Inviting:
         Raises ``Refused`` with the reason for which this device may not call it now; nothing changes then.
         """
         intent = self._intent(peer, purpose, self._members.kept())
-        reason = self._reason_against(self.own.facts(), intent, peer_key, now)
+        own = self.own.facts()
+        reason = self._reason_against(own, intent, peer_key, now)
         if reason is not None:
             raise Refused(reason)
         terms = InviteTerms(invite, purpose, expires_at)
         signed, body = make_invite(self.key, self.plan, peer, peer_key.fingerprint, terms, now)
-        self._calls.begin(Live(peer_key, body, hash_of(Kind.INVITE, signed)))
+        self._calls.begin(Live(peer_key, body, hash_of(Kind.INVITE, signed), trust=own.trust.get(peer)))
         return signed
 
     def on_answer(self, signed: Signed, sender: ClientId, now: TimeMs) -> CallTarget:
@@ -260,13 +261,8 @@ class Inviting:
     def _against(self, pending: Pending, now: TimeMs) -> dict[ClientId, Reason]:
         """Return the reasons of this device's own store, now, against devices in the pending epoch."""
         own = self.own.facts()
-        found: dict[ClientId, Reason] = {}
-        kept = [member for member in pending.epoch.epoch.members if member.client in pending.kept]
-        for member in kept:
-            reason = why_not_kept(own, member.client, member.key)
-            if reason is not None:
-                found[member.client] = reason
-        staying = [member.client for member in kept if member.client not in found]
+        found = self._not_kept(own, pending.kept)
+        staying = [client for client in pending.epoch.epoch.clients if client in pending.kept and client not in found]
         return found | self._against_newcomers(own, pending.newcomers, staying, now)
 
     def _unchanged(self, pending: Pending) -> bool:
@@ -277,17 +273,20 @@ class Inviting:
 
     def _judge(self, own: OwnFacts, now: TimeMs) -> dict[ClientId, Live]:
         """Refuse those that this device's own store speaks against, and return the accepted devices that remain."""
-        for client, member in self._members.kept().items():
-            reason = why_not_kept(own, client, member.key.fingerprint)
-            if reason is not None:
-                self._members.leave_out(client)
-                if not self._calls.waits(client):
-                    self._calls.end(client, reason, Sayer.DEVICE)
+        for client, reason in self._not_kept(own, self._members.kept()).items():
+            self._members.leave_out(client)
+            if not self._calls.waits(client):
+                self._calls.end(client, reason, Sayer.DEVICE)
         waiting = self._calls.waiting()
         against = self._against_newcomers(own, waiting, self._members.kept(), now)
         for client, reason in against.items():
             self._calls.end(client, reason, Sayer.DEVICE)
         return {client: live for client, live in waiting.items() if client not in against}
+
+    def _not_kept(self, own: OwnFacts, clients: Iterable[ClientId]) -> dict[ClientId, Reason]:
+        members = {client: self._members.find(client) for client in clients}
+        reasons = {client: why_not_kept(own, client, one.key.fingerprint, one.trust) for client, one in members.items()}
+        return {client: reason for client, reason in reasons.items() if reason is not None}
 
     def _against_newcomers(
         self, own: OwnFacts, newcomers: Mapping[ClientId, Live], members: Iterable[ClientId], now: TimeMs
@@ -296,6 +295,7 @@ class Inviting:
         present, against = list(members), dict[ClientId, Reason]()
         for client, live in newcomers.items():
             reason = self._reason_against(own, self._intent(client, live.invite.purpose, present), live.peer, now)
+            reason = reason or why_not_kept(own, client, live.peer.fingerprint, live.trust)
             if reason is None:
                 present.append(client)
             else:
@@ -339,7 +339,7 @@ class Inviting:
             return
         self._calls.admit(client, admitted.hash, pending.epoch.hash, TimeMs(now + JOIN_DEADLINE_MS))
         before = pending.epoch.epoch.number - 1
-        self._members.admit(client, CallMember(live.peer, live.receive_key, live.answered_at, before))
+        self._members.admit(client, CallMember(live.peer, live.receive_key, live.answered_at, before, live.trust))
 
     def rejected(self, reasons: Mapping[ClientId, Reason], now: TimeMs) -> None:
         """Forget the pending epoch: the hub refused it for those named. The others still wait to be admitted.

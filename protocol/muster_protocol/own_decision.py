@@ -15,7 +15,7 @@ from muster_protocol.cards import Mode
 from muster_protocol.decision import Call, Compatibility, Decision, GrantFacts, Party, decide
 from muster_protocol.exchange import CLOCK_SKEW_MS, Invite
 from muster_protocol.frames import MAX_MEMBERS, Purpose, SessionKind
-from muster_protocol.ids import ClientId, Fingerprint, InviteId, SessionId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, Serial, SessionId, TimeMs
 from muster_protocol.reasons import Reason
 from muster_protocol.serials import is_behind
 
@@ -30,6 +30,8 @@ class OwnFacts:
     client: ClientId
     fingerprint: Fingerprint
     pins: Mapping[ClientId, Fingerprint]
+    trust: Mapping[ClientId, Serial]
+    """The serial of the statement behind each pin."""
     grants: Mapping[ClientId, GrantFacts]
     spent_on: Mapping[ClientId, InviteId]
     """The invite on which the one use of the newest grant to a peer was spent."""
@@ -111,12 +113,15 @@ def decide_incoming(own: OwnFacts, invite: Invite, now: TimeMs) -> Decision:
     return decide(call, {own.client: _myself(own, _grants_for(own, invite), now), invite.sender: creator}, now)
 
 
-def why_not_kept(own: OwnFacts, member: ClientId, key: Fingerprint) -> Reason | None:
-    """Return the reason for which this device seals nothing more to a member with this key, or None."""
+def why_not_kept(own: OwnFacts, member: ClientId, key: Fingerprint, trust: Serial | None) -> Reason | None:
+    """Return the reason for which this device seals nothing more to a member with this key, or None.
+
+    ``trust`` is of the statement by which it was called: one that is trusted by another was not trusted in between.
+    """
     pin = own.pins.get(member)
-    if pin is None:
-        return Reason.NOT_TRUSTED
-    return None if pin == key else Reason.KEY_MISMATCH
+    if pin is not None and pin != key:
+        return Reason.KEY_MISMATCH
+    return None if pin is not None and own.trust.get(member) == trust else Reason.NOT_TRUSTED
 
 
 def _grants_for(own: OwnFacts, invite: Invite) -> Mapping[ClientId, GrantFacts]:

@@ -364,8 +364,7 @@ class Device:
     def spend(self, signed: Signed, invite: Invite, standing: Reason | None = None) -> Reason | None:
         """Decide on an automatic invite; if yes, spend a one-time grant and remember the invite in one durable step."""
         with transaction(self._db):
-            reason = self.decide_incoming(invite, standing).reason
-            if reason is not None:
+            if (reason := self.decide_incoming(invite, standing).reason) is not None:
                 return reason
             if not self.invites.has_room(invite):
                 return Reason.OVERLOADED
@@ -383,6 +382,7 @@ class Device:
             client=self.client,
             fingerprint=self.fingerprint,
             pins=pins_of(trusts),
+            trust={held.peer: held.serial for held in trusts},
             grants=grants_of(grants, uses),
             spent_on=spent_on(grants, uses),
             compatibility=Compatibility(mine.protocol, mine.app, mine.modes),
