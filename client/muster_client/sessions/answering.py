@@ -294,6 +294,7 @@ class Answering:
             return None
         try:
             joining.on_admission(signed, self._context.now())
+            self._context.check_place(joining.received.invite)
         except Refused as refused:
             await self._on_bad_admission(invite, joining, refused.reason)
             if refused.reason is Reason.EPOCH_FORKED:

@@ -13,6 +13,7 @@ from muster_client.events import DataUnwritable, Event
 from muster_client.sessions.leaves import Leaves
 from muster_protocol.attended import Attended
 from muster_protocol.errors import Refused
+from muster_protocol.exchange import Invite
 from muster_protocol.frames import CardReply, GetCard
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.keys import PublicKey
@@ -22,6 +23,8 @@ from muster_protocol.sealing import EPOCH_KEY_BYTES, RECEIVE_SEED_BYTES, EpochKe
 
 SAID_BY_A_CARD = frozenset({Reason.INCOMPATIBLE_PROTOCOL, Reason.INCOMPATIBLE_APP, Reason.MODE_UNSUPPORTED})
 """Reasons that a newer card of the peer may take away."""
+MAX_HELD, MAX_HELD_PER_CREATOR = 256, 64
+"""Sessions of other devices that a process is in at once, and of one creator among them: a hub may bound neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,13 @@ class SessionContext:
         """Store what a session of another device is at the newest epoch accepted, durably."""
         self.device.attended.put(session, now)
         self._held[session] = now
+
+    def check_place(self, invite: Invite) -> None:
+        """Raise ``Refused(overloaded)`` where this process is in as many sessions as it can be, and not in this one."""
+        held = self._held
+        of_creator = sum(one.creator_key == invite.sender_key for one in held.values())
+        if invite.session not in held and (len(held) >= MAX_HELD or of_creator >= MAX_HELD_PER_CREATOR):
+            raise Refused(Reason.OVERLOADED, "as many sessions are held as can be")
 
     def attend_no_more(self, session: SessionId) -> None:
         """Record that this process is out of a session; its row stays."""
