@@ -40,7 +40,7 @@ from muster_protocol.frames import Presence, PresenceReply, Watch, Who
 from muster_protocol.ids import ClientId, SessionId
 
 LOOK_EVERY_S = 1.0
-"""How often the agent looks for statements that a command line made."""
+"""How often the agent looks for statements that a command line made, and tells of those that a copy made."""
 DUE_EVERY_S = 5.0
 """How often the agent ends what is over by this device's clock, and says again what the hub did not take."""
 
@@ -138,6 +138,7 @@ class Agent:
                     await self._changed.wait()
             except TimeoutError:
                 pass
+            self._from_hub.tell_news()
             now = self.device.changes_by_others()
             changed = self._changed.is_set() or now != seen
             again = self._link.connection is not None and self._republishing.due()

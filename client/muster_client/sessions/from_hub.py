@@ -17,9 +17,11 @@ from muster_client.sessions.answering import Answering
 from muster_client.sessions.context import SessionContext
 from muster_client.sessions.membership import Membership
 from muster_client.sessions.pushes import Pushes
-from muster_protocol.frames import ConfirmToken, Ok, PresenceReply, Push, Watch
+from muster_protocol.errors import Refused
+from muster_protocol.frames import ConfirmToken, Ok, PresenceReply, Push, StatementPush, Watch
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
+from muster_protocol.serials import SerialVerdict
 
 _log = structlog.get_logger("muster.agent")
 
@@ -32,6 +34,7 @@ class FromHub:
         self._answering = answering
         self._membership = membership
         self._pushes = pushes
+        self._made_elsewhere = False
         self.watched: tuple[ClientId, ...] = ()
         """The peers that each new connection watches."""
 
@@ -57,7 +60,25 @@ class FromHub:
 
     async def handle(self, connection: HubConnection, push: Push) -> None:
         """Handle one push."""
-        await self._pushes.handle(connection, push)
+        if isinstance(push, StatementPush) and push.client == self._context.device.client:
+            self._on_own(push)
+        else:
+            await self._pushes.handle(connection, push)
+
+    def _on_own(self, push: StatementPush) -> None:
+        """Take in what another process under this device's key stated; a copy of its data may have."""
+        try:
+            verdict = self._context.device.apply_own(push.kind, push.statement)
+        except Refused as refused:
+            _log.info("push_ignored", push=type(push).__name__, reason=refused.reason)
+        else:
+            self._made_elsewhere |= verdict is SerialVerdict.TAKEN
+
+    def tell_news(self) -> None:
+        """Tell the person what a copy of this device's data stated since the last time, all of it at once."""
+        if self._made_elsewhere:
+            self._made_elsewhere = False
+            self._tell_made_elsewhere()
 
     async def publish(self, connection: HubConnection) -> tuple[PublishResult, ...]:
         """Offer the hub every statement that it has not acknowledged; raises ``NoReply``, ``HubRefused``."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from muster_hub.context import NodeContext
 from muster_hub.governance.checks import check_own, check_serial, check_verdict
 from muster_hub.governance.peer_rows import ended_grant_row, grant_row, trust_row
-from muster_hub.governance.pushes import push_statement
+from muster_hub.governance.pushes import push_statement, push_to_own_agent
 from muster_hub.presence.registry import words
 from muster_hub.rate_limits.costs import CUT
 from muster_hub.routing.caller import Caller
@@ -17,6 +17,7 @@ from muster_hub.store.rows import pack
 from muster_hub.store.scripts import Script, script, variant
 from muster_hub.store.steps import change
 from muster_protocol.codec import encode
+from muster_protocol.connect import Role
 from muster_protocol.governance import GOVERNANCE, Governance, Grant, Revocation, Untrust, check_governance
 from muster_protocol.ids import ClientId, SessionId
 from muster_protocol.labels import Kind
@@ -65,6 +66,8 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
             digest = statement_hash(kind, signed.body)
             await change(context.store, _CUTS_MADE, [keys.device(caller.client)], body.peer, digest)
     check_verdict(put.verdict)
+    if caller.role is Role.CLI and put.verdict == "taken":
+        await push_to_own_agent(context, caller, kind, signed)
     news = put.verdict == "taken" or put.why != ""  # its first answer may have got lost before its cuts were made
     await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted, news=news)
 

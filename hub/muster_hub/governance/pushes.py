@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import structlog
 
 from muster_hub.context import NodeContext
+from muster_hub.delivery.live import tell
 from muster_hub.presence.lookup import live_agents
 from muster_hub.presence.record import read_presence
+from muster_hub.rate_limits.costs import LOOKUP, PUSH
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_protocol.frames import StatementPush, encode_frame
@@ -27,6 +29,15 @@ async def push_card(context: NodeContext, caller: Caller, signed: Signed, peers:
         batch = peers[start : start + MAX_TOLD_AT_ONCE]
         pushes = [push_statement(context, caller, Kind.CARD, signed, peer, trusted=True, news=True) for peer in batch]
         await asyncio.gather(*pushes)
+
+
+async def push_to_own_agent(context: NodeContext, caller: Caller, kind: Kind, signed: Signed) -> None:
+    """Push what a command line of a device stated to the device's agent.
+
+    A copy of its data may be that command line: else the agent learns of it only when it connects again.
+    """
+    context.charge(caller.payer, LOOKUP + PUSH)
+    await tell(context, [caller.client], StatementPush(client=caller.client, kind=kind, statement=signed))
 
 
 async def push_statement(

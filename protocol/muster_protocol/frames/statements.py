@@ -58,7 +58,10 @@ class CardReply(Reply, frozen=True, kw_only=True, tag="card"):
 
 
 class StatementPush(Push, frozen=True, kw_only=True, tag="statement"):
-    """A peer changed its card, its trust in this device, or its grant; the two trust each other."""
+    """A peer changed its card, its trust in this device, or its grant; the two trust each other.
+
+    Or a command line of this device itself stated something about a peer.
+    """
 
     client: ClientId
     kind: Kind

@@ -86,6 +86,19 @@ async def test_a_rotation_does_not_sign_planted_statements_again(stage: Stage) -
     assert stage.victim.peers.unconfirmed() == ()
 
 
+async def test_an_agent_that_stays_connected_is_shown_at_once_what_a_copy_plants_and_ends(stage: Stage) -> None:
+    async with Agent.open(stage.victim) as agent:
+        events = agent.events()
+        await agent.connected()
+        await plant(stage)
+        assert (await until(events, TrustUnconfirmed)).peers == (stage.planted.client,)
+        assert pins_only_the_friend(stage)
+        stage.copy.peers.untrust(stage.friend.client)
+        async with Hub.connect(stage.copy):
+            assert (await until(events, TrustEnded)).devices == 1
+        assert stage.victim.peers.pins() == {}
+
+
 async def test_what_a_copy_ends_is_told_until_the_person_was_shown_it(stage: Stage) -> None:
     async with Hub.connect(stage.victim):
         assert await trust_found(stage.victim) is Health.OK

@@ -238,21 +238,22 @@ async def test_a_running_agent_learns_that_its_person_confirmed_the_data(
     async with Agent.open(laptop) as agent:
         await agent.connected()
     with Device.open(tmp_path / "copy") as copy:
-        agent = await open_agent(copy)
-        assert agent.status().standing is Reason.CLONE_SUSPECTED
-        await open_agent(nas)
-        suspended = await agent.start_session(SessionRequest((nas.client,)))
-        target = suspended.targets[nas.client]
-        assert (target.reason, target.sayer) == (Reason.CLONE_SUSPECTED, Sayer.HUB)
-        events = agent.events()
-        with Device.open(copy.path) as command_line:
-            async with Hub.connect(command_line) as hub:
-                await hub.clear_suspicion()
-        await until(events, Connected, standing=None)
-        async with asyncio.timeout(WAIT_S):
+        async with Agent.open(copy) as agent:
             await agent.connected()
-            session = await agent.start_session(SessionRequest((nas.client,)))
-            assert (await session.wait())[0].state is Progress.JOINED
+            assert agent.status().standing is Reason.CLONE_SUSPECTED
+            await open_agent(nas)
+            suspended = await agent.start_session(SessionRequest((nas.client,)))
+            target = suspended.targets[nas.client]
+            assert (target.reason, target.sayer) == (Reason.CLONE_SUSPECTED, Sayer.HUB)
+            events = agent.events()
+            with Device.open(copy.path) as command_line:
+                async with Hub.connect(command_line) as hub:
+                    await hub.clear_suspicion()
+            await until(events, Connected, standing=None)
+            async with asyncio.timeout(WAIT_S):
+                await agent.connected()
+                session = await agent.start_session(SessionRequest((nas.client,)))
+                assert (await session.wait())[0].state is Progress.JOINED
 
 
 async def test_what_is_watched_is_watched_again_after_a_reconnect(own_hub: HubProcess, make_device, open_agent) -> None:
