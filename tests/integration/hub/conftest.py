@@ -126,7 +126,7 @@ def records(ask_store: Ask) -> Records:
         assert isinstance(entries, list)
         fields = [dict(zip(entry[1][::2], entry[1][1::2], strict=True)) for entry in entries]
         rows = [msgpack.unpackb(field[b"data"], raw=True) for field in fields if field[b"kind"] == b"record"]
-        return [row for row in rows if row[1] == device.client.encode()]
+        return [row for row in rows if device.client.encode() in row[1:3]]
 
     return read
 

@@ -31,17 +31,21 @@ local function record(kind, outcome, reason)
   add_entry(outbox, 'record', device_record(kind, client, '', outcome, reason, card_hash))
 end
 
+-- The connection proved a key that is not the device's: the record is about the device, and names no actor.
+local function refuse_key(kind)
+  add_entry(outbox, 'record', device_record(kind, '', client, 'refused', 'key_mismatch', card_hash))
+  return refuse('key_mismatch')
+end
+
 -- The chain: the same keys, more of them, fewer, or others.
 local rotated = false
 if chain ~= '' and chain ~= shown then
   if shown:sub(1, #chain) == chain then
     rotated = true
   elseif chain:sub(1, #shown) == shown then
-    record('key_retired', 'refused', 'key_mismatch')
-    return refuse('key_mismatch')
+    return refuse_key('key_retired')
   else
-    record('key_forked', 'refused', 'key_mismatch')
-    return refuse('key_mismatch')
+    return refuse_key('key_forked')
   end
 end
 if standing == 'device_revoked' then
