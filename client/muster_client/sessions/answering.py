@@ -1,5 +1,6 @@
 """The answers to invites: by this device's grants, by its person, or none (SPEC.md section 7)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -177,6 +178,10 @@ class Answering:
         """Destroy the receive keys of answers whose invites are forgotten by now and that no admission used."""
         for invite in self._joinings.drop_unused(self._context.now()):
             self._unsent.pop(invite, None)
+
+    def forget_ended(self, attended: Collection[InviteId]) -> None:
+        """Destroy the keys of memberships that ended: of all that joined, besides those of these invites."""
+        self._joinings.drop_joined(attended)
 
     async def _send(self, invite: InviteId, answer: Signed) -> None:
         self._unsent[invite] = answer

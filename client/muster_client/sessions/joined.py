@@ -20,7 +20,7 @@ from muster_protocol.frames import (
     SessionReply,
     SessionUpdatePush,
 )
-from muster_protocol.ids import ClientId, TimeMs
+from muster_protocol.ids import ClientId, InviteId, TimeMs
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.roster import Roster
@@ -56,6 +56,11 @@ class AttendedSession(Session):
     @override
     def _has_joined(self, member: ClientId) -> bool:
         return self._roster.has_joined(member, self._known.epoch.key_of(member))
+
+    @property
+    def admitted_by(self) -> InviteId:
+        """The invite by which this member was admitted last."""
+        return self._machine.received.invite.invite
 
     @property
     def holds_key(self) -> bool:

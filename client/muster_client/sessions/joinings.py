@@ -1,7 +1,7 @@
 """The answers of one process, each as the membership that may come of it, in a table of bounded size."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from muster_protocol.ids import ClientId, InviteId, SessionId, TimeMs
@@ -69,6 +69,11 @@ class Joinings:
         for invite in late:
             del self._held[invite]
         return late
+
+    def drop_joined(self, besides: Collection[InviteId]) -> None:
+        """Forget the memberships whose sessions this device is in no more: all that joined, besides these."""
+        for invite in [one for one, held in self._held.items() if held.joining.joined and one not in besides]:
+            del self._held[invite]
 
     def _least_needed(self) -> InviteId:
         done = next((invite for invite, held in self._held.items() if not held.waits), None)

@@ -64,10 +64,11 @@ class Membership:
         self._sessions = {name: one for name, one in self._sessions.items() if one.ended is None}
 
     def end_in_time(self) -> None:
-        """End the sessions of other devices that are older than any can be."""
-        for session in self._sessions.values():
-            if isinstance(session, AttendedSession):
-                session.end_in_time()
+        """End the sessions of other devices that are older than any can be, and destroy the keys of all that ended."""
+        attended = [session for session in self._sessions.values() if isinstance(session, AttendedSession)]
+        for session in attended:
+            session.end_in_time()
+        self._answering.forget_ended({session.admitted_by for session in attended if session.ended is None})
         self._forget_ended()
 
     def end(self) -> None:

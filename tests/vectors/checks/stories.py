@@ -231,8 +231,7 @@ class _Member:
         return {"joined": shown(self.machine.joined_statement(_key(step, "receive_seed"), TimeMs(step["now"])))}
 
     def look(self, _step: Json) -> Json:
-        machine = self.machine
-        return {"joined": machine.joined, "holds_key": machine.holds_key, "version": machine.version}
+        return {"joined": self.machine.joined, "version": self.machine.version}
 
     def key(self, _step: Json) -> Json:
         return self._known()

@@ -12,7 +12,7 @@ from muster_client.sessions.joined import AttendedSession
 from muster_protocol.cards import Mode
 from muster_protocol.epochs import Epoch
 from muster_protocol.errors import MusterError
-from muster_protocol.exchange import Joined, Leave
+from muster_protocol.exchange import Invite, Joined, Leave
 from muster_protocol.frames import (
     MAX_SESSION_MS,
     Admit,
@@ -257,6 +257,17 @@ async def test_a_fork_makes_this_member_leave(
     await bob.pushes.handle(bob.connection, forked)
     assert endings(bob) == [(Reason.EPOCH_FORKED, Sayer.DEVICE)]
     assert read(bob.hub.newest(SendLeave).leave, Leave).session == hosted.id
+
+
+async def test_the_keys_of_a_session_that_ended_are_destroyed_and_of_no_other(
+    ann: DeviceParts, bob: DeviceParts, attended: AttendedSession
+) -> None:
+    other = await join(ann, await host(ann, bob), bob)
+    invite = await call(ann, await host(ann, bob), bob)
+    await bob.answering.on_invite(invite)
+    await attended.leave()
+    bob.membership.end_in_time()
+    assert set(bob.answering._joinings) == {other.admitted_by, read(invite, Invite).invite}
 
 
 # -- after a restart --------------------------------------------------------------------------------------------------
