@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import typer
 from typer import TyperException
@@ -16,6 +17,9 @@ from muster_client.cli.output.report_failure import tell
 from muster_client.cli.output.traceback_file import from_unexpected
 
 PROGRAM = "muster"
+
+_commands = cache(typer.main.get_command)
+"""Builds all commands, which takes longer than most of them: once for those that call `main` many times."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,9 +46,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _invoke(arguments: list[str]) -> int:
-    command = typer.main.get_command(app)
     try:
-        result = command.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=Invocation())
+        result = _commands(app).main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=Invocation())
     except TyperException as error:
         raise from_usage(error) from error
     except typer.Abort:
