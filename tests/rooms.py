@@ -7,6 +7,7 @@ import ast
 import configparser
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,7 @@ def public_modules() -> list[str]:
     return [line.partition(" -> ")[2] for line in contract["ignore_imports"].strip().splitlines()]
 
 
+@cache
 def imports(package: str) -> Edges:
     """Return which rooms of a package import which others, read from its source, type-only imports included."""
     rooms = [room for row in layers(package) for room in row]
