@@ -1,4 +1,4 @@
-"""Which tests count for the coverage that `make test MEASURE=yes` prints: those of MEASURED, in their own process.
+"""Which tests count for the coverage that ``make test MEASURE=yes`` prints: those of MEASURED, in their own process.
 
 Measuring takes half as much processor time again. So nothing else is measured: not how pytest collects the tests, not
 the other folders, which repeat the same code thousands of times, and not the hubs and commands that tests start.

@@ -19,7 +19,7 @@ from muster_client.cli.output.traceback_file import from_unexpected
 PROGRAM = "muster"
 
 _commands = cache(typer.main.get_command)
-"""Builds all commands, which takes longer than most of them: once for those that call `main` many times."""
+"""Builds all commands, which takes longer than most of them: once for those that call ``main`` many times."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -69,6 +69,6 @@ async def test_an_admission_of_a_closed_or_another_session_is_passed_over(
 
 
 async def test_a_session_to_which_no_admission_may_come_is_not_read(ann: DeviceParts, bob: DeviceParts) -> None:
-    """The hub says `changed` of all that a device was in, also of what it left long ago."""
+    """The hub says ``changed`` of all that a device was in, also of what it left long ago."""
     await bob.pushes.handle(bob.connection, update((await host(ann, bob)).id, "changed"))
     assert bob.hub.count(GetSession) == 0
