@@ -15,7 +15,7 @@ from muster_hub.context import NodeContext
 from muster_hub.sessions.state import read_members
 from muster_hub.sessions.updates import push_member_out
 from muster_hub.store import keys
-from muster_hub.store.cells import data, items, pack, pairs, text
+from muster_hub.store.cells import data, items, number, pack, pairs, text
 from muster_hub.store.scripts import script
 from muster_hub.store.steps import change
 from muster_protocol.ids import ClientId, Fingerprint, SessionId
@@ -50,6 +50,16 @@ class Cut(NamedTuple):
     about: ClientId | Fingerprint | bytes
 
 
+class _OwnWord(NamedTuple):
+    """A statement, packed with its kind, and the serial of an untrust; neither where nothing is said."""
+
+    packed: bytes
+    serial: int
+
+
+_NOTHING_SAID = _OwnWord(b"", 0)
+
+
 async def apply(  # noqa: PLR0917 - what a script that restricts returns, in its order
     context: NodeContext,
     device: ClientId,
@@ -68,21 +78,24 @@ async def apply(  # noqa: PLR0917 - what a script that restricts returns, in its
 
 async def cut(context: NodeContext, sessions: Sequence[SessionId], restriction: Cut) -> None:
     """Make the cuts of one restriction; harmless to repeat. Raises ``StoreUnavailable``."""
-    own_word = await _own_word(context, restriction) if sessions and restriction.why in _GO_BY else b""
+    own_word = await _own_word(context, restriction) if sessions and restriction.why in _GO_BY else _NOTHING_SAID
     await together(*(_cut(context, session, restriction, own_word) for session in sessions))
 
 
-async def _own_word(context: NodeContext, restriction: Cut) -> bytes:
-    """Return the statement by which the device goes out of sessions, packed with its kind; else nothing.
+async def _own_word(context: NodeContext, restriction: Cut) -> _OwnWord:
+    """Return the statement by which the device goes out of sessions, if it still stands.
 
     It is stored in each session, so that the creator is shown nothing that the device says later.
     """
     device, why = restriction.device, restriction.why
     said = await context.store.run(_OWN_WORD, [keys.device(device), keys.peers(device)], [why, restriction.about])
-    return pack(_GO_BY[why], data(said)) if said else b""
+    if said is None:
+        return _NOTHING_SAID
+    statement, serial = items(said)
+    return _OwnWord(pack(_GO_BY[why], data(statement)), number(serial))
 
 
-async def _cut(context: NodeContext, session: SessionId, restriction: Cut, own_word: bytes) -> None:
+async def _cut(context: NodeContext, session: SessionId, restriction: Cut, own_word: _OwnWord) -> None:
     bucket = keys.bucket(session)
     touched = [
         keys.session(session),
@@ -94,7 +107,7 @@ async def _cut(context: NodeContext, session: SessionId, restriction: Cut, own_w
         keys.outbox(bucket),
     ]
     row = record(RecordKind.MEMBER_OUT, actor=restriction.device, session=session)
-    out, rows = items(await change(context.store, _CUT, touched, session, *restriction, own_word, row))
+    out, rows = items(await change(context.store, _CUT, touched, session, *restriction, *own_word, row))
     members = read_members(rows)
     for client, reason in pairs(out):
         await push_member_out(context, session, ClientId(text(client)), Reason(text(reason)), members)

@@ -59,6 +59,18 @@ async def test_no_leave_of_an_earlier_membership_takes_a_member_out(desk: Desk) 
     assert (await bob.refused(second)).reason is Reason.REPLAYED
 
 
+async def test_no_untrust_that_is_older_than_the_answer_keeps_a_creator_from_the_next_epoch(desk: Desk) -> None:
+    ann, bob, dan = [await actor(desk) for _ in range(3)]
+    await befriend(ann, bob, dan)
+    kept_back = bob.device.untrust(ann.device)
+    await ann.create()
+    await call_in(ann, bob)
+    await bob.say(kept_back)
+    await call_in(ann, dan)
+    await bob.say(bob.device.trust(ann.device), bob.device.untrust(ann.device))
+    assert [each.client for each in (await ann.show(ann.session)).departures] == [bob.client]
+
+
 async def test_a_member_whose_key_changed_keeps_no_creator_from_the_next_epoch(desk: Desk) -> None:
     """The hub deleted all trust of the earlier key, and the member states none again: it shows no card of it."""
     ann, bob, cat, dan = [await actor(desk) for _ in range(4)]

@@ -4,10 +4,12 @@
 --   bucket
 -- ARGV: 1 not_after (ms), 2 session id, 3 client, 4 its ver after the restriction, 5 why: trust, untrust, grant,
 --   revocation, rotation or clone_suspected, 6 the peer, or the device's new fingerprint after a rotation, or '',
---   7 packed [kind, statement] by which the device goes, or '', 8 record of a member taken out, without its subject and
---   reason
+--   7 packed [kind, statement] by which the device goes, or '', 8 the serial of that untrust, 9 record of a member taken
+--   out, without its subject and reason
 -- Effect: no join commits over an older ver of the device. After `untrust`: a statement of the creator takes the peer
---   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself. A live
+--   out; a member's statement about the creator, or in a mesh about any member, takes that member out itself, unless it is
+--   older than the answer for which the member was admitted: the creator would not take it, and could make no epoch
+--   without the member. Nor does one in whose place the member has said `trust` again. A live
 --   invite of the creator to the peer, or to the device that said it of the creator, ends, and neither is told. After
 --   `rotation`: the device is out if it sits under another key. No other restriction takes a member out. A device that
 --   goes by its own statement leaves it here: the creator is shown it.
@@ -16,7 +18,7 @@
 --   repeated from the outbox does not touch a member who was trusted, called and seated again since.
 -- Memory full: runs, it restricts.
 local session, roster, minimum_versions, sealed, invite_outcomes, due, outbox = unpack(KEYS)
-local _, sid, client, ver_text, why, about, own_word, record_text = unpack(ARGV)
+local _, sid, client, ver_text, why, about, own_word, said_at, record_text = unpack(ARGV)
 local ver = tonumber(ver_text)
 
 local creator, kind, ends_ms, epoch = unpack(redis.call('HMGET', session, 'creator', 'kind', 'ends', 'epoch'))
@@ -48,6 +50,10 @@ local function member(name)
   local row = row_in(roster, name)
   return row and row[MEMBER.state] ~= 'out' and row
 end
+local function goes_by_its_word()
+  local row = member(client)
+  return row and own_word ~= '' and tonumber(said_at) >= row[MEMBER.answered_at]
+end
 local out = {}
 local function take_out(name, reason)
   local row = member(name)
@@ -77,11 +83,11 @@ if not again and why == 'untrust' then
   if client == creator then
     take_out(about, 'not_trusted')
     end_call(about, 'not_trusted')
-  elseif about == creator then
+  elseif (about == creator or (kind == 'mesh' and member(about))) and goes_by_its_word() then
     take_out(client, 'not_trusted')
+  end
+  if about == creator then
     end_call(client, 'not_mutually_trusted')
-  elseif kind == 'mesh' and member(about) then
-    take_out(client, 'not_trusted')
   end
 elseif not again and why == 'rotation' then
   local row = member(client)

@@ -3,12 +3,14 @@
 -- KEYS: 1 device, 2 peers
 -- ARGV: 1 why: untrust or rotation, 2 the peer of an untrust
 -- Effect: none.
--- Returns: the encoded Signed of the untrust, or of the card with the device's new key; nil if it is there no more.
+-- Returns: [the encoded Signed of the untrust, its serial], or [that of the card with the device's new key, 0]; nil if it
+--   is there no more.
 -- Again: it only reads.
 local device, peers = unpack(KEYS)
 local why, about = unpack(ARGV)
 if why == 'rotation' then
-  return redis.call('HGET', device, 'card')
+  local card = redis.call('HGET', device, 'card')
+  return card and {card, 0}
 end
 local row = row_in(peers, about)
-return row and row[PEER.kind] == 'untrust' and row[PEER.signed] or nil
+return row and row[PEER.kind] == 'untrust' and {row[PEER.signed], row[PEER.serial]} or nil
