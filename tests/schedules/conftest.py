@@ -1,5 +1,6 @@
 """One store for all schedules: a real one, on a socket of its own, that does not wait for a disk."""
 
+import gc
 import logging
 from collections.abc import AsyncIterator, Iterator
 
@@ -11,6 +12,9 @@ from tests.schedules.direct import Direct
 from muster_hub.sessions import commit
 from muster_hub.store import keys
 from muster_hub.store.embedded import EmbeddedStore
+
+OBJECTS_BETWEEN = 50_000
+"""How many more objects there are before cycles of them are looked for again."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -25,6 +29,15 @@ def day_to_join() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commit, "JOIN_DEADLINE_MS", keys.DAY_MS)
         yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def rare_collections() -> Iterator[None]:
+    """Look for cycles of objects that nothing refers to more rarely: a schedule makes few, and the search took long."""
+    before = gc.get_threshold()
+    gc.set_threshold(OBJECTS_BETWEEN, *before[1:])
+    yield
+    gc.set_threshold(*before)
 
 
 @pytest.fixture

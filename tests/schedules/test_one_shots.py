@@ -14,7 +14,8 @@ from typing_extensions import override
 from muster_hub.context import NodeContext
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions.facts import read_facts
-from muster_hub.sessions.state import read_state
+from muster_hub.sessions.state import read_members
+from muster_hub.store import keys
 from muster_protocol.errors import Refused
 from muster_protocol.frames import Admit, Admitted, InviteResult, MemberState, Reply
 from muster_protocol.ids import ClientId, GrantId, SessionId
@@ -94,20 +95,21 @@ async def play(world: ScheduledWorld, scene: OneShotScene) -> None:
     await world.play()
 
 
-async def seats(world: ScheduledWorld, scene: OneShotScene) -> list[bool]:
+def seats(world: ScheduledWorld, scene: OneShotScene) -> list[bool]:
     """Return for each session whether bob has or had a seat there."""
-    states = [await read_state(world.hubs["three"], session) for session in scene.sessions]
-    assert None not in states
-    rows = [state.members.get(scene.bob) for state in states if state is not None]
-    assert all(row is None or row.state is not MemberState.OUT for row in rows)
-    return [row is not None for row in rows]
+    rosters = world.direct.ask_all([(b"HGETALL", keys.roster(session)) for session in scene.sessions])
+    members = [read_members(roster) for roster in rosters]
+    assert all(scene.ann.client in rows for rows in members)
+    seated = [rows.get(scene.bob) for rows in members]
+    assert all(row is None or row.state is not MemberState.OUT for row in seated)
+    return [row is not None for row in seated]
 
 
 async def check(world: ScheduledWorld, scene: OneShotScene) -> int:
     """Settle what is left, ask for the third join, and return how many of the first two were committed."""
     hub = world.hubs["three"]
     await finish_all(world, scene.names)
-    used = sum(await seats(world, scene))
+    used = sum(seats(world, scene))
     assert used <= 1, "one use, two seats"
     world.ahead_ms += PAUSE_MS
     try:
@@ -118,7 +120,7 @@ async def check(world: ScheduledWorld, scene: OneShotScene) -> int:
     assert isinstance(reply, Admitted)
     reasons = [each.reason for each in reply.rejected]
     assert reasons == ([Reason.GRANT_USED] if used else []), f"{used} used, then {reasons}"
-    assert sum(await seats(world, scene)) == 1
+    assert sum(seats(world, scene)) == 1
     use = (await read_facts(hub, {scene.bob: [scene.ann.client]}))[scene.bob].given[scene.ann.client].use
     assert use is not None
     assert use.spent, "a seat, and the use is not spent"
@@ -169,7 +171,7 @@ async def test_a_join_that_slept_over_its_hold_is_not_committed(direct: Direct) 
         world.after(5, "join", lambda hub: ask(hub, scene.ann, second), lambda _: None, "two")
         await world.play()
         assert world.slept
-        assert await seats(world, scene) == [False, True, False]
+        assert seats(world, scene) == [False, True, False]
         assert await check(world, scene) == 1
 
     await run(Sleeper(direct, 0, faults=0), scenario)
@@ -202,7 +204,7 @@ async def test_a_join_whose_commit_is_carried_out_twice_uses_its_grant(direct: D
         await world.play()
         used = (InviteResult(scene.bob, Reason.GRANT_USED),)
         assert heard == [Admitted(re=first.id, rejected=()), Admitted(re=second.id, rejected=used)]
-        assert await seats(world, scene) == [True, False, False]
+        assert seats(world, scene) == [True, False, False]
         assert await check(world, scene) == 1
 
     await run(Repeater(direct, 0, faults=0), scenario)

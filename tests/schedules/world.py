@@ -79,7 +79,7 @@ class ScheduledStore(Store):
     __slots__ = ("_node", "_world")
 
     def __init__(self, world: "ScheduledWorld", node: str) -> None:
-        super().__init__(_NOWHERE)
+        self.address = _NOWHERE  # and no shard, since nothing goes out from here
         self._world = world
         self._node = node
 
