@@ -1,19 +1,20 @@
 """A device whose disk is full: it says so in words, loses nothing, keeps running, and recovers."""
 
+import asyncio
 import ctypes
-import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.command_lines import call
 from tests.integration.client.conftest import befriend, running_hub, until
 
 from muster_client import Agent, Device
+from muster_client.cli.arguments.id_text import id_text
 from muster_client.doctor import examine
 from muster_client.doctor.findings import Health
 from muster_client.errors import DataNotWritten
@@ -54,17 +55,6 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def command_line(device: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "muster_client.cli", "--data-dir", str(device), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
 @pytest.mark.needs("mount")
 async def test_a_full_disk_is_reported_in_words_and_survived(small_disk: Path, tmp_path: Path) -> None:
     with (
@@ -89,10 +79,10 @@ async def test_a_full_disk_is_reported_in_words_and_survived(small_disk: Path, t
             assert findings["data"].state is Health.FAIL
             assert findings["data"].next_step == "Make room on that disk."
 
-            id_text = json.loads(command_line(nas.path, "id", "--json")[1])["id_text"]
-            code, _, said = command_line(laptop.path, "trust", "add", "nas", id_text, "--yes")
-            assert (code, said.splitlines()[0].startswith("error: The disk")) == (1, True), said
-            assert "data_not_written" in said
+            name = id_text(nas.client, nas.fingerprint)
+            done = await asyncio.to_thread(call, laptop.path, "trust", "add", "nas", name, "--yes")
+            assert (done.code, done.err.splitlines()[0].startswith("error: The disk")) == (1, True), done
+            assert "data_not_written" in done.err
 
             filler.unlink()
             agent.notify()
@@ -106,8 +96,8 @@ async def test_a_full_disk_is_reported_in_words_and_survived(small_disk: Path, t
 @pytest.mark.needs("mount")
 def test_a_device_is_made_whole_or_not_at_all(small_disk: Path) -> None:
     filler = fill(small_disk)
-    code, _, said = command_line(small_disk / "laptop", "init")
-    assert (code, "data_not_written" in said) == (1, True), said
+    done = call(small_disk / "laptop", "init")
+    assert (done.code, "data_not_written" in done.err) == (1, True), done
     filler.unlink()
-    assert command_line(small_disk / "laptop", "init")[0] == 0
-    assert command_line(small_disk / "laptop", "id")[0] == 0
+    assert call(small_disk / "laptop", "init").code == 0
+    assert call(small_disk / "laptop", "id").code == 0
