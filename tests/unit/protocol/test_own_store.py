@@ -23,7 +23,7 @@ from tests.unit.protocol.test_memberships import (
 
 from muster_protocol.calls import TargetState
 from muster_protocol.epochs import Epoch
-from muster_protocol.ids import Fingerprint
+from muster_protocol.ids import Serial
 from muster_protocol.inviting import Inviting
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
@@ -51,6 +51,7 @@ def test_a_creator_calls_only_whom_its_own_store_allows(table: CreatorSession) -
     [
         (lambda own: own.pins.pop(NAMES[B]), Reason.NOT_TRUSTED),
         (lambda own: own.pins.update({NAMES[B]: C.fingerprint}), Reason.KEY_MISMATCH),
+        (lambda own: own.trust.update({NAMES[B]: Serial(2)}), Reason.NOT_TRUSTED),
         (lambda own: own.grants.pop(NAMES[B]), Reason.GRANT_MISSING),
         (lambda own: setattr(own, "standing", Reason.CLONE_SUSPECTED), Reason.CLONE_SUSPECTED),
     ],
@@ -65,14 +66,20 @@ def test_a_device_that_answered_is_admitted_by_what_the_store_says_now(
     assert (target.state, target.reason, target.sayer) == (TargetState.REFUSED, reason, Sayer.DEVICE)
 
 
-@pytest.mark.parametrize(("pin", "reason"), [(None, Reason.NOT_TRUSTED), (C.fingerprint, Reason.KEY_MISMATCH)])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda own: own.pins.pop(NAMES[B]), Reason.NOT_TRUSTED),
+        (lambda own: own.pins.update({NAMES[B]: C.fingerprint}), Reason.KEY_MISMATCH),
+        (lambda own: own.trust.update({NAMES[B]: Serial(2)}), Reason.NOT_TRUSTED),
+    ],
+)
 def test_a_member_is_kept_by_what_the_store_says_now(
-    table: CreatorSession, pin: Fingerprint | None, reason: Reason
+    table: CreatorSession, change: Callable[[StoredData], object], reason: Reason
 ) -> None:
     table.joined(B)
     table.answered(C)
-    own = _own(table.creator)
-    own.pins = {NAMES[C]: C.fingerprint} | ({} if pin is None else {NAMES[B]: pin})
+    change(_own(table.creator))
     made = table.creator.admit(_epoch_key(table.next()), NOW)
     assert made is not None
     assert read(made.epoch, Epoch).clients == (NAMES[A], NAMES[C])
