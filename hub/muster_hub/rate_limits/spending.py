@@ -43,16 +43,16 @@ class Spending:
         """Take the rate of a device, and what all devices of one address may cause and leave; 0: no limit."""
         self._devices = Allowances[ClientId](device, MAX_DEVICES)
         self._addresses = _allowances(units_per_address, ADDRESS_BURST_S * units_per_address, ADDRESS_DEBT_S)
-        self._turns = WeakValueDictionary[str, asyncio.Lock]()  # of addresses for which a message waits
+        self._turns = WeakValueDictionary[str | None, asyncio.Lock]()  # of addresses for which a message waits
         self._kept = _allowances(mib_per_address * MIB / KEPT_AGAIN_S, mib_per_address * MIB)
 
     def charge(self, payer: Payer, units: float) -> None:
         """Charge work that was caused already; the next requests wait until it is paid."""
-        near, addresses, now_s = payer.near, self._addresses, time.monotonic()
+        now_s = time.monotonic()
         self._devices.charge(payer.client, units, now_s)
         # The debt of many devices that go on sending would outlast them, and lock out others at their address.
-        if addresses is not None and near is not None and not addresses.overdraft_s(near, now_s):
-            addresses.charge(near, units, now_s)
+        if not self._addresses.overdraft_s(payer.near, now_s):
+            self._addresses.charge(payer.near, units, now_s)
 
     async def arrive(self, payer: Payer, units: float, wanted: Callable[[], bool]) -> None:
         """Charge a message once its address owes no more than it may, or at once where it is ``wanted`` no longer.
@@ -60,9 +60,6 @@ class Spending:
         Those of one address wait in line, so that its debt does not grow with the number of its connections.
         """
         near, addresses = payer.near, self._addresses
-        if addresses is None or near is None:
-            self.charge(payer, units)
-            return
         async with self._turns.setdefault(near, asyncio.Lock()):
             while wanted() and (owed_s := addresses.overdraft_s(near, time.monotonic())):  # noqa: ASYNC110 - time alone pays a debt
                 await asyncio.sleep(min(owed_s, LOOK_AGAIN_S))
@@ -76,8 +73,6 @@ class Spending:
         """Return in how many ms device and address both have so many units; 0 where they do."""
         now_s = time.monotonic()
         device_ms = self._devices.lacking_ms(payer.client, units, now_s)
-        if self._addresses is None or payer.near is None:
-            return device_ms
         return max(device_ms, self._addresses.lacking_ms(payer.near, units, now_s))
 
     def wait_ms(self, payer: Payer, units: float, *, asking: float = 0.0, kept: float = 0.0) -> int:
@@ -88,25 +83,19 @@ class Spending:
         """
         if self.lacking_ms(payer, units):
             return self.lacking_ms(payer, units + asking)
-        wait_ms = self._keep_ms(payer.near, kept)
+        wait_ms = self._kept.wait_ms(payer.near, kept, time.monotonic()) if kept else 0
         if not wait_ms:
             self.charge(payer, units)
         return wait_ms
 
-    def _keep_ms(self, near: str | None, size: float) -> int:
-        if self._kept is None or near is None or not size:
-            return 0
-        return self._kept.wait_ms(near, size, time.monotonic())
-
     def keep(self, near: str | None, size: float) -> None:
         """Charge an address for bytes that it left in the store already."""
-        if self._kept is not None and near is not None:
-            self._kept.charge(near, size, time.monotonic())
+        self._kept.charge(near, size, time.monotonic())
 
     def left_ms(self, near: str | None) -> int:
         """Return in how many ms the address may leave more in the store; 0 where it may now."""
-        return 0 if self._kept is None or near is None else self._kept.lacking_ms(near, 0, time.monotonic())
+        return self._kept.lacking_ms(near, 0, time.monotonic())
 
 
-def _allowances(per_s: float, burst: float, debt_s: float = 0) -> Allowances[str] | None:
-    return Allowances(Rate(per_s, burst, debt_s * per_s), MAX_DEVICES) if per_s else None
+def _allowances(per_s: float, burst: float, debt_s: float = 0) -> Allowances[str]:
+    return Allowances(Rate(per_s, burst, debt_s * per_s) if per_s else None, MAX_DEVICES)

@@ -26,6 +26,10 @@ class Rate:
             raise ValueError("a rate needs per_s and burst above 0 and a debt_limit of at least 0")
 
 
+UNLIMITED = Rate(per_s=1e18, burst=1e18)
+"""More than anyone asks for, and finite: nothing is counted in infinities."""
+
+
 class TokenBucket:
     """What is left of one party's ``Rate``. Full at first; the time in seconds, monotonic, is an argument."""
 
@@ -78,34 +82,40 @@ class TokenBucket:
 
 
 class Allowances(Generic[K]):
-    """A token bucket for each party, also after it has gone. The least recently used one of ``most`` is forgotten."""
+    """A token bucket for each party, also after it has gone. The least recently used one of ``most`` is forgotten.
 
-    __slots__ = ("_buckets", "_most", "_rate")
+    Nothing limits a party of None, nor any where the rate is None.
+    """
 
-    def __init__(self, rate: Rate, most: int) -> None:
+    __slots__ = ("_buckets", "_most", "_rate", "_unlimited")
+
+    def __init__(self, rate: Rate | None, most: int) -> None:
         self._rate = rate
         self._most = most
         self._buckets: OrderedDict[K, TokenBucket] = OrderedDict()
+        self._unlimited = TokenBucket(UNLIMITED, 0)
 
-    def wait_ms(self, party: K, units: float, now_s: float) -> int:
+    def wait_ms(self, party: K | None, units: float, now_s: float) -> int:
         """Take ``units`` and return 0; or take nothing and return in how many ms they will be available."""
         if self._bucket(party, now_s).take(units, now_s):
             return 0
         return self.lacking_ms(party, units, now_s)
 
-    def lacking_ms(self, party: K, units: float, now_s: float) -> int:
+    def lacking_ms(self, party: K | None, units: float, now_s: float) -> int:
         """Return in how many ms ``units`` will be available; 0 where they are."""
         return math.ceil(self._bucket(party, now_s).wait_s(now_s, units) * 1000)
 
-    def charge(self, party: K, units: float, now_s: float) -> None:
+    def charge(self, party: K | None, units: float, now_s: float) -> None:
         """Take ``units`` that were spent already; what is not there is owed."""
         self._bucket(party, now_s).charge(units, now_s)
 
-    def overdraft_s(self, party: K, now_s: float) -> float:
+    def overdraft_s(self, party: K | None, now_s: float) -> float:
         """Return the seconds until the party's debt is not above the limit of the rate."""
         return self._bucket(party, now_s).overdraft_s(now_s)
 
-    def _bucket(self, party: K, now_s: float) -> TokenBucket:
+    def _bucket(self, party: K | None, now_s: float) -> TokenBucket:
+        if party is None or self._rate is None:
+            return self._unlimited
         bucket = self._buckets.get(party)
         if bucket is None:
             bucket = self._buckets[party] = TokenBucket(self._rate, now_s)

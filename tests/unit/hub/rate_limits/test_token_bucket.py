@@ -37,6 +37,15 @@ def test_a_party_is_told_a_time_to_come_back_however_much_it_asks_for():
     assert allowances.wait_ms("one", 1_000_000, 0.5) == 0
 
 
+@pytest.mark.parametrize(("rate", "party"), [(Rate(per_s=2, burst=4), None), (None, "one")])
+def test_nothing_limits_who_is_no_party_nor_any_without_a_rate(rate: Rate | None, party: str | None) -> None:
+    allowances = Allowances[str](rate, most=1)
+    allowances.charge(party, 1e9, 0)
+    assert allowances.overdraft_s(party, 0) == 0
+    assert allowances.wait_ms(party, 1e9, 0) == 0
+    assert allowances.lacking_ms(party, 1e9, 0) == 0
+
+
 def test_no_more_than_the_burst_is_saved_up():
     bucket = TokenBucket(Rate(per_s=10, burst=5), now_s=0)
     assert bucket.take(5, 1_000_000)
