@@ -79,10 +79,15 @@ async def observe(context: NodeContext, asker: Asker, client: ClientId, *, watch
             context.store, client, asker.client, asker.fingerprint, watching_node=node, watch_ms=WATCH_LEASE_MS
         )
         if not found.trusts(asker.fingerprint):
-            return Observation(Presence(client, PresenceState.HIDDEN, None, None))
+            return Observation(hidden(client))
         return _visible(context, client, found, await context.store.now_ms())
     except StoreUnavailable:
         return Observation(unknown(client, None))
+
+
+def hidden(client: ClientId) -> Presence:
+    """Return what an asker learns of a device that does not trust it."""
+    return Presence(client, PresenceState.HIDDEN, None, None)
 
 
 def unknown(client: ClientId, since: TimeMs | None) -> Presence:

@@ -13,16 +13,20 @@ from collections.abc import Set as AbstractSet
 from muster_hub.context import NodeContext
 from muster_hub.presence.lookup import Asker, Observation, observe_all, remove_lost, unknown
 from muster_hub.presence.registry import check_current
-from muster_hub.presence.watch_table import DeviceWatch, WatchedDevice, WatchKey, WatchTable, is_unknown
+from muster_hub.presence.watch_table import DeviceWatch, WatchKey, WatchTable, is_unknown
 from muster_hub.rate_limits.costs import LOOKUP
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
+from muster_protocol.errors import Refused
 from muster_protocol.frames import MAX_WATCHED, Presence, PresencePush, PresenceReply, Watch, Who, encode_frame
 from muster_protocol.ids import ClientId
+from muster_protocol.reasons import Reason
 
 PUSH_EVERY_S = 1.0
 RENEW_EVERY_S = 30.0
 """How often a node renews its watches in the store and observes all watched devices again."""
+ROOM_AGAIN_MS = 30_000
+"""When a device whose address watches too many may ask again: others may have left by then."""
 RESERVED = MAX_WATCHED * LOOKUP
 """Units that watches leave in an allowance, so that the requests of the device itself are still served."""
 
@@ -53,11 +57,14 @@ class PresenceWatches:
         return PresenceReply(re=request.id, devices=tuple(self._last(caller, client) for client in request.clients))
 
     async def watch(self, context: NodeContext, caller: Caller, request: Watch) -> PresenceReply:
-        """Answer which devices are online and push their changes to this connection; replace its last ``watch``."""
+        """Answer which devices are online and push their changes to this connection; replace its last ``watch``.
+
+        Raises ``Refused(rate_limited)`` where its address watches too many.
+        """
         self.forget(caller.client, caller.connection)
         seen = await self._observe(context, caller, request, watching=True)
         if request.clients and context.router.local(caller.client, caller.connection) is not None:
-            self._add(caller, seen)
+            self._add(context, caller, seen)
         return PresenceReply(re=request.id, devices=tuple(one.presence for one in seen))
 
     def forget(self, client: ClientId, number: int) -> None:
@@ -128,10 +135,11 @@ class PresenceWatches:
         device = watch.devices.get(client) if watch else None
         return unknown(client, device.observed.presence.since if device else None)
 
-    def _add(self, caller: Caller, seen: list[Observation]) -> None:
-        asker = Asker(caller.client, caller.fingerprint)
-        devices = {one.presence.client: WatchedDevice(one) for one in seen}
-        watch = DeviceWatch(asker, caller.connection, devices, caller.near)
+    def _add(self, context: NodeContext, caller: Caller, seen: list[Observation]) -> None:
+        near = caller.near if context.settings.max_per_address else None  # behind a proxy all have its address
+        watch = DeviceWatch(Asker(caller.client, caller.fingerprint), caller.connection, seen, near)
+        if not self._table.has_room(watch):
+            raise Refused(Reason.RATE_LIMITED, "devices at this address watch too many", ROOM_AGAIN_MS)
         self._table.add(watch)
         # For this connection alone: others that watch the device have paid for their own look.
         unseen = [one.presence.client for one in seen if is_unknown(one.presence)]
@@ -170,7 +178,7 @@ class PresenceWatches:
         """Record an observation; return what to push to the watcher."""
         if self._table.get(watch.key) is not watch:
             return None  # replaced or removed since the round began
-        push, again = watch.devices[target].update(seen, self._loop.time())
+        push, again = watch.update(target, seen, self._loop.time())
         if again:
             self._look_at(watch.key, {target})
         return push

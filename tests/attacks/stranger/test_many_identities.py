@@ -1,6 +1,7 @@
 """Identities, which cost nothing, by which a stranger at one address causes and leaves more than one device may."""
 
 import asyncio
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -16,11 +17,14 @@ from tests.integration.hub.device import DeviceLink, RefusedByHubError, SigningD
 
 from muster_hub.connections import connection, dispatch
 from muster_hub.node.node import Node, open_node
-from muster_hub.presence import watches
+from muster_hub.presence import watch_table, watches
+from muster_hub.presence.lookup import Asker, Observation, hidden
+from muster_hub.presence.watch_table import DeviceWatch, WatchTable
 from muster_hub.rate_limits import spending
 from muster_hub.rate_limits.costs import KEPT_DEVICE, arrival_cost, cost
 from muster_hub.store.adapter import Store
 from muster_protocol.frames import MAX_WATCHED, Error, Ok, Watch, Who, encode_frame
+from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.reasons import Reason
 
 BURST = 400
@@ -28,6 +32,11 @@ BURST = 400
 KEPT = 6 * KEPT_DEVICE
 """What an address may leave here."""
 PAUSE_S = 0.01
+WATCHED = 4
+"""Devices that each watches here."""
+WATCHES = 20
+BYTES_PER_WATCHED = 256
+"""An id, and its place in two tables."""
 NAMED = tuple(SigningDevice().client for _ in range(MAX_WATCHED))
 ALL = Who(id=0, clients=NAMED)
 SERVED = int(BURST // (arrival_cost(len(encode_frame(ALL))) + cost(ALL)))
@@ -111,6 +120,34 @@ async def test_the_messages_of_one_address_wait_for_each_other(
     await asyncio.sleep(20 * PAUSE_S)
     assert await asked([other], ALL) == 1
     assert decoded[len(UNKNOWN_TYPE)] * cost_of_each <= BURST + 2 * cost_of_each
+
+
+async def test_the_identities_of_one_address_watch_together_what_it_may(
+    node: Node, links: AsyncExitStack, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_table, "MAX_WATCHED_PER_ADDRESS", 3 * WATCHED)
+    some, watching = await strangers(node, links, 4), Watch(id=0, clients=NAMED[:WATCHED])
+    assert await asked(some, watching) == 3
+    assert await asked(some[:3], watching) == 3  # in the place of their own
+    other = await links.enter_async_context(SigningDevice().connect(node.url, source=OTHER))
+    assert await asked([other], watching) == 1
+    await some[0].socket.close()
+    await eventually(lambda: not node.context.router.local(some[0].device.client, some[0].welcome.connection))
+    assert await asked(some[3:], watching) == 1
+
+
+def test_a_device_that_is_made_up_takes_little_memory_of_a_watch() -> None:
+    table = WatchTable()
+    tracemalloc.start()
+    try:
+        for number in range(WATCHES):
+            made_up = [Observation(hidden(ClientId(f"{number:016}{device:016}"))) for device in range(MAX_WATCHED)]
+            table.add(DeviceWatch(Asker(NAMED[0], Fingerprint(bytes(32))), number, made_up))
+            del made_up
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held <= WATCHES * MAX_WATCHED * BYTES_PER_WATCHED
 
 
 async def test_a_look_because_of_a_change_is_paid_by_the_address_of_the_watch(

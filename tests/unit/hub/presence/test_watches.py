@@ -1,5 +1,8 @@
 """What a watcher is sent about a device, and which connection watches which devices."""
 
+import pytest
+
+from muster_hub.presence import watch_table
 from muster_hub.presence.lookup import Asker, Observation, unknown
 from muster_hub.presence.watch_table import SETTLE_S, DeviceWatch, WatchedDevice, WatchTable
 from muster_protocol.frames import DropCause, Presence, PresenceState
@@ -25,9 +28,8 @@ def lost_sight() -> Observation:
     return Observation(unknown(BOB, None))
 
 
-def watch(asker: ClientId, number: int, *devices: ClientId) -> DeviceWatch:
-    watched = {client: WatchedDevice(online(client)) for client in devices}
-    return DeviceWatch(Asker(asker, Fingerprint(bytes(32))), number, watched)
+def watch(asker: ClientId, number: int, *devices: ClientId, near: str | None = None) -> DeviceWatch:
+    return DeviceWatch(Asker(asker, Fingerprint(bytes(32))), number, map(online, devices), near)
 
 
 def test_the_same_again_is_not_sent() -> None:
@@ -89,6 +91,32 @@ def test_an_unknown_device_that_is_offline_needs_no_time_to_settle() -> None:
     device = WatchedDevice(online())
     device.update(lost_sight(), 0.0)
     assert device.update(offline(), 0.0) == (offline().presence, False)
+
+
+def test_a_hidden_device_is_kept_as_nothing_and_announced_as_any_other() -> None:
+    watching = DeviceWatch(Asker(ANN, Fingerprint(bytes(32))), 1, [hidden(), online(CAT)])
+    assert watching.devices[BOB] is None
+    assert watching.update(BOB, hidden(), 0.0) == (None, False)
+    assert watching.devices[BOB] is None
+    assert watching.update(BOB, online(), 0.0) == (online().presence, False)
+    assert watching.update(BOB, hidden(), 0.0) == (hidden().presence, False)
+    assert watching.devices[BOB] is None
+    assert watching.update(BOB, lost_sight(), 0.0) == (lost_sight().presence, True)
+
+
+def test_an_address_watches_no_more_than_it_may_until_a_watch_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_table, "MAX_WATCHED_PER_ADDRESS", 3)
+    table = WatchTable()
+    assert table.has_room(watch(ANN, 1, BOB, CAT, DAN, near="one"))
+    table.add(watch(ANN, 1, BOB, CAT, near="one"))
+    table.add(watch(CAT, 2, BOB, DAN))
+    assert table.has_room(watch(BOB, 3, CAT, near="one"))
+    assert not table.has_room(watch(BOB, 3, CAT, DAN, near="one"))
+    assert table.has_room(watch(BOB, 3, CAT, DAN, near="two"))
+    assert table.has_room(watch(BOB, 3, CAT, DAN))
+    table.remove((ANN, 1))
+    assert table.has_room(watch(BOB, 3, CAT, DAN, near="one"))
+    assert table._watched_near == {None: 2}
 
 
 def test_a_device_is_watched_until_its_last_watcher_leaves() -> None:
