@@ -34,7 +34,6 @@ ENOUGH = b"!"
 """How a message begins on which the handler closes."""
 
 SETTINGS = ListenerSettings(
-    stranger_frame_rate=None,
     frame_rate=None,
     byte_rate=None,
     max_message_bytes=MAX_MESSAGE_BYTES,

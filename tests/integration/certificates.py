@@ -6,9 +6,10 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 DAY = timedelta(days=1)
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _MAY_SIGN = x509.KeyUsage(
     digital_signature=True,
@@ -87,9 +89,10 @@ class Authority:
         begins: timedelta = -DAY,
         ends: timedelta = DAY,
         password: bytes | None = None,
+        own: PrivateKey | None = None,
     ) -> int:
         """Write a new certificate and its key to these files, and return its serial number; None: not written."""
-        own = ec.generate_private_key(ec.SECP256R1())
+        own = own or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, addresses[0])])
         signed = (
             self._builder(subject, own, begins=begins, ends=ends)
@@ -107,7 +110,7 @@ class Authority:
         return signed.serial_number
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, begins: timedelta, ends: timedelta
+        self, subject: x509.Name, key: PrivateKey, *, begins: timedelta, ends: timedelta
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (

@@ -1,7 +1,6 @@
 """The address to listen on and the origins that devices dial: settings that have to fit together."""
 
 import ipaddress
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,11 +25,6 @@ class Binding:
     def scheme(self) -> str:
         """``wss`` if this hub ends TLS itself, else ``ws``."""
         return "ws" if self.certificate is None else "wss"
-
-    @property
-    def tls(self) -> ssl.SSLContext | None:
-        """The TLS context of the listener, if it ends TLS."""
-        return None if self.certificate is None else self.certificate.context
 
     def url(self, port: int) -> str:
         """Return the URL that a device on this machine, or one that reaches this address, dials."""

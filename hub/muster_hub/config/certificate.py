@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from muster_hub.config.settings import SettingError
 
 MAX_PEM_BYTES = 1024 * 1024
 """Size limit of a chain or a key file."""
+KEY_EXCHANGE = "X25519"
+"""The only key exchange, since its kind decides what a handshake costs: a peer could choose one of 170 ms."""
+CURVE_COSTS = {256: 6.0, 384: 12.0, 521: 8.0}
+"""What a TLS handshake costs by the bits of the certificate's curve, in signature checks."""
+OTHER_COST = 12.0
+"""The same for any other key that is no RSA key."""
 
 
 # OpenSSL's reasons; without a reason, the file that it read as a key was no key.
@@ -27,7 +35,7 @@ class ServerCertificate:
     ``context`` is what a listener is given, once and for all: each handshake is passed on to the newest certificate.
     """
 
-    __slots__ = ("_cert", "_current", "_key", "_seen", "context", "host", "not_after", "not_before")
+    __slots__ = ("_cert", "_current", "_handshake_cost", "_key", "_seen", "context", "host", "not_after", "not_before")
 
     not_before: datetime
     not_after: datetime
@@ -41,6 +49,10 @@ class ServerCertificate:
         self.context = _context()
         # Called for each handshake, also when the device names no host.
         self.context.sni_callback = self._hand_over
+
+    def handshake_cost(self) -> float:
+        """Return what a handshake with the newest certificate costs the hub, in signature checks."""
+        return self._handshake_cost
 
     def renewed(self) -> bool:
         """Return whether a file changed since the last load, or the last attempt to load it."""
@@ -57,6 +69,7 @@ class ServerCertificate:
         except ssl.SSLError as error:
             raise _misfit(self._cert, self._key, error) from error
         self._current = fresh
+        self._handshake_cost = handshake_cost(leaf.public_key())
         self.not_before, self.not_after = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         self.host = _host(leaf)
 
@@ -65,6 +78,13 @@ class ServerCertificate:
 
     def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._current
+
+
+def handshake_cost(key: CertificatePublicKeyTypes) -> float:
+    """Return what a TLS handshake with such a key costs, as measured; for RSA it grows with the cube of the size."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return 3.5 + 4.5 * (key.key_size / 2048) ** 3
+    return CURVE_COSTS.get(key.key_size, OTHER_COST) if isinstance(key, ec.EllipticCurvePublicKey) else OTHER_COST
 
 
 def describe_expiry(certificate: ServerCertificate, now: datetime) -> str:
@@ -84,6 +104,7 @@ def now_utc() -> datetime:
 def _context() -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ecdh_curve(KEY_EXCHANGE)
     return context
 
 

@@ -14,7 +14,7 @@ from websockets.protocol import Event, Protocol, Side, State
 from muster_hub.listener.binary_frame import header
 from muster_hub.listener.handshake import QUIET
 from muster_hub.listener.heartbeat import Heartbeat
-from muster_hub.listener.intake import Intake, IntakeVerdict
+from muster_hub.listener.intake import Intake, IntakeVerdict, weight
 from muster_hub.listener.peer import Handler, SocketDropCause
 from muster_hub.listener.settings import UNREAD_BYTES
 from muster_hub.listener.state import ListenerState
@@ -80,7 +80,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.near = near
         # The base of ServerProtocol, without its handshake, which would keep the request in memory.
         self._frames = Protocol(Side.SERVER, state=State.OPEN, max_size=settings.max_message_bytes, logger=QUIET)
-        self._intake = Intake(settings.stranger_frame_rate, settings.byte_rate, time.monotonic())
+        self._intake = Intake(settings.frame_rate, settings.byte_rate, time.monotonic())
         self._heartbeat = Heartbeat(state.wheel.tick)
         self._handler: Handler | None = None
         self._phase = _SocketPhase.UNAUTHENTICATED
@@ -156,7 +156,6 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._phase = _SocketPhase.ESTABLISHED
         self._proven = True
-        self._intake = Intake(self._state.settings.frame_rate, self._state.settings.byte_rate, time.monotonic())
         self._state.gate.authenticated(self.near, self)
         self._arm(self._interval_s())
 
@@ -176,7 +175,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._heartbeat.heard_tick = self._state.wheel.tick
         told_to_stop = self._phase is _SocketPhase.CLOSING
         for start in range(0, len(data), SLICE_BYTES):
-            verdict = self._receive(data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES])
+            chunk = data if len(data) <= SLICE_BYTES else data[start : start + SLICE_BYTES]
+            verdict = self._receive(chunk, little=len(data) < SLICE_BYTES)
             if told_to_stop and verdict is IntakeVerdict.ABUSED:
                 self.abort()  # it keeps sending
                 return
@@ -238,10 +238,10 @@ class WebSocketConnection(asyncio.Protocol):
 
     # Receiving.
 
-    def _receive(self, data: bytes) -> IntakeVerdict:
+    def _receive(self, data: bytes, *, little: bool) -> IntakeVerdict:
         self._frames.receive_data(data)
         events = self._frames.events_received()
-        verdict = self._intake.charge(len(events), len(data), time.monotonic())
+        verdict = self._intake.charge(weight(events, little=little), len(data), time.monotonic())
         if self._phase is not _SocketPhase.CLOSING:
             self._heed(verdict)
             self._take_all(events)

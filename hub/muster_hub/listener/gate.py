@@ -4,7 +4,7 @@ import ipaddress
 from enum import Enum, auto
 from typing import Protocol
 
-from muster_hub.listener.settings import MAX_ADDRESSES, TLS_HANDSHAKE, ListenerSettings
+from muster_hub.listener.settings import MAX_ADDRESSES, ListenerSettings
 from muster_hub.rate_limits.token_bucket import Allowances
 
 IPV6_PREFIX_BITS = 64
@@ -59,7 +59,7 @@ class Gate:
         # One entry per unauthenticated socket with an address, so bounded by their limit; the oldest one comes first.
         self._nearby: dict[str, dict[Unauthenticated, None]] = {}
         self._placed: dict[str, int] = {}  # one entry per address of a peer with a place, so bounded by the total
-        self._work = None if limits.stranger_work is None else Allowances[str](limits.stranger_work, MAX_ADDRESSES)
+        self._work = Allowances[str](limits.stranger_work, MAX_ADDRESSES)
         self._unauthenticated = 0
         self._refused = 0
         self._refused_since = 0
@@ -79,9 +79,9 @@ class Gate:
             return AddressCount.REFUSED
         return AddressCount.DROPPED
 
-    def enter_tls(self, near: str | None, socket: Unauthenticated, now_s: float) -> AddressCount:
-        """Count a new socket whose address pays for its TLS handshake first, and return its outcome."""
-        if self.charge(near, TLS_HANDSHAKE, now_s):
+    def enter_paid(self, near: str | None, socket: Unauthenticated, units: float, now_s: float) -> AddressCount:
+        """Count a new socket whose address pays first for what it may cause, and return its outcome."""
+        if self.charge(near, units, now_s):
             self._refused_since += 1
             return AddressCount.DROPPED
         return self.enter(near, socket)
@@ -121,7 +121,7 @@ class Gate:
 
     def charge(self, near: str | None, units: float, now_s: float) -> int:
         """Take units of the work that strangers of an address may cause; return 0, or in how many ms to ask again."""
-        return 0 if near is None or self._work is None else self._work.wait_ms(near, units, now_s)
+        return self._work.wait_ms(near, units, now_s)
 
     def leave(self) -> None:
         """Stop counting an authenticated socket."""

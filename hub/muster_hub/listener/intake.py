@@ -2,7 +2,14 @@
 
 from enum import Enum, auto
 
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
+
+from muster_hub.listener.settings import IDLE_FRAME
 from muster_hub.rate_limits.token_bucket import Rate, TokenBucket
+
+_ENDING = frozenset({Opcode.BINARY, Opcode.CONT})
+"""The kinds of frames that can end a message."""
 
 
 class IntakeVerdict(Enum):
@@ -38,3 +45,10 @@ class Intake:
     def paid(self, now_s: float) -> bool:
         """Return whether there is no debt left."""
         return all(bucket is None or bucket.wait_s(now_s) == 0 for bucket in (self._frames, self._bytes))
+
+
+def weight(events: list[Event], *, little: bool) -> int:
+    """Return what a part of a read counts as, in frames; ``little`` is a whole read of few bytes."""
+    messages = sum(isinstance(event, Frame) and event.fin and event.opcode in _ENDING for event in events)
+    idle = len(events) - messages if events else little
+    return messages + IDLE_FRAME * idle

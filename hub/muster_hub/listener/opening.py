@@ -22,6 +22,7 @@ from muster_hub.listener.handshake import (
     wants_websocket,
 )
 from muster_hub.listener.peer import HttpAnswer
+from muster_hub.listener.settings import SOCKET
 from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
 
@@ -76,11 +77,9 @@ class Opening(asyncio.Protocol):
         self._abort = abort
         self._address = peer_host(transport)
         self._near = neighbourhood(self._address)
-        gate, tls = self._state.gate, self._state.settings.tls
-        if tls is None:
-            self._entry = gate.enter(self._near, self)
-        else:
-            self._entry = gate.enter_tls(self._near, self, time.monotonic())
+        settings = self._state.settings
+        units = SOCKET if settings.tls is None else SOCKET + settings.tls_handshake()
+        self._entry = self._state.gate.enter_paid(self._near, self, units, time.monotonic())
         self._counted = self._entry is not AddressCount.DROPPED
         return self._counted
 

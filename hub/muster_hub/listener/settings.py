@@ -1,6 +1,7 @@
 """A listener's address and its limits."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,15 +51,16 @@ RETRY_AFTER_S = 5
 
 ACCEPT_BACKLOG = 1024
 
-STRANGER_FRAME_RATE = Rate(per_s=10, burst=100, debt_limit=100)
-"""The frame rate before authentication, which takes one message; each frame of a stranger costs time."""
 STRANGER_WORK = Rate(per_s=400, burst=2_000)
 """What unauthenticated peers of one address may cause, in signature checks: 8 % of a core. At once 500 devices come in,
-and 200 of them where this listener ends TLS."""
-TLS_HANDSHAKE = 8
-"""A TLS handshake, in signature checks: what one with an RSA key of 2,048 bits costs, and two thirds with P-256."""
+and 200 of them where this listener ends TLS with a P-256 key."""
+SOCKET = 2
+"""A socket that is accepted, with the HTTP request that it brings, in signature checks."""
 MAX_ADDRESSES = 20_000
 """Addresses whose allowance is remembered; the least recently used one is forgotten first."""
+IDLE_FRAME = 100
+"""A frame that ends no message, in frames, and a small read that ends none. Messages are paid as requests, these by
+nothing else: so 2,000 connections of one address cause 4,000 of them a second."""
 FRAME_RATE = Rate(per_s=200, burst=1_000, debt_limit=2_000)
 BYTE_RATE = Rate(per_s=2 * 1024 * 1024, burst=8 * 1024 * 1024, debt_limit=8 * 1024 * 1024)
 
@@ -68,16 +70,17 @@ class ListenerSettings:
     """A listener's address and limits. Durations are in seconds, sizes in bytes.
 
     With ``unix_path`` the listener binds a Unix socket, and ``host``, ``port`` and ``reuse_port`` are not used.
-    ``origins`` lists the acceptable values of the header that browsers send, None standing for its absence; ``origins``
-    itself None accepts every origin. ``hosts`` lists the host names by which plain HTTP may ask, beside IP addresses
-    and ``localhost``; None accepts every name. A ``..._rate``, a ``..._per_address`` or ``stranger_work`` of None means
-    no such limit.
+    ``tls_handshake`` returns what a handshake costs now, in signature checks. ``origins`` lists the acceptable values
+    of the header that browsers send, None standing for its absence; ``origins`` itself None accepts every origin.
+    ``hosts`` lists the host names by which plain HTTP may ask, beside IP addresses and ``localhost``; None accepts
+    every name. A ``..._rate``, a ``..._per_address`` or ``stranger_work`` of None means no such limit.
     """
 
     host: str | None = "127.0.0.1"
     port: int = 0
     unix_path: Path | None = None
     tls: ssl.SSLContext | None = None
+    tls_handshake: Callable[[], float] = float
     reuse_port: bool = False
     backlog: int = ACCEPT_BACKLOG
 
@@ -103,7 +106,6 @@ class ListenerSettings:
     max_refusals_at_once: int = MAX_REFUSALS_AT_ONCE
     retry_after_s: int = RETRY_AFTER_S
 
-    stranger_frame_rate: Rate | None = STRANGER_FRAME_RATE
     stranger_work: Rate | None = STRANGER_WORK
     frame_rate: Rate | None = FRAME_RATE
     byte_rate: Rate | None = BYTE_RATE

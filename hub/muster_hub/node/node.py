@@ -164,7 +164,10 @@ class Node:
         self.readiness = Readiness(self.context, self._bus, self.kept)
         limits = self._tuning.limits.per_address(self.context.settings.max_per_address)
         hosts = host_names(self.context.settings, found)
-        settings = replace(limits, host=found.host, port=found.port, tls=found.tls, hosts=hosts)
+        settings = replace(limits, host=found.host, port=found.port, hosts=hosts)
+        if found.certificate is not None:
+            tls, cost = found.certificate.context, found.certificate.handshake_cost
+            settings = replace(settings, tls=tls, tls_handshake=cost)
         listener = Listener(settings, lambda: DeviceConnection(self._services), self.readiness.answer)
         self._listener = await stack.enter_async_context(listener)
         # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.

@@ -8,17 +8,23 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.unit.hub.silent_socket import SilentSocket
 
+from muster_hub.config.certificate import CURVE_COSTS, handshake_cost
 from muster_hub.config.settings import Settings
 from muster_hub.connections.handshake_queue import SIGNATURES_PER_TURN, HandshakeQueue, HandshakeRefused
 from muster_hub.listener import ListenerSettings
 from muster_hub.listener.gate import AddressCount, Gate
+from muster_hub.listener.intake import Intake, IntakeVerdict
+from muster_hub.listener.settings import IDLE_FRAME, SOCKET
+from muster_hub.presence.lookup import Asker, Observation, hidden
+from muster_hub.presence.watch_table import DeviceWatch, WatchTable
 from muster_hub.rate_limits.spending import Payer, Spending
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol import cards
 from muster_protocol.checks import CheckResults
-from muster_protocol.ids import ClientId
+from muster_protocol.ids import ClientId, Fingerprint
 
 README = Path(__file__).parents[3] / "hub" / "README.md"
 HEAD = "| what a stranger may use | limit | bytes | CPU |"
@@ -74,24 +80,51 @@ def signatures_a_second() -> int:
     return filled(lambda _: full.charge("one", 1, 1.0) == 0)
 
 
-def tls_handshake(full: Gate, now_s: float) -> bool:
-    """Begin and end one; return whether it was admitted."""
+RSA_4096 = handshake_cost(rsa.RSAPublicNumbers(65_537, 2**4_095 + 1).public_key())
+
+
+def came_and_went(full: Gate, units: float, now_s: float) -> bool:
+    """Count a socket that causes so much beside what each does, until it ends; return whether it was admitted."""
     socket = SilentSocket()
-    if full.enter_tls("one", socket, now_s) is not AddressCount.ADMITTED:
+    if full.enter_paid("one", socket, SOCKET + units, now_s) is not AddressCount.ADMITTED:
         return False
     full.leave_unauthenticated("one", socket)
     return True
 
 
-def tls_handshakes_at_once() -> int:
+def sockets_at_once(units: float = 0) -> int:
     full = gate()
-    return filled(lambda _: tls_handshake(full, 0.0))
+    return filled(lambda _: came_and_went(full, units, 0.0))
 
 
-def tls_handshakes_a_second() -> int:
+def sockets_a_second(units: float = 0) -> int:
     full = gate()
-    filled(lambda _: tls_handshake(full, 0.0))
-    return filled(lambda _: tls_handshake(full, 1.0))
+    filled(lambda _: came_and_went(full, 0, 0.0))
+    return filled(lambda _: came_and_went(full, units, 1.0))
+
+
+def idle_frames(at_s: float, until: IntakeVerdict) -> int:
+    """Return how many frames that end no message are read of one connection at that time; all of the burst before."""
+    limits = ListenerSettings()
+    full = Intake(limits.frame_rate, limits.byte_rate, 0.0)
+    if at_s:
+        filled(lambda _: full.charge(IDLE_FRAME, 6, 0.0) is IntakeVerdict.FREE)
+        full.charge(-IDLE_FRAME, 0, 0.0)
+    return filled(lambda _: full.charge(IDLE_FRAME, 6, at_s) is not until)
+
+
+def watched_of_one_address() -> int:
+    table = WatchTable()
+
+    def watch(number: int) -> bool:
+        seen = [Observation(hidden(ClientId(f"{number:032}")))]
+        one = DeviceWatch(Asker(PAYER.client, Fingerprint(bytes(32))), number, seen, "one")
+        if table.has_room(one):
+            table.add(one)
+            return True
+        return False
+
+    return filled(watch)
 
 
 def spending() -> Spending:
@@ -131,7 +164,6 @@ def kib_a_day(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def addresses() -> int:
     full = gate()
-    assert full._work is not None
     for number in range(MANY):
         full.charge(f"address {number}", 1, 0.0)
     return len(full._work._buckets)
@@ -197,8 +229,16 @@ async def test_each_limit_is_where_the_table_says(monkeypatch: pytest.MonkeyPatc
         "sockets that wait for a 503": refusals(),
         "signature checks at once for one address": signatures_at_once(),
         "signature checks a second for one address": signatures_a_second(),
-        "TLS handshakes at once for one address": tls_handshakes_at_once(),
-        "TLS handshakes a second for one address": tls_handshakes_a_second(),
+        "sockets at once for one address": sockets_at_once(),
+        "sockets a second for one address": sockets_a_second(),
+        "TLS handshakes at once for one address, with a P-256 key": sockets_at_once(CURVE_COSTS[256]),
+        "TLS handshakes a second for one address, with a P-256 key": sockets_a_second(CURVE_COSTS[256]),
+        "TLS handshakes at once for one address, with an RSA key of 4,096 bits": sockets_at_once(RSA_4096),
+        "TLS handshakes a second for one address, with an RSA key of 4,096 bits": sockets_a_second(RSA_4096),
+        "pings at once of one connection": idle_frames(0.0, IntakeVerdict.OWING),
+        "pings a second of one connection": idle_frames(1.0, IntakeVerdict.OWING),
+        "pings in one read of one connection": idle_frames(0.0, IntakeVerdict.ABUSED),
+        "watched devices of one address": watched_of_one_address(),
         "signature checks in one turn of the event loop": in_a_turn,
         "units at once of all devices of one address": units_at_once(monkeypatch),
         "units a second of all devices of one address": units_a_second(monkeypatch),

@@ -6,6 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
+from muster_hub.listener.settings import IDLE_FRAME
 from muster_hub.rate_limits.token_bucket import Rate
 
 OFFER = "Sec-WebSocket-Protocol: muster.v1"
@@ -151,7 +152,7 @@ async def test_a_debtor_is_not_read(house, rates):
 
 async def test_a_debtor_still_has_its_deadline(house, stranger):
     raw = await house.raw_websocket(
-        await house.listen(stranger, stranger_frame_rate=Rate(0.001, 1, 100), auth_deadline_s=0.05)
+        await house.listen(stranger, frame_rate=Rate(0.001, 1, 1_000), auth_deadline_s=0.05)
     )
     for _ in range(3):
         raw.send(Opcode.BINARY, b"x")
@@ -166,15 +167,16 @@ async def test_a_flood_of_frames_of_any_kind_is_closed(house, opcode):
     assert house.handlers[0].messages == []
 
 
-async def test_a_stranger_may_send_fewer_frames(house, stranger):
-    rates = {"stranger_frame_rate": Rate(per_s=1, burst=10, debt_limit=50), "frame_rate": None}
-    flood = Frame(Opcode.PING, b"").serialize(mask=True) * 100
-    unknown = await house.raw_websocket(await house.listen(stranger, **rates))
-    unknown.writer.write(flood)
-    assert await unknown.close_code() == 4007
-    known = await house.raw_websocket(await house.listen(**rates))
-    known.writer.write(flood)
-    assert [(await known.frame()).opcode for _ in range(100)] == [Opcode.PONG] * 100
+async def test_a_message_that_trickles_in_is_read_more_slowly(house):
+    few = 5
+    raw = await house.raw_websocket(await house.listen(frame_rate=Rate(0.001, few * IDLE_FRAME, 1_000)))
+    frames, transport = house.handlers[0].peer._intake._frames, house.handlers[0].peer._transport
+    for byte in Frame(Opcode.BINARY, bytes(100)).serialize(mask=True)[: few + 1]:
+        before = frames._left
+        raw.writer.write(bytes([byte]))
+        await house.until(lambda before=before: frames._left < before - IDLE_FRAME / 2)
+    assert not transport.is_reading()
+    raw.hang_up()
 
 
 async def test_a_flood_in_one_read_is_not_parsed_to_its_end(house):
