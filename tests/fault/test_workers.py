@@ -23,6 +23,8 @@ NEVER_ON_A_CLEAN_END = ("Traceback", "Task was destroyed", "never retrieved", "n
 POLL_S = 0.02
 DIALS = 64
 """Connections among which every worker has some: all at one of two would be a chance of one in 2^63."""
+ASK_AGAIN_S = 0.5
+"""How long until all are asked again: one worker may have to answer all of them, within what an address may ask."""
 
 
 @pytest_asyncio.fixture
@@ -60,7 +62,7 @@ async def until(holds: Callable[[], bool]) -> None:
 async def until_both_serve(hub: NodeProcess) -> None:
     async with asyncio.timeout(WAIT_S):
         while len(await nodes_behind(hub)) < 2:  # noqa: ASYNC110 - the same
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(ASK_AGAIN_S)
 
 
 async def test_workers_share_a_port_and_are_one_hub(start_hub: StartHub, stack: AsyncExitStack) -> None:
