@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from muster_client.connection.statement_sync import PublishResult
     from muster_client.connection.tls import read_authority
     from muster_client.control.client import ControlClient
-    from muster_client.device.device import Device, DeviceSettings
+    from muster_client.device.device import Device
     from muster_client.device.session_request import DEFAULT_SESSION_MS, SessionRequest
+    from muster_client.device.settings import DeviceSettings
     from muster_client.device.trust_book import DEFAULT_GRANT_MS
     from muster_client.sessions.answering import Asked, Policy
     from muster_client.sessions.session import Session
@@ -27,7 +28,7 @@ _MODULES = {
     "Asked": "muster_client.sessions.answering",
     "ControlClient": "muster_client.control.client",
     "Device": "muster_client.device.device",
-    "DeviceSettings": "muster_client.device.device",
+    "DeviceSettings": "muster_client.device.settings",
     "Hub": "muster_client.connection.hub",
     "Policy": "muster_client.sessions.answering",
     "PublishResult": "muster_client.connection.statement_sync",

@@ -1,5 +1,5 @@
 """``python -m muster_hub`` is ``muster hub``."""
 
-from muster_hub.cli import app
+from muster_hub.cli.command import app
 
 app(prog_name="muster hub")

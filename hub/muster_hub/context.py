@@ -67,6 +67,11 @@ class NodeContext:
     key: SigningKey
     spending: Spending = field(default_factory=lambda: Spending(REQUEST_RATE))
 
+    @property
+    def only_enrolled(self) -> bool:
+        """Whether enrolled devices alone are served (SPEC.md section 4.6)."""
+        return self.settings.enrolment in {"invited", "listed"}
+
     def charge(self, payer: Payer, units: float) -> None:
         """Charge a device and its address for work that it caused; its next requests wait until the units are paid."""
         self.spending.charge(payer, units)

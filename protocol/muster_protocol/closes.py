@@ -19,6 +19,7 @@ class CloseCode(IntEnum):
     KEEPALIVE_TIMEOUT = 4006
     RATE_LIMITED = 4007
     INTERNAL = 4008
+    NOT_ENROLLED = 4009
     REVOKED = 4501
     KEY_MISMATCH = 4502
     INCOMPATIBLE = 4503
@@ -38,6 +39,9 @@ _CODES = {
     Reason.STORE_FULL: CloseCode.STORE_UNAVAILABLE,
     Reason.INTERNAL: CloseCode.INTERNAL,
     Reason.EXPIRED: CloseCode.HANDSHAKE_TIMEOUT,
+    Reason.NOT_ENROLLED: CloseCode.NOT_ENROLLED,
+    Reason.CODE_USED: CloseCode.NOT_ENROLLED,
+    Reason.CODE_EXPIRED: CloseCode.NOT_ENROLLED,
 }
 
 

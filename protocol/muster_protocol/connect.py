@@ -31,7 +31,7 @@ from muster_protocol.frames import (
     encode_frame,
 )
 from muster_protocol.hub_keys import HubKey, follow_hub_key
-from muster_protocol.ids import MAX_TIME_MS, ClientId, Fingerprint, Hash, InstanceId, Nonce, TimeMs
+from muster_protocol.ids import MAX_TIME_MS, ClientId, EnrolmentCode, Fingerprint, Hash, InstanceId, Nonce, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import CHALLENGE, HELLO, HELLO_MESSAGE, Kind
 from muster_protocol.reasons import Reason
@@ -61,6 +61,7 @@ class Hello(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_o
     nonce: Nonce
     protocol: ProtocolRange
     continuity: Proof | None
+    enrolment: EnrolmentCode | None
 
 
 class Connect(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw_only=True):
@@ -146,6 +147,8 @@ class Dialled:
     protocol: ProtocolRange
     origin: str
     pinned_hub: Fingerprint | None
+    enrolment: EnrolmentCode | None = None
+    """The code of an invitation that was not used yet."""
 
 
 class DeviceHandshake:
@@ -188,6 +191,7 @@ class DeviceHandshake:
                 nonce=nonce,
                 protocol=mine.protocol,
                 continuity=continuity,
+                enrolment=mine.enrolment,
             )
         )
         connect = Connect(

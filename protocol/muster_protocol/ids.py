@@ -18,6 +18,7 @@ ID_CHARS = 32
 FINGERPRINT_BYTES = 32
 """Bytes of a fingerprint, and of every other hash: SHA-256."""
 NONCE_BYTES = 32
+CODE_BYTES = 10
 RANDOM_ID_BYTES = 16
 """Bytes of the id of an invite, an instance or a grant, and of a session's seed: all random."""
 MAX_TIME_MS = 2**53 - 1
@@ -37,6 +38,8 @@ InviteId = NewType("InviteId", _RandomId)
 """The invite's name and its nonce in one."""
 InstanceId = NewType("InstanceId", _RandomId)
 GrantId = NewType("GrantId", _RandomId)
+EnrolmentCode = NewType("EnrolmentCode", Annotated[bytes, Meta(min_length=CODE_BYTES, max_length=CODE_BYTES)])
+"""What one device shows once to a hub that takes only those that it knows."""
 Seed = NewType("Seed", _RandomId)
 """What a session's id is made from, beside its creator."""
 TimeMs = NewType("TimeMs", Annotated[int, Meta(ge=0, le=MAX_TIME_MS)])

@@ -85,6 +85,7 @@ class Reason(StrEnum):
     HUB_RESTORED = "hub_restored"
     INTERNAL = "internal"
     STORE_FULL = "store_full"
+    NOT_ENROLLED = "not_enrolled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -530,5 +531,14 @@ REASONS: dict[Reason, ReasonInfo] = {
         sentence="The memory of the hub's store is full."
         " Until there is room, the hub takes only what restricts or ends something.",
         next_step="Wait, or ask the hub's operator to give the store more memory.",
+    ),
+    Reason.NOT_ENROLLED: ReasonInfo(
+        1008,
+        Category.HUB,
+        _HUB,
+        retry=False,
+        sentence="The hub takes only devices that it knows, and does not know this one.",
+        next_step="Ask its operator, or the person of an enrolled device, for an invitation, and give it to"
+        " `muster enrolment use`; or have the operator run `muster hub enrolment allow` with this device's id.",
     ),
 }

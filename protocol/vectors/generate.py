@@ -16,6 +16,7 @@ from vectors.topics.continuity import continuity
 from vectors.topics.decision import decision
 from vectors.topics.departures import departures
 from vectors.topics.encoding import encoding
+from vectors.topics.enrolment import enrolment
 from vectors.topics.epochs import epochs
 from vectors.topics.exchange import exchange
 from vectors.topics.export import export
@@ -46,6 +47,7 @@ SECTIONS = {
     "closes": "3.4",
     "connect": "4",
     "continuity": "4.4",
+    "enrolment": "4.6",
     "decision": "6",
     "exchange": "7",
     "stories": "7, 8",
@@ -81,6 +83,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "closes": closes(),
         "connect": connect(),
         "continuity": continuity(),
+        "enrolment": enrolment(),
         "decision": decision(),
         "exchange": [*exchange(told, sealer), *orders(told)],
         "export": export(),

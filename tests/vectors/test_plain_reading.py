@@ -117,6 +117,13 @@ def test_continuity(given: Vector, expect: Vector) -> None:
     assert {"mac_key": key.hex(), "token": token.hex(), "proof": proof.hex()} == expect
 
 
+@pytest.mark.parametrize(("given", "expect"), _vectors("enrolment", "write"))
+def test_invitations(given: Vector, expect: Vector) -> None:
+    said = _hex(given["hub"]) + _hex(given["code"])
+    check = sha256(_label("invitation") + given["url"].encode() + b"\0" + said).digest()[:3]
+    assert given["url"] + "#" + base64.b32encode(said + check).decode().lower() == expect["text"]
+
+
 @pytest.mark.parametrize(("given", "expect"), _vectors("sealed", "commitment"))
 def test_commitments(given: Vector, expect: Vector) -> None:
     said = given["session"].encode() + given["number"].to_bytes(8, "big") + _hex(given["key"])

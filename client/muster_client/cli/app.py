@@ -8,7 +8,19 @@ import typer
 
 from muster_client.cli.agent import command as agent
 from muster_client.cli.arguments.invocation import Invocation, invocation
-from muster_client.cli.commands import doctor, grant, hub_trust, identity, inbox, init, session, trust, who, why
+from muster_client.cli.commands import (
+    doctor,
+    enrolment,
+    grant,
+    hub_trust,
+    identity,
+    inbox,
+    init,
+    session,
+    trust,
+    who,
+    why,
+)
 from muster_client.cli.output.help_pages import Group, GroupedCommands, examples
 from muster_client.cli.plugins import MountedCommands
 from muster_client.cli.start import command as start
@@ -98,6 +110,7 @@ for commands, group in (
     (inbox.commands, Group.DAILY),
     (trust.commands, Group.TRUST),
     (grant.commands, Group.TRUST),
+    (enrolment.commands, Group.HUB),
     (hub_trust.commands, Group.HUB),
 ):
     app.add_typer(commands, rich_help_panel=group)

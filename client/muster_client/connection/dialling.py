@@ -25,11 +25,17 @@ def dialled(device: Device, role: Role, instance: InstanceId) -> Dialled:
         protocol=PROTOCOL,
         origin=device.address.origin,
         pinned_hub=device.pinned_hub,
+        enrolment=device.invitation,
     )
 
 
 def pin(device: Device, hub: HubKey) -> bool:
-    """Pin the key of a hub that proved it, and return whether it was not pinned before."""
+    """Pin the key of a hub that welcomed this device, and return whether it was not pinned before.
+
+    The hub took the code of an invitation, if there was one.
+    """
+    if device.invitation is not None:
+        device.forget_invitation()
     if device.pinned_hub == hub.fingerprint:
         return False
     device.pin_hub(hub.fingerprint)

@@ -18,12 +18,15 @@ from muster_client.device.device import Device
 from muster_client.errors import HubUnreachable, Trouble
 from muster_protocol.cards import Mode
 from muster_protocol.connect import Role, Welcome
+from muster_protocol.enrolment import Invitation
 from muster_protocol.errors import Refused
 from muster_protocol.frames import (
     Challenge,
     ClearSuspicion,
+    CodeReply,
     DecisionReply,
     GetSession,
+    MakeCode,
     Ok,
     Presence,
     PresencePush,
@@ -36,7 +39,7 @@ from muster_protocol.frames import (
     Who,
     Why,
 )
-from muster_protocol.ids import ClientId, Fingerprint, SessionId
+from muster_protocol.ids import ClientId, Fingerprint, SessionId, TimeMs
 
 MAX_CHANGES = 64
 """Presence changes that wait for a slow reader of ``watch``. Beyond that the oldest is dropped."""
@@ -121,6 +124,14 @@ class Hub:
     async def round_trip_s(self, timeout_s: float) -> float:
         """Return the time of one round trip to the hub, in seconds."""
         return await self._connection.probe(timeout_s)
+
+    async def make_invitation(self) -> tuple[Invitation, TimeMs]:
+        """Have the hub make an invitation for one other device; return it with its end by the hub's clock.
+
+        Raises ``HubRefused``: ``unsupported`` where no device comes by invitation, ``rate_limited``.
+        """
+        made = await self._connection.ask(MakeCode(id=0), CodeReply)
+        return Invitation(self._device.address.url, self.fingerprint, made.code), made.expires_at
 
     async def clear_suspicion(self) -> None:
         """Confirm that this device's data are the only copy in use.

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from msgspec import Struct
+import msgspec
 
 from muster_client.device.attended import AttendedSessions
 from muster_client.device.clock import DeviceClock, now_ms
@@ -21,20 +21,22 @@ from muster_client.device.hub_address import HubAddress, parse_hub_url
 from muster_client.device.identity import Identity, change_identity, read_identity, write_identity
 from muster_client.device.invites import ACCEPTED, Invites
 from muster_client.device.meta import Meta
+from muster_client.device.own_card import describes, fresh_card
 from muster_client.device.private_files import in_words, make_private_folder
 from muster_client.device.session_request import SessionRequest
+from muster_client.device.settings import DEFAULT_APP, DeviceSettings
 from muster_client.device.statements import Held, StatementStore, Topic
 from muster_client.device.trust_book import TrustBook
 from muster_client.errors import DeviceExists, NoDevice, NotTrusted, Obstacle, UnusableData
 from muster_client.paths import DATABASE_FILE, KEY_FILE
-from muster_protocol.cards import Card, Mode, ProtocolRange
-from muster_protocol.connect import PROTOCOL
+from muster_protocol.cards import Card
 from muster_protocol.continuity import Token
 from muster_protocol.decision import Compatibility, Decision
+from muster_protocol.enrolment import Invitation
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import KindAndStatement
-from muster_protocol.ids import ClientId, Fingerprint, TimeMs
+from muster_protocol.ids import ClientId, EnrolmentCode, Fingerprint, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.own_decision import OwnFacts, decide_incoming, decide_outgoing
@@ -42,20 +44,6 @@ from muster_protocol.reasons import REASONS, Category, Reason, Sayer
 from muster_protocol.serials import SerialVerdict, Version
 from muster_protocol.signed import Signed, read
 from muster_protocol.words import words
-
-DEFAULT_APP = "muster"
-
-
-class DeviceSettings(Struct, frozen=True, kw_only=True):
-    """The settings of a device. ``name`` is shown only to its own person."""
-
-    hub_url: str
-    insecure: bool = False
-    name: str = ""
-    app: str = DEFAULT_APP
-    app_version: str = ""
-    protocol: ProtocolRange = PROTOCOL
-    modes: tuple[Mode, ...] = tuple(Mode)
 
 
 class Device:
@@ -87,9 +75,12 @@ class Device:
         app: str = DEFAULT_APP,
         app_version: str = "",
         insecure: bool = False,
+        invitation: Invitation | None = None,
         clock: DeviceClock = now_ms,
     ) -> Self:
         """Create a device with a new identity in a folder of its own, 0700.
+
+        With an ``invitation``, whose URL is ``hub_url``, it pins the hub's key before it connects.
 
         Raises ``DeviceExists``, ``BadHubUrl``, ``UnusableData`` if the folder cannot be used.
         """
@@ -101,7 +92,11 @@ class Device:
                 raise DeviceExists(f"there is a device in {path} already")
             with closing(open_database(path / DATABASE_FILE)) as database:
                 _check_unused(path, database, clock)
-                Meta(database).put_settings(settings)
+                meta = Meta(database)
+                meta.put_settings(settings)
+                if invitation is not None:
+                    meta.pin_hub(invitation.hub)
+                    meta.keep_invitation(invitation.code)
             # The key file comes last: a folder without one is no device, and ``create`` may be run again.
             write_identity(path / KEY_FILE, Identity.fresh())
         return cls.open(path, clock=clock)
@@ -187,28 +182,10 @@ class Device:
         """Return the device's card: the same bytes until something in it changes."""
         with transaction(self._db):
             held = self._statements.get(Topic.CARD)
-            if held is not None and self._describes(read(held.signed, Card)):
+            if held is not None and describes(read(held.signed, Card), self.key, self.settings):
                 return held.signed
-            return self._statements.say(self._fresh_card(), self.key)
-
-    def _fresh_card(self) -> Card:
-        mine = self.settings
-        return Card(
-            client=self.client,
-            genesis=self._identity.genesis,
-            current=self.key.public,
-            rotations=self._identity.rotations,
-            serial=self._statements.allocate(),
-            protocol=mine.protocol,
-            app=mine.app,
-            app_version=mine.app_version,
-            modes=mine.modes,
-        )
-
-    def _describes(self, card: Card) -> bool:
-        mine = self.settings
-        says = (card.current, card.protocol, card.app, card.app_version, card.modes)
-        return says == (self.key.public, mine.protocol, mine.app, mine.app_version, mine.modes)
+            card = fresh_card(self._identity, self.settings, self._statements.allocate())
+            return self._statements.say(card, self.key)
 
     def rotate(self) -> Fingerprint:
         """Change the identity key. Key and chain change in one step on disk; live trust and grants are signed again.
@@ -245,6 +222,25 @@ class Device:
             if fingerprint != self.pinned_hub:
                 self._statements.bound_hub_time()
             self._meta.pin_hub(fingerprint)
+
+    def use_invitation(self, invitation: Invitation) -> None:
+        """Take the hub of an invitation for this device's, with its key, and show it the code at the next connect.
+
+        Raises ``BadHubUrl``.
+        """
+        self.configure(msgspec.structs.replace(self.settings, hub_url=invitation.url))
+        with transaction(self._db):
+            self._meta.pin_hub(invitation.hub)
+            self._meta.keep_invitation(invitation.code)
+
+    @property
+    def invitation(self) -> EnrolmentCode | None:
+        """The code of an invitation that the hub did not take yet."""
+        return self._meta.invitation()
+
+    def forget_invitation(self) -> None:
+        """Delete that code: the hub took it."""
+        self._meta.keep_invitation(None)
 
     @property
     def authority(self) -> str | None:

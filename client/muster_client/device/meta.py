@@ -7,13 +7,14 @@ from msgspec import Struct
 
 from muster_protocol.codec import convert, encode, unpack
 from muster_protocol.continuity import Token
-from muster_protocol.ids import FINGERPRINT_BYTES, Fingerprint, TimeMs
+from muster_protocol.ids import CODE_BYTES, FINGERPRINT_BYTES, EnrolmentCode, Fingerprint, TimeMs
 
 T = TypeVar("T", bound=Struct)
 
 SETTINGS = "settings"
 PINNED_HUB = "pinned_hub"
 AUTHORITY = "tls_authority"
+INVITATION = "invitation"
 CONFIRMED = "only_copy_confirmed_ms"
 TOKEN = "continuity_token:"  # noqa: S105 - how the row's name begins; the fingerprint of the hub's key follows
 
@@ -33,6 +34,9 @@ class Meta:
         pinned = self.pinned_hub()
         if pinned is not None and len(pinned) != FINGERPRINT_BYTES:
             raise ValueError("the pin of the hub has another length")
+        code = self.invitation()
+        if code is not None and len(code) != CODE_BYTES:
+            raise ValueError("the code of an invitation has another length")
 
     def _get(self, name: str) -> bytes | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -74,8 +78,24 @@ class Meta:
             self._put(AUTHORITY, pem.encode())
 
     def forget_hub(self) -> None:
-        """Delete the hub's pin. Its token stays: the device may come back to it, or find it under another address."""
+        """Delete the hub's pin, and an invitation to it.
+
+        Its token stays: the device may come back to it, or find it under another address.
+        """
         self._db.execute("DELETE FROM meta WHERE name = ?", (PINNED_HUB,))
+        self.keep_invitation(None)
+
+    def invitation(self) -> EnrolmentCode | None:
+        """Return the code of an invitation that no hub took yet."""
+        value = self._get(INVITATION)
+        return None if value is None else EnrolmentCode(value)
+
+    def keep_invitation(self, code: EnrolmentCode | None) -> None:
+        """Replace that code; None: there is none."""
+        if code is None:
+            self._db.execute("DELETE FROM meta WHERE name = ?", (INVITATION,))
+        else:
+            self._put(INVITATION, code)
 
     def note_confirmed(self, at: TimeMs) -> None:
         """Record when the person last confirmed these data as the only copy in use."""

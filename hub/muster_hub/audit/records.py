@@ -19,7 +19,7 @@ _RECORD = script("record")
 
 
 class RecordKind(StrEnum):
-    """The kinds of records. The first eleven are written by the scripts that make the change."""
+    """The kinds of records. The first thirteen are written by the scripts that make the change."""
 
     CARD = "card"
     TRUST = "trust"
@@ -32,6 +32,8 @@ class RecordKind(StrEnum):
     CLONE_SUSPECTED = "clone_suspected"
     SUSPICION_CLEARED = "suspicion_cleared"
     HUB_RESTORED = "hub_restored"
+    ENROLLED = "enrolled"
+    UNENROLLED = "unenrolled"
 
     SESSION_CREATED = "session_created"
     SESSION_CLOSED = "session_closed"

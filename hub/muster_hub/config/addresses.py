@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from muster_hub.config.certificate import ServerCertificate
-from muster_hub.config.settings import SettingError, Settings
+from muster_hub.config.settings import Enrolment, SettingError, Settings
 
 MAX_PORT = 65_535
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
@@ -51,6 +51,14 @@ def origins(settings: Settings, found: Binding, port: int) -> frozenset[str]:
 def host_names(settings: Settings, found: Binding) -> frozenset[str]:
     """Return the hosts of the origins, without their ports, in lower case and without brackets."""
     return frozenset(urlsplit(origin).hostname or "" for origin in origins(settings, found, found.port))
+
+
+def enrolment(settings: Settings, found: Binding) -> Enrolment:
+    """Return which devices may connect: as set; else any where this machine alone reaches the hub."""
+    if settings.enrolment is not None:
+        return settings.enrolment
+    dialled = [urlsplit(origin).hostname or "" for origin in settings.origin]
+    return "open" if all(map(_is_loopback, [found.host, *dialled])) else "invited"
 
 
 def _check(settings: Settings, found: Binding) -> None:

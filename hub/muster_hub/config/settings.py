@@ -29,6 +29,7 @@ STORE_MIB_PER_ADDRESS = 32
 MAX_UNITS_PER_ADDRESS = 1_000_000
 
 LogFormat = Literal["auto", "json", "text"]
+Enrolment = Literal["open", "invited", "listed"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Origin = Annotated[str, Meta(pattern=r"\Awss?://[^/?#@\s]{1,240}\Z")]
 Listen = Annotated[str, Meta(pattern=r"\A([^:\s\[\]/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}\Z")]
@@ -60,7 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The origins that devices dial; empty: those of ``listen``."""
     insecure: bool = False
     """Whether devices may dial ``ws://`` from other machines."""
-    enrolment: Literal["open"] = "open"
+    enrolment: Enrolment | None = None
+    """Which devices may connect. None: open where only this machine can reach the hub, else invited."""
     workers: Annotated[int, Meta(ge=1, le=MAX_WORKERS)] = 1
     """Nodes, each a process, that share the port; above 1 a supervisor runs them and the embedded store."""
     stop_grace_s: Annotated[float, Meta(ge=0.0, le=MAX_STOP_GRACE_S)] = 0.2
@@ -94,7 +96,7 @@ MAY_BE: dict[str, str] = {
     "key_file": "the path of the hub's key",
     "origin": f"ws://HOST[:PORT] or wss://HOST[:PORT], {MAX_ORIGINS} of them at most",
     "insecure": "true or false",
-    "enrolment": "open",
+    "enrolment": "open, invited or listed",
     "workers": f"a number from 1 to {MAX_WORKERS}",
     "stop_grace_s": f"seconds, from 0 to {MAX_STOP_GRACE_S:.0f}",
     "max_entering": f"a number from 1 to {MAX_ENTERING}",

@@ -9,6 +9,7 @@ import structlog
 from muster_hub.config.hub_key import HubSecrets
 from muster_hub.connections.handshake_queue import HandshakeQueue, HandshakeRefused, overloaded
 from muster_hub.context import NodeContext
+from muster_hub.enrolment.devices import enrol_by_code
 from muster_hub.listener import SocketPeer
 from muster_hub.listener.settings import KEEPALIVE_INTERVAL_S
 from muster_hub.presence.departures import Departures
@@ -42,6 +43,8 @@ KEEP_ALIVE_MS = round(KEEPALIVE_INTERVAL_S * 1000)
 RETRY_AFTER_MS = 2_000
 FIRST_SIGNATURE = 1
 """The one by which a device proves its key; a ``hello`` pays for it before it is decoded."""
+CODE_COST = 16
+"""What a code costs its address, in signatures, also a wrong one: 80 random bits are not found by trying."""
 BYTES_PER_SIGNATURE = 2 * 1024
 """Bytes of a ``hello`` that cost as much to decode as a signature to check, if they are chosen for it."""
 LIMITS = Limits(
@@ -112,9 +115,12 @@ class Handshakes:
             raise overloaded()
         try:
             _pay(peer, hello_cost(len(hello)))
-            return await self._check(greeting.handshake.checks(hello), peer)
+            device = await self._check(greeting.handshake.checks(hello), peer)
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
+        if device.hello.enrolment is not None:
+            _pay(peer, CODE_COST)
+        return device
 
     async def admit(self, greeting: Greeting, device: Introduced, near: str | None) -> Welcomed:
         """Admit a device that was introduced, from an address ``near``. Raises ``HandshakeRefused``.
@@ -146,6 +152,7 @@ class Handshakes:
             instance=device.hello.instance,
             token_counter=self._token_counter(greeting, device),
             challenged_ms=now - (boot_ms() - greeting.made_at_ms),
+            enrolment=device.hello.enrolment,
         )
 
     async def _check(self, checks: Checks[Introduced], peer: SocketPeer) -> Introduced:
@@ -181,7 +188,7 @@ class Handshakes:
         since = TimeMs(await context.store.now_ms())
         row = InstanceRow(connecting.instance, connecting.role, context.nodes.node, context.nodes.incarnation, since)
         try:
-            outcome = await connect(context.store, connecting, row)
+            outcome = await self._register(connecting, row)
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
         if not outcome.changes or outcome.cuts:  # a new identity, or one more key of it
@@ -195,6 +202,17 @@ class Handshakes:
             context.router.close(connecting.client, location, CloseCode.SUPERSEDED)
         context.router.notify_presence(connecting.client, outcome.watching)
         return outcome
+
+    async def _register(self, connecting: ConnectingDevice, row: InstanceRow) -> Registered:
+        """Register the connection, of a device that is not enrolled if its code enrols it. Raises ``Refused``."""
+        context, code = self._context, connecting.enrolment
+        try:
+            return await connect(context.store, connecting, row, only_enrolled=context.only_enrolled)
+        except Refused as refused:
+            if refused.reason is not Reason.NOT_ENROLLED or code is None or context.settings.enrolment != "invited":
+                raise
+        await enrol_by_code(context.store, connecting.client, code)
+        return await connect(context.store, connecting, row, only_enrolled=True)
 
     async def _cut(self, client: ClientId, connected: Registered) -> None:
         sessions = [SessionId(session) for session in connected.sessions]

@@ -8,6 +8,7 @@ from muster_hub.connections.continuity import confirm_token
 from muster_hub.connections.dispatch import UseCase
 from muster_hub.context import NodeContext
 from muster_hub.delivery import inbox
+from muster_hub.enrolment.codes import make_invitation
 from muster_hub.governance.cards import get_card
 from muster_hub.governance.statements import list_statements, put_statement
 from muster_hub.governance.suspicion import clear_suspicion
@@ -31,6 +32,7 @@ from muster_protocol.frames import (
     GetSession,
     ListSessions,
     ListStatements,
+    MakeCode,
     PutStatement,
     Reply,
     Request,
@@ -53,6 +55,7 @@ def use_cases(watching: PresenceWatches) -> dict[type[Request], UseCase]:
         GetCard: fenced(get_card),
         ClearSuspicion: clear_suspicion,
         ConfirmToken: confirm_token,
+        MakeCode: fenced(make_invitation),
         Who: watching.who,
         Watch: watching.watch,
         Why: fenced(why),

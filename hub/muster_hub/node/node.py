@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import structlog
 
+from muster_hub.admin.server import listening
+from muster_hub.admin.verbs import Verbs
 from muster_hub.concurrency import Tasks, alongside
-from muster_hub.config.addresses import Binding, binding, host_names, origins
+from muster_hub.config.addresses import Binding, binding, enrolment, host_names, origins
 from muster_hub.config.certificate import ServerCertificate
 from muster_hub.config.hub_key import HubSecrets, load_or_create
 from muster_hub.config.settings import Settings
@@ -79,6 +82,7 @@ class Node:
         store, key = parts.store, parts.key
         self._tuning = tuning
         self._binding: Binding = binding(settings)
+        settings = msgspec.structs.replace(settings, enrolment=enrolment(settings, self._binding))
         certificate = self._binding.certificate
         self._renewal = None if certificate is None else CertificateRenewal(certificate)
         self._tasks = Tasks()
@@ -109,6 +113,11 @@ class Node:
     def url(self) -> str:
         """The URL that a device on this machine dials."""
         return self._binding.url(self._listener.port)
+
+    @property
+    def _invited_to(self) -> str:
+        """The URL that an invitation names: one that other machines dial, where the settings tell it."""
+        return next(iter(self.context.settings.origin), self.url)
 
     @property
     def pid(self) -> int:
@@ -172,6 +181,9 @@ class Node:
         self._listener = await stack.enter_async_context(listener)
         # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.
         self._services = self._serving(origins(self.context.settings, found, listener.port))
+        await stack.enter_async_context(
+            listening(self.context.settings.data_dir, Verbs(self.context, self._invited_to))
+        )
         stack.push_async_callback(self._drain)
 
     def _serving(self, accepted: frozenset[str]) -> Services:

@@ -17,7 +17,7 @@ from muster_protocol.codec import encode
 from muster_protocol.connect import Role
 from muster_protocol.errors import Refused
 from muster_protocol.frames import DropCause
-from muster_protocol.ids import ClientId, Fingerprint, InstanceId
+from muster_protocol.ids import ClientId, EnrolmentCode, Fingerprint, InstanceId
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import statement_hash
@@ -44,6 +44,7 @@ class ConnectingDevice:
     instance: InstanceId
     token_counter: int
     challenged_ms: int
+    enrolment: EnrolmentCode | None = None
 
     @property
     def client(self) -> ClientId:
@@ -79,10 +80,13 @@ class Registered:
     cuts: tuple[PendingCut, ...]
 
 
-async def connect(store: Store, connecting: ConnectingDevice, row: InstanceRow) -> Registered:
+async def connect(
+    store: Store, connecting: ConnectingDevice, row: InstanceRow, *, only_enrolled: bool = False
+) -> Registered:
     """Register a connection.
 
-    Raises ``Refused``: ``key_mismatch`` for retired keys or another chain than the hub's, ``device_revoked``,
+    Raises ``Refused``: ``not_enrolled`` for a device that is not, where ``only_enrolled`` may connect, before anything
+    is written; ``key_mismatch`` for retired keys or another chain than the hub's, ``device_revoked``,
     ``expired`` for the token of a command line that another one followed meanwhile; ``StoreError``.
     """
     card = connecting.card
@@ -98,6 +102,7 @@ async def connect(store: Store, connecting: ConnectingDevice, row: InstanceRow) 
         statement_hash(Kind.CARD, card.signed.body),
         connecting.token_counter,
         connecting.challenged_ms,
+        int(only_enrolled),
     ]
     return _connected(await _run_connect(store, connecting.client, args), card.fingerprint)
 
@@ -137,15 +142,17 @@ async def depart(
 
 
 async def register(
-    store: Store, client: ClientId, number: int, row: InstanceRow, fingerprint: Fingerprint
+    store: Store, caller: Caller, row: InstanceRow, *, only_enrolled: bool = False
 ) -> tuple[str, ...] | None:
-    """Register a connection again under its number; return the nodes to notify, or None if it was superseded.
+    """Register a caller's connection again; return the nodes to notify, or None if it is current no more.
 
     Raises ``StoreError``.
     """
+    client = caller.client
     where = [keys.device(client), keys.instances(client), keys.peers(client), keys.watchers(client)]
-    where += [keys.grants(client), keys.uses(client), keys.stated(client)]
-    args: list[Word] = [number, row.role, pack(row), row.instance, fingerprint]
+    where += [keys.grants(client), keys.uses(client), keys.stated(client), keys.enrolled(keys.bucket(client))]
+    args: list[Word] = [caller.connection, row.role, pack(row), row.instance, caller.fingerprint]
+    args += [client, int(only_enrolled)]
     try:
         reply = await change(store, _REGISTER, where, *args)
     except Refused:
@@ -184,6 +191,7 @@ def _connect_keys(client: ClientId) -> list[bytes]:
         keys.grants(client),
         keys.uses(client),
         keys.stated(client),
+        keys.enrolled(keys.bucket(client)),
     ]
 
 

@@ -54,7 +54,7 @@ async def _register(context: NodeContext, connection: LocalConnection) -> None:
     caller = connection.caller
     since = TimeMs(await context.store.now_ms())
     row = InstanceRow(caller.instance, caller.role, context.nodes.node, context.nodes.incarnation, since)
-    watching = await register(context.store, caller.client, caller.connection, row, caller.fingerprint)
+    watching = await register(context.store, caller, row, only_enrolled=context.only_enrolled)
     if watching is None:
         connection.close(CloseCode.SUPERSEDED)
     else:

@@ -26,9 +26,11 @@ it is a day.
 | `{b:xx}:out` | stream | outbox: effects until they are drained, and records | MAX_RECORDS_KEPT (1,000) records |
 | `{b:xx}:due` | sorted set | seats that wait for their `joined`, by deadline | as many as seats, seconds each |
 | `{b:xx}:drained` | hash | by consumer, the last outbox id that it took | consumers: one |
+| `{b:xx}:enrolled` | hash | enrolled devices: since when, and by whom | MAX_ENROLLED (4,096) |
 | `{n}:leases` | hash | leases: one row per node, its incarnation and counter | MAX_NODES (1,024); a day after the end |
 | `{n:<node>}:bus` | channel | sharded channel: what other nodes send to this one | nothing is kept |
 | `{h}:hub` | string | this store's hub: fingerprint of its key | one |
+| `{h}:codes` | hash | codes, by hash, for two days | MAX_CODES (100), MAX_CODES_A_DAY (10), MAX_CODES_KEPT (1,024) |
 """
 
 from functools import lru_cache
@@ -63,8 +65,18 @@ MAX_CUTS_REMEMBERED = 64
 MAX_RECORDS_KEPT = 1_000
 RECORDS_TRIMMED_AT_ONCE = 256
 MAX_NODES = 1_024
+MAX_ENROLLED = 4_096
+"""Enrolled devices of one bucket: a million in all."""
+CODE_MS = DAY_MS
+"""How long the code of an invitation may be used."""
+MAX_CODES = 100
+"""Unused codes of the operator."""
+MAX_CODES_A_DAY = 10
+"""Codes that one device may make in a day, used or not."""
+MAX_CODES_KEPT = 1_024
 LEASES = b"{n}:leases"
 HUB = b"{h}:hub"
+CODES = b"{h}:codes"
 
 _FIRST_BYTE_LETTERS = 2
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -185,6 +197,11 @@ def due(number: int) -> bytes:
 def drained(number: int) -> bytes:
     """Return the key of how far each consumer drained a bucket's outbox."""
     return tag(number) + b":drained"
+
+
+def enrolled(number: int) -> bytes:
+    """Return the key of the enrolled devices of a bucket."""
+    return tag(number) + b":enrolled"
 
 
 def channel(node: str) -> bytes:

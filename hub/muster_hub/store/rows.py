@@ -274,6 +274,28 @@ class RecordRow(Row, frozen=True, array_like=True):
     statement: bytes
 
 
+class EnrolledRow(Row, frozen=True, array_like=True):
+    """One device in ``keys.enrolled``: since when (store's clock), and who invited it; empty: the operator."""
+
+    TEXT: ClassVar = (1,)
+
+    since_ms: TimeMs
+    by: str
+
+
+class CodeRow(Row, frozen=True, array_like=True):
+    """One code in ``keys.CODES``: when it was made (store's clock), by which device, and which one used it.
+
+    ``by`` is empty for the operator, ``used_by`` while it waits.
+    """
+
+    TEXT: ClassVar = (1, 2)
+
+    made_ms: TimeMs
+    by: str
+    used_by: str
+
+
 def pack(row: Row) -> bytes:
     """Return a row's bytes."""
     return cast("bytes", msgpack.packb(msgspec.structs.astuple(row), use_bin_type=False))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from muster_hub.store.adapter import Reply, Store, Word, all_of
 from muster_hub.store.errors import StoreReplyError
-from muster_hub.store.keys import SESSION_EVERY_MS
+from muster_hub.store.keys import CODE_MS, SESSION_EVERY_MS
 from muster_hub.store.scripts import Script
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import Reason
@@ -26,6 +26,8 @@ _REFUSALS = {
     "too_many_sessions": Refused(
         Reason.RATE_LIMITED, "the hub still holds the sessions that this device made", SESSION_EVERY_MS
     ),
+    "too_many_codes": Refused(Reason.RATE_LIMITED, "too many invitations wait to be used", CODE_MS),
+    "too_many_enrolled": Refused(Reason.OVERLOADED, "too many devices are enrolled"),
     "too_many_peers": Refused(Reason.TOO_LARGE, "more peers than are kept"),
 }
 _REASONS = {word: refused.reason for word, refused in _REFUSALS.items()} | {reason.value: reason for reason in Reason}

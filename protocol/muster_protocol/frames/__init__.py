@@ -12,6 +12,7 @@ import msgspec
 
 from muster_protocol.codec import convert, decode_exact, encode, unpack
 from muster_protocol.errors import Refused
+from muster_protocol.frames.enrolment import CodeReply, MakeCode
 from muster_protocol.frames.envelope import (
     MAX_EPOCHS_SHOWN,
     MAX_MEMBERS,
@@ -128,6 +129,7 @@ __all__ = [
     "Check",
     "ClearSuspicion",
     "CloseSession",
+    "CodeReply",
     "ConfirmToken",
     "Count",
     "CreateSession",
@@ -151,6 +153,7 @@ __all__ = [
     "LeavePush",
     "ListSessions",
     "ListStatements",
+    "MakeCode",
     "Member",
     "MemberState",
     "Ok",

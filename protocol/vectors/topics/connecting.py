@@ -40,6 +40,7 @@ from vectors.topics.cast import (
     random_bytes,
     secret,
 )
+from vectors.topics.enrolment import CODE
 from vectors.topics.forms import Json, Vector, accepted, refused
 from vectors.topics.scene import KEY_SECRETS, LINKS, ORIGIN, ORIGINS, DialScene, welcome
 
@@ -57,6 +58,7 @@ def _scenes() -> dict[str, DialScene]:
     return {
         "a first meeting: no hub key pinned, no token": DialScene(pinned=None),
         "an agent with its token": DialScene(token=True),
+        "a device with an invitation": DialScene(enrolment=CODE),
         "a command line": DialScene(role=Role.CLI),
         "a device after one rotation": rotated_laptop,
         "the highest version that both speak": DialScene(
@@ -162,6 +164,7 @@ def _hello(protocol: ProtocolRange | None = None) -> Hello:
         nonce=nonce("hello"),
         protocol=protocol or scene.device_range,
         continuity=None,
+        enrolment=None,
     )
 
 

@@ -13,6 +13,7 @@ from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed, sign
 from vectors.topics import story
 from vectors.topics.cast import LAPTOP, LAPTOP_KEYS, NAS, NOW, invite_id
+from vectors.topics.enrolment import CODE
 from vectors.topics.forms import Vector, accepted, fields, must, refused
 from vectors.topics.scene import LINKS, DialScene, welcome
 from vectors.topics.statements import GRANT, TRUST
@@ -77,6 +78,8 @@ def _statements() -> list[Frame]:
         frames.StatementPush(client=NAS.client, kind=Kind.GRANT, statement=sign(GRANT, NAS.key)),
         frames.ClearSuspicion(id=7),
         frames.ConfirmToken(id=8, counter=8),
+        frames.MakeCode(id=9),
+        frames.CodeReply(re=9, code=CODE, expires_at=TimeMs(NOW + 86_400_000)),
     ]
 
 

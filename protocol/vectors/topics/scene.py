@@ -7,7 +7,7 @@ from muster_protocol.connect import DeviceHandshake, Dialled, HubHandshake, Intr
 from muster_protocol.continuity import Proof, Token, hub_secret, issue, prove
 from muster_protocol.frames import Challenge, encode_frame
 from muster_protocol.hub_keys import SignedHubRotation, sign_hub_rotation
-from muster_protocol.ids import Fingerprint
+from muster_protocol.ids import EnrolmentCode, Fingerprint
 from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 from muster_protocol.signed import Signed
@@ -47,6 +47,7 @@ class DialScene:
     role: Role = Role.AGENT
     origin: str = ORIGIN
     token: bool = False
+    enrolment: EnrolmentCode | None = None
 
     def challenge(self) -> Challenge:
         """Return the hub's first message."""
@@ -66,6 +67,7 @@ class DialScene:
                 protocol=self.device_range,
                 origin=self.origin,
                 pinned_hub=self.pinned,
+                enrolment=self.enrolment,
             )
         )
 
@@ -108,6 +110,7 @@ class DialScene:
             "protocol": [self.device_range.low, self.device_range.high],
             "origin": self.origin,
             "pinned_hub": None if self.pinned is None else self.pinned.hex(),
+            "enrolment": None if self.enrolment is None else self.enrolment.hex(),
         }
 
 

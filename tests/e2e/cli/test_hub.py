@@ -24,7 +24,7 @@ def with_hub_command(cli, tmp_path, target):
 
 
 def test_the_hubs_own_options_and_the_devices_trust_are_one_command(cli, tmp_path):
-    brought = with_hub_command(cli, tmp_path, "muster_hub.cli:app")
+    brought = with_hub_command(cli, tmp_path, "muster_hub.cli.command:app")
     page = brought.ok("hub", "--help").out
     assert "--listen" in page
     assert "trust" in page.partition("Commands:")[2]

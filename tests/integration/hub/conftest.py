@@ -17,7 +17,7 @@ from tests.integration.hub.device import WAIT_S, SigningDevice
 from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.config.hub_key import load_or_create
-from muster_hub.config.settings import Settings
+from muster_hub.config.settings import Enrolment, Settings
 from muster_hub.node.node import Node, Tuning, open_node
 from muster_hub.store import keys
 from muster_hub.store.embedded import EmbeddedStore
@@ -41,8 +41,13 @@ async def start_node(hub_settings: NodeSettings) -> AsyncIterator[StartNode]:
     """Start nodes by name; they end with the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(name: str = "one", tuning: Tuning | None = None, store: str | None = None) -> Node:
-            settings = hub_settings(name)
+        async def start(
+            name: str = "one",
+            tuning: Tuning | None = None,
+            store: str | None = None,
+            enrolment: Enrolment | None = None,
+        ) -> Node:
+            settings = msgspec.structs.replace(hub_settings(name), enrolment=enrolment)
             if store is not None:
                 settings = msgspec.structs.replace(settings, store=store)
             return await stack.enter_async_context(open_node(settings, tuning))

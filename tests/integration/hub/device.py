@@ -20,7 +20,17 @@ from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Role,
 from muster_protocol.continuity import Token, prove
 from muster_protocol.frames import Frame, Goaway, Push, PutStatement, Reply, Request, decode_frame, encode_frame
 from muster_protocol.governance import Grant, Revocation, Trust, Untrust
-from muster_protocol.ids import ClientId, Fingerprint, GrantId, InstanceId, Nonce, Serial, TimeMs, client_id
+from muster_protocol.ids import (
+    ClientId,
+    EnrolmentCode,
+    Fingerprint,
+    GrantId,
+    InstanceId,
+    Nonce,
+    Serial,
+    TimeMs,
+    client_id,
+)
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.signed import Body, Signed, sign
@@ -155,10 +165,13 @@ class SigningDevice:
         token: Token | None = None,
         tls: ssl.SSLContext | None = None,
         source: str | None = None,
+        enrolment: EnrolmentCode | None = None,
     ) -> AsyncIterator["DeviceLink"]:
         """Connect, or raise RefusedByHubError. The device shows ``token``, else the token that it was given last."""
         async with dial(url, tls=tls, source=source) as socket:
-            shake = self.handshake(origin or url, role=role, instance=instance, pinned_hub=pinned_hub)
+            shake = self.handshake(
+                origin or url, role=role, instance=instance, pinned_hub=pinned_hub, enrolment=enrolment
+            )
             challenge = shake.on_challenge(await receive(socket))
             nonce = Nonce(os.urandom(32))
             token = token or self.token
@@ -177,6 +190,7 @@ class SigningDevice:
         role: Role = Role.AGENT,
         instance: InstanceId | None = None,
         pinned_hub: Fingerprint | None = None,
+        enrolment: EnrolmentCode | None = None,
     ) -> DeviceHandshake:
         return DeviceHandshake(
             Dialled(
@@ -188,6 +202,7 @@ class SigningDevice:
                 protocol=self.protocol,
                 origin=origin,
                 pinned_hub=pinned_hub,
+                enrolment=enrolment,
             )
         )
 

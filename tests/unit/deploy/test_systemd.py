@@ -8,7 +8,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from muster_hub.cli import app
+from muster_hub.cli.command import app
 from muster_hub.config.settings import ENVIRONMENT, MAY_BE, load
 from muster_hub.process.service import REFUSED
 

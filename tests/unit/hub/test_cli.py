@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from muster_hub.cli import app
+from muster_hub.cli.command import app
 
 
 @pytest.mark.parametrize(

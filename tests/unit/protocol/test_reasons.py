@@ -58,6 +58,7 @@ CODES = {
     "hub_restored": 1005,
     "internal": 1006,
     "store_full": 1007,
+    "not_enrolled": 1008,
 }
 """Once given, a code keeps its meaning for ever; a new reason takes the next of its hundred."""
 

@@ -16,13 +16,13 @@ from muster_protocol.connect import (
 )
 from muster_protocol.continuity import Proof, Token
 from muster_protocol.frames import Challenge, decode_frame
-from muster_protocol.ids import ClientId, Fingerprint, InstanceId, Nonce, TimeMs
+from muster_protocol.ids import ClientId, EnrolmentCode, Fingerprint, InstanceId, Nonce, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
 
 
 def _device(form: Json) -> DeviceHandshake:
-    pinned = form["pinned_hub"]
+    pinned, code = form["pinned_hub"], form["enrolment"]
     return DeviceHandshake(
         Dialled(
             key=SigningKey.from_secret(bytes.fromhex(form["secret"])),
@@ -33,6 +33,7 @@ def _device(form: Json) -> DeviceHandshake:
             protocol=versions(form["protocol"]),
             origin=form["origin"],
             pinned_hub=None if pinned is None else Fingerprint(bytes.fromhex(pinned)),
+            enrolment=None if code is None else EnrolmentCode(bytes.fromhex(code)),
         )
     )
 

@@ -13,6 +13,7 @@ _RAISED_IN = {
     ("codec", "convert"): "shape",
     ("__init__", "decode_frame"): "shape",
     ("ids", "parse_client_id"): "shape",
+    ("enrolment", "parse_invitation"): "shape",
     ("keys", "check"): "key",
     ("sealing", "parse_receive_key"): "key",
     ("keys", "verify"): "signature",

@@ -7,8 +7,10 @@ from tests.vectors.checks.forms import Json
 from muster_protocol.closes import CloseCode, after_close, after_refusal, is_stop
 from muster_protocol.codec import convert
 from muster_protocol.continuity import Proof, genuine, hub_secret, issue, judge, judge_command_line, prove
+from muster_protocol.enrolment import Invitation, parse_invitation
 from muster_protocol.ids import (
     ClientId,
+    EnrolmentCode,
     Fingerprint,
     Hash,
     Nonce,
@@ -48,6 +50,14 @@ def check_fingerprints(given: Json) -> Json:
             key = convert([given["alg"], bytes.fromhex(given["public"])], PublicKey).check()
             return {"fingerprint": key.fingerprint.hex(), "words": list(words(key.fingerprint))}
     raise KeyError(given["op"])
+
+
+def check_enrolment(given: Json) -> Json:
+    if given["op"] == "write":
+        hub, code = bytes.fromhex(given["hub"]), bytes.fromhex(given["code"])
+        return {"text": Invitation(given["url"], Fingerprint(hub), EnrolmentCode(code)).text()}
+    read = parse_invitation(given["text"])
+    return {"url": read.url, "hub": read.hub.hex(), "code": read.code.hex()}
 
 
 def _version(form: Json | None) -> Version | None:

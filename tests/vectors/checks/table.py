@@ -16,6 +16,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "decision": decision.check_decision,
     "departures": departures.check_departures,
     "encoding": statements.check_encoding,
+    "enrolment": names.check_enrolment,
     "epochs": exchange.check_epochs,
     "exchange": exchange.check_exchange,
     "export": exchange.check_export,

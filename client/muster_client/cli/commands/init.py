@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from muster_client import Device
+from muster_client.cli.arguments.invitation import read_invitation
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, read_tls_ca
 from muster_client.cli.commands.identity import id_document, show_id
@@ -18,7 +19,8 @@ commands = typer.Typer()
 
 
 @commands.command(
-    rich_help_panel=Group.FIRST, epilog=examples("muster init", "muster init --hub wss://hub.example.org")
+    rich_help_panel=Group.FIRST,
+    epilog=examples("muster init", "muster init --hub wss://hub.example.org", "muster init --code -"),
 )
 def init(
     context: typer.Context,
@@ -26,6 +28,15 @@ def init(
     hub: Annotated[
         str, typer.Option("--hub", envvar="MUSTER_HUB", metavar="URL", help="The hub to connect to.")
     ] = DEFAULT_HUB,
+    code: Annotated[
+        str | None,
+        typer.Option(
+            "--code",
+            metavar="INVITATION",
+            help="An invitation, which names its hub; `-` asks for it, or reads it from standard input.",
+            show_default=False,
+        ),
+    ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="A name for this device, shown here only.")] = "",
     insecure: Annotated[
         bool,
@@ -45,7 +56,9 @@ def init(
     found = invocation(context)
     # Read first, so that a bad file leaves no half-made device.
     authority = None if tls_ca is None else read_tls_ca(tls_ca)
-    with Device.create(found.device_path, hub_url=hub, name=name, insecure=insecure) as device:
+    invited = None if code is None else read_invitation(code)
+    url = hub if invited is None else invited.url
+    with Device.create(found.device_path, hub_url=url, name=name, insecure=insecure, invitation=invited) as device:
         device.trust_authority(authority)
         output.show(id_document(device), lambda: _welcome(device, output))
 

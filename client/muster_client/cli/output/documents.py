@@ -41,6 +41,20 @@ class IdDocument(Struct, frozen=True, kw_only=True):
     data_dir: str
 
 
+class InvitationDocument(Struct, frozen=True, kw_only=True):
+    """``enrolment code``: the line to paste, and until when it is good by the hub's clock."""
+
+    invitation: str
+    expires_at_ms: int
+
+
+class HubDocument(Struct, frozen=True, kw_only=True):
+    """``enrolment use``: the hub that this device is set to, and the fingerprint of its key, in hex."""
+
+    hub_url: str
+    fingerprint: str
+
+
 class PublicationFields(Struct, frozen=True, kw_only=True):
     """Whether the hub acknowledged a change; ``reason`` says why not."""
 

@@ -1,9 +1,11 @@
 #!lua
 -- Registers a connection that authenticated, and checks the device's chain of keys and its continuity token.
--- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants, 8 uses, 9 stated
+-- KEYS: 1 device, 2 instances, 3 peers, 4 session_index, 5 watchers, 6 outbox, 7 grants, 8 uses, 9 stated,
+--   10 enrolled
 -- ARGV: 1 not_after (ms), 2 client, 3 fingerprints of all its keys, genesis first, in one string, 4 role, 5 its row in
 --   instances, 6 instance id, 7 compat row, 8 card (encoded Signed), 9 card's serial, 10 card's hash, 11 counter of a
---   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent
+--   genuine continuity token (0: none was shown), 12 a time (ms, by this clock) before which the challenge was not sent,
+--   13 1: only enrolled devices may connect
 -- Effect: a new connection number, larger than any before. An agent takes the seat, a command line the place of the
 --   oldest where MAX_CLI_INSTANCES are connected. The row of the same process is replaced; after a rotation every other
 --   row is. A longer chain is a rotation, and a token older than the last confirmed a suspected clone: both raise `ver`
@@ -12,12 +14,16 @@
 --   device is kept from now on (keep_device).
 -- Returns: {number, issued (0: no token), standing, newest serial, number of its statements' newest change (0: none),
 --   {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}.
--- Errors: key_mismatch (an older chain than the hub's, or another one; either is recorded), device_revoked, expired (a
+-- Errors: not_enrolled (before all else), key_mismatch (an older chain than the hub's, or another one; either is recorded), device_revoked, expired (a
 --   command line's token was followed by another while it connected).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
-local device, instances, peers, session_index, watchers, outbox, grants, uses, stated = unpack(KEYS)
-local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms =
+local device, instances, peers, session_index, watchers, outbox, grants, uses, stated, enrolled = unpack(KEYS)
+local _, client, shown, role, instance_row, instance, compat, card, card_serial, card_hash, presented, challenged_ms,
+  only_enrolled =
   unpack(ARGV)
+if only_enrolled == '1' and redis.call('HEXISTS', enrolled, client) == 0 then
+  return refuse('not_enrolled')
+end
 local RECUT_MS, FINGERPRINT_BYTES = 60000, 32
 
 local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms,

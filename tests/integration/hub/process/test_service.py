@@ -100,7 +100,7 @@ async def test_a_store_of_another_hub_is_refused(tmp_path: Path, store_url: str)
 
 async def test_a_devices_origin_has_to_be_named(tmp_path: Path) -> None:
     arguments = ("--json", "--listen", "127.0.0.1:0", "--origin", "wss://hub.example", "--data-dir", str(tmp_path))
-    async with process(*arguments) as started:
+    async with process(*arguments, "--enrolment", "open") as started:
         url = str((await ready(started))["url"])
         async with SigningDevice().connect(url, origin="wss://hub.example"):
             pass

@@ -31,6 +31,8 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "`session start`": documents.StartDocument,
     "`session list`, `session show`": documents.SessionDocument,
     "`session leave`, `session close`": documents.SessionEndDocument,
+    "`enrolment code`": documents.InvitationDocument,
+    "`enrolment use`": documents.HubDocument,
     "`hub trust`": documents.HubKeyDocument,
     "`agent status`": documents.AgentStatusDocument,
     "`agent install`, `agent uninstall`": documents.ServiceDocument,

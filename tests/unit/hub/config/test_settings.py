@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from muster_hub.config.addresses import binding, origins
+from muster_hub.config.addresses import binding, enrolment, origins
 from muster_hub.config.settings import MAY_BE, SettingError, Settings, load
 from muster_hub.process.check import checked
 
@@ -22,7 +22,7 @@ def test_a_flag_counts_before_the_environment_and_that_before_the_file(tmp_path:
     environ = {"MUSTER_HUB_LOG_LEVEL": "warning", "MUSTER_HUB_LOG_FORMAT": "text"}
     settings = loaded(tmp_path, {"log_level": "debug"}, environ, file)
     assert (settings.log_level, settings.log_format, settings.listen) == ("debug", "text", "127.0.0.1:1")
-    assert settings.enrolment == "open"
+    assert settings.enrolment is None
 
 
 def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
@@ -100,6 +100,25 @@ def test_the_default_takes_devices_of_this_machine_alone(tmp_path: Path) -> None
     found = binding(settings)
     assert (found.host, found.port, found.scheme) == ("127.0.0.1", 7627, "ws")
     assert origins(settings, found, 7627) == {"ws://127.0.0.1:7627", "ws://localhost:7627", "ws://[::1]:7627"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "which"),
+    [
+        ({}, "open"),
+        ({"listen": "[::1]:0"}, "open"),
+        ({"origin": ["ws://localhost:7627"]}, "open"),
+        ({"origin": ["wss://hub.example"]}, "invited"),
+        ({"listen": "192.0.2.7:7627", "insecure": "true"}, "invited"),
+        ({"listen": "192.0.2.7:7627", "insecure": "true", "enrolment": "open"}, "open"),
+        ({"enrolment": "listed"}, "listed"),
+    ],
+)
+def test_a_hub_that_others_reach_takes_no_strangers_unless_told_to(
+    tmp_path: Path, flags: dict[str, object], which: str
+) -> None:
+    settings = loaded(tmp_path, flags, {})
+    assert enrolment(settings, binding(settings)) == which
 
 
 def test_an_origin_is_known_with_and_without_the_usual_port(tmp_path: Path) -> None:

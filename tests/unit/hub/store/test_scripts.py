@@ -27,7 +27,7 @@ BOUND = re.compile(r"\b(MAX_[A-Z_]+) \(([\d,]+)\)")
 
 def _makers() -> dict[str, str]:
     """Return the key that each name in the scripts stands for, as the table of ``keys.py`` writes it."""
-    made: dict[str, str] = {"leases": keys.LEASES.decode(), "hub": keys.HUB.decode()}
+    made: dict[str, str] = {"leases": keys.LEASES.decode(), "hub": keys.HUB.decode(), "codes": keys.CODES.decode()}
     made["channel"] = keys.channel("<node>").decode()
     for_client: list[Callable[[str], bytes]] = [
         keys.device,
@@ -53,7 +53,7 @@ def _makers() -> dict[str, str]:
         made[make.__name__] = make(ID).decode().replace("b:00", "b:xx").replace(ID, "<client>")
     for make in for_session:
         made[make.__name__] = make(ID).decode().replace("b:00", "b:xx").replace(ID, "<session>")
-    for by_bucket in (keys.outbox, keys.due, keys.drained):
+    for by_bucket in (keys.outbox, keys.due, keys.drained, keys.enrolled):
         made[by_bucket.__name__] = by_bucket(0).decode().replace("b:00", "b:xx")
     return made
 

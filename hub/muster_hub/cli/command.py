@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from platformdirs import user_data_dir
 
+from muster_hub.cli import enrolment as enrolment_commands
+from muster_hub.cli.operator import default_data_dir
 from muster_hub.config.hub_key import HubKeyError
 from muster_hub.config.settings import ENVIRONMENT, SettingError, Settings, load
 from muster_hub.process.check import checked
@@ -17,11 +17,7 @@ from muster_hub.store.errors import StoreRefused
 DONE: Final = 0
 
 app = typer.Typer(name="hub", rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-
-
-def default_data_dir() -> Path:
-    """Return the default data folder of a hub."""
-    return Path(user_data_dir("muster", appauthor=False)) / "hub"
+app.add_typer(enrolment_commands.app)
 
 
 def _option(text: str, metavar: str) -> Any:  # noqa: ANN401 - what the framework takes as a default
@@ -62,7 +58,14 @@ def hub(
             "--insecure/--no-insecure", help="Accept ws:// (without TLS) from other machines.", show_default=False
         ),
     ] = None,
-    enrolment: Annotated[str | None, _option("Who may connect. Only value: open (any device).", "open")] = None,
+    enrolment: Annotated[
+        str | None,
+        _option(
+            "Which devices may connect: open (any), invited (those with an invitation, and those that you name), listed"
+            " (those that you name). Default: open where only this machine reaches the hub, else invited.",
+            "WHICH",
+        ),
+    ] = None,
     workers: Annotated[str | None, _option("Worker processes that share the port. Default: 1.", "N")] = None,
     stop_grace_s: Annotated[
         str | None, _option("Time from /readyz saying that the hub stops to the stop. Default: 0.2.", "SECONDS")
@@ -112,6 +115,7 @@ def hub(
     by a failure, 2 a setting is not usable, 130 stopped by a second Ctrl-C.
     """
     if context.invoked_subcommand is not None:
+        context.obj = data_dir
         return
     flags = {
         "listen": listen,

@@ -1,0 +1,1 @@
+"""``muster hub``, and the commands by which an operator asks a running hub."""
