@@ -14,8 +14,9 @@ from muster_protocol.ids import FINGERPRINT_BYTES, EnrolmentCode, Fingerprint
 from muster_protocol.labels import INVITATION
 from muster_protocol.reasons import Reason
 
-MAX_INVITATION_CHARS: Final = 330
-"""The URL, of 255 characters at most (SPEC.md 4.1), and what follows it."""
+MAX_URL_CHARS: Final = 255
+MAX_INVITATION_CHARS: Final = MAX_URL_CHARS + 1 + 72
+"""Without white space around it."""
 
 _CHECK_BYTES = 3
 _LETTERS = 72
@@ -42,9 +43,9 @@ def parse_invitation(text: str) -> Invitation:
     Raises ``Refused``: ``malformed`` for what is no invitation, ``mistyped`` where a part of it was changed.
     """
     line = text.strip()
-    url, mark, letters = line.rpartition("#")
+    url, _, letters = line.rpartition("#")
     letters = letters.lower()
-    if len(line) > MAX_INVITATION_CHARS or not (mark and url) or not line.isascii() or not line.isprintable():
+    if not 0 < len(url) <= MAX_URL_CHARS or not line.isascii() or not line.isprintable():
         raise Refused(Reason.MALFORMED, "an invitation is a hub's URL, #, and 72 letters and digits")
     if len(letters) != _LETTERS or not _ALPHABET.issuperset(letters):
         raise Refused(Reason.MISTYPED, "an invitation ends with 72 letters a-z and digits 2-7")

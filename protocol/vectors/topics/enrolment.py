@@ -12,8 +12,10 @@ URLS = {
     "an address and a port": "wss://192.0.2.7:7627",
     "an IPv6 address": "wss://[2001:db8::7]:7627",
     "a path": "wss://example.org/muster",
+    "the longest": "wss://" + "a" * 249,
     "this machine": "ws://127.0.0.1:7627",
 }
+LONGEST = URLS["the longest"]
 INVITATION = Invitation(URLS["an address and a port"], HUB.fingerprint, CODE)
 
 
@@ -36,9 +38,11 @@ def _read() -> list[Vector]:
         "with white space around it": f"  {text}\n",
         "with capitals in its letters": f"{url}#{letters.upper()}",
     }
-    return [
+    found = [
         accepted(f"read: {name}", {"op": "read", "text": line}, _parts(INVITATION)) for name, line in spelled.items()
     ]
+    longest = Invitation(LONGEST, HUB.fingerprint, CODE)
+    return [*found, accepted("read: the longest URL", {"op": "read", "text": longest.text()}, _parts(longest))]
 
 
 def _refused() -> list[Vector]:
@@ -58,7 +62,7 @@ def _refused() -> list[Vector]:
         "no mark": url,
         "no URL": f"#{letters}",
         "empty": "",
-        "a URL that is too long": f"wss://{'a' * 260}#{letters}",
+        "a URL that is too long": Invitation(LONGEST + "a", HUB.fingerprint, CODE).text(),
         "a letter that is not ASCII": f"{url}\u00e9#{letters}",
         "a control character": f"{url}\x1b#{letters}",
     }
