@@ -256,7 +256,7 @@ class Agent:
         return AgentStatus(
             client=self.device.client,
             pid=os.getpid(),
-            hub_url=self.device.hub_url,
+            hub_url=self._link.url,
             hub=self.device.pinned_hub,
             connected=self._link.connection is not None,
             connected_since=self._link.since,
@@ -280,7 +280,7 @@ def _configure(
     modes: Sequence[Mode] | None,
 ) -> None:
     named = {
-        "hub_url": hub_url,
+        "hub_urls": None if hub_url is None else (hub_url,),
         "protocol": protocol,
         "app": app,
         "app_version": app_version,

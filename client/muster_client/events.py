@@ -120,8 +120,9 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event", tag=True):
 
 
 class Connected(Event, frozen=True, kw_only=True, tag="connected"):
-    """The hub said welcome. ``standing`` is a reason if the hub restricts this device."""
+    """The hub at ``url`` said welcome. ``standing`` is a reason if the hub restricts this device."""
 
+    url: str
     hub: Fingerprint
     connection: int
     standing: Reason | None

@@ -43,6 +43,9 @@ SUBPROTOCOL = "muster.v1"
 """The WebSocket subprotocol (SPEC.md section 3.1)."""
 MAX_ORIGIN_CHARS = 255
 MAX_CONNECTION = MAX_TIME_MS
+MAX_ORIGINS_SHOWN = 8
+
+Origin = Annotated[str, Meta(min_length=1, max_length=MAX_ORIGIN_CHARS)]
 
 
 class Role(StrEnum):
@@ -72,7 +75,7 @@ class Connect(Body, frozen=True, array_like=True, forbid_unknown_fields=True, kw
     client: ClientId
     challenge: Hash
     hello: Hash
-    origin: Annotated[str, Meta(min_length=1, max_length=MAX_ORIGIN_CHARS)]
+    origin: Origin
     hub_key: Fingerprint
 
 
@@ -115,6 +118,8 @@ class RefusedBody(Body, frozen=True, array_like=True, forbid_unknown_fields=True
     reason: Reason
     retry_after_ms: Annotated[int, Meta(ge=0, le=MAX_TIME_MS)] | None
     at: TimeMs
+    origins: Annotated[tuple[Origin, ...], Meta(max_length=MAX_ORIGINS_SHOWN)]
+    """Those that the hub answers to; empty unless the device dialled another one."""
 
 
 def challenge_hash(data: bytes) -> Hash:
@@ -270,7 +275,7 @@ class HubHandshake:
         The chain of a card is checked last, for a device that proved the current key on this connection.
 
         Raises ``Refused``: ``malformed``, ``unsupported``, ``bad_signature``, ``mismatch`` (another challenge, another
-        ``hello``, an origin that is not this hub's), ``hub_key_changed`` (the device means another hub's key),
+        ``hello``), ``wrong_origin``, ``hub_key_changed`` (the device means another hub's key),
         ``incompatible_protocol``.
         """
         frame = decode_frame(data)
@@ -293,7 +298,7 @@ class HubHandshake:
         if (connect.client, connect.challenge, connect.hello) != (card.client, self._challenge, hello):
             raise Refused(Reason.MISMATCH, "signed for another connection")
         if connect.origin not in self._origins:
-            raise Refused(Reason.MISMATCH, "origin is not one of this hub's")
+            raise Refused(Reason.WRONG_ORIGIN, connect.origin)
 
     def welcome(
         self,
@@ -333,5 +338,6 @@ class HubHandshake:
             reason=reason,
             retry_after_ms=retry_after_ms,
             at=now,
+            origins=tuple(sorted(self._origins)[:MAX_ORIGINS_SHOWN]) if reason is Reason.WRONG_ORIGIN else (),
         )
         return encode_frame(RefusedFrame(refused=sign(body, self._key)))

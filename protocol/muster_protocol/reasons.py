@@ -86,6 +86,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
     STORE_FULL = "store_full"
     NOT_ENROLLED = "not_enrolled"
+    WRONG_ORIGIN = "wrong_origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,5 +541,14 @@ REASONS: dict[Reason, ReasonInfo] = {
         sentence="The hub takes only devices that it knows, and does not know this one.",
         next_step="Ask its operator, or the person of an enrolled device, for an invitation, and give it to"
         " `muster enrolment use`; or have the operator run `muster hub enrolment allow` with this device's id.",
+    ),
+    Reason.WRONG_ORIGIN: ReasonInfo(
+        1009,
+        Category.HUB,
+        _HUB,
+        retry=False,
+        sentence="The hub does not answer to the address that this device dialled.",
+        next_step="Set this device to an address that the hub answers to, by `muster hub use`; or have the hub's"
+        " operator add the dialled one by `--origin`.",
     ),
 }

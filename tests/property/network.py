@@ -277,6 +277,7 @@ def _forged_hellos(frame: HelloFrame, key: SigningKey) -> list[bytes]:
             reason=Reason.DEVICE_REVOKED,
             retry_after_ms=None,
             at=NOON,
+            origins=(),
         ),
         key,
     )

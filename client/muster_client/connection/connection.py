@@ -271,10 +271,15 @@ async def _shake_hands(socket: Socket, dial: Dial) -> tuple[Welcome, HubKey]:
         raise _unproven(refused, shown) from None
     if isinstance(reply, RefusedBody):
         next_try = after_refusal(reply.code, pinned=dial.dialled.pinned_hub is not None)
-        raise HubRefused(reply.reason, retry_after_ms=reply.retry_after_ms, next_try=next_try)
+        detail = _origins(dial.dialled.origin, reply) if reply.origins else ""
+        raise HubRefused(reply.reason, detail, reply.retry_after_ms, next_try=next_try)
     if handshake.hub is None:
         raise ReplyUnreadable("the hub showed no key")
     return reply, handshake.hub
+
+
+def _origins(dialled: str, refused: RefusedBody) -> str:
+    return f"it was dialled as {dialled}, and answers to {', '.join(refused.origins)}"
 
 
 def _unproven(refused: Refused, shown: bytes) -> HubError:

@@ -3,6 +3,7 @@
 import os
 
 from muster_client.device.device import Device
+from muster_client.device.hub_address import HubAddress
 from muster_protocol.connect import PROTOCOL, Dialled, Role
 from muster_protocol.hub_keys import HubKey
 from muster_protocol.ids import RANDOM_ID_BYTES, InstanceId
@@ -13,8 +14,8 @@ def new_instance() -> InstanceId:
     return InstanceId(os.urandom(RANDOM_ID_BYTES))
 
 
-def dialled(device: Device, role: Role, instance: InstanceId) -> Dialled:
-    """Return the introduction of this process of the device."""
+def dialled(device: Device, address: HubAddress, role: Role, instance: InstanceId) -> Dialled:
+    """Return the introduction of this process of the device at one address of its hub."""
     return Dialled(
         key=device.key,
         card=device.card(),
@@ -23,7 +24,7 @@ def dialled(device: Device, role: Role, instance: InstanceId) -> Dialled:
         role=role,
         # The versions for the hub; the card may offer fewer to peers.
         protocol=PROTOCOL,
-        origin=device.address.origin,
+        origin=address.origin,
         pinned_hub=device.pinned_hub,
         enrolment=device.invitation,
     )

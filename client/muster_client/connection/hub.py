@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from ssl import SSLContext
 
@@ -15,6 +15,7 @@ from muster_client.connection.statement_sync import PublishResult, fetch_own, pu
 from muster_client.connection.tls import tls_context
 from muster_client.connection.transport import PeerCertificate, open_socket
 from muster_client.device.device import Device
+from muster_client.device.hub_address import HubAddress
 from muster_client.errors import HubUnreachable, Trouble
 from muster_protocol.cards import Mode
 from muster_protocol.connect import Role, Welcome
@@ -67,8 +68,9 @@ class Hub:
         ``ssl`` None trusts what the device was set up to trust. Raises ``NoReply``, ``HubKeyChanged``, ``HubRefused``.
         """
         trusted = ssl or tls_context(device)
-        dial = Dial(device.address.url, dialled(device, Role.CLI, new_instance()), device.token, timeout_s, trusted)
-        async with open_connection(dial) as connection, companions() as beside:
+        async with AsyncExitStack() as stack:
+            connection = await _first_of(device, timeout_s, trusted, stack)
+            beside = await stack.enter_async_context(companions())
             hub = cls(device, connection, newly_pinned=pin(device, connection.hub))
             beside.start(connection.read(hub._on_push))
             beside.start(connection.keep_alive(USUAL_S))
@@ -131,7 +133,7 @@ class Hub:
         Raises ``HubRefused``: ``unsupported`` where no device comes by invitation, ``rate_limited``.
         """
         made = await self._connection.ask(MakeCode(id=0), CodeReply)
-        return Invitation(self._device.address.url, self.fingerprint, made.code), made.expires_at
+        return Invitation(self._device.hub_url, self.fingerprint, made.code), made.expires_at
 
     async def clear_suspicion(self) -> None:
         """Confirm that this device's data are the only copy in use.
@@ -141,6 +143,19 @@ class Hub:
         """
         await self._connection.ask(ClearSuspicion(id=0), Ok)
         self._device.note_confirmed()
+
+
+async def _first_of(device: Device, timeout_s: float, ssl: SSLContext | None, stack: AsyncExitStack) -> HubConnection:
+    """Connect to the first of the hub's addresses that leads there; raises what the last one does."""
+    *others, last = device.addresses
+    for address in others:
+        with suppress(HubUnreachable):
+            return await stack.enter_async_context(open_connection(_dial(device, address, timeout_s, ssl)))
+    return await stack.enter_async_context(open_connection(_dial(device, last, timeout_s, ssl)))
+
+
+def _dial(device: Device, address: HubAddress, timeout_s: float, ssl: SSLContext | None) -> Dial:
+    return Dial(address.url, dialled(device, address, Role.CLI, new_instance()), device.token, timeout_s, ssl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +174,12 @@ async def shown_hub_key(device: Device) -> Fingerprint:
     return (await show_hub(device)).challenge.hub_key.check().fingerprint
 
 
-async def show_hub(device: Device, *, timeout_s: float = 10.0) -> Shown:
-    """Connect to the device's hub, and return what it shows before any proof; raises ``HubUnreachable``."""
-    url, trusted = device.address.url, tls_context(device)
+async def show_hub(device: Device, url: str | None = None, *, timeout_s: float = 10.0) -> Shown:
+    """Connect to an address of the device's hub, by default the first, and return what it shows before any proof.
+
+    Raises ``HubUnreachable``.
+    """
+    url, trusted = url or device.addresses[0].url, tls_context(device)
     try:
         async with asyncio.timeout(timeout_s), open_socket(url, timeout_s=timeout_s, ssl=trusted) as socket:
             return Shown(read_challenge(await socket.receive()), socket.certificate)

@@ -15,6 +15,7 @@ from muster_client.connection.retries import Retries
 from muster_client.connection.tls import tls_context
 from muster_client.connection.tries import Check, unchecked
 from muster_client.device.device import Device
+from muster_client.device.hub_address import HubAddress
 from muster_client.errors import (
     DataNotWritten,
     HubBusy,
@@ -54,6 +55,7 @@ class Link:
         self._events = events
         self._ssl = ssl
         self._instance = new_instance()
+        self._turn = 0
         self._retries = Retries(device.clock, events)
         self._machine = MachineWatch(device.clock, self._check_connection)
         self._ready = asyncio.Event()
@@ -63,6 +65,16 @@ class Link:
         """What was learnt of the way to the hub."""
         self.since: TimeMs | None = None
         """Since when the connection is up."""
+
+    @property
+    def _address(self) -> HubAddress:
+        addresses = self._device.addresses
+        return addresses[self._turn % len(addresses)]
+
+    @property
+    def url(self) -> str:
+        """The address that leads to the hub, or that is tried next."""
+        return self._address.url
 
     @property
     def connection(self) -> HubConnection | None:
@@ -148,9 +160,13 @@ class Link:
 
     async def _stay_connected(self, handler: LinkHandler) -> None:
         device = self._device
-        introduction = dialled(device, Role.AGENT, self._instance)
-        dial = Dial(device.address.url, introduction, device.token, ssl=self._ssl or tls_context(device))
+        address = self._address
+        # The next one, unless this one leads to the hub.
+        self._turn += 1
+        introduction = dialled(device, address, Role.AGENT, self._instance)
+        dial = Dial(address.url, introduction, device.token, ssl=self._ssl or tls_context(device))
         async with open_connection(dial) as connection, companions() as beside:
+            self._turn -= 1
             self._begin(connection)
             pushes = PushQueue(connection, handler)
             try:
@@ -174,7 +190,9 @@ class Link:
         hub, welcome = connection.hub, connection.welcome
         if pin(self._device, hub):
             self._events.tell(HubPinned(hub=hub.fingerprint, followed=hub.followed))
-        self._events.tell(Connected(hub=hub.fingerprint, connection=welcome.connection, standing=welcome.standing))
+        self._events.tell(
+            Connected(url=self.url, hub=hub.fingerprint, connection=welcome.connection, standing=welcome.standing)
+        )
 
     async def _handle(self, connection: HubConnection, handler: LinkHandler, pushes: PushQueue) -> None:
         try:

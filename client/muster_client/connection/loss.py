@@ -15,6 +15,7 @@ STOP_REASONS = {
     CloseCode.PROTOCOL_VIOLATION.value: Reason.MALFORMED,
     CloseCode.SUPERSEDED.value: Reason.SUPERSEDED,
     CloseCode.UNSUPPORTED_DATA.value: Reason.MALFORMED,
+    CloseCode.WRONG_ORIGIN.value: Reason.WRONG_ORIGIN,
 }
 """The reason for each close code whose cause does not pass with time."""
 _RARE = "this does not pass with time, so the agent tries again only every 10 minutes"

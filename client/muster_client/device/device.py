@@ -17,7 +17,7 @@ from muster_client.device.attended import AttendedSessions
 from muster_client.device.clock import DeviceClock, now_ms
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.facts import grants_of, pins_of, spent_on
-from muster_client.device.hub_address import HubAddress, parse_hub_url
+from muster_client.device.hub_address import HubAddress, parse_hub_url, parse_hub_urls
 from muster_client.device.identity import Identity, change_identity, read_identity, write_identity
 from muster_client.device.invites import ACCEPTED, Invites
 from muster_client.device.meta import Meta
@@ -85,7 +85,7 @@ class Device:
         Raises ``DeviceExists``, ``BadHubUrl``, ``UnusableData`` if the folder cannot be used.
         """
         parse_hub_url(hub_url, insecure=insecure)
-        settings = DeviceSettings(hub_url=hub_url, insecure=insecure, name=name, app=app, app_version=app_version)
+        settings = DeviceSettings(hub_urls=(hub_url,), insecure=insecure, name=name, app=app, app_version=app_version)
         with in_words(path):
             make_private_folder(path)
             if (path / KEY_FILE).exists():
@@ -171,9 +171,9 @@ class Device:
 
     def configure(self, settings: DeviceSettings) -> None:
         """Replace the settings; raises ``BadHubUrl``. Another hub is pinned at its first connect."""
-        address = parse_hub_url(settings.hub_url, insecure=settings.insecure)
+        addresses = parse_hub_urls(settings.hub_urls, insecure=settings.insecure)
         with transaction(self._db):
-            if address.origin != self.address.origin:
+            if not {address.origin for address in addresses} & {address.origin for address in self.addresses}:
                 self._meta.forget_hub()
                 self._statements.forget_hub()
             self._meta.put_settings(settings)
@@ -202,14 +202,18 @@ class Device:
 
     @property
     def hub_url(self) -> str:
-        """The hub's URL in the settings."""
-        return self.settings.hub_url
+        """The first of the hub's URLs in the settings."""
+        return self.settings.hub_urls[0]
 
     @property
-    def address(self) -> HubAddress:
-        """The hub's URL, and the origin that connect signatures cover."""
-        mine = self.settings
-        return parse_hub_url(mine.hub_url, insecure=mine.insecure)
+    def addresses(self) -> tuple[HubAddress, ...]:
+        """The hub's URLs, each with the origin that connect signatures cover; tried in turn."""
+        return parse_hub_urls(self.settings.hub_urls, insecure=self.settings.insecure)
+
+    def use_hub(self, urls: Sequence[str], *, insecure: bool = False) -> None:
+        """Replace the hub's URLs, all of one hub, and keep the pin of its key; raises ``BadHubUrl``."""
+        parse_hub_urls(urls, insecure=insecure)
+        self._meta.put_settings(msgspec.structs.replace(self.settings, hub_urls=tuple(urls), insecure=insecure))
 
     @property
     def pinned_hub(self) -> Fingerprint | None:
@@ -228,7 +232,7 @@ class Device:
 
         Raises ``BadHubUrl``.
         """
-        self.configure(msgspec.structs.replace(self.settings, hub_url=invitation.url))
+        self.configure(msgspec.structs.replace(self.settings, hub_urls=(invitation.url,)))
         with transaction(self._db):
             self._meta.pin_hub(invitation.hub)
             self._meta.keep_invitation(invitation.code)

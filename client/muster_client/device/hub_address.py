@@ -2,12 +2,14 @@
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from muster_client.errors import BadHubUrl
 
 MAX_URL_CHARS = 255
+MAX_HUB_URLS = 8
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -43,6 +45,13 @@ def parse_hub_url(text: str, *, insecure: bool = False) -> HubAddress:
     named = f"[{host}]" if ":" in host else host
     origin = f"{parts.scheme}://{named}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")
     return HubAddress(origin + parts.path.rstrip("/"), origin)
+
+
+def parse_hub_urls(texts: Sequence[str], *, insecure: bool = False) -> tuple[HubAddress, ...]:
+    """Parse the URLs of one hub, 1 to 8 of them; raises ``BadHubUrl``."""
+    if not 0 < len(texts) <= MAX_HUB_URLS:
+        raise BadHubUrl(f"a hub has 1 to {MAX_HUB_URLS} URLs")
+    return tuple(parse_hub_url(text, insecure=insecure) for text in texts)
 
 
 def is_host(host: str) -> bool:

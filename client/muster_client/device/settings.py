@@ -11,7 +11,8 @@ DEFAULT_APP = "muster"
 class DeviceSettings(Struct, frozen=True, kw_only=True):
     """The settings of a device. ``name`` is shown only to its own person."""
 
-    hub_url: str
+    hub_urls: tuple[str, ...]
+    """The addresses of one hub, 1 to 8, tried in turn."""
     insecure: bool = False
     name: str = ""
     app: str = DEFAULT_APP

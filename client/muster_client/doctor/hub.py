@@ -45,14 +45,28 @@ _CHECK_OF = {
 
 
 async def examine_hub(device: Device) -> AsyncIterator[Finding]:
-    """Yield the findings on the way to the device's hub, up to the first step that fails."""
-    url = device.address.url
+    """Yield the findings on the way to each address of the device's hub, up to the first step that fails there."""
+    reached = False
+    for address in device.addresses:
+        if len(device.addresses) > 1:
+            yield ok("address", address.url)
+        passes = True
+        async for finding in _examine(device, address.url):
+            passes = passes and finding.state is not Health.FAIL
+            yield finding
+        reached = reached or passes
+    if reached:
+        async for finding in _proven(device):
+            yield finding
+
+
+async def _examine(device: Device, url: str) -> AsyncIterator[Finding]:
     try:
         async for finding in _way(url):
             yield finding
             if finding.state is Health.FAIL:
                 return
-        seen = await show_hub(device, timeout_s=STEP_TIMEOUT_S)
+        seen = await show_hub(device, url, timeout_s=STEP_TIMEOUT_S)
     except NoReply as error:
         yield _unreachable(error)
         return
@@ -60,8 +74,6 @@ async def examine_hub(device: Device) -> AsyncIterator[Finding]:
         yield finding
         if finding.check in {"hub", "hub_key"} and finding.state is Health.FAIL:
             return
-    async for finding in _proven(device):
-        yield finding
 
 
 async def _way(url: str) -> AsyncIterator[Finding]:
@@ -188,7 +200,10 @@ def _refusal(refused: HubRefused) -> tuple[str, str]:
     """Return what the hub says; it is a fact where the pinned hub's signature stops this device for good."""
     if refused.next_try is NextTry.NEVER:
         return REASONS[refused.reason].sentence, REASONS[refused.reason].next_step
-    return claimed(refused.reason, _PEER)
+    sentence, step = claimed(refused.reason, _PEER)
+    if refused.reason is Reason.WRONG_ORIGIN and refused.detail:
+        sentence = f"{sentence.rstrip('.')}: {refused.detail}."
+    return sentence, step
 
 
 def _round_trip(took_s: float) -> Finding:

@@ -26,7 +26,7 @@ from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
 from muster_protocol.closes import CloseCode
 from muster_protocol.codec import MAX_MESSAGE_BYTES
-from muster_protocol.connect import Role
+from muster_protocol.connect import MAX_ORIGINS_SHOWN, Role
 from muster_protocol.frames import DropCause, Reply, encode_frame
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
@@ -193,7 +193,11 @@ class DeviceConnection:
             self._greeting = None
 
     def _refuse(self, greeting: Greeting, hello: bytes, refused: HandshakeRefused) -> None:
-        _log.info("device_refused", reason=refused.reason, code=int(refused.code), address=self._peer.address)
+        said = {"reason": refused.reason, "code": int(refused.code), "address": self._peer.address}
+        if refused.dialled is not None:
+            origins = self._services.handshakes.origins
+            said |= {"dialled": ascii(refused.dialled), "answers_to": sorted(origins)[:MAX_ORIGINS_SHOWN]}
+        _log.info("device_refused", **said)
         self._peer.send(self._services.handshakes.refusal(greeting, hello, refused))
         self._peer.close(refused.code, refused.reason)
 

@@ -77,13 +77,14 @@ class Welcomed:
 class Handshakes:
     """The opening handshakes of one node (SPEC.md section 4)."""
 
-    __slots__ = ("_context", "_departures", "_key", "_origins", "queue")
+    __slots__ = ("_context", "_departures", "_key", "origins", "queue")
 
     def __init__(self, context: NodeContext, key: HubSecrets, departures: Departures, origins: frozenset[str]) -> None:
         self._context = context
         self._key = key
         self._departures = departures
-        self._origins = origins
+        self.origins = origins
+        """What devices may dial."""
         self.queue = HandshakeQueue(context.settings.max_entering)
 
     def greet(self) -> Greeting:
@@ -96,7 +97,7 @@ class Handshakes:
             protocol=PROTOCOL,
             at=self._context.clock.now_ms(),
         )
-        return Greeting(HubHandshake(self._key.signing, challenge, self._origins), nonce, boot_ms())
+        return Greeting(HubHandshake(self._key.signing, challenge, self.origins), nonce, boot_ms())
 
     def refusal(self, greeting: Greeting, hello: bytes, refused: HandshakeRefused) -> bytes:
         """Return the signed ``refused`` message."""
@@ -117,7 +118,8 @@ class Handshakes:
             _pay(peer, hello_cost(len(hello)))
             device = await self._check(greeting.handshake.checks(hello), peer)
         except Refused as refused:
-            raise HandshakeRefused(refused.reason) from refused
+            dialled = refused.detail if refused.reason is Reason.WRONG_ORIGIN else None
+            raise HandshakeRefused(refused.reason, dialled=dialled) from refused
         if device.hello.enrolment is not None:
             _pay(peer, CODE_COST)
         return device

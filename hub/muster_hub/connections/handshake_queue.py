@@ -26,13 +26,17 @@ COME_BACK_UNTIL_MS = 10_000
 
 
 class HandshakeRefused(Exception):
-    """Raised when a handshake is refused: the reason, its close code, and when to come back, if at all."""
+    """Raised when a handshake is refused: the reason, its close code, and when to come back, if at all.
 
-    def __init__(self, reason: Reason, retry_after_ms: int | None = None) -> None:
+    ``dialled`` is the origin of a device that dialled a wrong one, for the log.
+    """
+
+    def __init__(self, reason: Reason, retry_after_ms: int | None = None, dialled: str | None = None) -> None:
         self.code = code_of(reason)
         super().__init__(f"{reason} ({self.code.name})")
         self.reason = reason
         self.retry_after_ms = retry_after_ms
+        self.dialled = dialled
 
 
 class HandshakeQueue:

@@ -5,6 +5,7 @@ from dataclasses import replace as changed
 from msgspec.structs import replace
 
 from muster_protocol.cards import ProtocolRange
+from muster_protocol.closes import code_of
 from muster_protocol.codec import encode
 from muster_protocol.connect import (
     Connect,
@@ -68,6 +69,7 @@ def _scenes() -> dict[str, DialScene]:
         "a hub key two rotations after the pin": two_behind,
         "a hub key one rotation after a pin in the middle": changed(two_behind, pinned=HUB_NEXT.fingerprint),
         "the hub's second origin": DialScene(origin=ORIGINS[1]),
+        "a refusal that names the hub's origins": DialScene(refusal=Reason.WRONG_ORIGIN),
     }
 
 
@@ -95,7 +97,12 @@ def _transcript(name: str, scene: DialScene) -> Vector:
             "standing": None,
             "at": NOW,
         },
-        "refused": {"code": 4003, "reason": "store_unavailable", "retry_after_ms": RETRY_MS, "at": NOW},
+        "refused": {
+            "code": code_of(scene.refusal).value,
+            "reason": scene.refusal.value,
+            "retry_after_ms": RETRY_MS,
+            "at": NOW,
+        },
     }
     expect = {
         "challenge_hash": challenge_hash(hub.message).hex(),
@@ -105,7 +112,7 @@ def _transcript(name: str, scene: DialScene) -> Vector:
         "version": met.protocol,
         "followed": device.hub is not None and device.hub.followed,
         "welcome": welcome(hub, met, token).hex(),
-        "refused": hub.refused(hello, Reason.STORE_UNAVAILABLE, NOW, RETRY_MS).hex(),
+        "refused": hub.refused(hello, scene.refusal, NOW, RETRY_MS).hex(),
     }
     return accepted(name, given, expect)
 
@@ -187,8 +194,6 @@ def _hellos() -> list[Vector]:
     own = _connect(body)
     newer = encode(_hello(ProtocolRange(2, 2)))
     bound = {
-        "from another origin": replace(own, origin="wss://other.example"),
-        "from an origin with a slash behind it": replace(own, origin=ORIGIN + "/"),
         "for another challenge": replace(own, challenge=challenge_hash(b"another")),
         "for another hello": replace(own, hello=hello_hash(b"another")),
         "of another device": replace(own, client=STRANGER.client),
@@ -196,6 +201,11 @@ def _hellos() -> list[Vector]:
     found = [
         _greeted(name, _framed(body, sign(connect_body, LAPTOP.key)), Reason.MISMATCH, "rule")
         for name, connect_body in bound.items()
+    ]
+    elsewhere = {"from another origin": "wss://other.example", "from an origin with a slash behind it": ORIGIN + "/"}
+    found += [
+        _greeted(name, _framed(body, sign(replace(own, origin=origin), LAPTOP.key)), Reason.WRONG_ORIGIN, "rule")
+        for name, origin in elsewhere.items()
     ]
     bad_chain = encode(replace(_hello(), card=badly_rotated()))
     bad_card = encode(replace(_hello(), card=replace(DialScene().card, signature=Signature(bytes(64)))))
@@ -288,6 +298,7 @@ def _other_replies(scene: DialScene, hub: HubHandshake, met: Introduced) -> dict
         reason=Reason.DEVICE_REVOKED,
         retry_after_ms=None,
         at=NOW,
+        origins=(),
     )
     unsigned = replace(sign(no, HUB), signature=Signature(bytes(64)))
     return {

@@ -48,6 +48,7 @@ class DialScene:
     origin: str = ORIGIN
     token: bool = False
     enrolment: EnrolmentCode | None = None
+    refusal: Reason = Reason.STORE_UNAVAILABLE
 
     def challenge(self) -> Challenge:
         """Return the hub's first message."""

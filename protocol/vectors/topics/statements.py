@@ -91,7 +91,13 @@ def _of_hub() -> dict[str, tuple[Body, bytes]]:
         at=NOW,
     )
     later = RefusedBody(
-        challenge=challenge, hello=hello, code=4003, reason=Reason.STORE_UNAVAILABLE, retry_after_ms=5000, at=NOW
+        challenge=challenge,
+        hello=hello,
+        code=4003,
+        reason=Reason.STORE_UNAVAILABLE,
+        retry_after_ms=5000,
+        at=NOW,
+        origins=(),
     )
     return {
         "connect": (connect, LAPTOP_SECRET),

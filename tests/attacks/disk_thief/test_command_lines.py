@@ -75,7 +75,7 @@ async def test_an_older_copy_does_not_come_in_unnoticed_by_waiting_for_the_owner
     await run_agent(victim)
     with copied(victim, tmp_path / "copy") as copy:
         await run_agent(victim)
-        line = DeviceHandshake(dialled(copy, Role.CLI, new_instance()))
+        line = DeviceHandshake(dialled(copy, copy.addresses[0], Role.CLI, new_instance()))
         async with dial(hub.url) as socket:
             challenge = line.on_challenge(await receive(socket))
             await run_agent(victim)

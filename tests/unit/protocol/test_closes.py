@@ -20,6 +20,7 @@ CODES = {
     "PROTOCOL_VIOLATION": 4504,
     "SUPERSEDED": 4505,
     "UNSUPPORTED_DATA": 4506,
+    "WRONG_ORIGIN": 4507,
 }
 """Once given, a code keeps its meaning; new ones are added."""
 
@@ -30,7 +31,15 @@ def test_codes_are_stable() -> None:
 
 @pytest.mark.parametrize("code", CloseCode)
 def test_the_number_tells_the_family(code: CloseCode) -> None:
-    stops = {"REVOKED", "KEY_MISMATCH", "INCOMPATIBLE", "PROTOCOL_VIOLATION", "SUPERSEDED", "UNSUPPORTED_DATA"}
+    stops = {
+        "REVOKED",
+        "KEY_MISMATCH",
+        "INCOMPATIBLE",
+        "PROTOCOL_VIOLATION",
+        "SUPERSEDED",
+        "UNSUPPORTED_DATA",
+        "WRONG_ORIGIN",
+    }
     assert is_stop(code) == (code.name in stops)
 
 

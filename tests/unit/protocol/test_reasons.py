@@ -59,6 +59,7 @@ CODES = {
     "internal": 1006,
     "store_full": 1007,
     "not_enrolled": 1008,
+    "wrong_origin": 1009,
 }
 """Once given, a code keeps its meaning for ever; a new reason takes the next of its hundred."""
 

@@ -78,7 +78,7 @@ class AgentLog:
     @_say.register
     def _(self, event: events.Connected) -> str:
         held = "" if event.standing is None else f"; but the hub says: {_sentence(event.standing)}"
-        return f"connected to {self._device.hub_url}{held}"
+        return f"connected to {event.url}{held}"
 
     @_say.register
     def _(self, event: events.HubPinned) -> str:

@@ -1,4 +1,4 @@
-"""``muster hub trust``: pin the hub's current key."""
+"""``muster hub trust`` and ``muster hub use``: the hub's current key, and its addresses."""
 
 from typing import Annotated
 
@@ -6,10 +6,11 @@ import typer
 
 from muster_client import Device
 from muster_client.cli.arguments.id_text import parse_fingerprint
+from muster_client.cli.arguments.insecure import Insecure
 from muster_client.cli.arguments.invocation import Json, Yes, confirm, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, remember
 from muster_client.cli.output.display import Output
-from muster_client.cli.output.documents import HubKeyDocument
+from muster_client.cli.output.documents import HubKeyDocument, HubUrlsDocument
 from muster_client.cli.output.failures import Failure, Word, invalid
 from muster_client.cli.output.help_pages import GroupedCommands, examples
 from muster_protocol.ids import Fingerprint
@@ -66,6 +67,29 @@ def trust(
         document = HubKeyDocument(hub_url=device.hub_url, fingerprint=shown.hex(), words=words(shown), changed=changed)
     said = "This device trusts the hub's key now." if changed else "This device trusts the hub's key already."
     output.show(document, lambda: output.line(said))
+
+
+@commands.command(
+    epilog=examples("muster hub use wss://hub.example.org", "muster hub use wss://10.0.0.5:7627 wss://hub.example.org")
+)
+def use(
+    context: typer.Context,
+    urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Addresses of one hub, 8 at most.")],
+    *,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Set the addresses of this device's hub; trust and grants stay.
+
+    They are tried in turn. The pinned key stays too: to a hub with another key this device does not connect until
+    `muster hub trust`.
+    """
+    output = Output(as_json=as_json)
+    with invocation(context).device() as device:
+        device.use_hub(urls, insecure=insecure)
+        document = HubUrlsDocument(hub_urls=tuple(urls))
+    invocation(context).agent().notify()
+    output.show(document, lambda: output.line(f"The hub of this device is at {', '.join(urls)}. Next: muster doctor"))
 
 
 def _read(fingerprint: str | None) -> Fingerprint | None:

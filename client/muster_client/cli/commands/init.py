@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from muster_client import Device
+from muster_client.cli.arguments.insecure import Insecure
 from muster_client.cli.arguments.invitation import read_invitation
 from muster_client.cli.arguments.invocation import Json, invocation
 from muster_client.cli.arguments.tls_ca import TlsCa, read_tls_ca
@@ -38,12 +39,7 @@ def init(
         ),
     ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="A name for this device, shown here only.")] = "",
-    insecure: Annotated[
-        bool,
-        typer.Option(
-            "--insecure", help="Allow ws:// (no TLS) to another machine: the network can then see who calls whom."
-        ),
-    ] = False,
+    insecure: Insecure = False,
     tls_ca: TlsCa = None,
     as_json: Json = False,
 ) -> None:

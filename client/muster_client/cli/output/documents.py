@@ -55,6 +55,12 @@ class HubDocument(Struct, frozen=True, kw_only=True):
     fingerprint: str
 
 
+class HubUrlsDocument(Struct, frozen=True, kw_only=True):
+    """``hub use``: the addresses of this device's hub."""
+
+    hub_urls: tuple[str, ...]
+
+
 class PublicationFields(Struct, frozen=True, kw_only=True):
     """Whether the hub acknowledged a change; ``reason`` says why not."""
 

@@ -157,7 +157,10 @@ def _(error: errors.HubKeyChanged) -> Failure:
 
 @from_error.register
 def _(error: errors.HubRefused) -> Failure:
-    return from_reason(error.reason, Sayer.HUB, signed=error.next_try is NextTry.NEVER)
+    failure = from_reason(error.reason, Sayer.HUB, signed=error.next_try is NextTry.NEVER)
+    if error.reason is Reason.WRONG_ORIGIN and error.detail:
+        failure.sentence = f"{failure.sentence.rstrip('.')}: {error.detail}."
+    return failure
 
 
 @from_error.register

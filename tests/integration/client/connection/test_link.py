@@ -219,7 +219,7 @@ async def test_a_device_that_comes_back_from_another_hub_is_no_copy(make_device)
     for _ in range(2):
         async with Agent.open(laptop) as agent:
             await agent.connected()
-        laptop.configure(structs.replace(settings, hub_url=f"ws://127.0.0.1:{free_port()}"))
+        laptop.configure(structs.replace(settings, hub_urls=(f"ws://127.0.0.1:{free_port()}",)))
         laptop.configure(settings)
         async with Hub.connect(laptop) as hub:
             assert hub.welcome.standing is None

@@ -95,7 +95,8 @@ async def test_an_origin_that_is_not_the_hubs_own(node: Node) -> None:
     with pytest.raises(RefusedByHubError) as caught:
         async with SigningDevice().connect(node.url, origin="wss://elsewhere.example"):
             pass
-    assert said(caught.value.refused) == (Reason.MISMATCH, CloseCode.PROTOCOL_VIOLATION)
+    assert said(caught.value.refused) == (Reason.WRONG_ORIGIN, CloseCode.WRONG_ORIGIN)
+    assert node.url in caught.value.refused.origins
 
 
 async def test_localhost_is_an_origin_of_a_hub_on_loopback(node: Node) -> None:

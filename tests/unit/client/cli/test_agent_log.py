@@ -75,8 +75,11 @@ def changed(state: Progress, reason: Reason | None = None) -> events.TargetChang
 
 
 SENTENCES = [
-    (events.Connected(hub=HUB, connection=1, standing=None), "connected to ws://127.0.0.1:1"),
-    (events.Connected(hub=HUB, connection=1, standing=Reason.CLONE_SUSPECTED), "; but the hub says: "),
+    (events.Connected(url="ws://127.0.0.1:1", hub=HUB, connection=1, standing=None), "connected to ws://127.0.0.1:1"),
+    (
+        events.Connected(url="ws://127.0.0.1:1", hub=HUB, connection=1, standing=Reason.CLONE_SUSPECTED),
+        "; but the hub says: ",
+    ),
     (events.HubPinned(hub=HUB, followed=False), f"trusting the hub's key (first meeting): {' '.join(words(HUB))}"),
     (events.HubPinned(hub=HUB, followed=True), "(its old key certified the new one)"),
     (

@@ -33,6 +33,7 @@ DOCUMENTS: dict[str, type[msgspec.Struct]] = {
     "`session leave`, `session close`": documents.SessionEndDocument,
     "`enrolment code`": documents.InvitationDocument,
     "`enrolment use`": documents.HubDocument,
+    "`hub use`": documents.HubUrlsDocument,
     "`hub trust`": documents.HubKeyDocument,
     "`agent status`": documents.AgentStatusDocument,
     "`agent install`, `agent uninstall`": documents.ServiceDocument,

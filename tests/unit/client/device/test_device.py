@@ -147,7 +147,7 @@ def test_another_hub_has_nothing_yet(laptop: Device, nas: Device) -> None:
     laptop.mark_synced(7)
     for held in laptop.unpublished():
         laptop.acknowledged(held.version)
-    laptop.configure(_changed(laptop, hub_url="wss://hub.example.org"))
+    laptop.configure(_changed(laptop, hub_urls=("wss://hub.example.org",)))
     assert laptop.pinned_hub is None
     assert laptop.synced() == 0
     assert len(laptop.unpublished()) == 2
