@@ -18,6 +18,9 @@ MAX_URL_CHARS: Final = 255
 MAX_INVITATION_CHARS: Final = MAX_URL_CHARS + 1 + 72
 """Without white space around it."""
 
+CODE_MS: Final = 24 * 3_600_000
+"""How long a code may be used."""
+
 _CHECK_BYTES = 3
 _LETTERS = 72
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")

@@ -129,7 +129,7 @@ def test_p16_connect_names_the_origin(origin: str) -> None:
     device.on_challenge(hub.message)
     with pytest.raises(Refused) as refused:
         hub.on_hello(device.hello(nonce(1), None))
-    assert refused.value.reason is Reason.MISMATCH
+    assert refused.value.reason is Reason.WRONG_ORIGIN
 
 
 @given(st.tuples(st.integers(0, 9), st.integers(0, 9)), st.tuples(st.integers(0, 9), st.integers(0, 9)))

@@ -19,8 +19,9 @@ from muster_client.device.hub_address import HubAddress
 from muster_client.errors import HubUnreachable, Trouble
 from muster_protocol.cards import Mode
 from muster_protocol.connect import Role, Welcome
-from muster_protocol.enrolment import Invitation
+from muster_protocol.enrolment import CODE_MS, Invitation
 from muster_protocol.errors import Refused
+from muster_protocol.exchange import CLOCK_SKEW_MS
 from muster_protocol.frames import (
     Challenge,
     ClearSuspicion,
@@ -128,12 +129,14 @@ class Hub:
         return await self._connection.probe(timeout_s)
 
     async def make_invitation(self) -> tuple[Invitation, TimeMs]:
-        """Have the hub make an invitation for one other device; return it with its end by the hub's clock.
+        """Have the hub make an invitation for one other device; return it with its end, as the hub says.
 
-        Raises ``HubRefused``: ``unsupported`` where no device comes by invitation, ``rate_limited``.
+        The end is no later than an honest hub could say whose clock is a day ahead. Raises ``HubRefused``:
+        ``unsupported`` where no device comes by invitation, ``rate_limited``.
         """
         made = await self._connection.ask(MakeCode(id=0), CodeReply)
-        return Invitation(self._device.hub_url, self.fingerprint, made.code), made.expires_at
+        latest = self._device.clock() + CODE_MS + CLOCK_SKEW_MS
+        return Invitation(self._device.hub_url, self.fingerprint, made.code), TimeMs(min(made.expires_at, latest))
 
     async def clear_suspicion(self) -> None:
         """Confirm that this device's data are the only copy in use.

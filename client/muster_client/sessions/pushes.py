@@ -98,7 +98,7 @@ class Pushes:
             if body.client != push.client:
                 return
             self._membership.on_statement(push.kind, push.statement, push.client)
-        if self._is_news(body):
+        if _concerns(body, device.client) and self._is_news(body):
             self._context.tell(PeerChanged(peer=push.client, kind=push.kind))
 
     def _is_news(self, body: Card | Governance) -> bool:
@@ -112,3 +112,8 @@ class Pushes:
         while len(self._newest) > MAX_TOPICS_REPORTED:
             del self._newest[next(iter(self._newest))]
         return bool(newer)
+
+
+def _concerns(body: Card | Governance, client: ClientId) -> bool:
+    """Return whether a peer's statement is about the peer itself or about this device, and no third one."""
+    return isinstance(body, Card) or body.peer == client

@@ -6,6 +6,7 @@ from tests.unit.client.sessions.parts import DeviceParts
 
 from muster_client.events import PeerChanged
 from muster_protocol.frames import StatementPush
+from muster_protocol.ids import ClientId, Fingerprint
 from muster_protocol.labels import Kind
 from muster_protocol.signed import Signed
 
@@ -35,3 +36,9 @@ async def test_no_old_statement_is_reported_again(ann: DeviceParts, bob: DeviceP
     again = (Kind.GRANT, peers.grant(me.client))
     assert await reported(ann, bob, again, again, untrust, grant) == [Kind.GRANT]
     assert await reported(ann, bob, old_card, old_card) == [Kind.CARD]
+
+
+async def test_no_word_about_a_third_device_is_reported(ann: DeviceParts, bob: DeviceParts) -> None:
+    await ann.context.key_of(bob.device.client)
+    about_another = (Kind.TRUST, bob.device.peers.trust(ClientId("a" * 32), Fingerprint(bytes(32)), "another"))
+    assert await reported(ann, bob, about_another) == []

@@ -42,7 +42,9 @@ def code(context: typer.Context, *, as_json: Json = False) -> None:
     output.show(InvitationDocument(invitation=made.text(), expires_at_ms=expires_at), lambda: output.line(made.text()))
     if not as_json:
         until = f"{datetime.fromtimestamp(expires_at / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-        output.note(f"Good once, until {until}. On the new machine: `muster init --code -`, then paste the line.")
+        output.note(
+            f"Good once, the hub says until {until}. On the new machine: `muster init --code -`, then paste the line."
+        )
 
 
 @commands.command(epilog=examples("muster enrolment use -", "muster enrolment use wss://192.0.2.7:7627#..."))
