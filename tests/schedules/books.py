@@ -11,7 +11,7 @@ from muster_hub.store.wire import Reply
 
 _TIME = re.compile(rb"1[6-9]\d{11}")
 _TIMES = (range(16 * 10**11, 20 * 10**11), range(16 * 10**14, 20 * 10**14))
-COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotated_ms", b"rotated_ver"})
+COUNTERS = frozenset({b"ver", b"conn", b"seat", b"issued", b"confirmed", b"rotated_ms", b"rotated_ver", b"holds"})
 """Fields of a device that count how often it was asked, not what came of it."""
 UNFINISHED = b"cuts:"
 """Fields of a device that remember cuts of a node that died; the outbox makes those cuts."""

@@ -78,6 +78,18 @@ class Direct:
             words += [name, max(expires, 0), value]
         return Snapshot(tuple(words))
 
+    def contents(self) -> dict[bytes, tuple[Reply, object]]:
+        """Read the expiry and the value of every key, a hash in no order: reading one may change its order."""
+        names = self.names()
+        kinds = self.ask_all([(b"TYPE", name) for name in names])
+        expiries = self.ask_all([(b"PEXPIRETIME", name) for name in names])
+        commands = [b"HGETALL" if kind == b"hash" else b"DUMP" for kind in kinds]
+        values = self.ask_all(list(zip(commands, names, strict=True)))
+        return {
+            name: (expires, _fields(value) if isinstance(value, list) else value)
+            for name, expires, value in zip(names, expiries, values, strict=True)
+        }
+
     def restore(self, snapshot: Snapshot) -> None:
         """Put back what the store held then, and nothing else."""
         self.run(_RESTORE, [b"{all}"], snapshot.words).result()
@@ -96,3 +108,7 @@ class Direct:
             code, _, text = str(reply).partition(" ")
             return ErrorReply(code, text)
         return cast("Reply", reply)
+
+
+def _fields(flat: Sequence[Reply]) -> dict[Reply, Reply]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

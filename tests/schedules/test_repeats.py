@@ -217,13 +217,13 @@ class Late(Once):
     @override
     def come_late(self, calls: Sequence[Parked]) -> None:
         for call in calls:
-            before = self.direct.snapshot()
+            before = self.direct.contents()
             error = self.execute(call, echo=" (late)").exception()
             if call.script.timed:
                 assert isinstance(error, StoreUnavailable), "not refused"
                 assert error.cause is StoreCause.LATE
                 self.refused = call.script.name
-            assert self.direct.snapshot() == before, "executed too late"
+            assert self.direct.contents() == before, "executed too late"
 
 
 async def test_a_refused_call_is_not_executed_later(direct: Direct, scenes: list[RequestScene]) -> None:

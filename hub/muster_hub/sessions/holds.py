@@ -17,8 +17,8 @@ from msgspec.structs import astuple
 from muster_hub.concurrency import together
 from muster_hub.context import NodeContext
 from muster_hub.rate_limits.spending import Payer
-from muster_hub.sessions.closed_sessions import drop_closed
 from muster_hub.sessions.facts import DeviceFacts, GrantUse, fact_keys, parse
+from muster_hub.sessions.past_sessions import drop_past
 from muster_hub.store import keys
 from muster_hub.store.adapter import Word
 from muster_hub.store.scripts import script
@@ -60,14 +60,15 @@ async def hold(
 ) -> dict[ClientId, DeviceFacts]:
     """Hold every party for a join, in one round trip, and return the facts of each.
 
-    Stale holds of other joins are settled first, and closed sessions dropped from a full index, which takes further
-    round trips: only those devices are held once more, as a hold that is taken twice counts as shared. ``not_held`` of
-    a device is ``superseded``, or ``overloaded`` where it has no place for another session, or for another one of this
-    creator. Raises ``Refused``: ``rate_limited`` (the creator made too many sessions); ``StoreUnavailable``.
+    Stale holds of other joins are settled first, and sessions that are over dropped from a full index, which takes
+    further round trips: only those devices are held once more, as a hold that is taken twice counts as shared.
+    ``not_held`` of a device is ``superseded``, or ``overloaded`` where it has no place for another session, or for
+    another one of this creator. Raises ``Refused``: ``rate_limited`` (the creator made too many sessions);
+    ``StoreUnavailable``.
     """
     held = await _hold_all(context, held_for, wanted)
     full = [client for client, facts in held.items() if facts.not_held is Reason.OVERLOADED]
-    free = {client for client in full if await drop_closed(context, payer, client)}
+    free = {client for client in full if await drop_past(context, payer, client)}
     held |= await _hold_all(context, held_for, [each for each in wanted if each.client in free])
     grants = [(held[each.client], peer) for each in wanted for peer in each.invites]
     free = await settle_stale_holds(context, grants)

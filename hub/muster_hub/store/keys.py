@@ -53,7 +53,7 @@ ACKNOWLEDGED_KEPT_MS = 600_000
 """How long an acknowledged push is known, so that it does not come again: the outbox repeats effects within seconds."""
 MAX_INDEXED_SESSIONS = 256
 MAX_INDEXED_PER_CREATOR = MAX_INDEXED_SESSIONS // 4
-"""Sessions of one other device in a device's index, those that it left included, so that others find a place in it."""
+"""Sessions of one other device in a device's index, so that others find a place in it."""
 SESSIONS_A_DAY = 1_024
 """Sessions that a device may make at once, each kept for a day after its end; then one every SESSION_EVERY_MS."""
 SESSION_EVERY_MS = DAY_MS // SESSIONS_A_DAY

@@ -4,9 +4,10 @@
 -- ARGV: 1 not_after (ms), 2 session id, 3 hard end of the session (ms), 4 the session's creator, 5 the creator's key,
 --   6 the device, 7 connection that must be current or 0,
 --   then for each peer: its client id, and the invite for which a one-shot grant to it is held, or ''
--- Effect: the session is in the index until its end, a new one of the device's own is counted, and each free one-shot
---   grant that is asked for is held. All only where the device's own row trusts the creator under that key. The creator
---   is held if it has a statement about any peer. All others are held for nothing, and nothing is written for them.
+-- Effect: the session is in the index until its end, the hold is counted, a new one of the device's own is counted, and
+--   each free one-shot grant that is asked for is held. All only where the device's own row trusts the creator under that
+--   key. The creator is held if it has a statement about any peer. All others are held for nothing, and nothing is written
+--   for them.
 -- Returns: what the script `facts` returns, as it is after the hold, then '' or the word for which the device is not held,
 --   though it would be: superseded (another connection is current), overloaded (MAX_INDEXED_SESSIONS are in the index,
 --   or MAX_INDEXED_PER_CREATOR of this creator, which is another device). No error: other devices are held beside it.
@@ -49,6 +50,7 @@ elseif holds then
 end
 holds = holds and prevented == ''
 if holds then
+  redis.call('HINCRBY', device, 'holds', 1)
   redis.call('ZADD', session_index, 'GT', ends_ms, entry)
   redis.call('PEXPIREAT', session_index, redis.call('ZRANGE', session_index, -1, -1, 'WITHSCORES')[2])
 end
