@@ -42,7 +42,8 @@ from muster_protocol.ids import ClientId, SessionId
 LOOK_EVERY_S = 1.0
 """How often the agent looks for statements that a command line made, and tells of those that a copy made."""
 DUE_EVERY_S = 5.0
-"""How often the agent ends what is over by this device's clock, and says again what the hub did not take."""
+"""How often the agent ends what is over by this device's clock, leaves where its own pins speak against a member, and
+says again what the hub did not take."""
 
 _log = structlog.get_logger("muster.agent")
 
@@ -164,8 +165,9 @@ class Agent:
             self._membership.end_in_time()
             try:
                 await self._answering.flush()
+                await self._membership.leave_untrusted()
             except DataNotWritten as error:
-                _log.info("answers_not_sent", cause=str(error))
+                _log.info("not_done_yet", cause=str(error))
             await self._membership.say_leaves()
 
     # -- events -------------------------------------------------------------------------------------------------------

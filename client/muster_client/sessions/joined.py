@@ -1,13 +1,16 @@
 """A session of another device: this one opens each epoch's key and says ``joined`` (SPEC.md sections 7 and 8)."""
 
+from collections.abc import Mapping
+
 import structlog
+from msgspec import structs
 from typing_extensions import override
 
 from muster_client.errors import HubRefused, NoReply, Obstacle, UnknownSession
 from muster_client.sessions.context import SessionContext, fresh_receive_key
 from muster_client.sessions.session import Session
 from muster_protocol.attended import Attended
-from muster_protocol.epochs import Epoch
+from muster_protocol.epochs import Epoch, check_pins
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Joined, Leave
 from muster_protocol.frames import (
@@ -20,7 +23,7 @@ from muster_protocol.frames import (
     SessionReply,
     SessionUpdatePush,
 )
-from muster_protocol.ids import ClientId, InviteId, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, InviteId, TimeMs
 from muster_protocol.joining import Joining
 from muster_protocol.reasons import Reason, Sayer
 from muster_protocol.roster import Roster
@@ -177,6 +180,16 @@ class AttendedSession(Session):
             self.end(push.reason or Reason.NOT_A_MEMBER, Sayer.HUB)
         elif push.state == MemberState.OUT and push.client is not None:
             self._heard_of(push.client, MemberState.OUT, push.reason)
+
+    def check_pins(self, pins: Mapping[ClientId, Fingerprint]) -> None:
+        """Compare the members that are not said to be gone with these pins; raises ``Refused`` as ``check_pins`` does.
+
+        The newest epoch names one that went until the creator admits a device again.
+        """
+        gone = self._left.keys() | self._denied.keys()
+        here = tuple(member for member in self._known.epoch.members if member.client not in gone)
+        epoch = structs.replace(self._known.epoch, members=here)
+        check_pins(epoch, self.kind, self.creator, self._context.device.client, pins)
 
     # -- ending -------------------------------------------------------------------------------------------------------
 

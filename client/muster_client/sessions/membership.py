@@ -226,6 +226,20 @@ class Membership:
             await self._leave(session)
             session.end(reason, Sayer.DEVICE)
 
+    async def leave_untrusted(self) -> None:
+        """Leave each session with a member that this device's own pins speak against now.
+
+        The hub takes this device out for an ``untrust``, and not for a ``trust`` under another key. Raises
+        ``DataNotWritten``.
+        """
+        attended = [one for one in self._sessions.values() if isinstance(one, AttendedSession) and one.ended is None]
+        pins = self._context.device.peers.pins() if attended else {}
+        for session in attended:
+            try:
+                session.check_pins(pins)
+            except Refused as refused:
+                await self._on_bad_epoch(session, refused.reason)
+
     async def say_leaves(self) -> None:
         """Say again each leave that the hub may not have taken."""
         for name in self._context.leaves:

@@ -12,13 +12,15 @@ import pytest
 from tests.integration.client.conftest import WAIT_S, all_joined, befriend, devices_in, open_agent, settled, until
 
 from muster_client import Device, SessionRequest
+from muster_client import agent as agents
 from muster_client.connection.link import Link
-from muster_client.events import Invited, Progress
+from muster_client.events import Invited, Progress, SessionEnded
 from muster_hub.governance import statements
 from muster_hub.governance.peer_statements import put_peer_statement
 from muster_hub.node.node import Node
 from muster_protocol.errors import Refused
-from muster_protocol.frames import Admit, Purpose
+from muster_protocol.frames import Admit, MemberState, Purpose
+from muster_protocol.ids import Fingerprint
 from muster_protocol.joining import Joining
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason, Sayer
@@ -55,6 +57,49 @@ async def test_a_member_that_is_not_trusted_any_more_gets_no_later_key(devices, 
     assert {member.client for member in session.members} == {laptop.client, phone.client}
     assert (at_former.epoch, at_former.export_key("test")) == (epoch, key)
     assert session.export_key("test") != key
+
+
+@pytest.mark.parametrize("pinned", [None, Fingerprint(bytes(32))], ids=["no_key", "another_key"])
+async def test_no_member_stays_with_one_whose_key_it_pins_no_more(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch, pinned: Fingerprint | None
+) -> None:
+    monkeypatch.setattr(agents, "DUE_EVERY_S", 0.02)
+    laptop, nas, phone = devices("laptop"), devices("nas"), devices("phone")
+    befriend(laptop, nas, phone)
+    caller, member, _ = await open_agent(laptop), await open_agent(nas), await open_agent(phone)
+    session = await caller.start_session(SessionRequest((nas.client, phone.client)))
+    await all_joined(session, laptop.client, nas.client, phone.client)
+    events, at_caller = member.events(), session.updates()
+    if pinned is None:
+        nas.peers.untrust(phone.client)
+    else:
+        nas.peers.trust(phone.client, pinned, "phone")
+    ended = await until(events, SessionEnded, session=session.id)
+    assert ended == SessionEnded(
+        session=session.id, reason=Reason.KEY_MISMATCH if pinned else Reason.NOT_TRUSTED, sayer=Sayer.DEVICE
+    )
+    assert member.sessions() == ()
+    async with asyncio.timeout(WAIT_S):
+        while {one.client for one in session.members if one.state is MemberState.OUT} != {nas.client}:
+            await anext(at_caller)
+
+
+async def test_a_member_stays_where_one_that_it_trusts_no_more_went_before(devices, open_agent) -> None:
+    laptop, nas, phone = devices("laptop"), devices("nas"), devices("phone")
+    befriend(laptop, nas, phone)
+    caller, member, leaver = await open_agent(laptop), await open_agent(nas), await open_agent(phone)
+    session = await caller.start_session(SessionRequest((nas.client, phone.client)))
+    await all_joined(session, laptop.client, nas.client, phone.client)
+    (at_member,), (at_leaver,) = member.sessions(), leaver.sessions()
+    await all_joined(at_member, laptop.client, nas.client, phone.client)
+    updates = at_member.updates()
+    await at_leaver.leave()
+    async with asyncio.timeout(WAIT_S):
+        while not any(one.state is MemberState.OUT for one in at_member.members):
+            await anext(updates)
+    nas.peers.untrust(phone.client)
+    await member._membership.leave_untrusted()
+    assert member.sessions() == (at_member,)
 
 
 async def test_a_device_that_answers_after_it_lost_trust_is_not_admitted(devices, open_agent) -> None:
