@@ -1,11 +1,12 @@
 """A listener's connection from its first byte to its last, without a socket: bytes in, bytes and calls out."""
 
+import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from structlog.testing import capture_logs
 from tests.fuzz.codec_targets import Defect
-from tests.fuzz.wire import RecordingTransport
+from tests.fuzz.wire import PEER, RecordingTransport
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
@@ -21,8 +22,8 @@ UPGRADE = (
     b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nSec-WebSocket-Protocol: muster.v1\r\n\r\n"
 )
 STEPS = (1, 2, 3, 7, 64, 500, 1_400, 5_000)
-UPGRADED, STRANGER, HANGS_UP, LOST = 0x01, 0x02, 0x04, 0x08
-"""The first byte of an input says how the connection goes; its upper half, in which steps the rest arrives."""
+UPGRADED, STRANGER, HANGS_UP, LOST, PROXIED = 0x01, 0x02, 0x04, 0x08, 0x80
+"""The first byte of an input says how the connection goes, by three more bits in which steps the rest arrives."""
 
 MAX_MESSAGE_BYTES = 4_096
 MAX_HEAD_BYTES = 9_000
@@ -39,6 +40,7 @@ SETTINGS = ListenerSettings(
     max_message_bytes=MAX_MESSAGE_BYTES,
     max_head_bytes=MAX_HEAD_BYTES,
 )
+BEHIND_A_PROXY = replace(SETTINGS, trusted_proxies=(ipaddress.ip_network(PEER[0]),))
 _ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z -]+\r\n((?:[A-Za-z-]+: [\x20-\x7e]*\r\n)+)\r\n")
 _LENGTH = re.compile(rb"Content-Length: (\d+)\r\n")
 _STATUSES = {101, 200, 400, 403, 404, 405, 408, 414, 426, 431, 505}
@@ -105,7 +107,8 @@ def listener(data: bytes) -> str:
 
 def _live(flags: int, chunks: list[bytes]) -> ConnectionOutcome:
     handlers: list[FuzzEcho] = []
-    room = ListenerState(SETTINGS, "muster.v1", lambda: _met(handlers, flags), _health, Gate(SETTINGS), Wheel(1.0))
+    settings = BEHIND_A_PROXY if flags & PROXIED else SETTINGS
+    room = ListenerState(settings, "muster.v1", lambda: _met(handlers, flags), _health, Gate(settings), Wheel(1.0))
     wire = RecordingTransport(Opening(room))
     wire.protocol.connection_made(wire)
     for chunk in chunks:

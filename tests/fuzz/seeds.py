@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.fuzz.codec_targets import KEYS, KINDS, vectors
-from tests.fuzz.listener_target import HANGS_UP, LOST, MAX_MESSAGE_BYTES, STRANGER, UPGRADE, UPGRADED
+from tests.fuzz.listener_target import HANGS_UP, LOST, MAX_MESSAGE_BYTES, PROXIED, STRANGER, UPGRADE, UPGRADED
 from websockets.frames import Opcode
 
 from muster_protocol.codec import MAX_DEPTH
@@ -46,6 +46,35 @@ OTHER_HEADS = (
     UPGRADE.replace(b"Connection: Upgrade", b"Connection: close"),
 )
 """Requests that are no good handshake, each in its own way."""
+_BINARY = b"\r\n\r\n\x00\r\nQUIT\n"
+PROXIED_HEADS = (
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + UPGRADE,
+    b"PROXY TCP6 2001:db8::1 ::ffff:192.0.2.2 1 65535\r\n" + UPGRADE,
+    b"PROXY UNKNOWN ffff:f...f:ffff 65535 65535\r\n" + UPGRADE,
+    b"PROXY TCP4 203.0.113.9 192.0.2.2 1 2\r\nPROXY UNKNOWN\r\n" + UPGRADE,
+    b"PROXY TCP4 2001:db8::1 192.0.2.2 1 2\r\n" + UPGRADE,
+    b"PROXY TCP4 " + b"1" * 107,
+    b"PROXY UNKNOWN",
+    _BINARY + b"\x21\x11\x00\x0c\xc0\x00\x02\x01\xc0\x00\x02\x02\x00\x01\x00\x02" + UPGRADE,
+    _BINARY + b"\x21\x21\x00\x27" + bytes(36) + b"\x04\x00\x00" + UPGRADE,
+    _BINARY + b"\x20\x00\x00\x00" + UPGRADE,
+    _BINARY + b"\x21\x31\x00\x02\x00\x00" + UPGRADE,
+    _BINARY + b"\x21\x11\x00\x04" + bytes(4) + UPGRADE,
+    _BINARY + b"\x21\x11\xff\xff" + UPGRADE,
+    _BINARY + b"\x31\x11\x00\x0c" + bytes(12),
+    *(
+        UPGRADE.replace(b"Host: hub", b"Host: hub\r\n" + header)
+        for header in (
+            b"X-Forwarded-For: 192.0.2.1, 203.0.113.9",
+            b"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: nobody",
+            b"X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2",
+            b'Forwarded: for="[2001:db8::1]:4711";proto=https;by=_x, For=192.0.2.1:80',
+            b'Forwarded: for="\\[2001:db8::1]", ,for=unknown',
+            b'Forwarded: for="',
+        )
+    ),
+)
+"""Connections as a trusted proxy hands them on, and as it should not."""
 
 
 def _values() -> Iterator[bytes]:
@@ -147,6 +176,8 @@ def _lives() -> Iterator[bytes]:
         for end in (0, HANGS_UP, LOST):
             yield bytes([UPGRADED | end | (number % 8) << 4]) + stream
         yield bytes([UPGRADED | STRANGER]) + stream
+    for number, head in enumerate(PROXIED_HEADS):
+        yield bytes([PROXIED | (number % 8) << 4]) + head + binary
     for number, head in enumerate(OTHER_HEADS):
         yield bytes([(number % 8) << 4]) + head + (binary if head else b"")
 

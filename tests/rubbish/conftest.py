@@ -15,6 +15,8 @@ from tests.integration.hub.hub_process import HUB, ready
 from tests.rubbish.peers import FEW_FILES, PATIENCE_S, Door
 
 MANY_FILES = 12_000
+PROXY = "127.0.9.1"
+"""An address from which the hub takes PROXY headers."""
 GROWTH_LIMIT_BYTES = 2 * 1024 * 1024
 """How much larger the hub may be after an attack than after the same one before: room for the allocator's whims."""
 MORE_TIMES = 4
@@ -107,7 +109,8 @@ async def hub_process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_FILES, hard))
     try:
-        process = await _start(*HUB, "--json", "--listen", "127.0.0.1:0", "--data-dir", str(folder))
+        arguments = ("--listen", "127.0.0.1:0", "--trusted-proxy", PROXY, "--enrolment", "open")
+        process = await _start(*HUB, "--json", *arguments, "--data-dir", str(folder))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     url = str((await ready(process))["url"])

@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+from tests.rubbish.conftest import PROXY
 from tests.rubbish.peers import upgrade
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -68,12 +69,37 @@ NONSENSE: dict[str, tuple[bytes, int]] = {
     "WebSocket in chunks": (upgrade("Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
 }
 """What is sent, and the status of the one answer."""
+BEHIND_A_PROXY: dict[str, tuple[bytes, int]] = {
+    **{name: nonsense for name, nonsense in NONSENSE.items() if "PROXY" not in name},
+    "a PROXY line": (b"PROXY TCP4 192.0.2.1 192.0.2.2 5 7627\r\n" + GET + b"\r\n", 200),
+    "a binary PROXY header": (PROXY_V2 + GET + b"\r\n", 200),
+    "two PROXY lines": (b"PROXY TCP4 192.0.2.1 192.0.2.2 5 7627\r\n" * 2 + GET + b"\r\n", 400),
+    "a PROXY line that never ends": (b"PROXY " + b"1" * 100_000, 400),
+    "a PROXY line without addresses": (b"PROXY TCP4\r\n" + GET + b"\r\n", 400),
+    "a PROXY line with a bare LF": (b"PROXY UNKNOWN\n" + GET + b"\r\n" + bytes(107), 400),
+    "a binary PROXY header of another version": (PROXY_V2.replace(b"\x21\x11", b"\x11\x11") + GET, 400),
+    "a long binary PROXY header": (PROXY_V2[:14] + b"\xff\xff" + bytes(70_000), 400),
+    "a binary PROXY header without its addresses": (PROXY_V2[:14] + bytes(2) + GET + b"\r\n", 400),
+    "a forwarded nobody": (GET + b"X-Forwarded-For: nobody\r\n\r\n", 400),
+    "many forwarded addresses": (GET + b"X-Forwarded-For: " + b"127.0.9.1," * 800 + b"192.0.2.1\r\n\r\n", 200),
+    "many open quotes": (GET + b"Forwarded: " + b'for="' * 1_600 + b"\r\n\r\n", 400),
+    "forwarded two ways": (GET + b"X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.2\r\n\r\n", 400),
+}
+"""The same from an address that may say whose connection it hands on."""
 
 
 @pytest.mark.parametrize("name", NONSENSE)
 async def test_nonsense_gets_one_plain_answer(hub, name):
-    request, status = NONSENSE[name]
-    answer = await hub.door.answer(request)
+    _check_one_answer(await hub.door.answer(NONSENSE[name][0]), NONSENSE[name][1])
+
+
+@pytest.mark.parametrize("name", BEHIND_A_PROXY)
+async def test_nonsense_behind_a_proxy_gets_one_plain_answer(hub, name):
+    request, status = BEHIND_A_PROXY[name]
+    _check_one_answer(await hub.door.answer(request, PROXY), status)
+
+
+def _check_one_answer(answer: bytes, status: int) -> None:
     head = ONE_ANSWER.match(answer)
     assert head is not None, answer
     assert int(head[1]) == status
@@ -116,6 +142,9 @@ async def test_a_peer_that_stops_halfway_through_its_request_is_let_go(hub):
 async def test_nonsense_leaves_nothing_behind(hub):
     async def attack():
         for _ in range(10):
-            await asyncio.gather(*(hub.door.answer(request) for request, _ in NONSENSE.values()))
+            await asyncio.gather(
+                *(hub.door.answer(request) for request, _ in NONSENSE.values()),
+                *(hub.door.answer(request, PROXY) for request, _ in BEHIND_A_PROXY.values()),
+            )
 
     await hub.stays_flat(attack)

@@ -52,6 +52,14 @@ def hub(
         str | None, _option("Certificate chain (PEM). With it the hub itself ends TLS.", "PATH")
     ] = None,
     tls_key: Annotated[str | None, _option("Private key of the certificate (PEM).", "PATH")] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        _option(
+            "Address or network of a proxy whose word counts on whose connection it hands on: PROXY protocol,"
+            " X-Forwarded-For, Forwarded. Repeatable.",
+            "NETWORK",
+        ),
+    ] = None,
     insecure: Annotated[
         bool | None,
         typer.Option(
@@ -76,8 +84,7 @@ def hub(
     max_per_address: Annotated[
         str | None,
         _option(
-            "Connections from one address (IPv6: a /64). Default: 2000. 0: no limits by address, for a hub behind a"
-            " proxy, whose address all devices have.",
+            "Connections from one address (IPv6: a /64). Default: 2000. 0: no limits by address.",
             "N",
         ),
     ] = None,
@@ -127,6 +134,7 @@ def hub(
         "key_file": key_file,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "trusted_proxy": tuple(trusted_proxy or ()),
         "insecure": insecure,
         "enrolment": enrolment,
         "workers": workers,

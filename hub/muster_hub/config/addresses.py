@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from muster_hub.config.certificate import ServerCertificate
-from muster_hub.config.settings import Enrolment, SettingError, Settings
+from muster_hub.config.settings import MAY_BE, Enrolment, SettingError, Settings
 
 MAX_PORT = 65_535
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
@@ -54,14 +54,27 @@ def host_names(settings: Settings, found: Binding) -> frozenset[str]:
 
 
 def enrolment(settings: Settings, found: Binding) -> Enrolment:
-    """Return which devices may connect: as set; else any where this machine alone reaches the hub."""
+    """Return which devices may connect: as set; else any where this machine alone, and no proxy, reaches the hub."""
     if settings.enrolment is not None:
         return settings.enrolment
     dialled = [urlsplit(origin).hostname or "" for origin in settings.origin]
-    return "open" if all(map(_is_loopback, [found.host, *dialled])) else "invited"
+    local = not settings.trusted_proxy and all(map(_is_loopback, [found.host, *dialled]))
+    return "open" if local else "invited"
+
+
+def trusted_proxies(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Return the networks of the trusted proxies. Raises ``SettingError``."""
+    try:
+        networks = tuple(map(ipaddress.ip_network, settings.trusted_proxy))
+    except ValueError as error:
+        raise SettingError("trusted_proxy", f"{error}; it must be {MAY_BE['trusted_proxy']}") from None
+    if not all(network.prefixlen for network in networks):
+        raise SettingError("trusted_proxy", f"must be {MAY_BE['trusted_proxy']}")
+    return networks
 
 
 def _check(settings: Settings, found: Binding) -> None:
+    trusted_proxies(settings)
     if not settings.origin and _is_any(found.host):
         raise SettingError("origin", f"has to be named where the hub listens on every address ({settings.listen})")
     plain = [origin for origin in settings.origin or _derived(found, found.port) if _plain_and_far(origin)]

@@ -15,6 +15,7 @@ ENVIRONMENT = "MUSTER_HUB_"
 DEFAULT_PORT = 7627
 DEFAULT_LISTEN = f"127.0.0.1:{DEFAULT_PORT}"
 MAX_ORIGINS = 64
+MAX_TRUSTED_PROXIES = 64
 STORE_MEMORY_MIB = 1_024
 MIN_STORE_MEMORY_MIB = 16
 MAX_STORE_MEMORY_MIB = 1_048_576
@@ -32,6 +33,7 @@ LogFormat = Literal["auto", "json", "text"]
 Enrolment = Literal["open", "invited", "listed"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Origin = Annotated[str, Meta(pattern=r"\Awss?://[^/?#@\s]{1,240}\Z")]
+Network = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F.:]{2,45}(/[0-9]{1,3})?\Z")]
 Listen = Annotated[str, Meta(pattern=r"\A([^:\s\[\]/]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}\Z")]
 
 
@@ -59,6 +61,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """None: ``hub.key`` in ``data_dir``. All nodes of one hub use one key."""
     origin: Annotated[tuple[Origin, ...], Meta(max_length=MAX_ORIGINS)] = ()
     """The origins that devices dial; empty: those of ``listen``."""
+    trusted_proxy: Annotated[tuple[Network, ...], Meta(max_length=MAX_TRUSTED_PROXIES)] = ()
+    """Networks of proxies that may say whose connection they hand on, by a PROXY header or in their request."""
     insecure: bool = False
     """Whether devices may dial ``ws://`` from other machines."""
     enrolment: Enrolment | None = None
@@ -70,7 +74,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_entering: Annotated[int, Meta(ge=1, le=MAX_ENTERING)] = 64
     """Devices per node that are admitted at the same time; more wait, and beyond the queue's limit they are refused."""
     max_per_address: Annotated[int, Meta(ge=0, le=MAX_PER_ADDRESS)] = 2_000
-    """Connected devices and command lines from one address; 0: no limits by address, for a hub behind a proxy."""
+    """Connected devices and command lines from one address; 0: no limits by address."""
     units_per_address: Annotated[int, Meta(ge=0, le=MAX_UNITS_PER_ADDRESS)] = UNITS_PER_ADDRESS
     """Work that the devices of one address may cause in a second, in signature checks; 0: no limit."""
     store_mib_per_address: Annotated[int, Meta(ge=0, le=MAX_STORE_MEMORY_MIB)] = STORE_MIB_PER_ADDRESS
@@ -95,6 +99,7 @@ MAY_BE: dict[str, str] = {
     "tls_key": "the path of a PEM file, together with tls_cert",
     "key_file": "the path of the hub's key",
     "origin": f"ws://HOST[:PORT] or wss://HOST[:PORT], {MAX_ORIGINS} of them at most",
+    "trusted_proxy": f"an address, or a network as 10.0.0.0/8, not of all addresses; {MAX_TRUSTED_PROXIES} at most",
     "insecure": "true or false",
     "enrolment": "open, invited or listed",
     "workers": f"a number from 1 to {MAX_WORKERS}",
@@ -124,8 +129,8 @@ def load(flags: Mapping[str, object], environ: Mapping[str, str], *, data_dir: P
 def _environment(environ: Mapping[str, str]) -> dict[str, object]:
     found = {name.removeprefix(ENVIRONMENT).lower(): value for name, value in environ.items() if _ours(name, value)}
     values: dict[str, object] = dict(found)
-    if "origin" in found:
-        values["origin"] = [origin.strip() for origin in found["origin"].split(",") if origin.strip()]
+    for name in {"origin", "trusted_proxy"} & found.keys():
+        values[name] = [item.strip() for item in found[name].split(",") if item.strip()]
     return values
 
 

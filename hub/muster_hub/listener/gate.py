@@ -4,6 +4,7 @@ import ipaddress
 from enum import Enum, auto
 from typing import Protocol
 
+from muster_hub.listener.ip_address import parsed
 from muster_hub.listener.settings import MAX_ADDRESSES, ListenerSettings
 from muster_hub.rate_limits.token_bucket import Allowances
 
@@ -34,14 +35,9 @@ class AddressCount(Enum):
 
 def neighbourhood(host: str) -> str | None:
     """Return the unit in which an address is counted: itself (IPv4), its /64 (IPv6), or None if it is neither."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
+    address = parsed(host)
+    if address is None or isinstance(address, ipaddress.IPv4Address):
+        return None if address is None else str(address)
     return str(ipaddress.ip_network((address, IPV6_PREFIX_BITS), strict=False))
 
 
@@ -65,9 +61,12 @@ class Gate:
         self._refused_since = 0
         self.inside = 0
 
-    def enter(self, near: str | None, socket: Unauthenticated) -> AddressCount:
-        """Count a new socket from ``near`` (see ``neighbourhood``) and return its outcome."""
-        if self._has_room(near):
+    def enter(self, near: str | None, socket: Unauthenticated, *, limited: bool = True) -> AddressCount:
+        """Count a new socket from ``near`` (see ``neighbourhood``) and return its outcome.
+
+        Without ``limited`` ``near`` may hold as many as there are places, and still makes room for others.
+        """
+        if self._has_room(near, limited=limited):
             self.inside += 1
             self._unauthenticated += 1
             if near is not None:
@@ -142,13 +141,13 @@ class Gate:
         count, self._refused_since = self._refused_since, 0
         return count
 
-    def _has_room(self, near: str | None) -> bool:
+    def _has_room(self, near: str | None, *, limited: bool) -> bool:
         limits, per_address = self._limits, self._limits.max_unauthenticated_per_address
         has_place = self.inside < limits.max_connections and self._unauthenticated < limits.max_unauthenticated
         if near is None or per_address is None:
             return has_place
         held = len(self._nearby.get(near, ()))
-        return held < per_address and (has_place or self._make_room(held))
+        return (held < per_address or not limited) and (has_place or self._make_room(held))
 
     def _make_room(self, held: int) -> bool:
         """Reset one socket of the address that holds most, for one that holds ``held`` and then holds no more of them.

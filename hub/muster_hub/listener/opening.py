@@ -11,6 +11,7 @@ from typing_extensions import override
 from websockets.http11 import Request
 
 from muster_hub.listener.connection import WebSocketConnection
+from muster_hub.listener.forwarded import ForwardedError, forwarded_for
 from muster_hub.listener.gate import AddressCount, neighbourhood
 from muster_hub.listener.handshake import (
     RequestHead,
@@ -21,7 +22,9 @@ from muster_hub.listener.handshake import (
     serialize,
     wants_websocket,
 )
+from muster_hub.listener.ip_address import is_within
 from muster_hub.listener.peer import HttpAnswer
+from muster_hub.listener.proxy_header import ProxyHeaderError, read_proxy_header
 from muster_hub.listener.settings import SOCKET
 from muster_hub.listener.state import ListenerState
 from muster_hub.telemetry.faults import fault_fields
@@ -48,6 +51,8 @@ class Opening(asyncio.Protocol):
         "_address",
         "_counted",
         "_entry",
+        "_first",
+        "_handed_on",
         "_head",
         "_linger_bytes",
         "_near",
@@ -67,15 +72,27 @@ class Opening(asyncio.Protocol):
         self._entry = AddressCount.DROPPED
         self._near: str | None = None
         self._address = ""
+        self._handed_on = False  # by a trusted proxy that has not said for whom
+        self._first: bytes | None = None  # the bytes of such a proxy, as long as they may be a PROXY header
         self.due_tick: int | None = None
 
     def count(self, transport: asyncio.BaseTransport, abort: Callable[[], None]) -> bool:
         """Count a socket that was accepted, before TLS or anything else; return False where it is to be reset.
 
-        ``abort`` resets it.
+        ``abort`` resets it. That of a trusted proxy is counted by itself until the proxy has said for whom it is.
         """
         self._abort = abort
         self._address = peer_host(transport)
+        self._handed_on = is_within(self._address, self._state.settings.trusted_proxies)
+        if not self._handed_on:
+            return self._count_by_address()
+        self._first = b""
+        self._near = f"handed on by {self._address}"
+        self._entry = self._state.gate.enter(self._near, self, limited=False)
+        self._counted = self._entry is not AddressCount.DROPPED
+        return self._counted
+
+    def _count_by_address(self) -> bool:
         self._near = neighbourhood(self._address)
         settings = self._state.settings
         units = SOCKET if settings.tls is None else SOCKET + settings.tls_handshake()
@@ -114,7 +131,10 @@ class Opening(asyncio.Protocol):
         if self._head is None:
             self._throw_away(data)
             return
-        outcome = self._head.feed(data)
+        rest = data if self._first is None else self._behind_proxy_header(data)
+        if not rest or self._head is None:
+            return
+        outcome = self._head.feed(rest)
         if isinstance(outcome, Request):
             self._answer(outcome, self._head.rest())
         elif outcome is not None:
@@ -143,7 +163,49 @@ class Opening(asyncio.Protocol):
         """Reset the socket."""
         self._abort()
 
+    def _behind_proxy_header(self, data: bytes) -> bytes:
+        """Read the PROXY header, if there is one, and return what follows it; nothing as long as that is not known."""
+        first = (self._first or b"") + data
+        try:
+            header = read_proxy_header(first)
+        except ProxyHeaderError:
+            self._reply(refusal(HTTPStatus.BAD_REQUEST, "This is not a valid PROXY header."))
+            return b""
+        if header is None:
+            self._first = first
+            return b""
+        self._first = None
+        if header.source is not None:
+            self._address = header.source
+            self._handed_on = is_within(header.source, self._state.settings.trusted_proxies)
+            if not self._handed_on:
+                self._count_anew()
+        return first[header.size :]
+
+    def _read_forwarded(self, request: Request) -> None:
+        try:
+            self._address = forwarded_for(self._address, request.headers, self._state.settings.trusted_proxies)
+        except ForwardedError:
+            # Not paid by the proxy: else a stranger's headers could spend what its health checks need.
+            self._reply(refusal(HTTPStatus.BAD_REQUEST, "The proxy does not say whose connection this is."))
+        else:
+            self._handed_on = False
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        """Count the socket for the address that the proxy has named, or reset it."""
+        self.uncount()
+        if self._count_by_address():
+            self._arm(self.deadline_s)
+        else:
+            self._forget_head()
+            self.abort()
+
     def _answer(self, request: Request, rest: bytes) -> None:
+        if self._handed_on:
+            self._read_forwarded(request)
+        if self._head is None:
+            return
         if not wants_websocket(request):
             self._reply(self._plain(request), with_body=request.method != "HEAD")
             return

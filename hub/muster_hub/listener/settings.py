@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from muster_hub.listener.ip_address import Network
 from muster_hub.rate_limits.token_bucket import Rate
 from muster_protocol.codec import MAX_MESSAGE_BYTES
 
@@ -73,7 +74,8 @@ class ListenerSettings:
     ``tls_handshake`` returns what a handshake costs now, in signature checks. ``origins`` lists the acceptable values
     of the header that browsers send, None standing for its absence; ``origins`` itself None accepts every origin.
     ``hosts`` lists the host names by which plain HTTP may ask, beside IP addresses and ``localhost``; None accepts
-    every name. A ``..._rate``, a ``..._per_address`` or ``stranger_work`` of None means no such limit.
+    every name. Peers in ``trusted_proxies`` may say whose connection they hand on. A ``..._rate``, a
+    ``..._per_address`` or ``stranger_work`` of None means no such limit.
     """
 
     host: str | None = "127.0.0.1"
@@ -86,6 +88,7 @@ class ListenerSettings:
 
     origins: tuple[str | None, ...] | None = (None,)
     hosts: frozenset[str] | None = None
+    trusted_proxies: tuple[Network, ...] = ()
 
     handshake_deadline_s: float = HANDSHAKE_DEADLINE_S
     refusal_deadline_s: float = REFUSAL_DEADLINE_S
@@ -113,7 +116,7 @@ class ListenerSettings:
     def per_address(self, connections: int) -> "ListenerSettings":
         """Return these limits with so many authenticated connections from one address.
 
-        With 0 nothing is limited by address: behind a proxy all peers have the proxy's.
+        With 0 nothing is limited by address.
         """
         if connections:
             return replace(self, max_per_address=connections)

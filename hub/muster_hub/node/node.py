@@ -15,7 +15,7 @@ import structlog
 from muster_hub.admin.server import listening
 from muster_hub.admin.verbs import Verbs
 from muster_hub.concurrency import Tasks, alongside
-from muster_hub.config.addresses import Binding, binding, enrolment, host_names, origins
+from muster_hub.config.addresses import Binding, binding, enrolment, host_names, origins, trusted_proxies
 from muster_hub.config.certificate import ServerCertificate
 from muster_hub.config.hub_key import HubSecrets, load_or_create
 from muster_hub.config.settings import Settings
@@ -172,8 +172,8 @@ class Node:
         found = self._binding
         self.readiness = Readiness(self.context, self._bus, self.kept)
         limits = self._tuning.limits.per_address(self.context.settings.max_per_address)
-        hosts = host_names(self.context.settings, found)
-        settings = replace(limits, host=found.host, port=found.port, hosts=hosts)
+        hosts, proxies = host_names(self.context.settings, found), trusted_proxies(self.context.settings)
+        settings = replace(limits, host=found.host, port=found.port, hosts=hosts, trusted_proxies=proxies)
         if found.certificate is not None:
             tls, cost = found.certificate.context, found.certificate.handshake_cost
             settings = replace(settings, tls=tls, tls_handshake=cost)
@@ -239,7 +239,7 @@ async def open_node(settings: Settings, tuning: Tuning | None = None) -> AsyncIt
 
 
 def _spending(settings: Settings, request_rate: Rate) -> Spending:
-    if not settings.max_per_address:  # all devices have the proxy's address
+    if not settings.max_per_address:
         return Spending(request_rate)
     return Spending(
         request_rate, units_per_address=settings.units_per_address, mib_per_address=settings.store_mib_per_address

@@ -136,7 +136,7 @@ class PresenceWatches:
         return unknown(client, device.observed.presence.since if device else None)
 
     def _add(self, context: NodeContext, caller: Caller, seen: list[Observation]) -> None:
-        near = caller.near if context.settings.max_per_address else None  # behind a proxy all have its address
+        near = caller.near if context.settings.max_per_address else None
         watch = DeviceWatch(Asker(caller.client, caller.fingerprint), caller.connection, seen, near)
         if not self._table.has_room(watch):
             raise Refused(Reason.RATE_LIMITED, "devices at this address watch too many", ROOM_AGAIN_MS)

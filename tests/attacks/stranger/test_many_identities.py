@@ -190,7 +190,7 @@ async def test_where_an_address_left_what_it_may_only_known_devices_come_in(node
     await links.enter_async_context(SigningDevice().connect(node.url, source=OTHER))
 
 
-async def test_behind_a_proxy_nothing_is_limited_by_address(
+async def test_where_the_operator_says_so_nothing_is_limited_by_address(
     hub_settings: NodeSettings, links: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spending, "MIB", KEPT)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from muster_hub.config.addresses import binding, enrolment, origins
+from muster_hub.config.addresses import binding, enrolment, origins, trusted_proxies
 from muster_hub.config.settings import MAY_BE, SettingError, Settings, load
 from muster_hub.process.check import checked
 
@@ -62,6 +62,7 @@ def test_text_of_the_environment_stands_for_numbers_yes_and_lists(tmp_path: Path
         ("insecure", "perhaps"),
         ("origin", ["hub.example"]),
         ("origin", ["wss://hub.example/path"]),
+        ("trusted_proxy", ["everywhere"]),
         ("enrolment", "closed"),
         ("workers", "0"),
         ("workers", "65"),
@@ -112,6 +113,7 @@ def test_the_default_takes_devices_of_this_machine_alone(tmp_path: Path) -> None
         ({"listen": "192.0.2.7:7627", "insecure": "true"}, "invited"),
         ({"listen": "192.0.2.7:7627", "insecure": "true", "enrolment": "open"}, "open"),
         ({"enrolment": "listed"}, "listed"),
+        ({"trusted_proxy": ["127.0.0.1"]}, "invited"),
     ],
 )
 def test_a_hub_that_others_reach_takes_no_strangers_unless_told_to(
@@ -119,6 +121,18 @@ def test_a_hub_that_others_reach_takes_no_strangers_unless_told_to(
 ) -> None:
     settings = loaded(tmp_path, flags, {})
     assert enrolment(settings, binding(settings)) == which
+
+
+@pytest.mark.parametrize("network", ["10.0.0.1/8", "0.0.0.0/0", "::/0", "10.0.0.0/33", "1.2.3", "::1::"])
+def test_what_is_no_network_of_proxies_is_refused_by_name(tmp_path: Path, network: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        binding(loaded(tmp_path, {"trusted_proxy": ["127.0.0.1", network]}, {}))
+    assert MAY_BE["trusted_proxy"] in str(caught.value)
+
+
+def test_the_environment_names_several_proxies(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, {}, {"MUSTER_HUB_TRUSTED_PROXY": "10.0.0.0/8, ::1"})
+    assert list(map(str, trusted_proxies(settings))) == ["10.0.0.0/8", "::1/128"]
 
 
 def test_an_origin_is_known_with_and_without_the_usual_port(tmp_path: Path) -> None:

@@ -87,6 +87,18 @@ def test_no_address_makes_room_for_one_that_then_holds_more():
     assert reset(held) == {"a": [True, False], "b": [False, False]}
 
 
+def test_where_no_limit_counts_many_get_in_and_make_room_for_others():
+    gate, held = full_gate(a=3)
+    assert gate.enter("proxy", SilentSocket(), limited=False) is AddressCount.ADMITTED
+    assert reset(held) == {"a": [True, False, False]}
+    assert gate.enter("proxy", SilentSocket(), limited=False) is AddressCount.REFUSED
+    gate = Gate(ListenerSettings(max_unauthenticated_per_address=1, max_unauthenticated=3))
+    unnamed = [SilentSocket() for _ in range(3)]
+    assert [gate.enter("proxy", one, limited=False) for one in unnamed] == [AddressCount.ADMITTED] * 3
+    assert gate.enter("a", SilentSocket()) is AddressCount.ADMITTED
+    assert [one.was_reset for one in unnamed] == [True, False, False]
+
+
 def test_a_socket_that_waits_for_the_hub_makes_no_room():
     gate, held = full_gate(a=3)
     held["a"][0].waits_for_peer = False

@@ -34,6 +34,7 @@ def test_a_worker_gets_the_settings_and_its_part_of_the_limit_by_address(tmp_pat
         tls_cert=tmp_path / "cert.pem",
         tls_key=tmp_path / "key.pem",
         origin=("wss://hub.example",),
+        trusted_proxy=("10.0.0.0/8", "::1"),
         insecure=True,
         stop_grace_s=3.5,
     )
