@@ -138,6 +138,8 @@ class Trouble(StrEnum):
     """``wss://`` to a port that speaks plain HTTP."""
     TLS_REQUIRED = "tls_required"
     """``ws://`` to a port that speaks TLS."""
+    TLS_KEY_NOT_PROVEN = "tls_key_not_proven"
+    """A hub's key stands in the certificate, and does not vouch for it: something answers in the hub's place."""
     TLS_CUT = "tls_cut"
     TLS_FAILED = "tls_failed"
 

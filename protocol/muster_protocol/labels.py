@@ -51,6 +51,7 @@ CONTINUITY_KEY = _label("continuity key")
 CONTINUITY_TOKEN = _label("continuity token")
 CONTINUITY_PROOF = _label("continuity proof")
 INVITATION = _label("invitation")
+TLS = _label("tls")
 
 SIGN: dict[Kind, bytes] = {kind: _label(kind) for kind in Kind}
 """What stands before the body when a statement of that kind is signed."""

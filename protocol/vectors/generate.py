@@ -21,6 +21,7 @@ from vectors.topics.epochs import epochs
 from vectors.topics.exchange import exchange
 from vectors.topics.export import export
 from vectors.topics.forms import Vector
+from vectors.topics.hub_tls import hub_tls
 from vectors.topics.hub_word_stories import hub_word_stories
 from vectors.topics.member_stories import member_stories
 from vectors.topics.membership_stories import membership_stories
@@ -48,6 +49,7 @@ SECTIONS = {
     "connect": "4",
     "continuity": "4.4",
     "enrolment": "4.6",
+    "hub_tls": "4.7",
     "decision": "6",
     "exchange": "7",
     "stories": "7, 8",
@@ -84,6 +86,7 @@ def make(kept: Path) -> dict[str, list[Vector]]:
         "connect": connect(),
         "continuity": continuity(),
         "enrolment": enrolment(),
+        "hub_tls": hub_tls(),
         "decision": decision(),
         "exchange": [*exchange(told, sealer), *orders(told)],
         "export": export(),

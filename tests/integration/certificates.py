@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,11 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+
+from muster_protocol.hub_tls import EXTENSION
 
 DAY = timedelta(days=1)
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -122,6 +126,48 @@ class Authority:
             .not_valid_before(now + begins)
             .not_valid_after(now + ends)
         )
+
+
+def vouched(
+    folder: Path,
+    extension: Callable[[bytes], bytes] | None,
+    *,
+    begins: timedelta = -DAY,
+    ends: timedelta = DAY,
+) -> ssl.SSLContext:
+    """Return a server's settings with a certificate that signs itself and carries ``extension`` of its public key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "anybody")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now + begins, now + ends
+    )
+    if extension is not None:
+        value = extension(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+        found = x509.UnrecognizedExtension(x509.ObjectIdentifier(EXTENSION), value)
+        builder = builder.add_extension(found, critical=False)
+    file = folder / f"{x509.random_serial_number():x}.pem"
+    file.write_bytes(
+        builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
+        + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+async def served_extension(port: int) -> bytes:
+    """Return the extension in the certificate that a hub shows, as anybody can read it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    await writer.wait_closed()
+    leaf = x509.load_der_x509_certificate(shown)
+    found = leaf.extensions.get_extension_for_oid(x509.ObjectIdentifier(EXTENSION)).value
+    assert isinstance(found, x509.UnrecognizedExtension)
+    return found.value
 
 
 async def served_serial(url: str, context: ssl.SSLContext) -> int:

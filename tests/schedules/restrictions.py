@@ -88,7 +88,9 @@ STATEMENTS = (untrust, revoke, shorten, pin_another_key)
 
 
 def handshakes(context: NodeContext) -> Handshakes:
-    return Handshakes(context, HUB_KEY, Departures(context.store, context.router, context.nodes), frozenset((ORIGIN,)))
+    return Handshakes(
+        context, HUB_KEY, Departures(context.store, context.router, context.nodes), lambda: frozenset((ORIGIN,))
+    )
 
 
 def come_in(context: NodeContext, who: Actor) -> Restriction:

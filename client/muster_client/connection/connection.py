@@ -6,12 +6,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from ssl import SSLContext
 from typing import TypeVar
 
 from msgspec import structs
 
 from muster_client.connection.replies import is_about
+from muster_client.connection.tls import TlsWays
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
 from muster_client.connection.tries import Check, Tries, unchecked
 from muster_client.errors import HubBusy, HubError, HubKeyChanged, HubRefused, HubUnreachable, ReplyUnreadable
@@ -55,7 +55,7 @@ class Dial:
     dialled: Dialled
     token: Callable[[Fingerprint], Token | None]
     timeout_s: float = 10.0
-    ssl: SSLContext | None = None
+    tls: TlsWays = (None,)
 
 
 class ConnectionLost(HubUnreachable):
@@ -84,6 +84,11 @@ class HubConnection:
         self._dropped = False
         self.welcome = welcome
         self.hub = hub
+
+    @property
+    def by_hub_key(self) -> bool | None:
+        """Whether the hub's key vouched for its TLS, or else an authority; None without TLS."""
+        return self._socket.by_hub_key
 
     async def ask(self, request: Request, reply: type[R], check: Check = unchecked) -> R:
         """Send a request and return its reply; one that the hub turns away for a while is sent again (``Tries``).
@@ -247,7 +252,7 @@ async def _open_with_newest_token(stack: AsyncExitStack, dial: Dial) -> HubConne
 
 @asynccontextmanager
 async def _open_once(dial: Dial) -> AsyncIterator[HubConnection]:
-    async with open_socket(dial.url, timeout_s=dial.timeout_s, ssl=dial.ssl) as socket:
+    async with open_socket(dial.url, timeout_s=dial.timeout_s, tls=dial.tls) as socket:
         try:
             async with asyncio.timeout(dial.timeout_s):
                 welcome, hub = await _shake_hands(socket, dial)

@@ -2,10 +2,10 @@
 
 import os
 
+from muster_client.connection.connection import HubConnection
 from muster_client.device.device import Device
 from muster_client.device.hub_address import HubAddress
 from muster_protocol.connect import PROTOCOL, Dialled, Role
-from muster_protocol.hub_keys import HubKey
 from muster_protocol.ids import RANDOM_ID_BYTES, InstanceId
 
 
@@ -26,17 +26,20 @@ def dialled(device: Device, address: HubAddress, role: Role, instance: InstanceI
         protocol=PROTOCOL,
         origin=address.origin,
         pinned_hub=device.pinned_hub,
-        enrolment=device.invitation,
+        enrolment=device.hub.invitation,
     )
 
 
-def pin(device: Device, hub: HubKey) -> bool:
+def pin(device: Device, connection: HubConnection) -> bool:
     """Pin the key of a hub that welcomed this device, and return whether it was not pinned before.
 
-    The hub took the code of an invitation, if there was one.
+    The hub took the code of an invitation, if there was one. How its TLS was judged is remembered too.
     """
-    if device.invitation is not None:
-        device.forget_invitation()
+    hub = connection.hub
+    if connection.by_hub_key is not None:
+        device.hub.note_tls(by_hub_key=connection.by_hub_key)
+    if device.hub.invitation is not None:
+        device.hub.forget_invitation()
     if device.pinned_hub == hub.fingerprint:
         return False
     device.pin_hub(hub.fingerprint)

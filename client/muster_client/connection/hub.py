@@ -12,11 +12,11 @@ from muster_client.connection.dialling import dialled, new_instance, pin
 from muster_client.connection.keep_alive import USUAL_S
 from muster_client.connection.session_list import list_sessions
 from muster_client.connection.statement_sync import PublishResult, fetch_own, publish
-from muster_client.connection.tls import tls_context
+from muster_client.connection.tls import TlsWays, tls_ways
 from muster_client.connection.transport import PeerCertificate, open_socket
 from muster_client.device.device import Device
 from muster_client.device.hub_address import HubAddress
-from muster_client.errors import HubUnreachable, Trouble
+from muster_client.errors import HubKeyChanged, HubUnreachable, Trouble
 from muster_protocol.cards import Mode
 from muster_protocol.connect import Role, Welcome
 from muster_protocol.enrolment import CODE_MS, Invitation
@@ -68,11 +68,11 @@ class Hub:
 
         ``ssl`` None trusts what the device was set up to trust. Raises ``NoReply``, ``HubKeyChanged``, ``HubRefused``.
         """
-        trusted = ssl or tls_context(device)
+        trusted = tls_ways(device) if ssl is None else (ssl,)
         async with AsyncExitStack() as stack:
             connection = await _first_of(device, timeout_s, trusted, stack)
             beside = await stack.enter_async_context(companions())
-            hub = cls(device, connection, newly_pinned=pin(device, connection.hub))
+            hub = cls(device, connection, newly_pinned=pin(device, connection))
             beside.start(connection.read(hub._on_push))
             beside.start(connection.keep_alive(USUAL_S))
             await fetch_own(connection, device)
@@ -148,17 +148,17 @@ class Hub:
         self._device.note_confirmed()
 
 
-async def _first_of(device: Device, timeout_s: float, ssl: SSLContext | None, stack: AsyncExitStack) -> HubConnection:
+async def _first_of(device: Device, timeout_s: float, tls: TlsWays, stack: AsyncExitStack) -> HubConnection:
     """Connect to the first of the hub's addresses that leads there; raises what the last one does."""
     *others, last = device.addresses
     for address in others:
         with suppress(HubUnreachable):
-            return await stack.enter_async_context(open_connection(_dial(device, address, timeout_s, ssl)))
-    return await stack.enter_async_context(open_connection(_dial(device, last, timeout_s, ssl)))
+            return await stack.enter_async_context(open_connection(_dial(device, address, timeout_s, tls)))
+    return await stack.enter_async_context(open_connection(_dial(device, last, timeout_s, tls)))
 
 
-def _dial(device: Device, address: HubAddress, timeout_s: float, ssl: SSLContext | None) -> Dial:
-    return Dial(address.url, dialled(device, address, Role.CLI, new_instance()), device.token, timeout_s, ssl)
+def _dial(device: Device, address: HubAddress, timeout_s: float, tls: TlsWays) -> Dial:
+    return Dial(address.url, dialled(device, address, Role.CLI, new_instance()), device.token, timeout_s, tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,22 +169,27 @@ class Shown:
     certificate: PeerCertificate | None
 
 
-async def shown_hub_key(device: Device) -> Fingerprint:
+async def shown_hub_key(device: Device, expected: Fingerprint | None = None) -> Fingerprint:
     """Return the fingerprint of the key that the device's hub shows now, without proof, for a person to compare.
 
-    Raises ``HubUnreachable``.
+    A key that is ``expected`` may vouch for the hub's TLS, as the pinned one may. Raises ``HubUnreachable``.
     """
-    return (await show_hub(device)).challenge.hub_key.check().fingerprint
+    try:
+        return (await show_hub(device, expected=expected)).challenge.hub_key.check().fingerprint
+    except HubKeyChanged as changed:
+        return changed.shown
 
 
-async def show_hub(device: Device, url: str | None = None, *, timeout_s: float = 10.0) -> Shown:
+async def show_hub(
+    device: Device, url: str | None = None, *, timeout_s: float = 10.0, expected: Fingerprint | None = None
+) -> Shown:
     """Connect to an address of the device's hub, by default the first, and return what it shows before any proof.
 
-    Raises ``HubUnreachable``.
+    Raises ``HubUnreachable``; ``HubKeyChanged`` where another key vouches for its TLS.
     """
-    url, trusted = url or device.addresses[0].url, tls_context(device)
+    url, trusted = url or device.addresses[0].url, tls_ways(device, expected)
     try:
-        async with asyncio.timeout(timeout_s), open_socket(url, timeout_s=timeout_s, ssl=trusted) as socket:
+        async with asyncio.timeout(timeout_s), open_socket(url, timeout_s=timeout_s, tls=trusted) as socket:
             return Shown(read_challenge(await socket.receive()), socket.certificate)
     except TimeoutError:
         raise HubUnreachable("the hub did not send its first message in time") from None

@@ -12,7 +12,7 @@ from muster_client.connection.loss import LinkError, Loss, loss_from
 from muster_client.connection.machine_watch import MachineWatch
 from muster_client.connection.push_queue import PushHandler, PushQueue
 from muster_client.connection.retries import Retries
-from muster_client.connection.tls import tls_context
+from muster_client.connection.tls import tls_ways
 from muster_client.connection.tries import Check, unchecked
 from muster_client.device.device import Device
 from muster_client.device.hub_address import HubAddress
@@ -164,7 +164,8 @@ class Link:
         # The next one, unless this one leads to the hub.
         self._turn += 1
         introduction = dialled(device, address, Role.AGENT, self._instance)
-        dial = Dial(address.url, introduction, device.token, ssl=self._ssl or tls_context(device))
+        trusted = tls_ways(device) if self._ssl is None else (self._ssl,)
+        dial = Dial(address.url, introduction, device.token, tls=trusted)
         async with open_connection(dial) as connection, companions() as beside:
             self._turn -= 1
             self._begin(connection)
@@ -188,7 +189,7 @@ class Link:
         self._machine.connected(connection.peer)
         self.keep_alive.connected(connection.local)
         hub, welcome = connection.hub, connection.welcome
-        if pin(self._device, hub):
+        if pin(self._device, connection):
             self._events.tell(HubPinned(hub=hub.fingerprint, followed=hub.followed))
         self._events.tell(
             Connected(url=self.url, hub=hub.fingerprint, connection=welcome.connection, standing=welcome.standing)

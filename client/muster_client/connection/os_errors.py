@@ -3,6 +3,7 @@
 import socket
 import ssl
 
+from muster_client.connection.hub_key_tls import NotVouchedError
 from muster_client.errors import HubUnreachable, Trouble
 
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
@@ -27,6 +28,9 @@ def from_os_error(error: OSError, url: str, proxy: str | None) -> HubUnreachable
 
 
 def _from_tls(error: ssl.SSLError, url: str) -> HubUnreachable:
+    if isinstance(error, NotVouchedError):
+        said = f"the certificate of {url} names a hub's key that does not vouch for it"
+        return HubUnreachable(said, Trouble.TLS_KEY_NOT_PROVEN)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _from_certificate(error, url)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):

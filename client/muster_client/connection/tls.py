@@ -1,10 +1,16 @@
-"""TLS to the hub: by the system's authorities, or by the one that this device was given."""
+"""TLS to the hub: by its key, by the system's authorities, or by the one that this device was given."""
 
 import ssl
 from pathlib import Path
+from typing import TypeAlias
 
+from muster_client.connection.hub_key_tls import HubKeyContext
 from muster_client.device.device import Device
 from muster_client.errors import BadCertificateAuthority
+from muster_protocol.ids import Fingerprint
+
+TlsWays: TypeAlias = tuple[ssl.SSLContext | None, ...]
+"""The ways in which a hub's certificate may be judged, the likeliest first; None: by the system's authorities."""
 
 MAX_CA_BYTES = 256 * 1024
 """Far more than any authority needs, and less than a system's whole bundle, which no device needs to name."""
@@ -27,13 +33,18 @@ def read_authority(path: Path) -> str:
     return pem
 
 
-def tls_context(device: Device) -> ssl.SSLContext | None:
-    """Return the TLS context for this device's hub, or None to trust what the system trusts.
+def tls_ways(device: Device, pinned: Fingerprint | None = None) -> TlsWays:
+    """Return how to judge the certificate of this device's hub: by the pinned key, and by authorities.
 
-    If the device was given an authority, only that one is trusted.
+    What worked last comes first. If the device was given an authority, that one alone is asked. ``pinned`` None: the
+    key that the device pinned.
     """
-    pem = device.authority
-    return None if pem is None else _context(pem)
+    pem, pinned = device.authority, pinned or device.pinned_hub
+    by_authority = None if pem is None else _context(pem)
+    if pinned is None:
+        return (by_authority,)
+    by_key = HubKeyContext.of(pinned)
+    return (by_authority, by_key) if device.hub.by_hub_key is False else (by_key, by_authority)
 
 
 def _context(pem: str) -> ssl.SSLContext:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ssl import SSLContext, SSLObject, cert_time_to_seconds
+from ssl import SSLCertVerificationError, SSLContext, SSLObject, cert_time_to_seconds
 from typing import Any, cast
 
 from msgspec import Struct
@@ -23,10 +23,12 @@ from websockets.exceptions import (
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
+from muster_client.connection.hub_key_tls import HubKeyTls, NotVouchedError, NoVoucherError
 from muster_client.connection.os_errors import from_os_error
 from muster_client.connection.proxy import proxy_for, shown
 from muster_client.connection.scheme_probe import speaks_plain_http, speaks_tls
-from muster_client.errors import HubUnreachable, Trouble
+from muster_client.connection.tls import TlsWays
+from muster_client.errors import HubKeyChanged, HubUnreachable, Trouble
 from muster_client.visible import visible
 from muster_protocol.codec import MAX_MESSAGE_BYTES
 from muster_protocol.connect import SUBPROTOCOL
@@ -57,10 +59,13 @@ class SocketClosed(HubUnreachable):
 
 
 class PeerCertificate(Struct, frozen=True, kw_only=True):
-    """The certificate that the hub showed and that was accepted. ``expires_s`` counts from 1970."""
+    """The certificate that the hub showed and that was accepted.
+
+    ``expires_s`` counts from 1970; it is None where the hub's key vouches for it, as its dates mean nothing then.
+    """
 
     issuer: str
-    expires_s: float
+    expires_s: float | None
     version: str
     """The version of TLS, such as ``TLSv1.3``."""
 
@@ -118,7 +123,9 @@ class Socket:
     @property
     def certificate(self) -> PeerCertificate | None:
         """The hub's certificate; None without TLS."""
-        found: SSLObject | None = self._connection.transport.get_extra_info("ssl_object")
+        found = self._tls
+        if isinstance(found, HubKeyTls):
+            return PeerCertificate(issuer="the hub's key", expires_s=None, version=found.version() or "TLS")
         shown_there = None if found is None else found.getpeercert()
         if found is None or not shown_there:
             return None
@@ -126,6 +133,16 @@ class Socket:
         issuer = named.get("organizationName") or named.get("commonName") or "without a name"
         expires_s = cert_time_to_seconds(str(shown_there["notAfter"]))
         return PeerCertificate(issuer=str(issuer), expires_s=expires_s, version=found.version() or "TLS")
+
+    @property
+    def by_hub_key(self) -> bool | None:
+        """Whether the hub's key vouched for its certificate, or else an authority; None without TLS."""
+        return None if self._tls is None else isinstance(self._tls, HubKeyTls)
+
+    @property
+    def _tls(self) -> SSLObject | None:
+        found: SSLObject | None = self._connection.transport.get_extra_info("ssl_object")
+        return found
 
     @property
     def local(self) -> str:
@@ -154,42 +171,60 @@ def _closed(error: ConnectionClosed) -> SocketClosed:
 
 
 @asynccontextmanager
-async def open_socket(url: str, *, timeout_s: float, ssl: SSLContext | None) -> AsyncIterator[Socket]:
+async def open_socket(url: str, *, timeout_s: float, tls: TlsWays) -> AsyncIterator[Socket]:
     """Connect, and close at the end of the block; raises ``HubUnreachable`` with its ``Trouble`` and a message.
 
-    ``ssl`` None trusts what the system trusts. A proxy that the environment names is used.
+    Each of the ways in ``tls`` has a try, until one knows the certificate; ``HubKeyChanged`` where another hub's key
+    vouches for it. A proxy that the environment names is used.
     """
-    connection = await _connect(url, timeout_s, ssl)
+    connection = await _connect(url, timeout_s, tls)
     try:
         yield Socket(connection)
     finally:
         await connection.close(NORMAL_CLOSURE)
 
 
-async def _connect(url: str, timeout_s: float, ssl: SSLContext | None) -> ClientConnection:
-    secured = {"ssl": ssl} if ssl is not None and url.startswith("wss:") else {}
+async def _connect(url: str, timeout_s: float, tls: TlsWays) -> ClientConnection:
     proxy = proxy_for(url)
-    try:
-        return await _Dialling(
-            url,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            user_agent_header=None,
-            proxy=proxy,
-            open_timeout=timeout_s,
-            # ``HubConnection.keep_alive`` pings at an interval of its own.
-            ping_interval=None,
-            close_timeout=CLOSE_TIMEOUT_S,
-            max_size=MAX_MESSAGE_BYTES,
-            max_queue=MAX_UNREAD_MESSAGES,
-            logger=_quiet,
-            **secured,  # type: ignore[arg-type]
-        )
-    except (OSError, InvalidHandshake, InvalidProxy, InvalidURI, EOFError) as error:
-        said = _explain(error, url, None if proxy is None else shown(proxy))
-        if proxy is None:
-            said = await _wrong_scheme(error, url) or said
-        raise said from error
+    unknown: SSLCertVerificationError | None = None
+    for way in tls:
+        try:
+            return await _dial(url, timeout_s, way, proxy)
+        except NotVouchedError as error:
+            unknown = error
+            break
+        except SSLCertVerificationError as error:
+            # That there is no word of a hub's key says nothing to a person; what an authority says does.
+            unknown = error if unknown is None or isinstance(unknown, NoVoucherError) else unknown
+        except (OSError, InvalidHandshake, InvalidProxy, InvalidURI, EOFError) as error:
+            said = _explain(error, url, None if proxy is None else shown(proxy))
+            if proxy is None:
+                said = await _wrong_scheme(error, url) or said
+            raise said from error
+    if unknown is None:
+        raise ValueError("there is no way to judge a certificate")
+    if isinstance(unknown, NotVouchedError) and unknown.changed is not None:
+        raise HubKeyChanged(unknown.changed) from unknown
+    raise from_os_error(unknown, url, None) from unknown
+
+
+async def _dial(url: str, timeout_s: float, ssl: SSLContext | None, proxy: str | None) -> ClientConnection:
+    secured = {"ssl": ssl} if ssl is not None and url.startswith("wss:") else {}
+    return await _Dialling(
+        url,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        compression=None,
+        user_agent_header=None,
+        proxy=proxy,
+        open_timeout=timeout_s,
+        # ``HubConnection.keep_alive`` pings at an interval of its own.
+        ping_interval=None,
+        close_timeout=CLOSE_TIMEOUT_S,
+        max_size=MAX_MESSAGE_BYTES,
+        max_queue=MAX_UNREAD_MESSAGES,
+        logger=_quiet,
+        **secured,  # type: ignore[arg-type]
+    )
 
 
 async def _wrong_scheme(error: Exception, url: str) -> HubUnreachable | None:

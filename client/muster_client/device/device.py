@@ -18,6 +18,7 @@ from muster_client.device.clock import DeviceClock, now_ms
 from muster_client.device.database import changes_by_others, damaged, open_database, transaction
 from muster_client.device.facts import grants_of, pins_of, spent_on
 from muster_client.device.hub_address import HubAddress, parse_hub_url, parse_hub_urls
+from muster_client.device.hub_memory import HubMemory
 from muster_client.device.identity import Identity, change_identity, read_identity, write_identity
 from muster_client.device.invites import ACCEPTED, Invites
 from muster_client.device.meta import Meta
@@ -36,7 +37,7 @@ from muster_protocol.enrolment import Invitation
 from muster_protocol.errors import Refused
 from muster_protocol.exchange import Invite
 from muster_protocol.frames import KindAndStatement
-from muster_protocol.ids import ClientId, EnrolmentCode, Fingerprint, TimeMs
+from muster_protocol.ids import ClientId, Fingerprint, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.labels import Kind
 from muster_protocol.own_decision import OwnFacts, decide_incoming, decide_outgoing
@@ -56,6 +57,7 @@ class Device:
         self.clock = clock
         """The wall clock, in ms since 1970, that dates everything of this device."""
         self._meta = Meta(database)
+        self.hub = HubMemory(self._meta)
         self._statements = StatementStore(database, clock)
         self.invites = Invites(database, clock)
         """The invites and the uses of one-time grants; for the agent, as are the sessions that it joined."""
@@ -236,15 +238,6 @@ class Device:
         with transaction(self._db):
             self._meta.pin_hub(invitation.hub)
             self._meta.keep_invitation(invitation.code)
-
-    @property
-    def invitation(self) -> EnrolmentCode | None:
-        """The code of an invitation that the hub did not take yet."""
-        return self._meta.invitation()
-
-    def forget_invitation(self) -> None:
-        """Delete that code: the hub took it."""
-        self._meta.keep_invitation(None)
 
     @property
     def authority(self) -> str | None:

@@ -15,8 +15,11 @@ SETTINGS = "settings"
 PINNED_HUB = "pinned_hub"
 AUTHORITY = "tls_authority"
 INVITATION = "invitation"
+BY_HUB_KEY = "tls_by_hub_key"
 CONFIRMED = "only_copy_confirmed_ms"
 TOKEN = "continuity_token:"  # noqa: S105 - how the row's name begins; the fingerprint of the hub's key follows
+
+_YES, _NO = b"\x01", b"\x00"
 
 
 class Meta:
@@ -77,12 +80,21 @@ class Meta:
         else:
             self._put(AUTHORITY, pem.encode())
 
+    def by_hub_key(self) -> bool | None:
+        """Return whether the hub's key vouched for its TLS at the last connect; None before the first one."""
+        value = self._get(BY_HUB_KEY)
+        return None if value is None else value == _YES
+
+    def note_by_hub_key(self, *, vouched: bool) -> None:
+        """Replace that."""
+        self._put(BY_HUB_KEY, _YES if vouched else _NO)
+
     def forget_hub(self) -> None:
-        """Delete the hub's pin, and an invitation to it.
+        """Delete the hub's pin, how its TLS was judged, and an invitation to it.
 
         Its token stays: the device may come back to it, or find it under another address.
         """
-        self._db.execute("DELETE FROM meta WHERE name = ?", (PINNED_HUB,))
+        self._db.execute("DELETE FROM meta WHERE name IN (?, ?)", (PINNED_HUB, BY_HUB_KEY))
         self.keep_invitation(None)
 
     def invitation(self) -> EnrolmentCode | None:

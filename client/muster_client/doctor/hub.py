@@ -12,7 +12,7 @@ from muster_client.device.device import Device
 from muster_client.device.hub_address import DEFAULT_PORTS
 from muster_client.doctor.findings import Finding, Health, fail, ok, warn
 from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, claimed, cut
-from muster_client.errors import DataNotWritten, HubError, HubRefused, NoReply, Trouble
+from muster_client.errors import DataNotWritten, HubError, HubKeyChanged, HubRefused, NoReply, Trouble
 from muster_protocol.closes import NextTry
 from muster_protocol.connect import PROTOCOL
 from muster_protocol.errors import Refused
@@ -69,6 +69,9 @@ async def _examine(device: Device, url: str) -> AsyncIterator[Finding]:
         seen = await show_hub(device, url, timeout_s=STEP_TIMEOUT_S)
     except NoReply as error:
         yield _unreachable(error)
+        return
+    except HubKeyChanged:
+        yield _another_key()
         return
     for finding in _first_words(device, url, seen):
         yield finding
@@ -133,6 +136,8 @@ def _first_words(device: Device, url: str, seen: Shown) -> Iterator[Finding]:
 
 
 def _certificate(device: Device, found: PeerCertificate) -> Finding:
+    if found.expires_s is None:
+        return ok("tls", f"{found.version}, by the hub's own key, which this device pinned; no authority is asked")
     left_s = found.expires_s - device.clock() / 1000
     days = int(left_s // (24 * 3600))
     whose = "the authority that this device was given" if device.authority else "an authority that the system knows"
@@ -159,12 +164,16 @@ def _key(device: Device, challenge: Challenge) -> Finding:
     try:
         key = follow_hub_key(challenge.hub_key, challenge.hub_rotations, pinned)
     except Refused:
-        reason = REASONS[Reason.HUB_KEY_CHANGED]
-        return fail("hub_key", reason.sentence, reason.next_step)
+        return _another_key()
     said = " ".join(words(key.fingerprint))
     if pinned is None:
         return ok("hub_key", f"pinned now, at the first meeting: {said}")
     return ok("hub_key", f"{'a new one, certified by the pinned one' if key.followed else 'the pinned one'}: {said}")
+
+
+def _another_key() -> Finding:
+    reason = REASONS[Reason.HUB_KEY_CHANGED]
+    return fail("hub_key", reason.sentence, reason.next_step)
 
 
 def _clock(ahead_ms: int) -> Finding:

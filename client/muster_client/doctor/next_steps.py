@@ -17,8 +17,8 @@ NEXT_STEPS: dict[Trouble, str] = {
     Trouble.PROXY_FAILED: "See that HTTPS_PROXY and ALL_PROXY name a proxy that works, or name the hub in NO_PROXY.",
     Trouble.REPLY_UNREADABLE: "Update Muster on this machine; if it is the newest, tell the hub's operator.",
     Trouble.TLS_UNKNOWN_CA: (
-        "If the hub's operator runs an authority of their own, get its certificate from them: "
-        "`muster hub trust --tls-ca FILE`."
+        "Ask the hub's operator for an invitation (`muster enrolment use`), for its fingerprint (`muster hub trust"
+        " --fingerprint HEX`), or for the certificate of an authority of theirs (`muster hub trust --tls-ca FILE`)."
     ),
     Trouble.TLS_WRONG_HOST: (
         "Use the name that the certificate is for, or ask the hub's operator for one with the name in `muster id`."
@@ -27,6 +27,9 @@ NEXT_STEPS: dict[Trouble, str] = {
     Trouble.TLS_NOT_YET_VALID: "See that this machine's clock is right; most likely it is behind.",
     Trouble.TLS_NOT_SPOKEN: "If the hub is on this machine, use ws:// in its URL; else ask its operator for the port.",
     Trouble.TLS_REQUIRED: "Use wss:// in the hub's URL.",
+    Trouble.TLS_KEY_NOT_PROVEN: (
+        "Something between this machine and the hub answers in its place: try another network, and tell its operator."
+    ),
     Trouble.TLS_CUT: "Something on the way cuts TLS, a firewall or a full hub: try another network, or again later.",
     Trouble.TLS_FAILED: "Tell the hub's operator what the first line says.",
 }

@@ -1,5 +1,7 @@
 """What each request of the private socket does."""
 
+from collections.abc import Callable
+
 from muster_hub.admin.messages import (
     AllowDevice,
     AnyReply,
@@ -25,11 +27,11 @@ from muster_protocol.reasons import REASONS
 
 
 class Verbs:
-    """The verbs of one node, which devices dial by ``url``."""
+    """The verbs of one node; ``url`` returns what an invitation names."""
 
     __slots__ = ("_context", "_url")
 
-    def __init__(self, context: NodeContext, url: str) -> None:
+    def __init__(self, context: NodeContext, url: Callable[[], str]) -> None:
         self._context = context
         self._url = url
 
@@ -61,7 +63,7 @@ class Verbs:
         if which != "invited":
             return Failed(sentence=f"No device comes to this hub by an invitation: its enrolment is {which}.")
         code, expires_at = await make_code(self._context.store)
-        invitation = Invitation(self._url, self._context.key.fingerprint, code)
+        invitation = Invitation(self._url(), self._context.key.fingerprint, code)
         return InvitationMade(invitation=invitation.text(), expires_at=expires_at)
 
     async def _enrolment(self) -> Enrolment:

@@ -48,6 +48,14 @@ def hub(
     key_file: Annotated[
         str | None, _option("The hub's key file, the same for all its nodes. Default: DATA/hub.key.", "PATH")
     ] = None,
+    tls: Annotated[
+        str | None,
+        _option(
+            "Without --tls-cert: own (a certificate that the hub makes, for devices with an invitation), off, or auto:"
+            " own where other machines dial this hub itself. Default: auto.",
+            "WHO",
+        ),
+    ] = None,
     tls_cert: Annotated[
         str | None, _option("Certificate chain (PEM). With it the hub itself ends TLS.", "PATH")
     ] = None,
@@ -112,7 +120,7 @@ def hub(
         bool, typer.Option("--check", help="Check the settings, print the values in force, and exit.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON line when ready: url, fingerprint, pid.")
+        bool, typer.Option("--json", help="Print one JSON line when ready: url, urls, tls, fingerprint, pid.")
     ] = False,
 ) -> None:
     """Run a hub. Without options it serves this machine alone and uses the embedded store. Ctrl-C stops it.
@@ -132,6 +140,7 @@ def hub(
         "store_memory_mib": store_memory_mib,
         "data_dir": data_dir,
         "key_file": key_file,
+        "tls": tls,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
         "trusted_proxy": tuple(trusted_proxy or ()),

@@ -54,6 +54,11 @@ class ServerCertificate:
         """Return what a handshake with the newest certificate costs the hub, in signature checks."""
         return self._handshake_cost
 
+    def describe(self, now: datetime) -> str:
+        """Return whose certificate it is and how long it is valid, in words."""
+        valid = describe_expiry(self, now) or f"valid until {self.not_after:%Y-%m-%d %H:%M} UTC"
+        return f"of {self.host or 'no host'}; {valid}"
+
     def renewed(self) -> bool:
         """Return whether a file changed since the last load, or the last attempt to load it."""
         return self._marks() != self._seen

@@ -31,6 +31,7 @@ MAX_UNITS_PER_ADDRESS = 1_000_000
 
 LogFormat = Literal["auto", "json", "text"]
 Enrolment = Literal["open", "invited", "listed"]
+Tls = Literal["auto", "own", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Origin = Annotated[str, Meta(pattern=r"\Awss?://[^/?#@\s]{1,240}\Z")]
 Network = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F.:]{2,45}(/[0-9]{1,3})?\Z")]
@@ -55,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store_memory_mib: Annotated[int, Meta(ge=MIN_STORE_MEMORY_MIB, le=MAX_STORE_MEMORY_MIB)] = STORE_MEMORY_MIB
     """The memory of the embedded store, in MiB. A store of your own has its ``maxmemory``."""
     listen: Listen = DEFAULT_LISTEN
+    tls: Tls = "auto"
+    """Without ``tls_cert``, auto is own where other machines dial this hub itself, and not ``insecure``; else off."""
     tls_cert: Path | None = None
     tls_key: Path | None = None
     key_file: Path | None = None
@@ -95,6 +98,7 @@ MAY_BE: dict[str, str] = {
     "store_replicas": "a number from 0 to 8",
     "store_memory_mib": f"MiB, from {MIN_STORE_MEMORY_MIB} to {MAX_STORE_MEMORY_MIB}",
     "listen": "HOST:PORT, an IPv6 address in brackets, the port 0 to 65535",
+    "tls": "auto, own or off",
     "tls_cert": "the path of a PEM file, together with tls_key",
     "tls_key": "the path of a PEM file, together with tls_cert",
     "key_file": "the path of the hub's key",

@@ -195,7 +195,7 @@ class DeviceConnection:
     def _refuse(self, greeting: Greeting, hello: bytes, refused: HandshakeRefused) -> None:
         said = {"reason": refused.reason, "code": int(refused.code), "address": self._peer.address}
         if refused.dialled is not None:
-            origins = self._services.handshakes.origins
+            origins = self._services.handshakes.origins()
             said |= {"dialled": ascii(refused.dialled), "answers_to": sorted(origins)[:MAX_ORIGINS_SHOWN]}
         _log.info("device_refused", **said)
         self._peer.send(self._services.handshakes.refusal(greeting, hello, refused))

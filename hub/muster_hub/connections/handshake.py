@@ -1,8 +1,9 @@
 """The opening handshake: the ``hello`` is checked, the store numbers the connection, and the hub signs its answer."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
@@ -58,6 +59,10 @@ LIMITS = Limits(
 _log = structlog.get_logger(__name__)
 
 
+AnyOrigins: TypeAlias = Callable[[], frozenset[str]]
+"""The origins that devices may sign now."""
+
+
 class Greeting(NamedTuple):
     """One connection's handshake, the nonce of its challenge, and when it was made, by ``boot_ms``."""
 
@@ -79,7 +84,7 @@ class Handshakes:
 
     __slots__ = ("_context", "_departures", "_key", "origins", "queue")
 
-    def __init__(self, context: NodeContext, key: HubSecrets, departures: Departures, origins: frozenset[str]) -> None:
+    def __init__(self, context: NodeContext, key: HubSecrets, departures: Departures, origins: AnyOrigins) -> None:
         self._context = context
         self._key = key
         self._departures = departures
@@ -97,7 +102,7 @@ class Handshakes:
             protocol=PROTOCOL,
             at=self._context.clock.now_ms(),
         )
-        return Greeting(HubHandshake(self._key.signing, challenge, self.origins), nonce, boot_ms())
+        return Greeting(HubHandshake(self._key.signing, challenge, self.origins()), nonce, boot_ms())
 
     def refusal(self, greeting: Greeting, hello: bytes, refused: HandshakeRefused) -> bytes:
         """Return the signed ``refused`` message."""

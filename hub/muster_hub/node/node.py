@@ -15,10 +15,20 @@ import structlog
 from muster_hub.admin.server import listening
 from muster_hub.admin.verbs import Verbs
 from muster_hub.concurrency import Tasks, alongside
-from muster_hub.config.addresses import Binding, binding, enrolment, host_names, origins, trusted_proxies
+from muster_hub.config.addresses import (
+    AcceptedOrigins,
+    Binding,
+    binding,
+    dialled,
+    enrolment,
+    host_names,
+    tls,
+    trusted_proxies,
+)
 from muster_hub.config.certificate import ServerCertificate
 from muster_hub.config.hub_key import HubSecrets, load_or_create
-from muster_hub.config.settings import Settings
+from muster_hub.config.own_certificate import OwnCertificate
+from muster_hub.config.settings import Settings, Tls
 from muster_hub.connections.connection import DeviceConnection
 from muster_hub.connections.dispatch import Dispatch
 from muster_hub.connections.handshake import Handshakes
@@ -82,6 +92,8 @@ class Node:
         store, key = parts.store, parts.key
         self._tuning = tuning
         self._binding: Binding = binding(settings)
+        if self._binding.own_tls:
+            self._binding = replace(self._binding, certificate=OwnCertificate(settings.data_dir, key.signing))
         settings = msgspec.structs.replace(settings, enrolment=enrolment(settings, self._binding))
         certificate = self._binding.certificate
         self._renewal = None if certificate is None else CertificateRenewal(certificate)
@@ -115,9 +127,14 @@ class Node:
         return self._binding.url(self._listener.port)
 
     @property
-    def _invited_to(self) -> str:
-        """The URL that an invitation names: one that other machines dial, where the settings tell it."""
-        return next(iter(self.context.settings.origin), self.url)
+    def tls(self) -> Tls:
+        """Who makes the certificate that devices see."""
+        return tls(self._binding)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URLs that devices elsewhere dial, as they are now; an invitation names the first one."""
+        return dialled(self.context.settings, self._binding, self._listener.port)
 
     @property
     def pid(self) -> int:
@@ -180,13 +197,12 @@ class Node:
         listener = Listener(settings, lambda: DeviceConnection(self._services), self.readiness.answer)
         self._listener = await stack.enter_async_context(listener)
         # Port 0 is known only now. A socket that is accepted meanwhile is first read in a later turn of the loop.
-        self._services = self._serving(origins(self.context.settings, found, listener.port))
-        await stack.enter_async_context(
-            listening(self.context.settings.data_dir, Verbs(self.context, self._invited_to))
-        )
+        self._services = self._serving(AcceptedOrigins(self.context.settings, found, listener.port))
+        verbs = Verbs(self.context, lambda: self.urls[0])
+        await stack.enter_async_context(listening(self.context.settings.data_dir, verbs))
         stack.push_async_callback(self._drain)
 
-    def _serving(self, accepted: frozenset[str]) -> Services:
+    def _serving(self, accepted: AcceptedOrigins) -> Services:
         return Services(
             context=self.context,
             handshakes=Handshakes(self.context, self._key, self._departures, accepted),

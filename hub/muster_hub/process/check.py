@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from muster_hub.config.addresses import binding, enrolment, origins
+from muster_hub.config.addresses import binding, enrolment, origins, tls
 from muster_hub.config.settings import Settings
 from muster_hub.process.worker_plan import check_platform
 from muster_hub.store.urls import describe
@@ -33,6 +33,7 @@ def checked(settings: Settings) -> Effective:
     values: dict[str, object] = {name: _plain(getattr(settings, name)) for name in Settings.__struct_fields__}
     values["store"] = "embedded" if settings.store is None else describe(settings.store)
     values["key_file"] = str(settings.hub_key_file)
+    values["tls"] = tls(found)
     values["enrolment"] = enrolment(settings, found)
     values["origin"] = sorted(origins(settings, found, found.port))
     return Effective({name: value for name, value in values.items() if value is not None})

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Final, TypeAlias
 
@@ -29,7 +29,7 @@ FORCED: Final = 130
 NEW_OBJECTS: Final = 20_000
 """New containers before the garbage collector runs: some MiB."""
 
-Announce: TypeAlias = Callable[[Settings, Ready], None]
+Announce: TypeAlias = Callable[[Settings, Ready], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ async def _serve_node(
             if node.certificate is not None:
                 on_hangup(node.renew_certificate)
             _spare_the_collector()
-            say_ready(settings, ready(node, now_utc()))
+            await say_ready(settings, ready(node, now_utc()))
             await stop.wait()
 
     return await _exit_code(settings, serve())
@@ -105,10 +105,10 @@ async def _serve_workers(settings: Settings, *, as_json: bool) -> int:
 
     async def serve() -> None:
         async with open_supervisor(settings) as supervisor:
-            if settings.tls_cert is not None:
+            if supervisor.ready.certificate is not None:
                 on_hangup(supervisor.hang_up)
             say = announce_json if as_json else announce
-            say(settings, supervisor.ready, workers=supervisor.pids)
+            await say(settings, supervisor.ready, workers=supervisor.pids)
             await stop.wait()
 
     return await _exit_code(settings, serve())

@@ -33,7 +33,7 @@ def main() -> int:
         return REFUSED
 
 
-def _say_ready(_settings: Settings, told: Ready) -> None:
+async def _say_ready(_settings: Settings, told: Ready) -> None:
     say(msgspec.json.encode(told).decode() + "\n")
 
 

@@ -86,3 +86,32 @@ def test_the_operators_commands_name_what_is_wrong(hub_folder, tmp_path):
     away = operator(str(tmp_path), "list")
     assert (away.returncode, away.stdout) == (1, "")
     assert str(tmp_path) in away.stderr
+
+
+def test_the_line_that_a_hub_on_every_address_prints_brings_a_device_in_over_tls(new_cli):
+    with tempfile.TemporaryDirectory(prefix="mhub-") as folder:
+        command = [sys.executable, "-m", "muster_hub", "--listen", "0.0.0.0:0", "--data-dir", folder]
+        hub = Background(command, dict(os.environ))
+        line = hub.hear("muster init --code ").split()[-1]
+        device = new_cli("pasted")
+        device.ok("init", "--code", line)
+        device.ok("session", "list")
+        findings = {each["check"]: each for each in device.ok("doctor", "--json").document["findings"]}
+        assert findings["tls"]["state"] == "ok"
+        assert "by the hub's own key" in findings["tls"]["sentence"]
+        second = new_cli("by hand")
+        second.ok("init", "--hub", line.partition("#")[0])
+        assert "tls_unknown_ca" in second.fails(1, "session", "list").err
+        hub.end()
+
+
+def test_a_device_without_an_invitation_trusts_a_hubs_own_certificate_by_its_fingerprint(new_cli):
+    with tempfile.TemporaryDirectory(prefix="mhub-") as folder:
+        command = [sys.executable, "-m", "muster_hub", "--listen", "127.0.0.1:0", "--data-dir", folder, "--tls", "own"]
+        hub = Background(command, dict(os.environ))
+        words = hub.hear("muster init --hub ").split()
+        device = new_cli("by fingerprint")
+        device.ok("init", "--hub", words[0].rstrip(","))
+        device.ok("hub", "trust", "--fingerprint", words[-1])
+        device.ok("session", "list")
+        hub.end()

@@ -1,6 +1,7 @@
 """A hub that proves who it is, and then does what a test says: what no honest hub does can be seen by it alone."""
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from websockets.typing import Subprotocol
 from muster_client.device.clock import now_ms
 from muster_protocol.connect import PROTOCOL, HubHandshake, Limits
 from muster_protocol.frames import Challenge, Push, Reply, Request, Watch, decode_frame, encode_frame
+from muster_protocol.hub_keys import SignedHubRotation
 from muster_protocol.ids import Nonce, TimeMs
 from muster_protocol.keys import SigningKey
 from muster_protocol.reasons import Reason
@@ -42,18 +44,21 @@ async def scripted_hub(
     at: TimeMs | None = None,
     key: SigningKey | None = None,
     standing: Reason | None = None,
+    rotations: tuple[SignedHubRotation, ...] = (),
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[None]:
     """Welcome every device on this port, and leave the rest to ``play``.
 
     ``at`` None: the time is told as it is. ``key`` None: a fresh one.
     """
+    scheme = "ws" if tls is None else "wss"
     key = key or SigningKey.from_secret(os.urandom(32))
 
     async def welcome(connection: ServerConnection) -> None:
         challenge = Challenge(
-            nonce=Nonce(os.urandom(32)), hub_key=key.public, hub_rotations=(), protocol=PROTOCOL, at=TimeMs(0)
+            nonce=Nonce(os.urandom(32)), hub_key=key.public, hub_rotations=rotations, protocol=PROTOCOL, at=TimeMs(0)
         )
-        handshake = HubHandshake(key, challenge, frozenset({f"ws://127.0.0.1:{port}"}))
+        handshake = HubHandshake(key, challenge, frozenset({f"{scheme}://127.0.0.1:{port}"}))
         await connection.send(handshake.message)
         hello = await connection.recv(decode=False)
         await connection.send(
@@ -71,5 +76,6 @@ async def scripted_hub(
         )
         await play(connection)
 
-    async with serve(welcome, "127.0.0.1", port, subprotocols=[Subprotocol("muster.v1")], compression=None):
+    offered = [Subprotocol("muster.v1")]
+    async with serve(welcome, "127.0.0.1", port, subprotocols=offered, compression=None, ssl=tls):
         yield

@@ -13,7 +13,8 @@ from muster_hub.cli.command import app
     [
         (("--listen", "nowhere"), "listen"),
         (("--listen", "127.0.0.1:70000"), "listen"),
-        (("--listen", "0.0.0.0:0"), "origin"),
+        (("--listen", "0.0.0.0:0", "--tls", "off"), "origin"),
+        (("--tls", "perhaps"), "tls"),
         (("--origin", "http://hub.example"), "origin"),
         (("--origin", "ws://hub.example"), "origin"),
         (("--store", "mysql://elsewhere"), "store"),

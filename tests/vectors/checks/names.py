@@ -8,6 +8,8 @@ from muster_protocol.closes import CloseCode, after_close, after_refusal, is_sto
 from muster_protocol.codec import convert
 from muster_protocol.continuity import Proof, genuine, hub_secret, issue, judge, judge_command_line, prove
 from muster_protocol.enrolment import Invitation, parse_invitation
+from muster_protocol.hub_keys import SignedHubRotation
+from muster_protocol.hub_tls import certify, check, shown_voucher
 from muster_protocol.ids import (
     ClientId,
     EnrolmentCode,
@@ -16,12 +18,13 @@ from muster_protocol.ids import (
     Nonce,
     Seed,
     Serial,
+    Signature,
     TimeMs,
     client_id,
     parse_client_id,
     session_id,
 )
-from muster_protocol.keys import PublicKey
+from muster_protocol.keys import PublicKey, SigningKey
 from muster_protocol.reasons import REASONS, Reason
 from muster_protocol.serials import Version, compare, is_ahead, is_behind, next_about, next_serial, wins
 from muster_protocol.words import word_list, words
@@ -58,6 +61,19 @@ def check_enrolment(given: Json) -> Json:
         return {"text": Invitation(given["url"], Fingerprint(hub), EnrolmentCode(code)).text()}
     read = parse_invitation(given["text"])
     return {"url": read.url, "hub": read.hub.hex(), "code": read.code.hex()}
+
+
+def check_hub_tls(given: Json) -> Json:
+    spki = bytes.fromhex(given["spki"])
+    if given["op"] == "certify":
+        rotations = tuple(
+            SignedHubRotation(bytes.fromhex(link["body"]), Signature(bytes.fromhex(link["signature"])))
+            for link in given["rotations"]
+        )
+        return {"extension": certify(SigningKey.from_secret(bytes.fromhex(given["hub_secret"])), rotations, spki).hex()}
+    found = check(shown_voucher(bytes.fromhex(given["extension"]), spki), Fingerprint(bytes.fromhex(given["pinned"])))
+    key = {"alg": found.key.alg, "public": found.key.public.hex()}
+    return {"hub_key": key, "fingerprint": found.fingerprint.hex(), "followed": found.followed}
 
 
 def _version(form: Json | None) -> Version | None:

@@ -22,6 +22,7 @@ CHECKS: dict[str, Callable[[Json], Json]] = {
     "export": exchange.check_export,
     "fingerprints": names.check_fingerprints,
     "frames": statements.check_frames,
+    "hub_tls": names.check_hub_tls,
     "ids": names.check_ids,
     "reasons": names.check_reasons,
     "sealed": exchange.check_sealed,

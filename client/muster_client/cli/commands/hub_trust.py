@@ -53,7 +53,7 @@ def trust(
     expected = _read(fingerprint)
     with invocation(context).device() as device:
         remember(device, tls_ca)
-        shown = _shown(device)
+        shown = _shown(device, expected)
         if expected is not None and shown != expected:
             raise Failure(
                 Word.NOT_CONFIRMED,
@@ -99,13 +99,13 @@ def _read(fingerprint: str | None) -> Fingerprint | None:
         raise invalid(f"Not a fingerprint: {error}.", "Ask the hub's operator for it again.") from error
 
 
-def _shown(device: Device) -> Fingerprint:
+def _shown(device: Device, expected: Fingerprint | None) -> Fingerprint:
     # The event loop and the transport are slow to import, and most commands need neither.
     import asyncio  # noqa: PLC0415
 
     from muster_client import shown_hub_key  # noqa: PLC0415
 
-    return asyncio.run(shown_hub_key(device))
+    return asyncio.run(shown_hub_key(device, expected))
 
 
 def _compare(device: Device, shown: Fingerprint, output: Output) -> None:

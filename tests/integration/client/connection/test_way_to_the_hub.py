@@ -189,7 +189,8 @@ def named_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubPro
     folder = tmp_path_factory.mktemp("named")
     authority = Authority(folder / "authority")
     issued = authority.issue("hub.example.org")
-    options = ("--tls-cert", str(issued.cert), "--tls-key", str(issued.key), "--origin", "wss://hub.example.org")
+    files = ("--tls-cert", str(issued.cert), "--tls-key", str(issued.key))
+    options = (*files, "--origin", "wss://hub.example.org", "--enrolment", "open")
     with running_hub(folder, *options, scheme="wss") as hub:
         yield hub, authority
 

@@ -1,10 +1,13 @@
 """Settings: which of several sources counts, and what is refused by name."""
 
+import time
 from pathlib import Path
 
 import pytest
+from tests.integration.certificates import Authority
 
-from muster_hub.config.addresses import binding, enrolment, origins, trusted_proxies
+from muster_hub.config import addresses
+from muster_hub.config.addresses import AcceptedOrigins, binding, dialled, enrolment, origins, tls, trusted_proxies
 from muster_hub.config.settings import MAY_BE, SettingError, Settings, load
 from muster_hub.process.check import checked
 
@@ -148,9 +151,11 @@ def test_an_origin_is_known_with_and_without_the_usual_port(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "flags",
     [
-        {"listen": "0.0.0.0:7627"},
-        {"listen": "[::]:7627"},
-        {"listen": "192.0.2.7:7627"},
+        {"listen": "0.0.0.0:7627", "tls": "off"},
+        {"listen": "[::]:7627", "tls": "off"},
+        {"listen": "0.0.0.0:7627", "insecure": True},
+        {"listen": "0.0.0.0:7627", "trusted_proxy": ["192.0.2.8"]},
+        {"listen": "192.0.2.7:7627", "tls": "off"},
         {"origin": ["ws://hub.example"]},
     ],
 )
@@ -162,6 +167,71 @@ def test_what_is_open_to_others_on_the_way_has_to_be_asked_for(tmp_path: Path, f
 def test_insecure_asks_for_it(tmp_path: Path) -> None:
     settings = loaded(tmp_path, {"listen": "192.0.2.7:7627", "insecure": True}, {})
     assert origins(settings, binding(settings), 7627) == {"ws://192.0.2.7:7627"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "who"),
+    [
+        ({}, "off"),
+        ({"listen": "[::1]:7627"}, "off"),
+        ({"listen": "localhost:7627"}, "off"),
+        ({"listen": "0.0.0.0:7627"}, "own"),
+        ({"listen": "192.0.2.7:7627"}, "own"),
+        ({"listen": "hub.example:7627"}, "own"),
+        ({"listen": "192.0.2.7:7627", "insecure": True}, "off"),
+        ({"listen": "0.0.0.0:7627", "origin": ["wss://hub.example"]}, "off"),
+        ({"listen": "0.0.0.0:7627", "origin": ["wss://hub.example"], "tls": "own"}, "own"),
+        ({"tls": "own"}, "own"),
+        ({"listen": "192.0.2.7:7627", "trusted_proxy": ["192.0.2.8"], "tls": "own"}, "own"),
+        ({"listen": "0.0.0.0:7627", "origin": ["wss://hub.example"], "tls": "off"}, "off"),
+    ],
+)
+def test_a_hub_that_others_dial_makes_its_certificate_unless_a_proxy_ends_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: dict[str, object], who: str
+) -> None:
+    monkeypatch.setattr(addresses, "machine_hosts", lambda _: ("192.0.2.7",))
+    settings = loaded(tmp_path, flags, {})
+    found = binding(settings)
+    assert tls(found) == who
+    assert found.scheme == ("wss" if who == "own" else "ws")
+    assert checked(settings).values["tls"] == who
+
+
+@pytest.mark.parametrize("who", ["own", "off"])
+def test_a_certificate_in_files_leaves_nothing_to_choose(tmp_path: Path, who: str) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    Authority(tmp_path / "authority").write(cert, key)
+    flags: dict[str, object] = {"tls_cert": str(cert), "tls_key": str(key)}
+    assert tls(binding(loaded(tmp_path, flags, {}))) == "auto"
+    with pytest.raises(SettingError, match="tls: "):
+        binding(loaded(tmp_path, flags | {"tls": who}, {}))
+
+
+def test_a_hub_on_every_address_is_dialled_at_its_machines_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = [1000.0]
+    hosts: dict[int, tuple[str, ...]] = {4: ("192.0.2.7", "nas", "127.0.0.1"), 6: ("2001:db8::7", "nas", "::1")}
+    monkeypatch.setattr(addresses, "machine_hosts", hosts.__getitem__)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+    settings = loaded(tmp_path, {"listen": "0.0.0.0:0"}, {})
+    found = binding(settings)
+    assert dialled(settings, found, 7627)[0] == "wss://192.0.2.7:7627"
+    accepted = AcceptedOrigins(settings, found, 7627)
+    assert accepted() == {"wss://192.0.2.7:7627", "wss://nas:7627", "wss://127.0.0.1:7627"}
+    hosts[4] = ("192.0.2.8",)
+    assert "wss://192.0.2.7:7627" in accepted()
+    now_s[0] += addresses.READ_EVERY_S
+    assert accepted() == {"wss://192.0.2.8:7627"}
+    six = loaded(tmp_path, {"listen": "[::]:0"}, {})
+    assert dialled(six, binding(six), 7627)[0] == "wss://[2001:db8::7]:7627"
+
+
+def test_what_a_hub_was_told_is_not_read_from_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "machine_hosts", lambda _: pytest.fail("read"))
+    named = loaded(tmp_path, {"listen": "0.0.0.0:0", "tls": "own", "origin": ["wss://hub.example"]}, {})
+    assert dialled(named, binding(named), 7627) == ("wss://hub.example",)
+    assert AcceptedOrigins(named, binding(named), 7627)() == {"wss://hub.example", "wss://hub.example:443"}
+    one = loaded(tmp_path, {"listen": "192.0.2.7:0"}, {})
+    assert dialled(one, binding(one), 7627) == ("wss://192.0.2.7:7627",)
 
 
 def test_a_password_is_not_shown(tmp_path: Path) -> None:
