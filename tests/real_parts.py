@@ -24,6 +24,8 @@ IN_CI = bool(os.environ.get("CI"))
 PROBE_TIMEOUT_S = 10
 STORE = "store server"
 MISSING = "missing"
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 TESTS = Path(__file__).parent
 # Every test in these folders starts a hub or opens a store. The listener knows neither.
 FOLDERS_ON_A_STORE = ("integration", "attacks", "schedules", "fault", "rubbish", "e2e")
@@ -56,8 +58,8 @@ def _store_server_is_there() -> bool:
     return True
 
 
-def _ip_is_there() -> bool:
-    return shutil.which("ip", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
+def _is_installed(program: str) -> Callable[[], bool]:
+    return lambda: shutil.which(program, path=SYSTEM_PATH) is not None
 
 
 def _may_mount() -> bool:
@@ -70,7 +72,10 @@ PARTS = {
     "faketime": Part(
         "moves the clocks of a hub and its store", lambda: _runs("faketime", "-f", "+0s", "true"), package="faketime"
     ),
-    "ip": Part("sets up networks to move between", _ip_is_there, package="iproute2"),
+    "ip": Part("sets up networks to move between", _is_installed("ip"), package="iproute2"),
+    "nginx": Part("stands before a hub", _is_installed("nginx"), package="nginx"),
+    "nginx stream module": Part("lets nginx hand on bytes", STREAM_MODULE.exists, package="libnginx-mod-stream"),
+    "haproxy": Part("stands before a hub", _is_installed("haproxy"), package="haproxy"),
     "network namespaces": Part(
         "keep those networks apart from the machine's",
         lambda: _runs("unshare", "--net", "--mount", "true"),
