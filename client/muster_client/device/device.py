@@ -292,14 +292,10 @@ class Device:
 
         Unknown trust and grants are unconfirmed until the person accepts them: ``peers.unconfirmed``.
 
-        An unknown one shows that these data are older than the hub's: every one-time grant in them may have been used
-        since, and counts as spent.
+        One that these data lack, also if it is refused, shows that they are older than the hub's: every one-time grant
+        in them may have been used since, and counts as spent.
         """
-        with transaction(self._db):
-            verdict = self._statements.apply(kind, statement, self.client, self.key.public)
-            if verdict is SerialVerdict.TAKEN:
-                self.peers.spend_all()
-        return verdict
+        return self._statements.apply(kind, statement, self.client, self.key.public, self.peers.spend_all)
 
     def note_hub_time(self, at: TimeMs) -> None:
         """Record the time of a verified ``welcome``, by which serials are kept near the time (SPEC.md section 2.4)."""

@@ -1,7 +1,7 @@
 """The device's own statements: serials, the newest about each topic, and which the hub has (SPEC.md section 2.4)."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
@@ -281,11 +281,14 @@ class StatementStore:
                 self.put(Held(topic, ClientId(peer), body.KIND, version, signed, acknowledged=False, listed=listed))
         return signed
 
-    def apply(self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey) -> SerialVerdict:
+    def apply(
+        self, kind: Kind, signed: Signed, me: ClientId, key: PublicKey, on_unknown: Callable[[], None]
+    ) -> SerialVerdict:
         """Apply one of this device's own statements that the hub sent back.
 
         Trust or a grant that this store did not make stays unconfirmed until the person accepts it: a thief with a copy
-        of the key may have signed it.
+        of the key may have signed it. ``on_unknown`` is called for each that the store lacks, also if it is
+        refused for its date or for want of room.
 
         Raises ``Refused`` for one that this device's current key did not sign: ``mismatch``, ``bad_signature``,
         ``malformed``, ``unsupported``; ``clock_ahead`` for one dated more than a day ahead, of the hub's clock too;
@@ -296,18 +299,26 @@ class StatementStore:
             raise Refused(Reason.MISMATCH, "not a statement of this device")
         if not isinstance(body, Card):
             check_governance(body)
+        version = Version(body.serial, statement_hash(kind, signed.body))
+        if any(self._lacks(topic, peer, version) for topic, peer in topics_of(body)):
+            on_unknown()
         # A clock that went back knows later times from before.
         now = max(self._clock(), self.reached())
         ahead = is_ahead(body.serial, now)
         # Where this clock is behind the hub's, a copy of the key can date a statement ahead of it that the hub takes.
         if kind not in RESTRICTION and is_ahead(body.serial, max(now, self._hub_at())):
             raise Refused(Reason.CLOCK_AHEAD, "a statement of this device")
-        version = Version(body.serial, statement_hash(kind, signed.body))
         with transaction(self._db):
             if not ahead:
                 self._db.execute("UPDATE serials SET last = max(last, ?)", (body.serial,))
             verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in topics_of(body)]
         return verdicts[0]
+
+    def _lacks(self, topic: Topic, peer: str, version: Version) -> bool:
+        """Return whether neither what counts here nor what waits for the person about this is that new."""
+        about = "SELECT serial, hash FROM {} WHERE topic = ?1 AND peer = ?2"
+        query = f"{about.format('statements')} UNION {about.format('unconfirmed')}"
+        return all(wins(Version(*row), version) for row in self._db.execute(query, (topic, peer)))
 
     def _take(self, topic: Topic, peer: str, kind: Kind, version: Version, signed: Signed) -> SerialVerdict:
         held = self.get(topic, peer)

@@ -206,9 +206,10 @@ class TrustBook:
 
     def spend_all(self) -> None:
         """Spend every one-time grant: each may have been used where these data are older than the hub's."""
-        for held in self._statements.all(Topic.GRANT):
-            if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
-                self._invites.spend(grant.grant, NO_INVITE)
+        with transaction(self._db):
+            for held in self._statements.all(Topic.GRANT):
+                if held.kind is Kind.GRANT and (grant := read(held.signed, Grant)).uses is not None:
+                    self._invites.spend(grant.grant, NO_INVITE)
 
     def restriction_waits(self) -> bool:
         """Return whether the hub has not acknowledged an ``untrust`` or a ``revocation`` of this device."""

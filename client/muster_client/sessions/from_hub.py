@@ -21,7 +21,10 @@ from muster_protocol.errors import Refused
 from muster_protocol.frames import ConfirmToken, Ok, PresenceReply, Push, StatementPush, Watch
 from muster_protocol.ids import ClientId
 from muster_protocol.reasons import Reason
-from muster_protocol.serials import SerialVerdict
+from muster_protocol.serials import SerialVerdict, Version
+
+LOGGED_PEERS = 8
+"""Peers that one line of the log names; a copy of the data can name any number."""
 
 _log = structlog.get_logger("muster.agent")
 
@@ -35,6 +38,7 @@ class FromHub:
         self._membership = membership
         self._pushes = pushes
         self._made_elsewhere = False
+        self._told: frozenset[Version] = frozenset()
         self.watched: tuple[ClientId, ...] = ()
         """The peers that each new connection watches."""
 
@@ -50,6 +54,7 @@ class FromHub:
         await fetch_own(connection, device)
         if device.peers.clock_behind:
             self._context.tell(ClockBehind())
+        self._told = frozenset()
         self._tell_made_elsewhere()
         await self.publish(connection)
         await self._answering.flush()
@@ -72,7 +77,8 @@ class FromHub:
         except Refused as refused:
             _log.info("push_ignored", push=type(push).__name__, reason=refused.reason)
         else:
-            self._made_elsewhere |= verdict is SerialVerdict.TAKEN
+            # One of the same serial may have taken the place of this device's own.
+            self._made_elsewhere |= verdict in {SerialVerdict.TAKEN, SerialVerdict.MISMATCH}
 
     def tell_news(self) -> None:
         """Tell the person what a copy of this device's data stated since the last time, all of it at once."""
@@ -91,13 +97,15 @@ class FromHub:
         return results
 
     def _tell_made_elsewhere(self) -> None:
-        """Tell the person what a copy of this device's data stated."""
-        book = self._context.device.peers
-        peers = tuple(sorted({one.peer for one in book.unconfirmed()}))
+        """Tell the person what a copy of this device's data stated, each statement once over this connection."""
+        book, told = self._context.device.peers, self._told
+        unconfirmed, ended = book.unconfirmed(), book.ended_elsewhere()
+        self._told = frozenset([one.version for one in unconfirmed] + [one.version for one in ended])
+        peers = tuple(sorted({one.peer for one in unconfirmed if one.version not in told}))
         if peers:
-            _log.warning("trust_unconfirmed", peers=[peer[:8] for peer in peers])
+            _log.warning("trust_unconfirmed", devices=len(peers), first=[peer[:8] for peer in peers[:LOGGED_PEERS]])
             self._context.tell(TrustUnconfirmed(peers=peers))
-        ended = len({one.peer for one in book.ended_elsewhere()})
-        if ended:
-            _log.warning("trust_ended", devices=ended)
-            self._context.tell(TrustEnded(devices=ended))
+        devices = len({one.peer for one in ended if one.version not in told})
+        if devices:
+            _log.warning("trust_ended", devices=devices)
+            self._context.tell(TrustEnded(devices=devices))

@@ -99,6 +99,22 @@ async def test_an_agent_that_stays_connected_is_shown_at_once_what_a_copy_plants
         assert stage.victim.peers.pins() == {}
 
 
+async def test_an_agent_is_told_of_each_planted_statement_once_while_it_stays_connected(stage: Stage) -> None:
+    """The thief states one after the other: what was told before fills neither the log nor the events again."""
+    async with Agent.open(stage.victim) as agent:
+        events = agent.events()
+        await agent.connected()
+        await plant(stage)
+        assert (await until(events, TrustUnconfirmed)).peers == (stage.planted.client,)
+        later = client_id("ed25519", bytes(32))
+        stage.copy.peers.trust(later, stage.planted.fingerprint, "later")
+        async with Hub.connect(stage.copy):
+            shown = await until(events, TrustUnconfirmed)
+            while shown.peers == (stage.planted.client,):
+                shown = await until(events, TrustUnconfirmed)
+        assert shown.peers == (later,)
+
+
 async def test_what_a_copy_ends_is_told_until_the_person_was_shown_it(stage: Stage) -> None:
     async with Hub.connect(stage.victim):
         assert await trust_found(stage.victim) is Health.OK
