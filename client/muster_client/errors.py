@@ -121,7 +121,7 @@ class Trouble(StrEnum):
     """Why there is no connection to the hub. The meaning of a value never changes."""
 
     HUB_UNREACHABLE = "hub_unreachable"
-    """Refused, no route, no answer, or lost; the message says which."""
+    """Refused, no route, no answer, lost, or an HTTP answer that says not now; the message says which."""
     HUB_NAME_UNKNOWN = "hub_name_unknown"
     HUB_REDIRECTS = "hub_redirects"
     """An HTTP redirect came; it is not followed, and the message names its target."""

@@ -20,9 +20,9 @@ from websockets.exceptions import (
     InvalidURI,
     ProxyError,
 )
-from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
+from muster_client.connection.http_answer import from_answer
 from muster_client.connection.hub_key_tls import HubKeyTls, NotVouchedError, NoVoucherError
 from muster_client.connection.os_errors import from_os_error
 from muster_client.connection.proxy import proxy_for, shown
@@ -43,11 +43,6 @@ ABNORMAL_CLOSURE = 1006
 _quiet = logging.getLogger("muster.transport")
 _quiet.addHandler(logging.NullHandler())
 _quiet.propagate = False
-
-
-_REDIRECTS = range(300, 400)
-MAX_TARGET_CHARS = 255
-"""How much of a redirect's target an error shows: as much as the URL of a hub may have."""
 
 
 class SocketClosed(HubUnreachable):
@@ -245,14 +240,7 @@ def _explain(error: Exception, url: str, proxy: str | None) -> HubUnreachable:
     if isinstance(error, ProxyError):
         return HubUnreachable(f"the proxy {proxy} gives no way to {url}: {visible(str(error))}", Trouble.PROXY_FAILED)
     if isinstance(error, InvalidStatus):
-        return _from_status(error.response, url)
+        response = error.response
+        targets = response.headers.get_all("Location")
+        return from_answer(url, response.status_code, targets[0] if targets else None, bytes(response.body))
     return HubUnreachable(f"{url} answered, but not as a hub: {visible(str(error))}", Trouble.NOT_A_HUB)
-
-
-def _from_status(response: Response, url: str) -> HubUnreachable:
-    """Return the error for an HTTP answer that opens no WebSocket; that of a redirect names its target."""
-    status, targets = response.status_code, response.headers.get_all("Location")
-    if status in _REDIRECTS and targets:
-        target = visible(targets[0][:MAX_TARGET_CHARS])
-        return HubUnreachable(f"{url} redirects to {target}, and no redirect is followed", Trouble.HUB_REDIRECTS)
-    return HubUnreachable(f"{url} answered HTTP {status} and no hub", Trouble.NOT_A_HUB)
