@@ -13,7 +13,7 @@ from muster_client.device.identity import Identity
 from muster_client.device.invites import Invites
 from muster_client.device.peer_store import PeerStore
 from muster_client.device.peers import resolve as resolve_peer
-from muster_client.device.statements import EXTENSION, Held, StatementStore, Topic
+from muster_client.device.statements import Held, StatementStore, Topic
 from muster_client.views import EndedElsewhere, Peer, Unconfirmed
 from muster_protocol.cards import Mode
 from muster_protocol.codec import decode_closed, encode
@@ -182,21 +182,22 @@ class TrustBook:
                     self._invites.spend(grant.grant, NO_INVITE)
 
     def reject(self, *shown: Unconfirmed) -> None:
-        """Reject trust and grants: state again what this store holds, so that the hub's copy ends too.
+        """Reject trust and grants, so that the hub's copy ends too: of trust, state again what this store holds.
 
+        A rejected grant ends this store's own as well: newer data may have revoked that one before they gave another.
         All of these or none. Raises ``Refused(mismatch)`` as ``accept`` does.
         """
         with transaction(self._db):
             for held in self._still_unconfirmed(shown):
-                peer, own = held.peer, self._statements.get(held.topic, held.peer)
+                peer, own = held.peer, self._statements.get(Topic.TRUST, held.peer)
                 serial = self._statements.allocate(peer)
-                if own is not None and own.kind in EXTENSION:
-                    self._say(structs.replace(read(own.signed, GOVERNANCE[own.kind]), serial=serial))
-                elif held.kind is Kind.TRUST:
-                    self._say(Untrust(client=self._identity().client, serial=serial, peer=peer))
-                else:
+                if held.kind is Kind.GRANT:
                     grant = read(held.signed, Grant).grant
                     self._say(Revocation(client=self._identity().client, serial=serial, peer=peer, grant=grant))
+                elif own is not None and own.kind is Kind.TRUST:
+                    self._say(structs.replace(read(own.signed, Trust), serial=serial))
+                else:
+                    self._say(Untrust(client=self._identity().client, serial=serial, peer=peer))
 
     def _still_unconfirmed(self, shown: Sequence[Unconfirmed]) -> list[Held]:
         found = {held.version: held for held, _ in self._statements.unconfirmed()}

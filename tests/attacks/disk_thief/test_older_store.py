@@ -3,12 +3,15 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from tests.attacks.disk_thief.test_planted_before_rotation import card_seen_by
 from tests.integration.client.conftest import HubProcess
 from tests.integration.hub.device import SigningDevice
 
 from muster_client import Device, Hub
 from muster_client.paths import DATABASE_FILE
+from muster_protocol.cards import Mode
+from muster_protocol.errors import Refused
 from muster_protocol.frames import Error
 
 
@@ -40,3 +43,25 @@ async def test_an_older_store_beside_the_newer_key_ends_no_untrust(tmp_path: Pat
             assert owner.peers.pins() == {}
             assert owner.unpublished() == []
         assert isinstance(await card_seen_by(former, owner, hub.url), Error)
+
+
+async def test_to_reject_a_newer_grant_brings_no_revoked_one_back(tmp_path: Path, hub: HubProcess) -> None:
+    friend, folder, older = SigningDevice(), tmp_path / "owner", tmp_path / "older"
+    with Device.create(folder, hub_url=hub.url) as owner:
+        owner.peers.trust(friend.client, friend.fingerprint, "friend")
+        owner.peers.grant(friend.client, mode=Mode.SYNCHRONIZE)
+        async with Hub.connect(owner):
+            shutil.copytree(folder, older)
+        owner.peers.revoke(friend.client)
+        async with Hub.connect(owner):
+            assert owner.unpublished() == []
+        owner.peers.grant(friend.client, mode=Mode.JOIN)
+        async with Hub.connect(owner):
+            pass
+    with Device.open(older) as restored:
+        async with Hub.connect(restored) as link:
+            restored.peers.reject(*restored.peers.unconfirmed())
+            assert {one.reason for one in await link.publish()} == {None}
+        with pytest.raises(Refused, match="grant_revoked"):
+            restored.peers.newest_grant(friend.client)
+        assert restored.unpublished() == []

@@ -34,8 +34,8 @@ def review(
     """List, accept or reject unconfirmed trust and grants: those that a copy of this device's data made.
 
     After a restore from a backup they are your own newer ones. Otherwise somebody has a copy of this device's key.
-    Until you accept them they do not count on this device. On a terminal this asks about each. What such a copy ended
-    is over, and listed once.
+    Until you accept them they do not count on this device. To reject a grant ends the one that you gave here as well.
+    On a terminal this asks about each. What such a copy ended is over, and listed once.
     """
     output = Output(as_json=as_json)
     found = invocation(context)
