@@ -7,7 +7,7 @@ import structlog
 
 from muster_hub.context import NodeContext
 from muster_hub.presence.watches import PresenceWatches
-from muster_hub.rate_limits.costs import arrival_cost, cost, kept_bytes
+from muster_hub.rate_limits.costs import arrival_cost, cost, kept_bytes, restricts
 from muster_hub.routing.caller import Caller
 from muster_hub.store.errors import StoreUnavailable
 from muster_hub.telemetry.faults import fault_fields
@@ -75,7 +75,8 @@ class Dispatch:
 
     async def _serve(self, caller: Caller, request: Request, size: int) -> Reply:
         asking, kept = arrival_cost(size), kept_bytes(request, size)
-        wait_ms = self._context.wait_ms(caller.payer, cost(request), asking=asking, kept=kept)
+        payer = caller.payer.alone() if restricts(request) else caller.payer
+        wait_ms = self._context.wait_ms(payer, cost(request), asking=asking, kept=kept)
         if wait_ms:
             return Error(re=request.id, reason=Reason.RATE_LIMITED, retry_after_ms=wait_ms)
         if caller.role is not Role.AGENT and type(request) in AGENT_REQUESTS:

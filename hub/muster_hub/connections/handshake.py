@@ -15,7 +15,7 @@ from muster_hub.listener import SocketPeer
 from muster_hub.listener.settings import KEEPALIVE_INTERVAL_S
 from muster_hub.presence.departures import Departures
 from muster_hub.presence.registry import ConnectingDevice, Registered, connect, is_known
-from muster_hub.rate_limits.costs import KEPT_DEVICE
+from muster_hub.rate_limits.costs import KEPT_DEVICE, KEPT_KEY, kept_statement
 from muster_hub.routing.caller import Caller
 from muster_hub.sessions import cuts
 from muster_hub.sessions.cuts import CutCause
@@ -198,8 +198,7 @@ class Handshakes:
             outcome = await self._register(connecting, row)
         except Refused as refused:
             raise HandshakeRefused(refused.reason) from refused
-        if not outcome.changes or outcome.cuts:  # a new identity, or one more key of it
-            context.spending.keep(near, KEPT_DEVICE)
+        context.spending.keep(near, _kept(connecting, outcome))
         try:
             await self._cut(connecting.client, outcome)
         except BaseException:
@@ -255,6 +254,14 @@ def _caller(device: Introduced, connecting: ConnectingDevice, connected: Registe
         token_counter=connecting.token_counter,
         near=near,
     )
+
+
+def _kept(connecting: ConnectingDevice, outcome: Registered) -> int:
+    """Return the bytes that a connection left in the store."""
+    kept = kept_statement(outcome.kept_card)
+    if not outcome.changes or outcome.cuts:  # a new identity, or one more key of it
+        kept += KEPT_DEVICE + KEPT_KEY * len(connecting.card.fingerprints[1:])
+    return kept
 
 
 def hello_cost(size: int) -> int:

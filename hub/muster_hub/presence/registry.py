@@ -66,7 +66,7 @@ class Registered:
     """A registered connection. ``issued`` is the counter of its new token, 0 for none.
 
     ``superseded`` are the connections that it replaces, ``sessions`` those that ``cuts`` apply to, ``watching`` the
-    nodes to notify.
+    nodes to notify, ``kept_card`` the bytes of its card if the store did not have it, else 0.
     """
 
     number: int
@@ -78,6 +78,7 @@ class Registered:
     sessions: tuple[str, ...]
     watching: tuple[str, ...]
     cuts: tuple[PendingCut, ...]
+    kept_card: int
 
 
 async def connect(
@@ -207,6 +208,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered:
             list(sessions),
             list(watching),
             list(cuts),
+            int(kept_card),
         ]:
             return Registered(
                 number=number,
@@ -218,6 +220,7 @@ def _connected(reply: Reply, fingerprint: Fingerprint) -> Registered:
                 sessions=words(sessions),
                 watching=words(watching),
                 cuts=_cuts(cuts, fingerprint),
+                kept_card=kept_card,
             )
         case _:
             raise TypeError("unexpected reply of the script connect")

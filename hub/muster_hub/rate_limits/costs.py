@@ -25,6 +25,7 @@ from muster_protocol.frames import (
     Who,
     Why,
 )
+from muster_protocol.labels import Kind
 
 REQUEST_RATE = Rate(per_s=40, burst=400, debt_limit=400)
 """In units. A device with 200 peers that starts watches all of them, asks about all of them (54 units each), publishes
@@ -63,9 +64,14 @@ KEPT = 2 * WRITE + PUSH
 KEPT_ROW = 512
 """Bytes in the store beside those of the message that left them."""
 KEPT_DEVICE = 1_024
-"""Bytes of a device that has stated nothing yet."""
+"""Bytes of a device that has stated nothing yet, with one key."""
+KEPT_KEY = 32
+"""Bytes of each key that it had before."""
 KEPT_FOR_DAYS = 0.1
 """The part that is charged of what is kept for days and not for months."""
+
+RESTRICTIONS = frozenset({Kind.UNTRUST, Kind.REVOCATION})
+"""Statements that a device needs whoever else is at its address: they are judged by its own rate alone."""
 
 _KEPT: dict[type[Request], float] = {
     PutStatement: 1.0,
@@ -112,4 +118,14 @@ def cost(request: Request) -> float:
 
 def kept_bytes(request: Request, size: int) -> float:
     """Return what a request in a message of ``size`` bytes leaves in the store, as bytes that are kept for months."""
-    return _KEPT.get(type(request), 0.0) * (size + KEPT_ROW)
+    return 0.0 if restricts(request) else _KEPT.get(type(request), 0.0) * (size + KEPT_ROW)
+
+
+def restricts(request: Request) -> bool:
+    """Return whether a request takes something back. What it leaves is charged when the store has said that it does."""
+    return isinstance(request, PutStatement) and request.kind in RESTRICTIONS
+
+
+def kept_statement(size: int) -> int:
+    """Return what a statement of ``size`` bytes leaves in the store; 0 for one of 0, which was not kept."""
+    return size + KEPT_ROW if size else 0

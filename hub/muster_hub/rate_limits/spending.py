@@ -33,6 +33,10 @@ class Payer(NamedTuple):
     client: ClientId
     near: str | None
 
+    def alone(self) -> "Payer":
+        """Return the device without its address."""
+        return Payer(self.client, None)
+
 
 class Spending:
     """The allowances of devices and addresses: units of work (see ``costs``), and bytes left in the store."""

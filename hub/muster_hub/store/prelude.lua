@@ -90,6 +90,18 @@ local function raise_serial(device, serial)
   end
 end
 
+-- Keeps a card that is newer than the one that is held, and returns its bytes; 0 where it is not kept.
+local function keep_card(device, card, card_serial, card_hash)
+  local held_serial, held_hash = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash'))
+  local shown, held = tonumber(card_serial), tonumber(held_serial or 0)
+  local newer = shown > held or (shown == held and above(card_hash, held_hash or ''))
+  if not newer or shown > now_ms + DAY_MS then
+    return 0
+  end
+  redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
+  return #card
+end
+
 -- Records that the token with this counter is on the agent's disk, and when the hub learnt it.
 local function raise_confirmed(device, confirmed, counter)
   if counter > confirmed then

@@ -1,17 +1,26 @@
 """Identities that a stranger makes once and never uses again: what is kept of them ends, statements included."""
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
 import pytest
 from tests.integration.hub.conftest import StartNode
 from tests.integration.hub.device import SigningDevice
 
+from muster_hub.config.settings import Settings
 from muster_hub.node.node import Node
 from muster_hub.presence.reregistration import register_all
 from muster_hub.store import keys
 from muster_hub.store.wire import Wire
+from muster_protocol.cards import MAX_APP_CHARS, MAX_ROTATIONS
 from muster_protocol.frames import Ok
 from muster_protocol.ids import GrantId
+from muster_protocol.labels import Kind
 
 OF_A_DEVICE = (keys.device, keys.instances, keys.peers, keys.grants, keys.uses, keys.stated)
+Shown = Callable[[SigningDevice, Node], Awaitable[None]]
+LONG_APP = "\N{GRINNING FACE}" * MAX_APP_CHARS
+MIB = Settings(data_dir=Path()).store_mib_per_address * 2**20
 SLACK_MS = 3_600_000
 
 
@@ -28,6 +37,54 @@ async def left_ms(node: Node, device: SigningDevice) -> dict[str, int]:
     """Return in how many ms each key of a device expires; -1 is never."""
     found = {each.__name__: await ask(node, b"PTTL", each(device.client)) for each in OF_A_DEVICE}
     return {name: left for name, left in found.items() if isinstance(left, int) and left != -2}
+
+
+async def kept_bytes(node: Node, device: SigningDevice) -> int:
+    found = [await ask(node, b"MEMORY", b"USAGE", each(device.client), b"SAMPLES", b"0") for each in OF_A_DEVICE]
+    return sum(size for size in found if isinstance(size, int))
+
+
+def charged_bytes(node: Node) -> float:
+    """Return what the one address of a test paid for; none of it comes back."""
+    [bucket] = node.context.spending._kept._buckets.values()
+    return MIB - bucket._left
+
+
+async def connect_and_trust(device: SigningDevice, node: Node) -> None:
+    async with device.connect(node.url) as link:
+        assert isinstance(await link.put(device.trust(SigningDevice())), Ok)
+
+
+async def with_its_hello(device: SigningDevice, node: Node) -> None:
+    device.app = LONG_APP
+    await connect_and_trust(device, node)
+
+
+async def with_a_later_hello(device: SigningDevice, node: Node) -> None:
+    await connect_and_trust(device, node)
+    device.app = LONG_APP
+    device.card(new=True)
+    async with device.connect(node.url):
+        pass
+
+
+async def by_a_statement(device: SigningDevice, node: Node) -> None:
+    await connect_and_trust(device, node)
+    device.app = LONG_APP
+    async with device.connect(node.url) as link:
+        assert isinstance(await link.put((Kind.CARD, device.card(new=True))), Ok)
+
+
+@pytest.mark.parametrize("shown", [with_its_hello, with_a_later_hello, by_a_statement])
+@pytest.mark.parametrize("rotations", [0, MAX_ROTATIONS])
+async def test_a_card_and_its_keys_are_paid_by_what_they_take(
+    start_node: StartNode, shown: Shown, rotations: int
+) -> None:
+    node, device = await start_node("paid"), SigningDevice()
+    for _ in range(rotations):
+        device.rotate()
+    await shown(device, node)
+    assert await kept_bytes(node, device) <= charged_bytes(node)
 
 
 def assert_kept(left: dict[str, int], kept_ms: int) -> None:

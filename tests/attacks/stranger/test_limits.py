@@ -11,7 +11,9 @@ from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor, actor, befriend
 
 from muster_hub.store import keys
+from muster_protocol.cards import MAX_ROTATIONS
 from muster_protocol.connect import Role
+from muster_protocol.errors import Refused
 from muster_protocol.frames import Error, PutStatement, Reply, Request
 from muster_protocol.ids import SessionId
 from muster_protocol.reasons import Reason
@@ -62,6 +64,20 @@ async def state(one: Actor, *, grants: bool) -> None:
         if isinstance(reply, Error):
             assert reply.reason is Reason.TOO_LARGE
             return
+
+
+async def fill_device(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
+    """Each key is certified in the card, which is kept with the device."""
+    for _ in range(MAX_ROTATIONS):
+        one.device.rotate()
+    await Actor(one.device, await desk.seat(one.device)).say(one.device.trust(friend.device))
+    key = keys.device(one.client)
+    chain = await desk.store.ask(b"HGET", key, b"chain")
+    assert isinstance(chain, bytes)
+    one.device.rotate()
+    with pytest.raises(Refused):
+        await desk.seat(one.device)
+    return len(chain) // len(one.device.fingerprint), await bytes_of(desk, key)
 
 
 async def fill_peers(desk: Desk, one: Actor, friend: Actor) -> tuple[int, int]:
@@ -143,6 +159,7 @@ async def fill_instances(desk: Desk, one: Actor, friend: Actor) -> tuple[int, in
 
 Fill = Callable[[Desk, Actor, Actor], Awaitable[tuple[int, int]]]
 FILLS: list[Fill] = [
+    fill_device,
     fill_peers,
     fill_grants,
     fill_session_index,

@@ -22,9 +22,10 @@ from muster_hub.presence.lookup import Asker, Observation, hidden
 from muster_hub.presence.watch_table import DeviceWatch, WatchTable
 from muster_hub.rate_limits import spending
 from muster_hub.rate_limits.costs import KEPT_DEVICE, arrival_cost, cost
+from muster_hub.rate_limits.token_bucket import Rate
 from muster_hub.store.adapter import Store
 from muster_protocol.frames import MAX_WATCHED, Error, Ok, Watch, Who, encode_frame
-from muster_protocol.ids import ClientId, Fingerprint
+from muster_protocol.ids import ClientId, Fingerprint, GrantId
 from muster_protocol.reasons import Reason
 
 BURST = 400
@@ -177,6 +178,35 @@ async def test_the_identities_of_one_address_leave_together_what_it_may(node: No
     assert await left(second) == 0
     other = await links.enter_async_context(SigningDevice().connect(node.url, source=OTHER))
     assert await left(other)
+
+
+async def test_no_neighbour_makes_the_hub_refuse_what_a_device_takes_back(
+    node: Node, links: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.context.spending._addresses, "_rate", Rate(per_s=1, burst=BURST, debt_limit=BURST))
+    [honest, *others], friend, grant = await strangers(node, links, 3), SigningDevice(), GrantId(bytes(16))
+    device = honest.device
+    assert isinstance(await honest.put(device.trust(friend)), Ok)
+    assert isinstance(await honest.put(device.grant(friend, grant=grant)), Ok)
+    await left(others[0])
+    while await asked(others, Who(id=0, clients=NAMED[:WATCHED])):
+        pass
+    assert isinstance(await honest.put(device.trust(SigningDevice())), Error)
+    assert isinstance(await honest.put(device.revocation(friend, grant)), Ok)
+    assert isinstance(await honest.put(device.untrust(friend)), Ok)
+
+
+async def test_what_is_taken_back_and_was_never_given_leaves_no_more_than_an_address_may(
+    node: Node, links: AsyncExitStack
+) -> None:
+    one, other = await strangers(node, links, 2)
+    await left(one)
+    for link, statement in ((one, one.device.untrust), (other, other.device.untrust)):
+        replies = [await link.put(statement(SigningDevice())) for _ in range(3)]
+        assert {type(reply) for reply in replies[1:]} == {Error}
+    refused = await other.put(other.device.revocation(SigningDevice(), GrantId(bytes(16))))
+    assert isinstance(refused, Error)
+    assert (refused.reason, bool(refused.retry_after_ms)) == (Reason.RATE_LIMITED, True)
 
 
 async def test_where_an_address_left_what_it_may_only_known_devices_come_in(node: Node, links: AsyncExitStack) -> None:

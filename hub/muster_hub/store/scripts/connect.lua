@@ -13,7 +13,8 @@
 --   grants, the card, and the serial of the newest. An agent gets the counter of its next token. What the hub has of the
 --   device is kept from now on (keep_device).
 -- Returns: {number, issued (0: no token), standing, newest serial, number of its statements' newest change (0: none),
---   {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...}}.
+--   {superseded number, row, ...}, {indexed session, ...}, {watching node, ...}, {why of a cut, its ver, ...},
+--   bytes of the card if it was kept now else 0}.
 -- Errors: not_enrolled (before all else), key_mismatch (an older chain than the hub's, or another one; either is recorded), device_revoked, expired (a
 --   command line's token was followed by another while it connected).
 -- Again: a repeat is the same process connecting once more: it takes its own row's place under a larger number.
@@ -26,10 +27,10 @@ if only_enrolled == '1' and redis.call('HEXISTS', enrolled, client) == 0 then
 end
 local RECUT_MS, FINGERPRINT_BYTES = 60000, 32
 
-local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, held_serial, held_hash, rotated_ms,
+local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, rotated_ms,
   rotated_ver, suspected_ms, suspected_ver, confirmed_ms =
   unpack(redis.call('HMGET', device, 'chain', 'ver', 'standing', 'conn', 'confirmed', 'issued', 'serial',
-    'card_serial', 'card_hash', 'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver', 'confirmed_ms'))
+    'rotated_ms', 'rotated_ver', 'suspected_ms', 'suspected_ver', 'confirmed_ms'))
 chain, ver, standing = chain or '', tonumber(ver or 0), standing or ''
 local current = shown:sub(-FINGERPRINT_BYTES)
 
@@ -112,7 +113,7 @@ if rotated then
   -- so that no grant that is stated again has its use back.
   redis.call('DEL', peers, grants, stated)
   redis.call('HDEL', device, 'serial', 'card', 'card_serial', 'card_hash')
-  newest_serial, held_serial, held_hash = nil, nil, nil
+  newest_serial = nil
   note_change(device)
   redis.call('HSET', device, 'seat', '0')
   record('key_rotated', 'done', '')
@@ -145,14 +146,11 @@ end
 redis.call('HSET', device, 'ver', text(ver), 'standing', standing)
 
 -- The card of a device that trusts no device is not kept, unless it takes the device out of sessions.
+local kept_card = 0
 if redis.call('HLEN', peers) > 0 or (rotated and #sessions > 0) then
-  local serial, kept_serial = tonumber(card_serial), tonumber(held_serial or 0)
-  local newer = serial > kept_serial or (serial == kept_serial and above(card_hash, held_hash or ''))
-  if newer and serial <= now_ms + DAY_MS then
-    redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
-  end
+  kept_card = keep_card(device, card, card_serial, card_hash)
 end
 keep_device(device, instances, peers, grants, uses, stated)
 local changes = tonumber(redis.call('HGET', device, 'changes') or 0)
 return {number, issued, standing, tonumber(newest_serial or 0), changes, superseded, sessions or {},
-  watching_nodes(watchers), cuts}
+  watching_nodes(watchers), cuts, kept_card}

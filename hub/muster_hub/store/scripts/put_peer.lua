@@ -1,17 +1,20 @@
 #!lua
 -- Takes a trust or an untrust. An untrust runs as the variant that is carried out when memory is full.
 -- KEYS: 1 device, 2 instances, 3 peers, 4 grants, 5 uses, 6 session_index, 7 outbox, 8 stated
--- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 peer, 5 kind, 6 serial, 7 hash, 8 pinned fingerprint or "",
---   9 row for peers, 10 row for grants (an untrust ends the grant as well) or "", 11 card, 12 its serial, 13 its hash
+-- ARGV: 1 not_after (ms), 2 client, 3 connection number, 4 peer, 5 kind, 6 serial, 7 hash, 8 0: only in the place
+--   of another statement about the peer, 9 pinned fingerprint or "", 10 row for peers, 11 row for grants (an untrust ends
+--   the grant as well) or "", 12 card, 13 its serial, 14 its hash
 -- Effect: of two statements about a peer the higher serial counts, then the higher hash. What restricts raises `ver`
 --   and leaves a cut in the outbox for every session in the index. What is taken is recorded. From the first statement on
 --   the device is kept for DEVICE_KEPT_MS, and its card.
--- Returns: {verdict, ver, why of the cut or "", {indexed session, ...}, 1 if it trusted or trusts the peer else 0}; the
---   verdict is "taken", "known", "older" or "mismatch".
+-- Returns: {verdict, ver, why of the cut or "", {indexed session, ...}, 1 if it trusted or trusts the peer else 0, 1 if
+--   it takes a place of its own else 0, bytes of the card if it was kept with it else 0}; the verdict is "taken",
+--   "known", "older", "mismatch", or "no_room" for what may not take a place.
 -- Errors: superseded (the connection is not current), too_many_peers (MAX_PEERS have a statement).
 -- Again: "known". While its cuts are unfinished they are returned once more, under the ver that they have.
 local device, instances, peers, grants, uses, session_index, outbox, stated = unpack(KEYS)
-local _, client, connection, peer, kind, serial, hash, pin, row, grant_row, card, card_serial, card_hash = unpack(ARGV)
+local _, client, connection, peer, kind, serial, hash, room, pin, row, grant_row, card, card_serial, card_hash =
+  unpack(ARGV)
 serial = tonumber(serial)
 
 if redis.call('HEXISTS', instances, connection) == 0 then
@@ -21,12 +24,15 @@ local held = row_in(peers, peer)
 if not held and redis.call('HLEN', peers) >= MAX_PEERS then
   return refuse('too_many_peers')
 end
+if room == '0' and not held and redis.call('HEXISTS', grants, peer) == 0 then
+  return {'no_room', 0, '', {}, 0, 0, 0}
+end
 local trusted = held and held[PEER.kind] == 'trust'
 local verdict, wins = 'taken', true
 if held then
   verdict, wins = compare(serial, hash, held[PEER.serial], held[PEER.hash])
 end
-local why = ''
+local why, kept_card = '', 0
 if wins then
   add_entry(outbox, 'record', device_record(kind, client, peer, 'done', '', hash))
   if trusted and (kind == 'untrust' or held[PEER.fingerprint] ~= pin) then
@@ -36,12 +42,7 @@ if wins then
   redis.call('ZADD', stated, text(serial), 'peers:' .. peer)
   raise_serial(device, serial)
   note_change(device)
-  local held_serial, held_hash = unpack(redis.call('HMGET', device, 'card_serial', 'card_hash'))
-  local shown, kept = tonumber(card_serial), tonumber(held_serial or 0)
-  local newer = shown > kept or (shown == kept and above(card_hash, held_hash or ''))
-  if newer and shown <= now_ms + DAY_MS then
-    redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
-  end
+  kept_card = keep_card(device, card, card_serial, card_hash)
 end
 
 -- An untrust ends an older grant even where a newer trust stands, so that the order of arrival does not matter. Where
@@ -75,4 +76,4 @@ elseif verdict == 'known' and unfinished_ver(device, 'cuts:peers:' .. peer, hash
   why, ver = kind, unfinished_ver(device, 'cuts:peers:' .. peer, hash)
   sessions = indexed_sessions(session_index)
 end
-return {verdict, ver, why, sessions, (trusted or kind == 'trust') and 1 or 0}
+return {verdict, ver, why, sessions, (trusted or kind == 'trust') and 1 or 0, held and 0 or 1, kept_card}
