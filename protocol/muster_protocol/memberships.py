@@ -22,6 +22,9 @@ class Memberships:
 
     members: dict[ClientId, CallMember] = field(default_factory=dict)
     numbers: dict[Hash, int] = field(default_factory=dict)
+    # All that the newest epoch names, also a device whose call ended while that epoch was under way: it is no member
+    # here, but a member that has no trust in it goes all the same.
+    _named: frozenset[ClientId] = frozenset()
     # Devices that are to be in no later epoch, unless they are admitted (again).
     _out: set[ClientId] = field(default_factory=set)
 
@@ -46,7 +49,8 @@ class Memberships:
     def follow(self, epoch: KnownEpoch) -> None:
         """Take a committed epoch: those that it leaves out are members no more."""
         self.numbers[epoch.hash] = epoch.epoch.number
-        for client in self.members.keys() - set(epoch.epoch.clients):
+        self._named = frozenset(epoch.epoch.clients)
+        for client in self.members.keys() - self._named:
             del self.members[client]
             self._out.discard(client)
 
@@ -61,8 +65,7 @@ class Memberships:
         Raises ``Refused``: ``not_a_member``, ``mismatch``, ``replayed``, ``bad_signature``, ``malformed``.
         """
         member = self.find(sender)
-        others = self.members.keys() - {sender} if plan.kind is SessionKind.MESH else set()
-        trusts = frozenset({plan.creator, *others})
+        trusts = self._named - {sender} if plan.kind is SessionKind.MESH else frozenset({plan.creator})
         check_departure(kind, signed, AdmittedMember(plan.session, sender, member.key, member.since, trusts))
         self._out.add(sender)
 

@@ -56,6 +56,7 @@ def membership_stories(told: story.Story) -> list[Vector]:
         _new_key(told),
         _untrusts(SessionKind.MESH),
         _untrusts(SessionKind.STAR),
+        _untrusts_one_that_refused(told),
     ]
 
 
@@ -226,3 +227,19 @@ def _untrusts(kind: SessionKind) -> Vector:
     steps.call(again(STRANGER, f"stranger in a {kind.value}", kind), STRANGER)
     steps.admit(3, made(epoch(3, DESK, STRANGER, previous=second), [STRANGER], [DESK]))
     return steps.vector(f"in a {kind.value} a member goes because it trusts another device no longer", kind)
+
+
+def _untrusts_one_that_refused(told: story.Story) -> Vector:
+    """Let a device refuse while the epoch that admits it is under way, and a member trust that device no longer."""
+    steps = nas_in(told)
+    of_desk = sign(Untrust(client=NAS.client, serial=Serial(NOW + 9 * SECOND_MS), peer=DESK.client), NAS.key)
+    steps.call(told.desk, DESK)
+    steps.admit(3, made(told.epochs[2], [DESK], [NAS]), told.desk_admission)
+    steps.answer(no(told.desk, DESK, Reason.CANNOT_OPEN), DESK, {"state": "refused"})
+    steps.departure(Kind.UNTRUST, of_desk, NAS, MISMATCH)
+    steps.committed(look(3, nas=JOINED, desk=was_refused(Reason.CANNOT_OPEN, Sayer.PEER)))
+    steps.departure(Kind.UNTRUST, of_desk, NAS, {})
+    second = again(DESK, "desk again")
+    steps.call(second, DESK)
+    steps.admit(4, made(epoch(4, DESK, previous=told.epochs[2]), [DESK], []))
+    return steps.vector("a member goes because it trusts a device no longer that refused the epoch that admits it")

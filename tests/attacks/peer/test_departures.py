@@ -3,12 +3,14 @@
 from msgspec.structs import replace
 from tests.attacks.stored import changed, stored
 from tests.integration.hub.desk import Desk
+from tests.integration.hub.device import now_ms
 from tests.integration.hub.sessions.test_sessions import leave
-from tests.integration.hub.stage import Actor, actor, befriend, call_in
+from tests.integration.hub.stage import Actor, actor, befriend, call_in, invite_and_answer
 
 from muster_hub.node import outbox
 from muster_protocol.cards import MAX_ROTATIONS
-from muster_protocol.frames import GetCard, LeavePush, Ok, SendLeave
+from muster_protocol.epochs import epoch_hash
+from muster_protocol.frames import Admitted, GetCard, LeavePush, Ok, SendAnswer, SendLeave, SessionKind
 from muster_protocol.ids import ClientId, Signature
 from muster_protocol.labels import Kind
 from muster_protocol.reasons import Reason
@@ -90,3 +92,23 @@ async def test_a_member_whose_key_changed_keeps_no_creator_from_the_next_epoch(d
             ann.inviting.on_departure(shown.kind, shown.statement, shown.client)
             gone.add(shown.client)
     await call_in(ann, dan)
+
+
+async def test_no_two_members_keep_a_creator_that_missed_a_reply_from_the_next_epoch(desk: Desk) -> None:
+    """One refuses the seat that an epoch gave it, of which the creator does not know yet, and the other untrusts it."""
+    ann, bob, cat, dan = [await actor(desk) for _ in range(4)]
+    await befriend(ann, bob, cat, dan)
+    await ann.create(kind=SessionKind.MESH)
+    await call_in(ann, bob)
+    [joining] = await invite_and_answer(ann, cat)
+    assert not (await ann.ask(ann.admission(), Admitted)).rejected
+    await bob.say(bob.device.untrust(cat.device))
+    await cat.ask(SendAnswer(id=1, answer=joining.refuse(Reason.CANNOT_OPEN, now_ms())), Ok)
+    await ann.take_answer()
+    assert ann.inviting.again(now_ms()) is None
+    shown = await ann.show(ann.session, after=ann.inviting.epoch.epoch.number)
+    ann.inviting.shown({epoch_hash(each) for each in shown.epochs}, now_ms())
+    [gone] = shown.departures
+    ann.inviting.on_departure(gone.kind, gone.statement, gone.client)
+    await call_in(ann, dan)
+    assert bob.client not in ann.inviting.epoch.epoch.clients
