@@ -162,13 +162,20 @@ class Agent:
     async def _do_what_is_due(self) -> None:
         while True:
             await asyncio.sleep(DUE_EVERY_S)
-            self._membership.end_in_time()
-            try:
-                await self._answering.flush()
-                await self._membership.leave_untrusted()
-            except DataNotWritten as error:
-                _log.info("not_done_yet", cause=str(error))
-            await self._membership.say_leaves()
+            held, answers = self._membership, self._answering
+            for act in (held.end_in_time, answers.flush, held.leave_untrusted, held.say_leaves):
+                await self._do(act)
+
+    async def _do(self, act: Callable[[], Awaitable[None] | None]) -> None:
+        """Do what is due, as far as it goes: it is tried again, and no failure of it ends the agent."""
+        try:
+            doing = act()
+            if doing is not None:
+                await doing
+        except DataNotWritten as error:
+            _log.info("not_done", act=act.__name__, cause=str(error))
+        except Exception:  # noqa: BLE001 - what one peer causes here must not end the sessions with others
+            _log.exception("act_failed", act=act.__name__)
 
     # -- events -------------------------------------------------------------------------------------------------------
 

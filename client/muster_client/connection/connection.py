@@ -13,7 +13,7 @@ from msgspec import structs
 from muster_client.connection.replies import is_about
 from muster_client.connection.tls import TlsWays
 from muster_client.connection.transport import ABNORMAL_CLOSURE, Socket, SocketClosed, open_socket
-from muster_client.connection.tries import Check, Tries, unchecked
+from muster_client.connection.tries import MAX_TRIES, Check, Tries, unchecked
 from muster_client.errors import HubBusy, HubError, HubKeyChanged, HubRefused, HubUnreachable, ReplyUnreadable
 from muster_protocol.closes import after_refusal
 from muster_protocol.connect import DeviceHandshake, Dialled, RefusedBody, Welcome
@@ -90,18 +90,18 @@ class HubConnection:
         """Whether the hub's key vouched for its TLS, or else an authority; None without TLS."""
         return self._socket.by_hub_key
 
-    async def ask(self, request: Request, reply: type[R], check: Check = unchecked) -> R:
+    async def ask(self, request: Request, reply: type[R], check: Check = unchecked, max_tries: int = MAX_TRIES) -> R:
         """Send a request and return its reply; one that the hub turns away for a while is sent again (``Tries``).
 
         ``check`` runs before each sending, and what it raises is raised here: meanwhile the person may have taken back
-        what the request rests on.
+        what the request rests on. ``max_tries`` is how often it is sent where the hub names no time to come back.
 
         Raises ``HubRefused`` with the typed reason, ``HubUnreachable`` if no reply came, ``ReplyUnreadable`` if one
         came that this version cannot read, or that is not about what was asked. ``HubBusy`` if the hub turned the
         request away each time, or may have carried it out: where it did the first for long, the connection ends, and
         the next one begins with all that is due.
         """
-        tries = Tries()
+        tries = Tries(max_tries)
         while True:
             check()
             try:

@@ -13,7 +13,7 @@ from muster_client.connection.machine_watch import MachineWatch
 from muster_client.connection.push_queue import PushHandler, PushQueue
 from muster_client.connection.retries import Retries
 from muster_client.connection.tls import tls_ways
-from muster_client.connection.tries import Check, unchecked
+from muster_client.connection.tries import MAX_TRIES, Check, unchecked
 from muster_client.device.device import Device
 from muster_client.device.hub_address import HubAddress
 from muster_client.errors import (
@@ -103,16 +103,16 @@ class Link:
         except TimeoutError:
             raise self._retries.error() from None
 
-    async def ask(self, request: Request, reply: type[R], check: Check = unchecked) -> R:
+    async def ask(self, request: Request, reply: type[R], check: Check = unchecked, max_tries: int = MAX_TRIES) -> R:
         """Send a request over the connection that is up, or the next one if it comes soon.
 
-        ``check`` is that of ``HubConnection.ask``. Raises ``HubRefused``, ``NoReply``.
+        ``check`` and ``max_tries`` are those of ``HubConnection.ask``. Raises ``HubRefused``, ``NoReply``.
         """
         if self._connection is None:
             await self.in_step()
         if self._connection is None:
             raise HubUnreachable("the connection to the hub was lost just now")
-        return await self._connection.ask(request, reply, check)
+        return await self._connection.ask(request, reply, check, max_tries)
 
     def wake(self) -> None:
         """Try again now, if the link waits for its next try."""

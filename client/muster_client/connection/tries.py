@@ -34,6 +34,7 @@ def unchecked() -> None:
 class Tries:
     """The tries of one request, as far as they were refused."""
 
+    max_tries: int = MAX_TRIES
     _count: int = 0
     _waited_s: float = 0.0
     _may_be_done: bool = False
@@ -51,7 +52,7 @@ class Tries:
         timed = refused.reason in TURNED_AWAY and refused.retry_after_ms is not None
         self.in_vain = timed and self._waited_s > 0
         pause_s = max(MIN_PAUSE_S, (refused.retry_after_ms or 0) / 1000)
-        again = refused.reason in PASSING and (timed or self._count < MAX_TRIES)
+        again = refused.reason in PASSING and (timed or self._count < self.max_tries)
         if again and self._waited_s + pause_s <= MAX_WAIT_S:
             self._waited_s += pause_s
             return pause_s

@@ -1,11 +1,13 @@
 """The answers to invites: by this device's grants, by its person, or none (SPEC.md section 7)."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
 
+from muster_client.connection.tries import TURNED_AWAY
 from muster_client.device.invites import ACCEPTED, ENDED, JOINED, KEPT_AFTER_MS, Remembered
 from muster_client.errors import HubRefused, NoReply, NotTrusted, Obstacle
 from muster_client.events import InboxEntry, InviteAnswered, Invited, InviteEnded
@@ -60,7 +62,7 @@ class Answering:
         self._context = context
         self._policy = policy
         self._joinings = Joinings()
-        self._unsent: dict[InviteId, Signed] = {}
+        self._full: set[ClientId] = set()
 
     # -- invites ------------------------------------------------------------------------------------------------------
 
@@ -78,7 +80,7 @@ class Answering:
             return
         given = self._joinings.get(invite.invite)
         if given is not None and given.answer is not None:
-            await self._send(invite.invite, given.answer)
+            await self._send(given.answer)
             return
         if remembered is not None and remembered.outcome in {JOINED, ENDED}:
             # It joined once, or the hub said that it is over. A device that lost the session comes back by a new one.
@@ -163,66 +165,72 @@ class Answering:
         joining = self._joining(received)
         answer, said = self._reply(joining, reason)
         self._context.device.invites.remember(signed, invite, ACCEPTED if said is None else said)
-        unused_until = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
-        dropped = self._joinings.keep(invite.invite, joining, accepted=said is None, unused_until=unused_until)
-        if dropped is not None:
-            self._unsent.pop(dropped, None)
+        self._keep(joining, accepted=said is None)
         self._context.tell(
             InviteAnswered(
                 creator=invite.sender, session=invite.session, mode=invite.mode, purpose=invite.purpose, reason=said
             )
         )
-        await self._send(invite.invite, answer)
+        await self._send(answer)
+
+    def _keep(self, joining: Joining, *, accepted: bool) -> None:
+        invite = joining.received.invite
+        unused_until = TimeMs(self._context.now() + invite.lifetime_ms + KEPT_AFTER_MS)
+        self._joinings.keep(invite.invite, joining, accepted=accepted, unused_until=unused_until)
 
     def forget_unused(self) -> None:
         """Destroy the receive keys of answers whose invites are forgotten by now and that no admission used."""
-        for invite in self._joinings.drop_unused(self._context.now()):
-            self._unsent.pop(invite, None)
+        self._joinings.drop_unused(self._context.now())
 
     def forget_ended(self, attended: Collection[InviteId]) -> None:
         """Destroy the keys of memberships that ended: of all that joined, besides those of these invites."""
         self._joinings.drop_joined(attended)
 
-    async def _send(self, invite: InviteId, answer: Signed) -> None:
-        self._unsent[invite] = answer
-        await self.flush()
+    async def _send(self, answer: Signed) -> None:
+        """Send one answer at once and once: a push that is being handled waits for no room in an inbox."""
+        body = read(answer, Answer)
+        self._joinings.owe(body.invite)
+        if body.recipient not in self._full:
+            with suppress(NoReply):
+                await self._try(answer)
 
     async def flush(self) -> None:
-        """Send the answers that the hub is not known to have; without a connection they wait for the next one.
+        """Send the answers that the hub is not known to have, each once; without a connection they wait for the next.
 
         Where a creator's inbox is full for now, its other answers wait too, and cost nothing.
         """
         self.forget_unused()
-        full: set[ClientId] = set()
-        for invite, answer in list(self._unsent.items()):
-            creator = read(answer, Answer).recipient
-            if creator in full:
+        self._full.clear()
+        for answer in self._joinings.unsent():
+            if read(answer, Answer).recipient in self._full or not self._joinings.owes(answer):
                 continue
             try:
-                if not await self._deliver(invite):
-                    full.add(creator)
+                await self._try(answer)
             except NoReply:
                 return
-            except Refused as refused:
-                await self._take_back(invite, refused.reason)
 
-    async def _deliver(self, invite: InviteId) -> bool:
-        """Send one answer, and return False where its creator's inbox is full.
-
-        Raises ``NoReply``, and ``Refused`` for a yes that this device would not give now.
-        """
-        answer = self._unsent.get(invite)
-        if answer is None:
-            return True
+    async def _try(self, answer: Signed) -> None:
+        """Send an answer, or a no in place of a yes that this device would not give now; raises ``NoReply``."""
         try:
-            await self._context.link.ask(SendAnswer(id=0, answer=answer), Ok, lambda: self._check(invite))
+            await self._deliver(answer)
+        except Refused as refused:
+            taken_back = self._take_back(read(answer, Answer).invite, refused.reason)
+            if taken_back is not None:
+                await self._deliver(taken_back)
+
+    async def _deliver(self, answer: Signed) -> None:
+        """Send an answer; raises ``NoReply``, and ``Refused`` for a yes that this device would not give now."""
+        body = read(answer, Answer)
+        try:
+            await self._context.link.ask(
+                SendAnswer(id=0, answer=answer), Ok, lambda: self._check(body.invite), max_tries=1
+            )
         except HubRefused as refused:
             _log.info("answer_refused", reason=refused.reason)
-            if refused.reason is Reason.OVERLOADED:
-                return False
-        if self._unsent.get(invite) is answer:
-            del self._unsent[invite]
-        return True
+            if refused.reason in TURNED_AWAY:
+                self._full.add(body.recipient)
+                return
+        self._joinings.sent(answer)
 
     def _check(self, invite: InviteId) -> None:
         joining = self._joinings.waiting(invite)
@@ -230,11 +238,15 @@ class Answering:
         if reason is not None:
             raise Refused(reason)
 
-    async def _take_back(self, invite: InviteId, reason: Reason) -> None:
-        """Refuse an invite that was accepted."""
-        joining = self._joinings.get(invite)
-        if joining is not None:
-            await self._refuse(invite, joining, reason)
+    def _take_back(self, invite: InviteId, reason: Reason) -> Signed | None:
+        """Refuse an invite that was accepted; return the answer that says so."""
+        joining = self._joinings.waiting(invite)
+        if joining is None:
+            return None
+        answer, said = self._refusal(joining.received, reason)
+        self._joinings.owe(invite)
+        self._context.device.invites.end(invite, said)
+        return answer
 
     # -- the person ---------------------------------------------------------------------------------------------------
 
@@ -270,7 +282,6 @@ class Answering:
     def on_ended(self, invite: InviteId, reason: Reason) -> None:
         """End an invite that is over, by the hub's word: an answer to it opens nothing any more."""
         self._joinings.drop(invite)
-        self._unsent.pop(invite, None)
         remembered = self._context.device.invites.get(invite)
         if remembered is not None and self._context.device.invites.end(invite, ENDED):
             entry = remembered.entry
@@ -294,14 +305,14 @@ class Answering:
         except Refused as refused:
             _log.info("admission_ignored", reason=refused.reason)
             return None
-        joining = self._joinings.get(invite) or await self._lost(invite)
+        joining = self._joinings.waiting(invite) or await self._lost(invite)
         if joining is None:
             return None
         try:
             joining.on_admission(signed, self._context.now())
             self._context.check_place(joining.received.invite)
         except Refused as refused:
-            await self._on_bad_admission(invite, joining, refused.reason)
+            await self._on_bad_admission(joining.received, refused.reason)
             if refused.reason is Reason.EPOCH_FORKED:
                 raise
             return None
@@ -326,19 +337,22 @@ class Answering:
         device = self._context.device
         return Joining(device.key, received, device.settings.protocol, self._context.own)
 
-    async def _on_bad_admission(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
+    async def _on_bad_admission(self, received: Received, reason: Reason) -> None:
         _log.info("admission_refused", reason=reason)
         if reason in _UNANSWERED:
             return
         # This process is new, or this device's own data speak against the session now: its creator learns why.
-        await self._refuse(invite, joining, reason)
-
-    async def _refuse(self, invite: InviteId, joining: Joining, reason: Reason) -> None:
-        self._joinings.drop(invite)
-        answer, said = self._reply(joining, reason)
-        await self._send(invite, answer)
+        answer, said = self._refusal(received, reason)
+        await self._send(answer)
         # Only now: a process that ends before it has answered gets the admission again, and answers then.
-        self._context.device.invites.end(invite, said or reason)
+        self._context.device.invites.end(received.invite.invite, said)
+
+    def _refusal(self, received: Received, reason: Reason) -> tuple[Signed, Reason]:
+        """Refuse in place of what was answered before, whose keys are destroyed; return the reason said too."""
+        joining = self._joining(received)
+        answer, said = self._reply(joining, reason)
+        self._keep(joining, accepted=False)
+        return answer, said or reason
 
     def _reply(self, joining: Joining, reason: Reason | None) -> tuple[Signed, Reason | None]:
         """Answer yes, or no with the reason given or that of this device's own decision; return the reason said too."""

@@ -126,11 +126,11 @@ async def test_a_device_that_revoked_its_grant_after_its_answer_does_not_join(
     ask, on_admission = Link.ask, Joining.on_admission
     outcomes: asyncio.Queue[Reason | None] = asyncio.Queue()
 
-    async def revoked_meanwhile(link: Link, request: Any, reply: Any, *check: Any) -> Any:
+    async def revoked_meanwhile(link: Link, request: Any, reply: Any, *given: Any, **named: Any) -> Any:
         # The answer is there and the admission is not: the called device takes its grant back.
         if isinstance(request, Admit):
             nas.peers.revoke(laptop.client)
-        return await ask(link, request, reply, *check)
+        return await ask(link, request, reply, *given, **named)
 
     def seen(machine: Joining, *given: Any) -> Any:
         try:

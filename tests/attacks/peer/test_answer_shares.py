@@ -1,12 +1,15 @@
 """A trusted peer whose invites are to take up what a device keeps for those of its other peers."""
 
+import asyncio
+
 import pytest
-from tests.integration.client.conftest import befriend, devices, open_agent, settled, until
+from tests.integration.client.conftest import WAIT_S, befriend, devices, open_agent, settled, until
 from tests.integration.hub.device import SigningDevice
 from tests.integration.hub.stage import Actor
 
 from muster_client import SessionRequest
 from muster_client import agent as agents
+from muster_client.connection import tries
 from muster_client.device.invites import JOINED, MAX_INBOX_PER_SENDER
 from muster_client.events import Disconnected, InviteAnswered, Invited, Progress
 from muster_client.sessions import joinings
@@ -68,7 +71,12 @@ async def test_one_peer_cannot_drive_out_what_a_device_answered_to_others(
 async def test_a_creator_whose_inbox_is_full_keeps_no_answer_from_another_one(
     node, devices, open_agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What does not fit waits at the device, which sends it again without a new connection once there is room."""
+    """What does not fit waits at the device, which sends it again without a new connection once there is room.
+
+    No other call waits for that meanwhile.
+    """
+    monkeypatch.setattr(tries, "MIN_PAUSE_S", WAIT_S * 2)
+    monkeypatch.setattr(tries, "MAX_WAIT_S", WAIT_S * 4)
     monkeypatch.setattr(agents, "DUE_EVERY_S", 0.05)
     called, honest, peer = devices("called"), devices("honest"), SigningDevice()
     befriend(honest, called)
@@ -91,3 +99,27 @@ async def test_a_creator_whose_inbox_is_full_keeps_no_answer_from_another_one(
         answers = [await attacker.next_push(AnswerPush) for _ in range(calls)]
     assert len({push.answer for push in answers}) == calls
     assert not any(isinstance(event, Disconnected) for event in events._waiting)
+
+
+async def test_no_failure_to_send_what_waits_ends_an_agent(
+    devices, open_agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a peer may cause there: the sessions with others go on, and it is tried again."""
+    monkeypatch.setattr(agents, "DUE_EVERY_S", 0.01)
+    caller, called = devices("caller"), devices("called")
+    befriend(caller, called)
+    agent, calling = await open_agent(called), await open_agent(caller)
+    tried_again = asyncio.Event()
+
+    async def fail() -> None:
+        if failed:
+            tried_again.set()
+        failed.append(True)
+        raise RecursionError
+
+    failed: list[bool] = []
+    monkeypatch.setattr(agent._answering, "flush", fail)
+    async with asyncio.timeout(WAIT_S):
+        await tried_again.wait()
+    session = await calling.start_session(SessionRequest((called.client,)))
+    assert (await settled(session))[called.client].state is Progress.JOINED

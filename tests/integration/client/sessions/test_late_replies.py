@@ -25,8 +25,8 @@ class HeldAdmitReply:
         self.came = asyncio.Event()
         ask: Callable[..., Awaitable[Any]] = Link.ask
 
-        async def held(link: Link, request: Any, reply: Any, *check: Any) -> Any:
-            answer = await ask(link, request, reply, *check)
+        async def held(link: Link, request: Any, reply: Any, *given: Any, **named: Any) -> Any:
+            answer = await ask(link, request, reply, *given, **named)
             if isinstance(request, Admit) and not self.came.is_set():
                 self.came.set()
                 async with asyncio.timeout(WAIT_S):

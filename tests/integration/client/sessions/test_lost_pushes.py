@@ -118,7 +118,7 @@ async def test_an_agent_that_receives_changed_reads_who_was_taken_out(
             await until(answered, InviteAnswered)
             async with asyncio.timeout(WAIT_S):
                 # Nothing tells that the hub has the answer.
-                while called._answering._unsent:  # noqa: ASYNC110
+                while called._answering._joinings.unsent():  # noqa: ASYNC110
                     await asyncio.sleep(0)
         await until(updates, MembersChanged, epoch=2)
         nas.peers.untrust(laptop.client)

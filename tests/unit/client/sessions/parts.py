@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from muster_client.connection.connection import HubConnection
 from muster_client.connection.link import Link
-from muster_client.connection.tries import Check, unchecked
+from muster_client.connection.tries import MAX_TRIES, Check, unchecked
 from muster_client.device.device import Device
 from muster_client.device.session_request import SessionRequest
 from muster_client.events import Event
@@ -63,7 +63,7 @@ class AnsweringHub:
     async def in_step(self) -> None:
         return
 
-    async def ask(self, request: Request, reply: type[R], check: Check = unchecked) -> R:
+    async def ask(self, request: Request, reply: type[R], check: Check = unchecked, max_tries: int = MAX_TRIES) -> R:
         check()
         self.asked.append(request)
         answer = self._answers.get(type(request), Ok(re=0))
