@@ -13,6 +13,10 @@ Counter = Annotated[int, Meta(ge=1, le=MAX_TIME_MS)]
 Mac = Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
+MAX_LOST_TOKENS = 2**24
+"""How far above the last issued counter a restore of the hub explains one: a connect a second, for half a year."""
+
+
 class Token(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What the hub gives an agent to show next time: a counter and the hub's MAC. The device keeps it 0600."""
 
@@ -62,8 +66,11 @@ def genuine(secret: bytes, client: ClientId, proof: Proof, challenge: Nonce, hel
 def judge(presented: int, confirmed: int, issued: int) -> Continuity:
     """Judge an agent's genuine counter (0: none was shown) against the last that was confirmed and the last issued.
 
-    A token newer than the confirmed one was written by the device, and only its confirmation was lost.
+    A token newer than the confirmed one was written by the device, and only its confirmation was lost. One that no
+    restore of the hub explains counts as none: who has the hub's key made it, and the next one would be too large.
     """
+    if presented > issued + MAX_LOST_TOKENS:
+        presented = 0
     if presented < confirmed:
         return Continuity.CLONE_SUSPECTED
     if presented > issued:

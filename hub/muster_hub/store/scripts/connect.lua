@@ -25,7 +25,7 @@ local _, client, shown, role, instance_row, instance, compat, card, card_serial,
 if only_enrolled == '1' and redis.call('HEXISTS', enrolled, client) == 0 then
   return refuse('not_enrolled')
 end
-local RECUT_MS, FINGERPRINT_BYTES = 60000, 32
+local RECUT_MS, FINGERPRINT_BYTES, LOST_TOKENS = 60000, 32, 16777216
 
 local chain, ver, standing, last_number, confirmed, last_issued, newest_serial, rotated_ms,
   rotated_ver, suspected_ms, suspected_ver, confirmed_ms =
@@ -62,6 +62,8 @@ end
 -- Continuity. A command line read its token after the challenge. It may show an older one only where the agent confirmed
 -- the next one since then: it reads the token again, since a copy can hold its `hello` back until that.
 presented, confirmed, last_issued = tonumber(presented), tonumber(confirmed or 0), tonumber(last_issued or 0)
+-- No restore explains a larger one: a thief of the hub's key made it.
+if role == 'agent' and presented > last_issued + LOST_TOKENS then presented = 0 end
 local behind = presented < confirmed
 if behind and role == 'cli' and tonumber(confirmed_ms or 0) >= tonumber(challenged_ms) then
   return refuse('expired')
