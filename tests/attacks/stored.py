@@ -11,7 +11,8 @@ _DUMP_ALL = """
 local all = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do
   all[#all + 1] = key
-  all[#all + 1] = redis.call('DUMP', key)
+  local is_hash = redis.call('TYPE', key).ok == 'hash'
+  all[#all + 1] = is_hash and redis.call('HGETALL', key) or redis.call('DUMP', key)
 end
 return all
 """
@@ -34,14 +35,18 @@ end
 """
 
 Stored = dict[bytes, object]
-"""The value of each key, by its name: the bytes of its dump."""
+"""The value of each key, by its name: the fields of a hash, since a read may change their order; else its dump."""
 
 
 async def stored(desk: Desk) -> Stored:
     """Return everything in the store of a desk."""
     flat = await desk.store.ask(b"EVAL", _DUMP_ALL, 0)
     assert isinstance(flat, list)
-    return {name: value for name, value in zip(flat[::2], flat[1::2], strict=True) if isinstance(name, bytes)}
+    return {name: _value(value) for name, value in zip(flat[::2], flat[1::2], strict=True) if isinstance(name, bytes)}
+
+
+def _value(value: object) -> object:
+    return dict(zip(value[::2], value[1::2], strict=True)) if isinstance(value, list) else value
 
 
 def changed(before: Stored, after: Stored) -> set[bytes]:

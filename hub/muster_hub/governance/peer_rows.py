@@ -33,9 +33,9 @@ def grant_row(body: Grant | Revocation, digest: Hash, signed: Signed) -> GrantRo
     )
 
 
-def ended_grant_row(body: Untrust, digest: Hash) -> GrantRow:
-    """Return the row that replaces a grant once an untrust has ended it."""
-    return _no_grant(body.serial, digest, b"", b"")
+def ended_grant_row(body: Untrust, digest: Hash, signed: Signed) -> GrantRow:
+    """Return the row that replaces a grant once an untrust has ended it; also where a later trust stands."""
+    return _no_grant(body.serial, digest, b"", encode(signed))
 
 
 def _no_grant(serial: int, digest: Hash, grant: bytes, signed: bytes) -> GrantRow:

@@ -70,10 +70,10 @@ async def put_peer_statement(context: NodeContext, caller: Caller, kind: Kind, s
         if sessions:
             digest = statement_hash(kind, signed.body)
             await change(context.store, _CUTS_MADE, [keys.device(caller.client)], body.peer, digest)
-    check_verdict(put.verdict)
-    if caller.role is Role.CLI and put.verdict == "taken":
-        await push_to_own_agent(context, caller, kind, signed)
     news = put.verdict == "taken" or put.why != ""  # its first answer may have got lost before its cuts were made
+    if caller.role is Role.CLI and news:
+        await push_to_own_agent(context, caller, kind, signed)
+    check_verdict(put.verdict)
     await push_statement(context, caller, kind, signed, body.peer, trusted=put.trusted, news=news)
 
 
@@ -102,7 +102,7 @@ def _args(caller: Caller, kind: Kind, body: Governance, signed: Signed, *, room:
     ]
     if isinstance(body, Grant | Revocation):
         return [*common, pack(grant_row(body, digest, signed)), body.grant]
-    ended = pack(ended_grant_row(body, digest)) if isinstance(body, Untrust) else b""
+    ended = pack(ended_grant_row(body, digest, signed)) if isinstance(body, Untrust) else b""
     row = trust_row(body, digest, signed)
     return [*common, row.fingerprint, pack(row), ended, *_card_args(caller)]
 

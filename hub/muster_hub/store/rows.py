@@ -94,8 +94,8 @@ class PeerRow(Row, frozen=True, array_like=True):
 class GrantRow(Row, frozen=True, array_like=True):
     """One peer in ``keys.grants``: the newest grant, its revocation, or the untrust that ended it.
 
-    A revocation has its grant's id; its other cells are empty, 0 or None. An untrust counts as a
-    revocation with its own serial, no grant's id, and ``signed`` empty: it stands in ``keys.peers``.
+    A revocation has its grant's id; its other cells are empty, 0 or None. An untrust counts as a revocation with its
+    own serial and no grant's id. It is listed for the grant where a later trust stands in ``keys.peers``.
     """
 
     TEXT: ClassVar = (0, 5, 6)

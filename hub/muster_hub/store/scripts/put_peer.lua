@@ -40,6 +40,11 @@ if wins then
   end
   redis.call('HSET', peers, peer, row)
   redis.call('ZADD', stated, text(serial), 'peers:' .. peer)
+  local ended = kind == 'trust' and row_in(grants, peer)
+  if ended and ended[GRANT.kind] == 'revocation' and ended[GRANT.grant_id] == '' then
+    -- The untrust that ended the grant is shown for the grant from now on.
+    redis.call('ZADD', stated, text(ended[GRANT.serial]), 'grants:' .. peer)
+  end
   raise_serial(device, serial)
   note_change(device)
   kept_card = keep_card(device, card, card_serial, card_hash)
@@ -54,7 +59,13 @@ if kind == 'untrust' then
   end
   if ends and (grant or redis.call('HLEN', grants) < MAX_PEERS) then
     redis.call('HSET', grants, peer, grant_row)
-    redis.call('ZREM', stated, 'grants:' .. peer)
+    if wins then
+      redis.call('ZREM', stated, 'grants:' .. peer)
+    elseif verdict ~= 'known' then
+      redis.call('ZADD', stated, text(serial), 'grants:' .. peer)
+      add_entry(outbox, 'record', device_record(kind, client, peer, 'done', '', hash))
+      note_change(device)
+    end
     if grant and grant[GRANT.kind] == 'grant' then
       redis.call('HDEL', uses, grant[GRANT.grant_id])
       why = why ~= '' and why or 'grant'

@@ -32,7 +32,7 @@ for i = 1, math.min(limit, #slots) do
     show(row[PEER.kind], row[PEER.signed])
   else
     local row = row_in(grants, peer)
-    show(row[GRANT.kind], row[GRANT.signed])
+    show(row[GRANT.grant_id] == '' and 'untrust' or row[GRANT.kind], row[GRANT.signed])
   end
 end
 local total = redis.call('ZCARD', stated) + (card and 1 or 0)

@@ -3,6 +3,7 @@
 from muster_hub.governance.peer_rows import ended_grant_row, grant_row, trust_row
 from muster_hub.store.rows import GrantRow, PeerRow, pack, read
 from muster_protocol.cards import Mode
+from muster_protocol.codec import encode
 from muster_protocol.governance import Grant, Revocation, Trust, Untrust
 from muster_protocol.ids import ClientId, Fingerprint, GrantId, Hash, Serial, TimeMs
 from muster_protocol.keys import SigningKey
@@ -46,7 +47,9 @@ def test_a_grant_and_its_revocation_have_one_id_and_the_revocation_permits_nothi
     assert read(pack(revoked), GrantRow) == revoked
 
 
-def test_an_untrust_ends_a_grant_without_its_id_or_a_statement() -> None:
-    ended = ended_grant_row(Untrust(client=ANN, serial=Serial(7), peer=BOB), HASH)
-    assert (ended.kind, ended.serial, ended.grant_id, ended.signed) == ("revocation", 7, b"", b"")
+def test_an_untrust_ends_a_grant_without_its_id_and_with_its_own_statement() -> None:
+    untrust = Untrust(client=ANN, serial=Serial(7), peer=BOB)
+    ended = ended_grant_row(untrust, HASH, sign(untrust, KEY))
+    assert (ended.kind, ended.serial, ended.grant_id) == ("revocation", 7, b"")
+    assert ended.signed == encode(sign(untrust, KEY))
     assert read(pack(ended), GrantRow) == ended
