@@ -99,6 +99,9 @@ local function keep_card(device, card, card_serial, card_hash)
     return 0
   end
   redis.call('HSET', device, 'card', card, 'card_serial', card_serial, 'card_hash', card_hash)
+  -- A copy of the device's data may have made it: the device finds out by these numbers.
+  raise_serial(device, shown)
+  note_change(device)
   return #card
 end
 

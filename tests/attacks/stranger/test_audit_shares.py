@@ -1,6 +1,7 @@
 """Records of what a stranger does, by which it drives out those of another device in the same part of the outbox."""
 
 import asyncio
+import copy
 from collections import Counter
 
 import pytest
@@ -13,6 +14,7 @@ from muster_hub.node import outbox
 from muster_hub.store import keys
 from muster_hub.store.cells import data, items
 from muster_hub.store.rows import RecordRow, read
+from muster_protocol.errors import Refused
 from muster_protocol.ids import SessionId
 from muster_protocol.reasons import Reason
 
@@ -73,3 +75,18 @@ async def test_of_one_actor_the_newest_records_stay(desk: Desk) -> None:
     left = await kept(desk, device)
     assert KEPT <= len(left) < KEPT + AT_ONCE
     assert {row.kind for row in left} == {RecordKind.INVITE_REFUSED}
+
+
+async def test_retired_keys_of_a_stranger_drive_out_no_record_of_another_device(desk: Desk) -> None:
+    device, other = neighbours(2)
+    for one, times in ((device, 1), (other, KEPT + AT_ONCE)):
+        retired = copy.copy(one)
+        one.rotate()
+        await desk.seat(retired)
+        await desk.seat(one)
+        for _ in range(times):
+            with pytest.raises(Refused):
+                await desk.seat(retired)
+    left = Counter(row.subject for row in await kept(desk, device) if row.kind == RecordKind.KEY_RETIRED)
+    assert left[device.client] == 1
+    assert left[other.client] < KEPT + AT_ONCE

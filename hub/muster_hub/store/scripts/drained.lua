@@ -37,13 +37,14 @@ local function equal_share(counts)
   return MAX_RECORDS_KEPT
 end
 
--- Returns the actor of each record, and how many records each actor has.
+-- Returns the actor of each record, or its subject where it has none, and how many records each actor has.
 local function actors_of(records)
   local actors, counts = {}, {}
   for i, entry in ipairs(records) do
     for j = 1, #entry[2], 2 do
       if entry[2][j] == 'data' then
-        actors[i] = cmsgpack.unpack(entry[2][j + 1])[RECORD.actor]
+        local record = cmsgpack.unpack(entry[2][j + 1])
+        actors[i] = record[RECORD.actor] ~= '' and record[RECORD.actor] or record[RECORD.subject]
       end
     end
     counts[actors[i]] = (counts[actors[i]] or 0) + 1
