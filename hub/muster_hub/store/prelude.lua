@@ -196,18 +196,18 @@ local function outcome_of(invite_outcomes, client, invite)
   return row and row[ENDED_INVITE.outcome]
 end
 
--- Returns how many invites of a session have ended, by the device that they were for. A device that is not named has
--- fewer than MAX_INVITES_PER_TARGET.
-local function ended_invites(invite_outcomes)
-  local ended = {}
-  if redis.call('HLEN', invite_outcomes) >= MAX_INVITES_PER_TARGET then
-    for _, packed in ipairs(redis.call('HVALS', invite_outcomes)) do
-      -- A live invite has another cell in this place, which is no client id.
-      local client = cmsgpack.unpack(packed)[ENDED_INVITE.client]
-      ended[client] = (ended[client] or 0) + 1
+-- Returns how many invites of a session have ended, by the device that they were for, and the set of those that live.
+local function count_invites(invite_outcomes)
+  local ended, live, rows = {}, {}, redis.call('HGETALL', invite_outcomes)
+  for i = 1, #rows, 2 do
+    local row = cmsgpack.unpack(rows[i + 1])
+    if rows[i]:match('^live:') then
+      live[row[LIVE_INVITE.invite]] = true
+    else
+      ended[row[ENDED_INVITE.client]] = (ended[row[ENDED_INVITE.client]] or 0) + 1
     end
   end
-  return ended
+  return ended, live
 end
 
 -- Returns the numbers of a session's epochs that are higher than this one, lowest first. They may have gaps.

@@ -4,7 +4,7 @@
 -- ARGV: 1 not_after (ms), 2 creator, 3 its ver when the invites were decided, then for each invite: client, invite,
 --   when it expires (ms), its hash, its purpose
 -- Effect: each invite waits for its answer; one that was live for the same device ends as `cancelled`.
--- Returns: for each invite 'ok', 'replayed' (it has ended before, or is live with other bytes) or 'too_many'
+-- Returns: for each invite 'ok', 'replayed' (its id has ended before, or is live with other bytes) or 'too_many'
 --   (MAX_INVITES_PER_SESSION in this session, or MAX_INVITES_PER_TARGET to this device).
 -- Errors: closed (the session is over, or there is none), not_a_member (the caller did not create it), stale (the
 --   creator took something back since the invites were decided).
@@ -24,7 +24,7 @@ if tonumber(redis.call('HGET', minimum_versions, caller) or 0) > tonumber(ver) t
   return refuse('stale')
 end
 
-local ended = ended_invites(invite_outcomes)
+local ended, named = count_invites(invite_outcomes)
 local function has_room(client, before)
   return (ended[client] or 0) + (before and 1 or 0) < MAX_INVITES_PER_TARGET
     and redis.call('HLEN', invite_outcomes) < MAX_INVITES_PER_SESSION
@@ -39,6 +39,10 @@ local function enter(client, invite, expires_ms, hash, purpose)
   if before == invite then
     return live[LIVE_INVITE.hash] == hash and 'ok' or 'replayed'
   end
+  -- How an invite ended is kept under its id alone, so an id is of one device.
+  if named[invite] then
+    return 'replayed'
+  end
   if not has_room(client, before) then
     return 'too_many'
   end
@@ -48,6 +52,7 @@ local function enter(client, invite, expires_ms, hash, purpose)
   redis.call('HSET', invite_outcomes, 'live:' .. client, pack_row(LIVE_INVITE, {invite = invite, state = 'sent',
     expires_ms = tonumber(expires_ms), answer_hash = '', refused_epoch = '', refused_reason = '', hash = hash,
     purpose = purpose, answered_at = 0}))
+  named[invite] = true
   return 'ok'
 end
 

@@ -8,5 +8,5 @@
 local invite_outcomes = unpack(KEYS)
 local client = unpack(ARGV)
 local room = MAX_INVITES_PER_SESSION - redis.call('HLEN', invite_outcomes)
-local ended = ended_invites(invite_outcomes)[client] or 0
+local ended = count_invites(invite_outcomes)[client] or 0
 return math.max(0, math.min(room, MAX_INVITES_PER_TARGET - ended))
