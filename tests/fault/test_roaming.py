@@ -106,7 +106,7 @@ class Process:
 def test_an_agent_follows_its_machine_from_one_network_to_the_next(networks: Networks, tmp_path: Path) -> None:
     with ExitStack() as stack:
         data = ("--data-dir", str(tmp_path / "hub"))
-        options = ("--listen", "0.0.0.0:7627", "--origin", f"ws://{HUB_ADDRESS}:7627", "--insecure")
+        options = ("--listen", "0.0.0.0:7627", "--origin", f"ws://{HUB_ADDRESS}:7627", "--insecure", "--enrolment=open")
         hub = Process(stack, networks.hub, "muster_hub", "--json", *options, *data)
         assert hub.hear()["pid"]
         networks.join(1)

@@ -246,7 +246,7 @@ class StatementStore:
         with transaction(self._db):
             for held in self.all():
                 at_hub = listed.get((held.topic, held.peer))
-                # It lists no card that no peer may ask for, and no end of a grant by an ``untrust`` before a new trust.
+                # It lists no card that no peer may ask for, and an ``untrust`` once, as long as no newer trust stands.
                 unlisted = held.topic is Topic.CARD or (held.topic is Topic.GRANT and held.kind is Kind.UNTRUST)
                 if wins(at_hub, held.version) and not (at_hub is None and unlisted):
                     query = "UPDATE statements SET acknowledged = 0 WHERE topic = ? AND peer = ?"
@@ -312,7 +312,8 @@ class StatementStore:
             if not ahead:
                 self._db.execute("UPDATE serials SET last = max(last, ?)", (body.serial,))
             verdicts = [self._take(topic, peer, kind, version, signed) for topic, peer in topics_of(body)]
-        return verdicts[0]
+        # An untrust that is older than the trust may end the grant nevertheless.
+        return SerialVerdict.TAKEN if SerialVerdict.TAKEN in verdicts else verdicts[0]
 
     def _lacks(self, topic: Topic, peer: str, version: Version) -> bool:
         """Return whether neither what counts here nor what waits for the person about this is that new."""

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.client.conftest import HubProcess
+from tests.integration.client.conftest import HubProcess, until
 
-from muster_client import Device, Hub
+from muster_client import Agent, Device, Hub
+from muster_client.events import TrustEnded
 from muster_protocol.cards import Mode
 from muster_protocol.frames import Purpose
 from muster_protocol.reasons import Reason
@@ -85,7 +86,9 @@ async def test_an_old_untrust_of_a_copy_that_ends_a_grant_alone_is_told(
     with Device.open(tmp_path / "copy") as copy:
         copy.peers.untrust(friend.client)  # dated before the trust that the owner states now
         victim.peers.trust(friend.client, friend.fingerprint, "other")
-        await in_step(victim)
-        await in_step(copy)
-    await in_step(victim)
+        async with Agent.open(victim) as agent:
+            await agent.connected()
+            events = agent.events()
+            await in_step(copy)
+            assert (await until(events, TrustEnded)).devices == 1
     assert [ended.peer for ended in victim.peers.ended_elsewhere()] == [friend.client]
