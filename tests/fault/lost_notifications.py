@@ -52,7 +52,9 @@ async def lose_notifications(hub_nodes: Cluster, stack: AsyncExitStack) -> None:
         # And back: the answer.
         await ann.take_answer()
         assert not (await ann.admit()).rejected
-        await cid.join()
+        # The admission: its push is lost, and CID reads it when its node says that something may have been lost.
+        await changed(cid, "changed")
+        await cid.say_joined(await cid.read_admission(session))
         # A cut: who is out is not told live, and reads it when its node says that something may have been lost.
         await ann.say(ann.device.untrust(bob.device))
         await changed(bob, "changed")

@@ -32,7 +32,7 @@ from muster_protocol.errors import Refused
 from muster_protocol.frames import Admitted, Error, InviteResults, Reply, Request
 from muster_protocol.ids import ClientId, InstanceId
 
-TOKEN = 1 << 40
+TOKEN = 1_000_000
 """A continuity counter ahead of all that a scene issues: a device that shows it is no clone."""
 ROUNDS = 10
 """How often a node drains the same outboxes at most, until nothing is left: an effect may leave another one."""

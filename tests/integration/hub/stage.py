@@ -193,11 +193,19 @@ class Actor:
         return joining
 
     async def take_admission(self) -> Joining:
-        push = await self.next_push(AdmissionPush)
+        return self.open_admission((await self.next_push(AdmissionPush)).admission)
+
+    async def read_admission(self, session: SessionId) -> Joining:
+        """Take the admission that waits in a session: its push was lost."""
+        shown = await self.show(session)
+        assert shown.admission is not None
+        return self.open_admission(shown.admission)
+
+    def open_admission(self, admission: Signed) -> Joining:
         self.store.agree(self.pins())
         for joining in self.joining.values():
             try:
-                joining.on_admission(push.admission, now_ms())
+                joining.on_admission(admission, now_ms())
             except Refused:
                 continue
             return joining
