@@ -231,7 +231,8 @@ class _Member:
         return {"joined": shown(self.machine.joined_statement(_key(step, "receive_seed"), TimeMs(step["now"])))}
 
     def look(self, _step: Json) -> Json:
-        return {"joined": self.machine.joined, "version": self.machine.version}
+        machine = self.machine
+        return {"joined": machine.joined, "holds_key": machine.holds_key, "version": machine.version}
 
     def key(self, _step: Json) -> Json:
         return self._known()
