@@ -23,9 +23,7 @@ redis.call('HSET', device, 'compat', compat)
 if redis.call('EXISTS', peers) == 0 then
   return {verdict, {}}
 end
-redis.call('HSET', device, 'card', card, 'card_serial', serial_text, 'card_hash', hash)
-raise_serial(device, serial)
-note_change(device)
+keep_card(device, card, serial_text, hash)
 add_entry(outbox, 'record', device_record('card', client, '', 'done', '', hash))
 
 local trusted, rows = {}, redis.call('HGETALL', peers)
