@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from muster_client.errors import BadHubUrl
+from muster_protocol.enrolment import MAX_URL_CHARS
 
-MAX_URL_CHARS = 255
 MAX_HUB_URLS = 8
 DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")

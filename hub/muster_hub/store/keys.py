@@ -35,6 +35,7 @@ it is a day.
 
 from functools import lru_cache
 
+from muster_protocol import enrolment
 from muster_protocol.frames import MAX_MEMBERS, MAX_ROSTER
 
 BUCKETS = 256
@@ -67,7 +68,7 @@ RECORDS_TRIMMED_AT_ONCE = 256
 MAX_NODES = 1_024
 MAX_ENROLLED = 4_096
 """Enrolled devices of one bucket: a million in all."""
-CODE_MS = DAY_MS
+CODE_MS = enrolment.CODE_MS
 """How long the code of an invitation may be used."""
 MAX_CODES = 100
 """Unused codes of the operator."""
