@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from muster_client.doctor.findings import Finding, Health
-from muster_client.doctor.next_steps import NEXT_STEPS, as_sentence, claimed, cut, gives_up
+from muster_client.doctor.next_steps import NEXT_STEPS, as_sentence, claimed, cut, gives_up, with_addresses
 
 if TYPE_CHECKING:
     from muster_client.doctor.device import examine
 
-__all__ = ["NEXT_STEPS", "Finding", "Health", "as_sentence", "claimed", "cut", "examine", "gives_up"]
+__all__ = ["NEXT_STEPS", "Finding", "Health", "as_sentence", "claimed", "cut", "examine", "gives_up", "with_addresses"]
 
 
 def __getattr__(name: str) -> object:

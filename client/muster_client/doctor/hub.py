@@ -11,7 +11,7 @@ from muster_client.connection.transport import PeerCertificate
 from muster_client.device.device import Device
 from muster_client.device.hub_address import DEFAULT_PORTS
 from muster_client.doctor.findings import Finding, Health, fail, ok, warn
-from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, claimed, cut
+from muster_client.doctor.next_steps import MAKE_ROOM, NEXT_STEPS, claimed, cut, with_addresses
 from muster_client.errors import DataNotWritten, HubError, HubKeyChanged, HubRefused, NoReply, Trouble
 from muster_protocol.closes import NextTry
 from muster_protocol.connect import PROTOCOL
@@ -211,9 +211,7 @@ def _refusal(refused: HubRefused) -> tuple[str, str]:
     if refused.next_try is NextTry.NEVER:
         return REASONS[refused.reason].sentence, REASONS[refused.reason].next_step
     sentence, step = claimed(refused.reason, _PEER)
-    if refused.reason is Reason.WRONG_ORIGIN and refused.detail:
-        sentence = f"{sentence.rstrip('.')}: {refused.detail}."
-    return sentence, step
+    return with_addresses(sentence, refused), step
 
 
 def _round_trip(took_s: float) -> Finding:

@@ -1,6 +1,6 @@
 """The next step for each reason why there is no connection to the hub."""
 
-from muster_client.errors import DeviceError, Trouble
+from muster_client.errors import DeviceError, HubRefused, Trouble
 from muster_protocol.reasons import REASONS, Reason
 
 NEXT_STEPS: dict[Trouble, str] = {
@@ -51,6 +51,13 @@ def claimed(reason: Reason, peer: str) -> tuple[str, str]:
     if gives_up(reason):
         return f"The hub says, and does not prove: {said}", "Ask the hub's operator; give up nothing for it."
     return f"The hub says: {said}", info.next_step.replace("{peer}", peer)
+
+
+def with_addresses(sentence: str, refused: HubRefused) -> str:
+    """Return the sentence of a refusal, with both addresses where the device dialled a wrong one."""
+    if refused.reason is not Reason.WRONG_ORIGIN or not refused.detail:
+        return sentence
+    return f"{sentence.rstrip('.')}: {refused.detail}."
 
 
 def cut(error: DeviceError) -> tuple[str, str]:

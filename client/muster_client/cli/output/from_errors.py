@@ -8,7 +8,7 @@ from muster_client import errors
 from muster_client.cli.output.exit_codes import ExitCode
 from muster_client.cli.output.failures import Failure, Word, did_you_mean, from_reason, invalid
 from muster_client.cli.output.nicknames import short
-from muster_client.doctor import NEXT_STEPS, as_sentence, cut
+from muster_client.doctor import NEXT_STEPS, as_sentence, cut, with_addresses
 from muster_protocol.closes import NextTry
 from muster_protocol.errors import Refused
 from muster_protocol.reasons import REASONS, Reason, Sayer
@@ -158,8 +158,7 @@ def _(error: errors.HubKeyChanged) -> Failure:
 @from_error.register
 def _(error: errors.HubRefused) -> Failure:
     failure = from_reason(error.reason, Sayer.HUB, signed=error.next_try is NextTry.NEVER)
-    if error.reason is Reason.WRONG_ORIGIN and error.detail:
-        failure.sentence = f"{failure.sentence.rstrip('.')}: {error.detail}."
+    failure.sentence = with_addresses(failure.sentence, error)
     return failure
 
 
