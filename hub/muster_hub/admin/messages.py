@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from muster_hub.enrolment.codes import KnownCode
+from muster_hub.enrolment.devices import EnrolledDevice
 from muster_protocol.ids import ClientId, TimeMs
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -57,29 +59,12 @@ class InvitationMade(AdminReply, frozen=True, kw_only=True, tag="invited"):
     expires_at: TimeMs
 
 
-class CodeView(Struct, frozen=True, kw_only=True):
-    """A code as the list shows it; ``made_by`` is empty for the operator, ``used_by`` while it waits."""
-
-    name: str
-    expires_at: TimeMs
-    made_by: str
-    used_by: str
-
-
-class DeviceView(Struct, frozen=True, kw_only=True):
-    """An enrolled device; ``by`` is the device that invited it, empty for the operator."""
-
-    client: ClientId
-    since: TimeMs
-    by: str
-
-
 class Enrolment(AdminReply, frozen=True, kw_only=True, tag="enrolment"):
     """Which devices may connect, and what there is of invitations and enrolled devices, the newest first."""
 
     which: str
-    codes: tuple[CodeView, ...]
-    devices: tuple[DeviceView, ...]
+    codes: tuple[KnownCode, ...]
+    devices: tuple[EnrolledDevice, ...]
 
 
 class Changed(AdminReply, frozen=True, kw_only=True, tag="changed"):

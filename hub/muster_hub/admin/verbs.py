@@ -7,8 +7,6 @@ from muster_hub.admin.messages import (
     AnyReply,
     AnyRequest,
     Changed,
-    CodeView,
-    DeviceView,
     EndEnrolment,
     Enrolment,
     Failed,
@@ -70,12 +68,6 @@ class Verbs:
         store = self._context.store
         return Enrolment(
             which=self._context.settings.enrolment or "open",
-            codes=tuple(
-                CodeView(name=code.name, expires_at=code.expires_at, made_by=code.made_by, used_by=code.used_by)
-                for code in await known_codes(store)
-            ),
-            devices=tuple(
-                DeviceView(client=device.client, since=device.since, by=device.by)
-                for device in await enrolled_devices(store)
-            ),
+            codes=tuple(await known_codes(store)),
+            devices=tuple(await enrolled_devices(store)),
         )
