@@ -30,7 +30,7 @@ def certify(key: SigningKey, rotations: tuple[SignedHubRotation, ...], spki: byt
 
 
 def shown_voucher(extension: bytes, spki: bytes) -> HubVoucher:
-    """Read an extension whose key vouches for this TLS key, whoever's key that is.
+    """Read an extension whose key vouches for this TLS key, also one that is no hub's.
 
     Raises ``Refused``: ``bad_signature`` for one made for another TLS key, ``malformed``, ``unsupported``.
     """

@@ -16,7 +16,7 @@ _NOT_NOW = frozenset({429, 502, 503, 504})
 _NO_UPGRADE = "a proxy before the hub that hands on no WebSocket (its Upgrade and Connection headers), or no hub"
 _CAUSES = {
     400: "a proxy and a hub that do not fit together (PROXY protocol, forwarded address, WebSocket), or no hub",
-    401: "a login page, or a proxy that lets nobody through without one",
+    401: "a login page, or a proxy that asks for one",
     403: "a firewall, or a proxy that does not let this device through",
     404: _NO_UPGRADE,
     426: _NO_UPGRADE,

@@ -34,7 +34,7 @@ class HubKeyTls(ssl.SSLObject):
 
 
 class HubKeyContext(ssl.SSLContext):
-    """TLS settings that ask the pinned key and nobody else."""
+    """TLS settings that ask the pinned key alone."""
 
     sslobject_class = HubKeyTls
     pinned: Fingerprint
@@ -44,7 +44,7 @@ class HubKeyContext(ssl.SSLContext):
         """Return the settings for a hub of which this fingerprint is pinned."""
         context = cls(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        # A later handshake could bring another certificate, at which nobody would look.
+        # A later handshake could bring another certificate, which would not be checked.
         context.options |= ssl.OP_NO_RENEGOTIATION
         context.pinned = pinned
         return context

@@ -231,7 +231,7 @@ class StatementStore:
         self._db.execute("UPDATE statements SET acknowledged = 0 WHERE serial > ?", (newest,))
 
     def hub_lists(self, statements: Iterable[tuple[Kind, Signed]]) -> None:
-        """Record all that the hub listed: what it lacks, or has an older one of, must be sent, whatever its serial is.
+        """Record all that the hub listed: what it lacks, or has an older one of, must be sent, with any serial.
 
         A copy of the key may have dated what the hub calls its newest, and then the hub was restored. What it has a
         newer one of is taken in, or waits for the person.
@@ -263,7 +263,7 @@ class StatementStore:
         self._db.execute("UPDATE serials SET hub_at = min(hub_at, max(last, reached, ?))", (self._clock(),))
 
     def acknowledged(self, version: Version) -> None:
-        """Record that the hub has this statement on disk: whatever number it names next, it is asked for all again.
+        """Record that the hub has this statement on disk; it is asked for all again, for any number that it names next.
 
         A hub that was restored since may name the number from before.
         """

@@ -32,7 +32,7 @@ def _sockets(data_dir: Path) -> Iterator[Path]:
 
 
 def _ask(path: Path, line: bytes) -> AnyReply | None:
-    """Return the answer; None where nobody listens that this process may believe."""
+    """Return the answer; None where no hub listens that this process may believe."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(ANSWER_LIMIT_S)
         try:

@@ -71,7 +71,7 @@ KEPT_FOR_DAYS = 0.1
 """The part that is charged of what is kept for days and not for months."""
 
 RESTRICTIONS = frozenset({Kind.UNTRUST, Kind.REVOCATION})
-"""Statements that a device needs whoever else is at its address: they are judged by its own rate alone."""
+"""Statements that a device needs with any others at its address: they are judged by its own rate alone."""
 
 _KEPT: dict[type[Request], float] = {
     PutStatement: 1.0,

@@ -89,7 +89,7 @@ class _Join(Struct, frozen=True):
             # It may have been committed over this very hold. The next join that finds the hold settles it.
             return None
         if result.committed:
-            # At once: whoever is taken out from now on was told before.
+            # At once: a member that is taken out from now on was told before.
             await self._spread({*self.proposal.newcomers, *self.proposal.sealed}, result.removed)
         # After a stale round too: the next round takes a hold of its own, which no other request shares.
         await self._settle(wanted, held, spent=result.committed)

@@ -67,7 +67,7 @@ async def test_the_hubs_store_holds_no_key_of_a_session(node: Node, devices, ope
 async def test_a_receive_key_that_no_admission_used_is_destroyed_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the hub sends nothing more: what it recorded opens nothing then, whoever has this process."""
+    """Also where the hub sends nothing more: what it recorded opens nothing then, also for one who has this process."""
     monkeypatch.setattr(agents, "DUE_EVERY_S", 0.01)
     port, clock = free_port(), ManualClock(now_ms())
     with ExitStack() as stack:

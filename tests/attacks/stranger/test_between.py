@@ -1,4 +1,4 @@
-"""Somebody between an invited device and its hub, who ends TLS himself: he gets no byte, whatever he shows."""
+"""An attacker between an invited device and its hub that ends TLS itself: it gets no byte, with any certificate."""
 
 import asyncio
 import ssl

@@ -2,8 +2,8 @@
 
 import pytest
 
-NOBODY = "ws://127.0.0.1:9"
-"""No hub is there."""
+NO_HUB = "ws://127.0.0.1:9"
+"""Where no hub listens."""
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_a_wrong_origin_is_named_with_those_that_the_hub_answers_to(device, hub_
 
 
 def test_the_addresses_of_a_hub_are_tried_in_turn(device, hub_url):
-    document = device.ok("hub", "use", NOBODY, hub_url, "--json").document
-    assert document == {"hub_urls": [NOBODY, hub_url]}
+    document = device.ok("hub", "use", NO_HUB, hub_url, "--json").document
+    assert document == {"hub_urls": [NO_HUB, hub_url]}
     device.ok("session", "list")
     agent = device.start("agent", "--json")
     agent.hear(f'"url": "{hub_url}"')

@@ -252,7 +252,7 @@ class SessionFields(Struct, frozen=True, kw_only=True):
     """A session. ``held``: this device's agent has its key, and all but the times is its word; else all is the hub's.
 
     ``epoch`` and ``kind`` are None in a list of sessions that the agent does not hold. ``times_said_by``: whose word
-    ``created_at_ms`` and ``ends_at_ms`` are, device or hub; the former is None where nobody says it.
+    ``created_at_ms`` and ``ends_at_ms`` are, device or hub; the former is None where neither says it.
     """
 
     session: str
