@@ -25,6 +25,8 @@ def main() -> int:
     """Read the options, try the mutants, and return 1 if one survived without a reason."""
     options = _options()
     began = time.monotonic()
+    # Before the pool is there: a process that it forks meanwhile would hold the pipe of this command open.
+    seed = _seed_of_commit() if options.seed is None else options.seed
     load_vectors()
     for library in LIBRARIES:
         importlib.import_module(library)
@@ -33,7 +35,7 @@ def main() -> int:
         if failure is not None:
             sys.exit(f"a vector fails without any change: {failure}")
         every = pool.apply(mutants)
-        chosen = _chosen(every, options)
+        chosen = _chosen(every, options, seed)
         reasons = _reasons()
         faults = [f"no mutant, but has a reason: {name}" for name in sorted(reasons - {each.name for each in every})]
         for fault in faults:
@@ -58,11 +60,10 @@ def _options() -> argparse.Namespace:
     return options.parse_args()
 
 
-def _chosen(every: list[Mutant], options: argparse.Namespace) -> list[Mutant]:
+def _chosen(every: list[Mutant], options: argparse.Namespace, seed: int) -> list[Mutant]:
     named = [mutant for mutant in every if any(name in mutant.name for name in options.names or [""])]
     if options.sample is None:
         return named
-    seed = _seed_of_commit() if options.seed is None else options.seed
     _say(f"SEED={seed}")
     return random.Random(seed).sample(named, min(options.sample, len(named)))  # noqa: S311 - no secret
 
